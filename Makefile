@@ -1,0 +1,129 @@
+# Every command of the project; `make help` lists them. People and CI call the same ones.
+#
+# Nothing but Rust, Python and make is expected: the first command that needs it makes a virtual environment in the
+# checkout. `make PYTHON=python3.9 test` uses another interpreter and an environment of its own, `.venv-3.9`; the
+# extension modules of several interpreters lie side by side, as their file names carry the interpreter's.
+
+PYTHON ?= python3
+VENV   := .venv$(patsubst python%,-%,$(notdir $(filter-out python python3,$(PYTHON))))
+BIN    := $(VENV)/bin
+
+HOST ?= 127.0.0.1
+PORT ?= 8000
+
+PYTEST_ARGS  ?=
+FUZZ_SECONDS ?= 60
+SERVER       ?= headwaiter
+SECONDS      ?= 600
+PEERS        ?=
+SCENARIOS    ?=
+
+export CARGO_TERM_COLOR ?= auto
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
+PYTHON_TREES := $(wildcard benchmarks examples python tests)
+# cargo's own runner unless the quicker one is there.
+CARGO_TEST   := $(if $(shell command -v cargo-nextest),cargo nextest run,cargo test)
+# Whatever environment the caller's shell is in, maturin is to use ours.
+MATURIN      := env -u CONDA_PREFIX VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin
+# The engine and the core know no Python; the binding is tested from Python, in tests/.
+PURE_RUST    := --workspace --exclude headwaiter-python
+
+.PHONY: help serve test test-rust test-python lint check bench bench-quick fuzz conformance soak wheel clean
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+help:             ## This list
+	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-13s%s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  PYTHON=python3.9 picks another interpreter; PORT=8080 and HOST=... are for serve.'
+
+serve: $(VENV)/.release $(VENV)/.examples    ## Build headwaiter and serve the Django example on port 8000
+	cd examples/django_site && $(abspath $(BIN))/python manage.py migrate --verbosity 0
+	cd examples/django_site && $(abspath $(BIN))/python manage.py collectstatic --noinput --verbosity 0
+	@echo
+	@echo '  The example is at http://$(HOST):$(PORT)/ : its first page says what to try. Ctrl-C stops it.'
+	@echo
+	@cd examples/django_site && exec $(abspath $(BIN))/headwaiter --listen=$(HOST):$(PORT) django_site.wsgi:application
+
+test: test-rust test-python    ## Every test: cargo's, then pytest's (PYTEST_ARGS="-m 'not slow'")
+
+test-rust:        ## The tests of the HTTP core and the engine, which need no Python
+	$(CARGO_TEST) $(PURE_RUST)
+
+test-python: $(VENV)/.dev $(VENV)/.test    ## The tests that drive the real server from outside
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev $(VENV)/.lint    ## Formatting, clippy, ruff, mypy --strict, stubtest
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PYTHON_TREES)
+	$(BIN)/python -m mypy.stubtest headwaiter._headwaiter
+
+check: lint test    ## What CI runs: lint and test
+
+bench: $(VENV)/.release $(VENV)/.bench    ## Side by side with other servers (PEERS="..." SCENARIOS="...")
+	$(BIN)/python -m benchmarks $(if $(PEERS),--peers $(PEERS)) $(if $(SCENARIOS),--scenarios $(SCENARIOS))
+
+bench-quick: $(VENV)/.release $(VENV)/.bench    ## The same in under three minutes, as a sanity check
+	$(BIN)/python -m benchmarks --quick $(if $(PEERS),--peers $(PEERS)) $(if $(SCENARIOS),--scenarios $(SCENARIOS))
+
+conformance: $(VENV)/.release $(VENV)/.conformance    ## The conformance suite (SERVER=waitress probes another)
+	$(BIN)/python -m tests.conformance --server $(SERVER)
+
+soak: $(VENV)/.release $(VENV)/.test    ## Mixed and hostile traffic, every reply checked, for SECONDS
+	$(BIN)/python -m tests.soak --seconds $(SECONDS)
+
+# cargo-fuzz asks for nightly flags; RUSTC_BOOTSTRAP lets the stable compiler take them.
+fuzz: target/tools/bin/cargo-fuzz    ## Each fuzz target for FUZZ_SECONDS seconds
+	@set -e; export RUSTC_BOOTSTRAP=1; for target in $$($< list); do \
+	    echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
+	    $< run $$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
+	done
+
+target/tools/bin/cargo-fuzz:
+	cargo install --locked --root target/tools cargo-fuzz
+
+wheel: $(VENV)/.build    ## A wheel for PYTHON, in dist/
+	$(MATURIN) build --release --interpreter $(BIN)/python --out dist
+
+clean:            ## Remove everything that the commands above made
+	cargo clean
+	rm -rf .venv .venv-* dist fuzz/target examples/django_site/var
+	find python -name '_headwaiter*.so' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- Stamps: each says that the environment holds what it is named for, and is as old as that. ---
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+
+# The groups are declared in pyproject.toml.
+$(VENV)/.build $(VENV)/.examples $(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --group $*
+	@touch $@
+
+$(VENV)/.bench: benchmarks/requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -r $<
+	@touch $@
+
+$(VENV)/.conformance: tests/conformance/requirements.txt $(VENV)/.test
+	$(BIN)/python -m pip install --quiet -r $<
+	@touch $@
+
+# One extension module per interpreter, editable: the Python sources are used where they lie. `serve` and whatever
+# measures want it optimised, the tests want it soon; the stamp of the one takes away the other's.
+$(VENV)/.release: $(RUST_SOURCES) | $(VENV)/.build
+	@rm -f $(VENV)/.dev
+	$(MATURIN) develop --release
+	@touch $@
+
+$(VENV)/.dev: $(RUST_SOURCES) | $(VENV)/.build
+	@rm -f $(VENV)/.release
+	$(MATURIN) develop
+	@touch $@
