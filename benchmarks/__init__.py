@@ -1,0 +1,1 @@
+"""Side-by-side measurements of headwaiter and the servers its users would otherwise run."""

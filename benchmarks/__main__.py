@@ -1,0 +1,161 @@
+"""`python -m benchmarks`: measure the chosen peers in the chosen scenarios, side by side.
+
+Runs are interleaved, scenario by scenario, round by round, peer after peer, so that whatever else
+the machine does meets all peers alike. Every run starts a fresh server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import inprocess, machine, measure, report, results
+from benchmarks.load import LoadError
+from benchmarks.measure import Cores, Sample
+from benchmarks.peers import PEERS, Peer
+from benchmarks.process import ROOT, ServerError, have, raise_descriptor_limit
+from benchmarks.results import Record
+from benchmarks.scenarios import QUICK, SCENARIOS, Load, Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RESULTS = Path(__file__).parent / "results"
+PAGE = ROOT / "docs" / "benchmarks.md"
+
+
+class Progress:
+    """One line on standard error: what runs, how far, how long still."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._start = time.monotonic()
+
+    def step(self, what: str) -> None:
+        elapsed = time.monotonic() - self._start
+        left = elapsed / self._done * (self._total - self._done) if self._done else 0.0
+        self._done += 1
+        line = f"[{self._done}/{self._total}, {left / 60:.0f} min left] {what}"
+        end = "\r" if sys.stderr.isatty() else "\n"
+        print(f"{line:<79}", end=end, file=sys.stderr, flush=True)
+
+
+def measure_scenario(
+    scenario: Scenario, peers: list[Peer], options: argparse.Namespace, progress: Progress
+) -> Record:
+    """All rounds of one scenario."""
+    cores = Cores(None, None) if options.free else machine.pinned_cores()
+    samples: dict[str, list[Sample]] = {peer.name: [] for peer in peers}
+    failures: dict[str, str] = {}
+    for number in range(1, options.rounds + 1):
+        for peer in peers:
+            progress.step(f"{scenario.name}, round {number}: {peer.name}")
+            try:
+                samples[peer.name].append(
+                    measure.measure(scenario, peer, options.seconds, cores)
+                )
+            except (ServerError, LoadError) as error:
+                failures[peer.name] = str(error)
+    cells = {name: results.summarise(runs, failures.get(name)) for name, runs in samples.items()}
+    if options.syscalls and scenario.load is Load.WRK:
+        for peer in peers:
+            if cells[peer.name].failure is None:
+                progress.step(f"{scenario.name}, system calls: {peer.name}")
+                try:
+                    counted = measure.count_syscalls(scenario, peer, cores)
+                except (ServerError, LoadError) as error:
+                    print(f"system calls of {peer.name}: {error}", file=sys.stderr)
+                else:
+                    cells[peer.name].stats["syscalls"] = results.stat([counted])
+    if scenario.name in inprocess.CALLS:
+        cells[inprocess.NAME] = inprocess.measure(scenario.name, options.rounds, cores.server)
+    return Record(
+        cells=cells,
+        circumstances=machine.describe(),
+        versions={peer.name: peer.version() for peer in peers},
+        rounds=options.rounds,
+        seconds=options.seconds,
+    )
+
+
+def choose(wanted: str | None, known: Iterable[str], default: Iterable[str]) -> list[str]:
+    """The names of a comma-separated list, in the known order.
+
+    Raises:
+        SystemExit: A name is not known; the message lists those that are.
+    """
+    names = wanted.replace(",", " ").split() if wanted else list(default)
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
+    return [name for name in known if name in names]
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--peers", metavar="A,B", help=f"of {', '.join(PEERS)}")
+    parser.add_argument("--scenarios", metavar="A,B", help=f"of {', '.join(SCENARIOS)}")
+    parser.add_argument("--rounds", type=int, metavar="N", help="runs per cell (3)")
+    parser.add_argument("--seconds", type=int, metavar="N", help="length of a run (2)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--pinned", action="store_true", help="server on one core, load on another (the default)"
+    )
+    where.add_argument("--free", action="store_true", help="let the kernel place both")
+    parser.add_argument("--quick", action="store_true", help="a sanity table within 3 minutes")
+    parser.add_argument(
+        "--publish", action="store_true", help="keep the figures and write docs/benchmarks.md"
+    )
+    parser.add_argument(
+        "--page-only", action="store_true", help="write docs/benchmarks.md from kept figures"
+    )
+    return parser
+
+
+def main() -> None:
+    options = arguments().parse_args()
+    if options.page_only:
+        report.write(PAGE, RESULTS)
+        return
+    if not have("wrk"):
+        raise SystemExit("wrk is not installed (Debian: apt-get install wrk)")
+    options.rounds = options.rounds or (1 if options.quick else 3)
+    options.seconds = options.seconds or (1 if options.quick else 2)
+    options.syscalls = not options.quick and measure.can_count_syscalls()
+    raise_descriptor_limit()
+
+    defaults = [name for name, peer in PEERS.items() if peer.default]
+    chosen = [PEERS[name] for name in choose(options.peers, PEERS, defaults)]
+    present = []
+    for peer in chosen:
+        reason = peer.missing()
+        if reason is None:
+            present.append(peer)
+        else:
+            print(f"skipped {peer.name}: {reason}", file=sys.stderr)
+    scenarios = [
+        SCENARIOS[name]
+        for name in choose(options.scenarios, SCENARIOS, QUICK if options.quick else SCENARIOS)
+    ]
+    work = {s.name: [peer for peer in present if peer.serves(s.name)] for s in scenarios}
+    runs = sum(
+        len(work[s.name]) * (options.rounds + (options.syscalls and s.load is Load.WRK))
+        for s in scenarios
+    )
+    progress = Progress(runs)
+    mode = "free" if options.free else "pinned"
+    kept = RESULTS / (f"{mode}.json" if options.publish else f"last-{mode}.json")
+    for scenario in scenarios:
+        record = measure_scenario(scenario, work[scenario.name], options, progress)
+        results.save(kept, {scenario.name: record})
+        print(report.console(scenario, record), flush=True)
+    if options.publish:
+        report.write(PAGE, RESULTS)
+
+
+if __name__ == "__main__":
+    main()

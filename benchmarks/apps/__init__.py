@@ -1,0 +1,1 @@
+"""The WSGI applications under measurement; every peer serves exactly these."""

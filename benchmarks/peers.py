@@ -1,0 +1,174 @@
+"""The servers under comparison: how each is found, started and described.
+
+A peer is data. `command` gives its command line for one application; `missing` says why it cannot
+run here, so that it is skipped with a reason instead of failing. Settings are as near to equal as
+the servers allow: one process, four threads where there are threads, keep-alive on, no access log,
+a backlog of 2,048. What differs is in `note`, which the report prints.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from benchmarks import raw
+
+THREADS = 4
+HOST = "127.0.0.1"
+VERSION = re.compile(r"\d+(\.\d+)+")
+BACKLOG = "2048"
+
+Command = Callable[[int, str], "list[str]"]
+"""Port and `module:object` in, argument vector out."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One server in one configuration."""
+
+    name: str
+    command: Command
+    needs: str
+    """The Python distribution, or with a leading `$` the program, without which it cannot run."""
+    note: str = ""
+    ceiling: bool = False
+    """Not a WSGI server: shown as what the machine allows, never ranked."""
+    default: bool = True
+    """Measured unless `--peers` says otherwise."""
+    only: frozenset[str] | None = None
+    """The scenarios it can serve; `None` for all."""
+
+    def serves(self, scenario: str) -> bool:
+        return self.only is None or scenario in self.only
+
+    def missing(self) -> str | None:
+        """Why this peer cannot run here; `None` if it can."""
+        if self.needs.startswith("$"):
+            program = self.needs[1:]
+            return None if shutil.which(program) else f"no program {program} on PATH"
+        try:
+            importlib.metadata.version(self.needs)
+        except importlib.metadata.PackageNotFoundError:
+            return f"{self.needs} is not installed in {sys.prefix}"
+        return None
+
+    def version(self) -> str:
+        if not self.needs.startswith("$"):
+            return importlib.metadata.version(self.needs)
+        asked = subprocess.run(
+            [self.needs[1:], "-v"], capture_output=True, text=True, check=False
+        )
+        found = VERSION.search(asked.stderr)
+        return found.group() if found else "unknown"
+
+
+def _python(*arguments: str) -> list[str]:
+    return [sys.executable, *arguments]
+
+
+def _launched(name: str, threads: int = THREADS) -> Command:
+    return lambda port, app: _python("-m", "benchmarks.launch", name, str(port), str(threads), app)
+
+
+def _headwaiter(threads: int) -> Command:
+    return lambda port, app: _python(
+        *("-m", "headwaiter", "--listen", f"{HOST}:{port}", "--threads", str(threads), app)
+    )
+
+
+def _gunicorn(port: int, app: str) -> list[str]:
+    return _python(
+        *("-m", "gunicorn", "--worker-class", "gthread", "--workers", "1"),
+        *("--threads", str(THREADS), "--worker-connections", "10000", "--keep-alive", "75"),
+        *("--backlog", BACKLOG, "--log-level", "error", "--no-control-socket"),
+        *("--bind", f"{HOST}:{port}", app),
+    )
+
+
+def _granian(threads: int) -> Command:
+    return lambda port, app: _python(
+        *("-m", "granian", "--interface", "wsgi", "--workers", "1", "--http", "1", "--no-ws"),
+        *("--blocking-threads", str(threads), "--backlog", BACKLOG, "--log-level", "error"),
+        *("--host", HOST, "--port", str(port), app),
+    )
+
+
+def _uwsgi(threads: int) -> Command:
+    program = str(Path(sys.executable).with_name("uwsgi"))
+    many = ["--threads", str(threads)] if threads > 1 else []
+    return lambda port, app: [
+        *(program, "--http11-socket", f"{HOST}:{port}", "--module", app, "--processes", "1", *many),
+        *("--single-interpreter", "--need-app", "--disable-logging", "--listen", BACKLOG),
+        *("--die-on-term", "--home", sys.prefix),
+    ]
+
+
+def _raw(port: int, app: str) -> list[str]:
+    return [str(raw.build()), str(port)]
+
+
+def _nginx(port: int, app: str) -> list[str]:
+    return ["nginx", *raw.nginx_arguments(port)]
+
+
+HELLOS = frozenset({"hello-c1", "hello-c64", "hello-c256", "headers", "close", "pipeline16"})
+
+PEERS: dict[str, Peer] = {
+    peer.name: peer
+    for peer in (
+        Peer("headwaiter", _headwaiter(THREADS), "headwaiter"),
+        Peer(
+            "headwaiter1",
+            _headwaiter(1),
+            "headwaiter",
+            note="one worker thread, for comparison with the single-threaded peers",
+            default=False,
+        ),
+        Peer(
+            "waitress",
+            _launched("waitress"),
+            "waitress",
+            note="poll instead of select, `connection_limit` raised, queue warnings off",
+        ),
+        Peer("gunicorn", _gunicorn, "gunicorn", note="gthread, one worker process, C parser"),
+        Peer("granian1", _granian(1), "granian", note="one blocking thread"),
+        Peer("granian4", _granian(4), "granian", note="four blocking threads"),
+        Peer(
+            "uwsgi",
+            _uwsgi(THREADS),
+            "uwsgi",
+            note="keep-alive socket: a connection holds its thread, four are served at a time",
+        ),
+        Peer(
+            "uwsgi1",
+            _uwsgi(1),
+            "uwsgi",
+            note="the same with one thread and no GIL switching",
+        ),
+        Peer("cheroot", _launched("cheroot"), "cheroot"),
+        Peer("bjoern", _launched("bjoern"), "bjoern", note="single-threaded"),
+        Peer("fastwsgi", _launched("fastwsgi"), "fastwsgi", note="single-threaded"),
+        Peer(
+            "raw",
+            _raw,
+            "$cc",
+            note="epoll, read, write and a prepared reply in C: the kernel's ceiling",
+            ceiling=True,
+            only=HELLOS,
+        ),
+        Peer(
+            "nginx",
+            _nginx,
+            "$nginx",
+            note="one worker process, sendfile on",
+            ceiling=True,
+            only=frozenset({"file16m"}),
+        ),
+    )
+}

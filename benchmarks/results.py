@@ -1,0 +1,125 @@
+"""Figures of a whole run: medians and spread over rounds, kept as JSON scenario by scenario.
+
+One file holds one mode (pinned or free). A scenario's record is complete in itself, with machine,
+versions and settings, since its peers were interleaved with each other and are to be compared with
+each other only; measuring some scenarios again replaces their records and leaves the others.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.measure import Sample
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.scenarios import Scenario
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Stat:
+    """One figure over the rounds of a cell."""
+
+    median: float
+    spread: float
+    """Half of the distance from the lowest to the highest round."""
+
+
+@dataclass
+class Cell:
+    """One peer in one scenario."""
+
+    stats: dict[str, Stat] = field(default_factory=dict)
+    failure: str | None = None
+    """Why there is nothing to show; the last round's reason."""
+
+
+@dataclass
+class Record:
+    """One scenario: all its peers and the circumstances."""
+
+    cells: dict[str, Cell]
+    circumstances: dict[str, str]
+    versions: dict[str, str]
+    rounds: int
+    seconds: int
+
+
+def summarise(samples: list[Sample], failure: str | None) -> Cell:
+    """Medians over the rounds that succeeded.
+
+    A cell without any answered request failed, whatever else was counted.
+    """
+    answered = [sample for sample in samples if sample.requests]
+    if not answered:
+        return Cell(failure=failure or "no request was answered")
+    cell = Cell()
+    for wanted in fields(Sample):
+        values = [getattr(sample, wanted.name) for sample in answered]
+        numbers = [float(value) for value in values if value is not None]
+        if numbers:
+            cell.stats[wanted.name] = stat(numbers)
+    return cell
+
+
+def stat(numbers: list[float]) -> Stat:
+    return Stat(statistics.median(numbers), (max(numbers) - min(numbers)) / 2)
+
+
+def best(
+    record: Record, figure: str, higher: bool, ceilings: set[str], but: str
+) -> tuple[str, float] | None:
+    """The best peer by the median of `figure`; ceilings and `but` do not compete."""
+    ranked = [
+        (cell.stats[figure].median, name)
+        for name, cell in record.cells.items()
+        if figure in cell.stats and name not in ceilings and not name.startswith(but)
+    ]
+    if not ranked:
+        return None
+    value, name = max(ranked) if higher else min(ranked)
+    return name, value
+
+
+def ratio(record: Record, scenario: Scenario, ours: str, ceilings: set[str]) -> float | None:
+    """Our figure divided by the best peer's; below 1 is better for CPU time and latency."""
+    figure = scenario.figure.value
+    rival = best(record, figure, scenario.higher_is_better, ceilings, ours)
+    cell = record.cells.get(ours)
+    if rival is None or cell is None or figure not in cell.stats or not rival[1]:
+        return None
+    return cell.stats[figure].median / rival[1]
+
+
+def save(path: Path, records: dict[str, Record]) -> None:
+    """Write `records`, replacing those of the same name in the file and keeping the rest."""
+    kept = {**load(path), **records}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {"format": FORMAT, "scenarios": {name: asdict(kept[name]) for name in kept}}
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(document, indent=1) + "\n")
+    partial.replace(path)
+
+
+def load(path: Path) -> dict[str, Record]:
+    """What `save` wrote; nothing if there is no such file or an older format."""
+    if not path.is_file():
+        return {}
+    document = json.loads(path.read_text())
+    if document["format"] != FORMAT:
+        return {}
+    return {name: _record(data) for name, data in document["scenarios"].items()}
+
+
+def _record(data: dict[str, Any]) -> Record:
+    cells = {
+        name: Cell({key: Stat(**value) for key, value in cell["stats"].items()}, cell["failure"])
+        for name, cell in data.pop("cells").items()
+    }
+    return Record(cells=cells, **data)
