@@ -1,0 +1,119 @@
+//! Request bodies: the bytes between a head and the next request.
+//!
+//! The engine makes one [`Body`] per request and feeds it reads. Long runs of plain bytes need not come
+//! through [`Body::decode`] at all: [`Body::plain_run`] says how many may be received straight into
+//! where they belong.
+//!
+//! Elsewhere: the chunked coding (`chunked.rs`), the choice of framing (`framing.rs`).
+
+use crate::chunked::Chunked;
+use crate::framing::Framing;
+use crate::refusal::Refusal;
+
+/// Decodes one request body and knows where it ends.
+#[derive(Clone, Debug)]
+pub struct Body(Decoder);
+
+#[derive(Clone, Debug)]
+enum Decoder {
+    Plain { left: u64 },
+    Chunked(Chunked),
+}
+
+/// What [`Body::decode`] made of its input. `consumed` counts from the front of that input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded<'a> {
+    /// `data` belongs to the body and lies at the end of the bytes consumed. Call again.
+    Data {
+        /// A non-empty part of the input.
+        data: &'a [u8],
+        /// Bytes used up, framing included.
+        consumed: usize,
+    },
+    /// All input is used up and the body is not complete.
+    NeedMore {
+        /// The length of the input.
+        consumed: usize,
+    },
+    /// The body is complete; what follows belongs to the next request.
+    Done {
+        /// Bytes used up, framing included.
+        consumed: usize,
+    },
+}
+
+impl Body {
+    /// A decoder for a body framed by `framing` that may decode to `max` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BodyTooLarge`] if the framing says that there are more.
+    pub fn new(framing: Framing, max: u64) -> Result<Self, Refusal> {
+        match framing {
+            Framing::None => Ok(Self(Decoder::Plain { left: 0 })),
+            Framing::Length(length) if length > max => Err(Refusal::BodyTooLarge),
+            Framing::Length(length) => Ok(Self(Decoder::Plain { left: length })),
+            Framing::Chunked => Ok(Self(Decoder::Chunked(Chunked::new(max)))),
+        }
+    }
+
+    /// Decodes from the front of `input`. Call it in a loop, each time with what the last call left,
+    /// until it says [`Decoded::NeedMore`] or [`Decoded::Done`].
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] at the first byte that breaks a rule, and again at every later call.
+    pub fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<'a>, Refusal> {
+        match &mut self.0 {
+            Decoder::Plain { left: 0 } => Ok(Decoded::Done { consumed: 0 }),
+            Decoder::Plain { .. } if input.is_empty() => Ok(Decoded::NeedMore { consumed: 0 }),
+            Decoder::Plain { left } => {
+                let data = take_run(input, left);
+                Ok(Decoded::Data {
+                    data,
+                    consumed: data.len(),
+                })
+            }
+            Decoder::Chunked(chunked) => chunked.decode(input),
+        }
+    }
+
+    /// Whether the body is complete.
+    pub fn is_done(&self) -> bool {
+        match &self.0 {
+            Decoder::Plain { left } => *left == 0,
+            Decoder::Chunked(chunked) => chunked.is_done(),
+        }
+    }
+
+    /// How many plain bytes of the body come next on the connection, with no framing in between. They may
+    /// be received wherever the caller likes if it then calls [`advance`](Self::advance).
+    pub fn plain_run(&self) -> u64 {
+        match &self.0 {
+            Decoder::Plain { left } => *left,
+            Decoder::Chunked(chunked) => chunked.plain_run(),
+        }
+    }
+
+    /// Reports `n` bytes of the [`plain_run`](Self::plain_run) as received.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is more than the run had, which would be a fault of the caller.
+    pub fn advance(&mut self, n: u64) {
+        assert!(n <= self.plain_run(), "advanced past the plain run");
+        match &mut self.0 {
+            Decoder::Plain { left } => *left -= n,
+            Decoder::Chunked(chunked) => chunked.advance(n),
+        }
+    }
+}
+
+/// Takes as much of `input` as a run of `left` bytes still has, and counts it.
+pub(crate) fn take_run<'a>(input: &'a [u8], left: &mut u64) -> &'a [u8] {
+    let length = usize::try_from(*left)
+        .unwrap_or(usize::MAX)
+        .min(input.len());
+    *left -= length as u64;
+    &input[..length]
+}

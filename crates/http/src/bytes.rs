@@ -1,0 +1,147 @@
+//! Byte classes of RFC 9110 §5 and the searches built on them. Everything here is pure and small; the
+//! hot ones take eight bytes at a time.
+
+/// `tchar` (RFC 9110 §5.6.2): what a method, a field name or a transfer coding is made of.
+const TCHAR: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] = b.is_ascii_alphanumeric()
+            || matches!(
+                b,
+                b'!' | b'#'
+                    | b'$'
+                    | b'%'
+                    | b'&'
+                    | b'\''
+                    | b'*'
+                    | b'+'
+                    | b'-'
+                    | b'.'
+                    | b'^'
+                    | b'_'
+                    | b'`'
+                    | b'|'
+                    | b'~'
+            );
+        byte += 1;
+    }
+    table
+};
+
+/// True for a byte that may stand in a token.
+#[inline]
+pub(crate) fn is_tchar(byte: u8) -> bool {
+    TCHAR[usize::from(byte)]
+}
+
+/// True for a non-empty run of [`is_tchar`] bytes.
+#[inline]
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&b| is_tchar(b))
+}
+
+/// True for a control byte that may stand nowhere in a head: all of them but HTAB (RFC 9110 §5.5).
+#[inline]
+pub(crate) fn is_forbidden_control(byte: u8) -> bool {
+    (byte < 0x20 && byte != b'\t') || byte == 0x7f
+}
+
+/// Finds the first control byte other than HTAB at or after `from`.
+///
+/// Since CR is one of them, this finds the end of a line and everything forbidden within it in one
+/// pass.
+#[inline]
+pub(crate) fn find_control(bytes: &[u8], mut from: usize) -> Option<usize> {
+    while let Some(word) = bytes.get(from..from + 8) {
+        let lanes = u64::from_le_bytes(word.try_into().expect("the range is eight bytes long"));
+        match control_lanes(lanes) {
+            0 => from += 8,
+            found => {
+                let at = from + (found.trailing_zeros() / 8) as usize;
+                if bytes[at] != b'\t' {
+                    return Some(at);
+                }
+                from = at + 1;
+            }
+        }
+    }
+    let rest = bytes.get(from..)?;
+    rest.iter()
+        .position(|&b| is_forbidden_control(b))
+        .map(|i| from + i)
+}
+
+/// Sets the high bit of every lane below 0x20 or equal to 0x7f. No carry or borrow crosses a lane:
+/// the subtraction starts from lanes with the high bit set, the addition from lanes without it.
+#[inline]
+fn control_lanes(lanes: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let below_space = !((lanes | HIGH) - 0x20 * ONES);
+    let is_del = (lanes & !HIGH) + ONES;
+    (below_space | is_del) & !lanes & HIGH
+}
+
+/// Strips SP and HTAB, and nothing else, from both ends (`OWS`, RFC 9110 §5.6.3). Stripping what a
+/// Unicode-aware `strip` would has been a smuggling hole elsewhere.
+#[inline]
+pub(crate) fn trim_ows(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// The non-empty elements of a comma-separated list (RFC 9110 §5.6.1), each trimmed.
+pub(crate) fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value
+        .split(|&b| b == b',')
+        .map(trim_ows)
+        .filter(|element| !element.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn find_control_agrees_with_the_definition_for_every_byte_at_every_offset() {
+        for byte in 0..=255u8 {
+            for at in 0..24 {
+                let mut bytes = [b'a'; 24];
+                bytes[at] = byte;
+                let want = is_forbidden_control(byte).then_some(at);
+                assert_eq!(find_control(&bytes, 0), want, "byte {byte:#04x} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn find_control_is_not_misled_by_neighbours() {
+        // A borrow or carry out of one lane would flag or hide the next.
+        let cases: &[(&[u8], Option<usize>)] = &[
+            (b"\t        ", None),
+            (b"\t\t\t\t\t\t\t\t\t\r", Some(9)),
+            (b"\x80\xff\x80\xff\x80\xff\x80\xff\x7f", Some(8)),
+            (b"\t \x1f aaaaaa", Some(2)),
+            (b"~~~~~~~~\x80~", None),
+        ];
+        for (bytes, want) in cases {
+            assert_eq!(find_control(bytes, 0), *want, "{}", bytes.escape_ascii());
+        }
+        assert_eq!(find_control(b"\r\n", 2), None);
+        assert_eq!(find_control(b"\r\n", 1), Some(1));
+    }
+
+    #[test]
+    fn trim_ows_strips_space_and_tab_only() {
+        assert_eq!(trim_ows(b" \t a b\t "), b"a b");
+        assert_eq!(trim_ows(b"\xa0a\x85"), b"\xa0a\x85");
+        assert_eq!(trim_ows(b" \t"), b"");
+    }
+}

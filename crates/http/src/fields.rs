@@ -1,0 +1,56 @@
+//! One field line: `field-name ":" OWS field-value OWS` (RFC 9112 §5).
+
+use std::ops::Range;
+
+use crate::bytes::{is_tchar, trim_ows};
+use crate::refusal::Refusal;
+
+/// Where the parts of a field line are, counted from its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FieldLine {
+    /// The name ends where the colon is.
+    pub(crate) name: Range<usize>,
+    /// The value without the whitespace around it.
+    pub(crate) value: Range<usize>,
+}
+
+/// Parses a non-empty field line without its CRLF. The caller has made sure that it holds no control
+/// bytes except HTAB, so every byte left may stand in a value (obs-text included, RFC 9110 §5.5).
+///
+/// # Errors
+///
+/// [`Refusal::LineFolding`], [`Refusal::SpaceBeforeColon`] or [`Refusal::FieldName`].
+#[inline]
+pub(crate) fn parse_field_line(line: &[u8]) -> Result<FieldLine, Refusal> {
+    let colon = line
+        .iter()
+        .position(|&b| !is_tchar(b))
+        .unwrap_or(line.len());
+    if line.get(colon) != Some(&b':') || colon == 0 {
+        return Err(name_refusal(line, colon));
+    }
+    let after = &line[colon + 1..];
+    let value = trim_ows(after);
+    // A trimmed slice does not know its offset; what was cut off in front does.
+    let lead = after
+        .iter()
+        .position(|&b| b != b' ' && b != b'\t')
+        .unwrap_or(0);
+    let start = colon + 1 + lead;
+    Ok(FieldLine {
+        name: 0..colon,
+        value: start..start + value.len(),
+    })
+}
+
+/// Names the rule that a line breaks whose name stops being a token at `stop`.
+#[cold]
+fn name_refusal(line: &[u8], stop: usize) -> Refusal {
+    match (stop, line.get(stop)) {
+        (0, Some(b' ' | b'\t')) => Refusal::LineFolding,
+        (_, Some(b' ' | b'\t')) if trim_ows(&line[stop..]).starts_with(b":") => {
+            Refusal::SpaceBeforeColon
+        }
+        _ => Refusal::FieldName,
+    }
+}

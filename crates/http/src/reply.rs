@@ -1,0 +1,344 @@
+//! Reply heads: what an application said, checked, and what the server adds to it.
+//!
+//! The binding calls [`ReplyHead::begin`] and [`ReplyHead::field`] when the application calls
+//! `start_response`, and [`ReplyHead::finish`] when the first body byte (or the end) is there, since only
+//! then the framing can be chosen. Between the two the head may be started over (`exc_info`, PEP 3333).
+//!
+//! Rule: no byte of the application reaches the wire unchecked. A CR or LF in a value would let whoever
+//! controls it write further fields, or a whole second reply.
+
+use std::fmt;
+
+use crate::bytes::{find_control, is_token, trim_ows};
+
+/// The head of one reply. [`clear`](Self::clear) keeps the allocation, so it can be reused.
+///
+/// Call order: `begin`, any number of `field`, `finish`.
+#[derive(Clone, Debug, Default)]
+pub struct ReplyHead {
+    /// `200 OK CRLF`, then field lines without Content-Length.
+    bytes: Vec<u8>,
+    /// 0 until `begin`.
+    status: u16,
+    content_length: Option<u64>,
+    has_date: bool,
+    has_server: bool,
+}
+
+/// What the server knows about the exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyContext<'a> {
+    /// The minor version of the request ([`Head::minor`](crate::Head::minor)). The reply names it too: a
+    /// client that says 1.0 is not owed 1.1, and Waitress does the same.
+    pub minor: u8,
+    /// Whether the request was HEAD.
+    pub head: bool,
+    /// Whether the connection may stay open, as far as the client and the server are concerned.
+    pub keep_alive: bool,
+    /// The length of the whole body, if the server knows it and the application did not say.
+    pub known_length: Option<u64>,
+    /// The IMF-fixdate of now, for `Date` unless the application sent one.
+    pub date: &'a [u8; 29],
+    /// The value of `Server`; empty for none. If the application sent `Server`, that stays and this goes
+    /// into `Via`, as in Waitress.
+    pub ident: &'a [u8],
+    /// Whole field lines of the server's own, each with its CRLF; usually empty.
+    pub extra: &'a [u8],
+}
+
+/// How the body follows the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyFraming {
+    /// How the client finds the end of the body.
+    pub kind: BodyKind,
+    /// Whether the connection must close after this reply. The head says so too.
+    pub close: bool,
+}
+
+/// How the client finds the end of a reply body (RFC 9112 §6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    /// There is none, whatever the application yields: HEAD, 1xx, 204, 304.
+    None,
+    /// Exactly this many bytes.
+    Length(u64),
+    /// Chunked transfer coding.
+    Chunked,
+    /// The end of the connection.
+    UntilClose,
+}
+
+/// What the application got wrong. Its reply becomes a 500, and this goes to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReplyError {
+    /// The status does not start with three digits followed by a space or nothing.
+    StatusMalformed,
+    /// The status code is not between 100 and 599 (RFC 9110 §15).
+    StatusOutOfRange,
+    /// The reason phrase holds a control byte.
+    ReasonMalformed,
+    /// A field came before the status.
+    NotBegun,
+    /// A field name is not a token.
+    NameMalformed,
+    /// A field value holds CR, LF, NUL or another control byte.
+    ValueMalformed,
+    /// The field belongs to the connection, which is the server's (PEP 3333, RFC 9110 §7.6.1).
+    HopByHop,
+    /// Content-Length is not a plain decimal number of 64 bits.
+    ContentLengthMalformed,
+    /// Content-Length came twice with different values.
+    ContentLengthConflict,
+}
+
+impl fmt::Display for ReplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StatusMalformed => "status must be three digits, a space and a reason phrase",
+            Self::StatusOutOfRange => "status code must be between 100 and 599",
+            Self::ReasonMalformed => "reason phrase must not contain control characters",
+            Self::NotBegun => "header given before the status",
+            Self::NameMalformed => {
+                "header name must be a token (letters, digits and !#$%&'*+-.^_`|~)"
+            }
+            Self::ValueMalformed => "header value must not contain control characters",
+            Self::HopByHop => "hop-by-hop headers belong to the server (PEP 3333)",
+            Self::ContentLengthMalformed => "Content-Length must be a decimal number",
+            Self::ContentLengthConflict => "Content-Length given twice with different values",
+        })
+    }
+}
+
+impl std::error::Error for ReplyError {}
+
+impl ReplyHead {
+    /// A head that has not begun.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets everything and keeps the allocation.
+    pub fn clear(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        *self = Self {
+            bytes,
+            ..Self::default()
+        };
+    }
+
+    /// Starts the head with a status such as `200 OK`, dropping what an earlier call had started.
+    ///
+    /// A bare `200` is taken as one with an empty reason, as Waitress does; `wsgiref.validate` merely warns.
+    /// Codes from 600 are refused: RFC 9110 §15 has none, and clients treat them as they please.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplyError`]; the head has then not begun.
+    pub fn begin(&mut self, status: &[u8]) -> Result<(), ReplyError> {
+        self.clear();
+        let (digits, reason) = match status {
+            [_, _, _] => (status, &b""[..]),
+            [_, _, _, b' ', reason @ ..] => (&status[..3], reason),
+            _ => return Err(ReplyError::StatusMalformed),
+        };
+        let code = digits.iter().try_fold(0, |code, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| code * 10 + u16::from(digit - b'0'))
+        });
+        let code = code.ok_or(ReplyError::StatusMalformed)?;
+        if !(100..=599).contains(&code) {
+            return Err(ReplyError::StatusOutOfRange);
+        }
+        if find_control(reason, 0).is_some() {
+            return Err(ReplyError::ReasonMalformed);
+        }
+        self.bytes.extend_from_slice(digits);
+        self.bytes.push(b' '); // required even before an empty reason (RFC 9112 §4)
+        self.bytes.extend_from_slice(reason);
+        self.bytes.extend_from_slice(b"\r\n");
+        self.status = code;
+        Ok(())
+    }
+
+    /// Adds a header field.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplyError`]; the head is then as it was before.
+    pub fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), ReplyError> {
+        if !self.started() {
+            return Err(ReplyError::NotBegun);
+        }
+        if !is_token(name) {
+            return Err(ReplyError::NameMalformed);
+        }
+        if find_control(value, 0).is_some() {
+            return Err(ReplyError::ValueMalformed);
+        }
+        match classify(name) {
+            Known::HopByHop => return Err(ReplyError::HopByHop),
+            Known::ContentLength => return self.set_content_length(trim_ows(value)),
+            Known::Date => self.has_date = true,
+            Known::Server => self.has_server = true,
+            Known::No => {}
+        }
+        self.bytes.reserve(name.len() + value.len() + 4);
+        self.bytes.extend_from_slice(name);
+        self.bytes.extend_from_slice(b": ");
+        self.bytes.extend_from_slice(value);
+        self.bytes.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    fn set_content_length(&mut self, value: &[u8]) -> Result<(), ReplyError> {
+        // `u64::from_str` would take a plus sign.
+        let length = std::str::from_utf8(value)
+            .ok()
+            .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|text| text.parse().ok())
+            .ok_or(ReplyError::ContentLengthMalformed)?;
+        match self.content_length {
+            Some(earlier) if earlier != length => Err(ReplyError::ContentLengthConflict),
+            _ => {
+                self.content_length = Some(length);
+                Ok(())
+            }
+        }
+    }
+
+    /// The Content-Length the application gave.
+    pub fn content_length(&self) -> Option<u64> {
+        self.content_length
+    }
+
+    /// The status code; 0 if the head has not begun.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Whether `begin` has succeeded.
+    pub fn started(&self) -> bool {
+        self.status != 0
+    }
+
+    /// Appends the complete head to `out` and says how the body is framed.
+    ///
+    /// 1. HEAD, 1xx, 204 and 304 have no body (RFC 9112 §6.3). 1xx and 204 have no Content-Length either
+    ///    (RFC 9110 §8.6); HEAD and 304 keep the one the application gave, but get none made up, since what
+    ///    it yields for them is not what it would yield for GET.
+    /// 2. A length, the application's before the server's, else chunked, or on HTTP/1.0 the end of the
+    ///    connection.
+    /// 3. The connection closes if the client or the server wants that, if only its end marks the end of the
+    ///    body, and after a 1xx, behind which the client still waits for a final reply that WSGI can not give.
+    pub fn finish(&mut self, ctx: &ReplyContext<'_>, out: &mut Vec<u8>) -> BodyFraming {
+        debug_assert!(self.started(), "finish without begin");
+        let interim = self.status < 200;
+        let bodyless = ctx.head || interim || matches!(self.status, 204 | 304);
+        let length = match self.content_length {
+            _ if interim || self.status == 204 => None,
+            Some(length) => Some(length),
+            None if bodyless => None,
+            None => ctx.known_length,
+        };
+        let kind = match length {
+            _ if bodyless => BodyKind::None,
+            Some(length) => BodyKind::Length(length),
+            None if ctx.minor >= 1 => BodyKind::Chunked,
+            None => BodyKind::UntilClose,
+        };
+        let close = !ctx.keep_alive || kind == BodyKind::UntilClose || interim;
+
+        out.reserve(self.bytes.len() + ctx.extra.len() + ctx.ident.len() + ADDED_AT_MOST);
+        out.extend_from_slice(if ctx.minor >= 1 {
+            b"HTTP/1.1 "
+        } else {
+            b"HTTP/1.0 "
+        });
+        out.extend_from_slice(&self.bytes);
+        if let Some(length) = length {
+            out.extend_from_slice(b"Content-Length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        if kind == BodyKind::Chunked {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        }
+        if !self.has_date {
+            out.extend_from_slice(b"Date: ");
+            out.extend_from_slice(ctx.date);
+            out.extend_from_slice(b"\r\n");
+        }
+        if !ctx.ident.is_empty() {
+            out.extend_from_slice(if self.has_server {
+                b"Via: "
+            } else {
+                b"Server: "
+            });
+            out.extend_from_slice(ctx.ident);
+            out.extend_from_slice(b"\r\n");
+        }
+        match (close, ctx.minor) {
+            (true, _) => out.extend_from_slice(b"Connection: close\r\n"),
+            (false, 0) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+            (false, _) => {} // the default of HTTP/1.1
+        }
+        out.extend_from_slice(ctx.extra);
+        out.extend_from_slice(b"\r\n");
+        BodyFraming { kind, close }
+    }
+}
+
+/// What a field name means to the server.
+enum Known {
+    No,
+    ContentLength,
+    Date,
+    Server,
+    HopByHop,
+}
+
+/// `Trailer` is the field, `Trailers` what PEP 3333 and `wsgiref` list.
+fn classify(name: &[u8]) -> Known {
+    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    match name.len() {
+        2 if is("te") => Known::HopByHop,
+        4 if is("date") => Known::Date,
+        6 if is("server") => Known::Server,
+        7 if is("upgrade") || is("trailer") => Known::HopByHop,
+        8 if is("trailers") => Known::HopByHop,
+        10 if is("connection") || is("keep-alive") => Known::HopByHop,
+        14 if is("content-length") => Known::ContentLength,
+        16 if is("proxy-connection") => Known::HopByHop,
+        17 if is("transfer-encoding") => Known::HopByHop,
+        18 if is("proxy-authenticate") => Known::HopByHop,
+        19 if is("proxy-authorization") => Known::HopByHop,
+        _ => Known::No,
+    }
+}
+
+/// Appends what comes before the data of a chunk (RFC 9112 §7.1). After the data comes [`CHUNK_END`].
+///
+/// Nothing is written for an empty chunk, because `0` would end the body; write none then.
+pub fn write_chunk_head(out: &mut Vec<u8>, len: usize) {
+    debug_assert!(len > 0, "an empty chunk ends the body");
+    let digits = (usize::BITS - len.leading_zeros()).div_ceil(4);
+    for digit in (0..digits).rev() {
+        out.push(b"0123456789abcdef"[len >> (4 * digit) & 0xf]);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What follows the data of a chunk.
+pub const CHUNK_END: &[u8] = b"\r\n";
+
+/// What ends a chunked body: the last chunk and an empty trailer section.
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// The interim reply to `Expect: 100-continue` (RFC 9110 §15.2.1).
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// The lines `finish` adds, without `ident` and `extra`, rounded up.
+const ADDED_AT_MOST: usize = 192;
