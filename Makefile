@@ -42,7 +42,6 @@ help:             ## This list
 
 serve: $(VENV)/.release $(VENV)/.examples    ## Build headwaiter and serve the Django example on port 8000
 	cd examples/django_site && $(abspath $(BIN))/python manage.py migrate --verbosity 0
-	cd examples/django_site && $(abspath $(BIN))/python manage.py collectstatic --noinput --verbosity 0
 	@echo
 	@echo '  The example is at http://$(HOST):$(PORT)/ : its first page says what to try. Ctrl-C stops it.'
 	@echo

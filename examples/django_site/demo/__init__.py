@@ -1,0 +1,1 @@
+"""The one application of the example: notes, files, a stream, and views that wait or compute."""
