@@ -1,0 +1,29 @@
+"""headwaiter: a WSGI server written in Rust, a drop-in replacement for Waitress.
+
+``serve(app)`` serves until it is told to stop; ``create_server(app)`` returns the server for
+programs that do other things besides; ``install_as_waitress()`` makes ``import waitress`` mean this
+package.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version as _version
+
+from headwaiter._waitress import install_as_waitress
+from headwaiter.adjustments import ADJUSTMENTS
+from headwaiter.exceptions import ClientDisconnected
+from headwaiter.server import Server, create_server, serve
+from headwaiter.settings import Adjustments
+
+__version__ = _version("headwaiter")
+
+__all__ = [
+    "ADJUSTMENTS",
+    "Adjustments",
+    "ClientDisconnected",
+    "Server",
+    "__version__",
+    "create_server",
+    "install_as_waitress",
+    "serve",
+]

@@ -1,0 +1,158 @@
+"""Casts: what a value given for an adjustment may look like, and what it becomes.
+
+The adjustments table names one :class:`Kind` per row. Values come from Python calls, flags,
+environment variables, TOML and PasteDeploy files alike, so every kind takes the string form as well
+as the natural one, as Waitress does. Rules: a cast raises ``ValueError`` for a value that cannot be
+meant and ``TypeError`` for a type that cannot carry one; ``Adjustment.cast`` makes the message.
+What depends on other adjustments is checked in ``settings.py``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import os
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Callable
+
+TRUE_WORDS = frozenset({"t", "true", "y", "yes", "on", "1"})
+FALSE_WORDS = frozenset({"", "f", "false", "n", "no", "off", "0", "none"})
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to write a value.
+
+    ``annotation`` is the type that a keyword argument of this kind has; a test holds
+    ``_types.py`` against it. ``noun`` is what error messages and the reference page call it.
+    """
+
+    noun: str
+    metavar: str
+    annotation: str
+    cast: Callable[[Any], Any]
+
+
+def boolean(value: Any) -> bool:
+    """Any word that does not say yes means no, as in Waitress."""
+    return str(value).strip().lower() in TRUE_WORDS
+
+
+def says_neither(value: Any) -> bool:
+    """Whether a boolean was given as a word that is probably a slip of the pen."""
+    return str(value).strip().lower() not in TRUE_WORDS | FALSE_WORDS
+
+
+def integer(value: Any) -> int:
+    try:
+        return int(value)
+    except OverflowError:  # int(float("inf"))
+        raise ValueError("not a finite number") from None
+
+
+def duration(value: Any) -> float:
+    seconds = float(value)
+    if not math.isfinite(seconds):
+        raise ValueError("not a finite number")
+    return seconds
+
+
+def octal(value: Any) -> int:
+    """Only strings: ``600`` written as a Python or TOML integer would mean other permissions."""
+    return int(value, 8)
+
+
+def text(value: Any) -> str:
+    if value is None:
+        raise TypeError("None is not text")
+    return str(value)
+
+
+def text_or_none(value: Any) -> str | None:
+    return str(value) if value else None
+
+
+def path_or_none(value: Any) -> str | None:
+    return os.fsdecode(value) if value else None
+
+
+def url_path_or_none(value: Any) -> str | None:
+    if not value:
+        return None
+    path = str(value).strip()
+    if not path.startswith("/") or not path.isascii() or set(path) & set("?# \t\r\n"):
+        raise ValueError(path)
+    return path
+
+
+def url_prefix(value: Any) -> str:
+    """``a``, ``/a`` and ``//a/`` all mean ``/a``; the root is the empty prefix."""
+    if value is None:
+        raise TypeError("None is not text")
+    parts = str(value).strip().strip("/")
+    return f"/{parts}" if parts else ""
+
+
+def words(value: str | Iterable[str]) -> list[str]:
+    """A string, or an iterable of them, split at white space."""
+    lines = [value] if isinstance(value, str) else list(value)
+    return [word for line in lines for word in line.split()]
+
+
+def lower_words(value: str | Iterable[str]) -> set[str]:
+    return {word.lower() for word in words(value)}
+
+
+def socket_list(value: Iterable[Any]) -> list[socket.socket]:
+    sockets = list(value)
+    for item in sockets:
+        if not isinstance(item, socket.socket):
+            raise TypeError(f"{type(item).__name__} is not a socket")
+    return sockets
+
+
+def proxies(value: Any) -> str | None:
+    """``*``, ``unix``, addresses and networks, separated by commas or white space.
+
+    ``localhost`` is what Waitress calls the peer of a Unix socket, so it means ``unix`` here.
+    """
+    names = str(value).replace(",", " ").split() if value else []
+    peers = ["unix" if name == "localhost" else name for name in names]
+    for peer in peers:
+        if peer not in ("*", "unix"):
+            ipaddress.ip_network(peer, strict=False)  # its ValueError quotes the peer
+    if "*" in peers and len(peers) > 1:
+        raise ValueError("'*' already trusts every peer")
+    return ",".join(peers) or None
+
+
+def one_of(*choices: str) -> Kind:
+    def cast(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(value)
+        return str(value)
+
+    quoted = ", ".join(f'"{choice}"' for choice in choices)
+    return Kind(f"one of {', '.join(choices)}", "|".join(choices), f"Literal[{quoted}]", cast)
+
+
+BOOLEAN = Kind("a boolean", "", "bool | str", boolean)
+INTEGER = Kind("a whole number", "N", "int | str", integer)
+BYTES = Kind("a whole number of bytes", "BYTES", "int | str", integer)
+SECONDS = Kind("a number of seconds", "SECONDS", "float | str", duration)
+WHOLE_SECONDS = Kind("a whole number of seconds", "SECONDS", "int | str", integer)
+OCTAL = Kind("octal digits as a string", "PERMS", "str", octal)
+TEXT = Kind("text", "TEXT", "str", text)
+OPTIONAL_TEXT = Kind("text", "TEXT", "str | None", text_or_none)
+OPTIONAL_PATH = Kind("a path", "PATH", "str | os.PathLike[str] | None", path_or_none)
+URL_PATH = Kind(
+    "a path that starts with '/' and has no query", "PATH", "str | None", url_path_or_none
+)
+URL_PREFIX = Kind("a path of a URL", "PATH", "str", url_prefix)
+LISTEN = Kind("addresses as HOST:PORT", "HOST:PORT", "str | Iterable[str]", words)
+WORDS = Kind("words", "WORDS", "str | Iterable[str]", lower_words)
+PROXIES = Kind("'*', 'unix', addresses or networks", "PEERS", "str | None", proxies)
+SOCKETS = Kind("a list of bound stream sockets", "", "Iterable[socket.socket]", socket_list)
+ABANDONED = one_of("drop-safe", "drop", "run")

@@ -1,0 +1,125 @@
+"""Where to listen: which adjustments exclude each other, and the addresses that names stand for.
+
+``settings.py`` asks for the resolved addresses once per server; binding them is the extension's
+work. Rules: an address is listed once, in the order given; a name stands for all its addresses of
+the enabled families; anything that cannot be resolved is a ``ValueError`` before a socket exists.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+DEFAULT_PORT = 8080
+
+# Each pair may not be given together.
+_EXCLUSIVE = (
+    ("listen", "host"),
+    ("listen", "port"),
+    ("listen", "sockets"),
+    ("listen", "unix_socket"),
+    ("sockets", "host"),
+    ("sockets", "port"),
+    ("sockets", "unix_socket"),
+    ("unix_socket", "host"),
+    ("unix_socket", "port"),
+)
+
+# (family, type, protocol, address) as socket.getaddrinfo has it, without the canonical name.
+SocketInfo = tuple[socket.AddressFamily, socket.SocketKind, int, tuple[Any, ...]]
+
+
+def check_exclusive(names: Iterable[str]) -> None:
+    given = set(names)
+    for one, other in _EXCLUSIVE:
+        if one in given and other in given:
+            raise ValueError(f"{other} may not be set if {one} is set")
+
+
+def excluded_by(names: Iterable[str]) -> set[str]:
+    """What may not stand beside any of ``names``."""
+    given = set(names)
+    return {b for a, b in _EXCLUSIVE if a in given} | {a for a, b in _EXCLUSIVE if b in given}
+
+
+def resolve(listen: Sequence[str], *, ipv4: bool, ipv6: bool) -> list[SocketInfo]:
+    """The addresses behind ``HOST:PORT`` strings.
+
+    Raises:
+        ValueError: Nothing to listen on, a port out of range, or a name without an address.
+    """
+    if not listen:
+        raise ValueError("listen names no address")
+    family = _family(ipv4, ipv6)
+    found: list[SocketInfo] = []
+    seen = set()
+    for item in listen:
+        host, port = split(item)
+        for info in _lookup(item, host, port, family):
+            # Some systems list a link-local address once per zone, and any may list one twice.
+            key = (str(info[3][0]).split("%", 1)[0], info[3][1])
+            if info[3][1] == 0 or key not in seen:
+                seen.add(key)
+                found.append(info)
+    return found
+
+
+def split(item: str) -> tuple[str, str]:
+    """``host:port``, ``[host]:port`` or a bare host; a bare one gets the default port."""
+    host, colon, port = item.rpartition(":")
+    if not colon or "]" in port:  # no port, or the last colon is inside an IPv6 address
+        host, port = item, str(DEFAULT_PORT)
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    return host, port
+
+
+def bracketed(host: str) -> str:
+    """``host`` as it stands before a colon and a port."""
+    return f"[{host}]" if ":" in host else host
+
+
+def check_sockets(sockets: Iterable[socket.socket]) -> None:
+    families = set()
+    for sock in sockets:
+        if sock.type != socket.SOCK_STREAM or sock.family not in _STREAM_FAMILIES:
+            raise ValueError("sockets: only Internet or Unix stream sockets may be used")
+        families.add("unix" if sock.family == _UNIX else "internet")
+    if len(families) > 1:
+        raise ValueError("sockets: Internet and Unix sockets may not be mixed")
+
+
+def _family(ipv4: bool, ipv6: bool) -> socket.AddressFamily:
+    if not ipv4 and not ipv6:
+        raise ValueError("ipv4 and ipv6 are both off")
+    if not ipv4 and not socket.has_ipv6:
+        raise ValueError("ipv4 is off, and this Python has no IPv6")
+    if ipv4 and ipv6:
+        return socket.AF_UNSPEC
+    return socket.AF_INET if ipv4 else socket.AF_INET6
+
+
+def _lookup(item: str, host: str, port: str, family: socket.AddressFamily) -> list[SocketInfo]:
+    if port.isdigit() and int(port) > 65535:  # getaddrinfo would take it modulo 65536
+        raise ValueError(f"cannot listen on {item!r}: port out of range")
+    if sys.platform == "win32" and not port.isdigit():
+        raise ValueError(f"cannot listen on {item!r}: Windows has no service names for ports")
+    try:
+        infos = socket.getaddrinfo(
+            None if host == "*" else host,
+            port,
+            family,
+            socket.SOCK_STREAM,
+            socket.IPPROTO_TCP,
+            socket.AI_PASSIVE,
+        )
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"cannot listen on {item!r}: {reason}") from None
+    return [(family, kind, proto, address) for family, kind, proto, _, address in infos]
+
+
+_UNIX = getattr(socket, "AF_UNIX", None)
+_STREAM_FAMILIES = {socket.AF_INET, socket.AF_INET6, _UNIX} - {None}

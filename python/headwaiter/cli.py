@@ -1,0 +1,163 @@
+"""The command line: ``headwaiter MODULE:OBJECT``.
+
+``__main__.py`` calls :func:`run`. Rules: what a person can get wrong is one message on standard
+error and an exit status, never a traceback of ours; the application's own traceback is shown when
+its code raised, and only then.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import os
+import sys
+import traceback
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from headwaiter import _application, _flags, _headwaiter, _logging, _systemd
+from headwaiter._listen import bracketed, excluded_by
+from headwaiter.adjustments import ADJUSTMENTS, BY_NAME
+from headwaiter.server import Server, python_build, run_until_signalled
+from headwaiter.settings import Adjustments, Effective
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+DONE, NOT_STARTED, USAGE, CUT = 0, 1, 2, 3
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class StartError(Exception):
+    """Why the server did not start, as one message."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what ``arguments`` ask for; the program's name is not among them.
+
+    Returns:
+        The exit status: 0 done, 1 could not start, 2 wrong usage, 3 requests were cut.
+    """
+    try:
+        options = _flags.parse(list(arguments))
+        if options.help:
+            _flags.make_parser().print_help()
+            return DONE
+        if options.version:
+            from headwaiter import __version__
+
+            print(f"headwaiter {__version__}, {python_build()}")
+            return DONE
+        adjustments = _adjustments(options)
+        if options.check_config:
+            _print_effective(adjustments)
+            return DONE
+        if options.application is None:
+            raise _flags.UsageError("name the application to serve: MODULE:OBJECT")
+        _configure_logging(options)
+    except _flags.UsageError as error:
+        return _fail(f"{error}\nSee headwaiter --help.", USAGE)
+    try:
+        application = _load(options.application, call=options.call)
+        server = _bind(application, adjustments)
+    except StartError as error:
+        return _fail(str(error), NOT_STARTED)
+    run_until_signalled(server)
+    return CUT if server.unfinished else DONE
+
+
+def _adjustments(options: Namespace) -> Adjustments:
+    given = vars(options)
+    flags = {row.name: given[row.name] for row in ADJUSTMENTS if row.name in given}
+    try:
+        adjustments = Adjustments.from_flags(flags, options.config)
+        if not excluded_by(["sockets"]) & adjustments.given_names():
+            sockets = _systemd.inherited_sockets()
+            if sockets:
+                adjustments = Adjustments.from_flags(flags, options.config, sockets=sockets)
+    except (ValueError, TypeError) as error:
+        raise _flags.UsageError(str(error)) from None
+    except OSError as error:
+        raise _flags.UsageError(f"{error.filename or 'LISTEN_FDS'}: {error.strerror}") from None
+    return adjustments
+
+
+def _load(spec: str, *, call: bool) -> WSGIApplication:
+    try:
+        return _application.load(spec, call=call)
+    except _application.ApplicationError as error:
+        raise StartError(str(error)) from None
+    except Exception as error:
+        shown = traceback.format_exception(type(error), error, _application.own_traceback(error))
+        raise StartError(f"{spec!r} failed to load\n{''.join(shown).rstrip()}") from None
+
+
+def _bind(application: WSGIApplication, adjustments: Adjustments) -> Server:
+    try:
+        return Server(application, adjustments)
+    except OSError as error:
+        where = error.filename or ", ".join(map(_listener, adjustments.listeners()))
+        raise StartError(f"cannot listen on {where}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise StartError(str(error)) from None
+
+
+def _listener(listener: tuple[object, ...]) -> str:
+    return ":".join(map(str, listener[1:3]))
+
+
+def _configure_logging(options: Namespace) -> None:
+    if options.log_config:
+        try:
+            _log_config(options.log_config)
+        except Exception as error:
+            # Whatever a handler's constructor may raise: it is the file that is wrong.
+            raise _flags.UsageError(f"--log-config {options.log_config}: {error}") from None
+    _logging.configure_unless_configured(LOG_FORMAT)
+    if options.log_level:
+        _logging.logger().setLevel(options.log_level.upper())
+
+
+def _log_config(path: str) -> None:
+    if path.endswith((".json", ".toml")):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        load = json.loads if path.endswith(".json") else _headwaiter.load_toml
+        logging.config.dictConfig({"disable_existing_loggers": False, **load(text)})
+    else:
+        with open(path, encoding="utf-8") as file:
+            logging.config.fileConfig(file, disable_existing_loggers=False)
+
+
+def _print_effective(adjustments: Adjustments) -> None:
+    effective = adjustments.effective()
+    values = {name: _shown(name, item) for name, item in effective.items()}
+    name_width = max(map(len, values))
+    value_width = min(max(map(len, values.values())), 40)
+    for name, item in effective.items():
+        origin = f"{item.origin} {item.where}".strip()
+        print(f"{name:<{name_width}}  {values[name]:<{value_width}}  {origin}")
+
+
+def _shown(name: str, item: Effective) -> str:
+    if name == "listen":
+        return " ".join(f"{bracketed(info[3][0])}:{info[3][1]}" for info in item.value) or "none"
+    if name == "sockets":
+        return " ".join(str(sock.getsockname()) for sock in item.value) or "none"
+    return BY_NAME[name].shown(item.value) or "''"
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"headwaiter: {message}", file=sys.stderr)
+    return status
+
+
+def leave(status: int) -> None:
+    """End the process although a worker is stuck in the application: a native thread must not be
+    there when the interpreter is torn down, and nothing can stop it."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)

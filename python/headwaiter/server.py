@@ -1,0 +1,292 @@
+"""A server: the engine, its worker threads, and the life between ``run`` and ``close``.
+
+``serve`` is for a process that does nothing else: it also sets up logging and signals and prints
+the start banner. ``create_server`` is for everything else. Rules: workers are ordinary Python
+threads, started once by ``run``; ``run`` works on any thread and ``close`` from any thread; no wait
+here wakes up unless something happened. What happens on sockets is the extension's business.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import socket
+import sys
+import sysconfig
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from headwaiter import _headwaiter, _logging, _signals, _systemd
+from headwaiter._listen import bracketed
+from headwaiter.settings import Adjustments
+
+if TYPE_CHECKING:
+    import signal
+    from types import TracebackType
+
+    from _typeshed.wsgi import WSGIApplication
+    from typing_extensions import Self, Unpack
+
+    from headwaiter._types import ServerKeywords
+
+# How long a worker that is past its last request may take to return.
+JOIN_SECONDS = 5.0
+# How long the end of the process is held up for workers of servers that nobody closed.
+EXIT_SECONDS = 1.0
+
+
+class Server:
+    """An application bound to its sockets, which accept from :meth:`run` on.
+
+    ``effective_listen`` holds a ``(host, port)`` pair of strings per address that was bound, as in
+    Waitress, and ``("unix", path)`` for a Unix socket; ``effective_host`` and ``effective_port``
+    are those of the first. A server runs once.
+
+    Raises:
+        OSError: An address could not be bound; none is then.
+        ValueError: A setting that only the engine can judge is wrong.
+    """
+
+    def __init__(self, application: WSGIApplication, adj: Adjustments) -> None:
+        if application is None:
+            raise ValueError("the application is None: is a return missing where it is made?")
+        if not callable(application):
+            raise TypeError(f"a WSGI application is callable, {type(application).__name__} is not")
+        self.application = application
+        self.adj = adj
+        self._engine = _headwaiter.Server(
+            application, adj.engine_settings(_logging.logger_name()), adj.listeners()
+        )
+        self.effective_listen = [_address(item) for item in self._engine.listening]
+        self.effective_host, self.effective_port = self.effective_listen[0]
+        self._workers: list[threading.Thread] = []
+        self._runner: threading.Thread | None = None
+        self._state = threading.RLock()  # reentrant: signal handlers stop the server
+        self._stopped = False
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Serve until :meth:`close` or :meth:`stop`, then let what was received finish and return.
+
+        ``KeyboardInterrupt`` and ``SystemExit`` raised by a signal handler stop the server, too,
+        and end here; a second one cuts what is left. Returns at once if the server has been
+        stopped.
+        """
+        if self._runner is not None:
+            raise RuntimeError("this server has been run already")
+        _running.add(self)
+        try:
+            with _logging.pumping():
+                self._serve()
+        finally:
+            _running.discard(self)
+            self._ended.set()
+
+    def stop(self) -> None:
+        """Begin to drain and return at once; from any thread, any number of times."""
+        with self._state:
+            self._stopped = True
+        self._engine.stop()
+        for sock in self.adj.sockets:  # the engine has closed its own duplicates
+            sock.close()
+
+    def abort(self) -> None:
+        """Cut everything that is still in flight."""
+        self._engine.abort()
+
+    def stop_or_abort(self) -> None:
+        """:meth:`stop` the first time, :meth:`abort` from then on: what a person means who
+        interrupts twice."""
+        if self._stopped:
+            self.abort()
+        else:
+            self.stop()
+
+    def close(self) -> None:
+        """:meth:`stop`, and return when the server has drained.
+
+        Called by the application itself, from a worker, it only stops: the request that calls it is
+        one of those that the drain waits for.
+        """
+        self.stop()
+        own = threading.current_thread()
+        if self._runner is not None and own is not self._runner and own not in self._workers:
+            self._ended.wait()
+
+    @property
+    def unfinished(self) -> int:
+        """Requests that were cut by ``shutdown_timeout`` or :meth:`abort`."""
+        return self._engine.unfinished
+
+    @property
+    def urls(self) -> list[str]:
+        return [_url(host, port) for host, port in self.effective_listen]
+
+    def stats(self) -> dict[str, Any]:
+        """What the server is doing now, as plain numbers."""
+        return self._engine.stats()
+
+    def print_listen(self, format_str: str) -> None:
+        """Log ``format_str``, filled with host and port, once per address."""
+        for host, port in self.effective_listen:
+            _logging.logger().info(format_str.format(bracketed(host), port))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _serve(self) -> None:
+        done, done_engine = socket.socketpair()
+        with done, done_engine:
+            with self._state:
+                if self._stopped:
+                    return
+                self._runner = threading.current_thread()
+                self._engine.start(done_engine.fileno())
+            try:
+                self._start_workers()
+                self._wait(done)
+            except BaseException:  # out of threads, say: nobody would be left to stop the engine
+                self._engine.abort()
+                raise
+            self._join()
+        if self.unfinished:
+            _logging.logger().warning("%d requests were cut", self.unfinished)
+
+    def _start_workers(self) -> None:
+        for number in range(self.adj.threads):
+            worker = threading.Thread(
+                target=self._engine.work, name=f"headwaiter-{number}", daemon=True
+            )
+            worker.start()
+            self._workers.append(worker)
+
+    def _wait(self, done: socket.socket) -> None:
+        with _signals.signal_wakeups() as wakeups:
+            while not self._wait_once(done, wakeups):
+                pass
+
+    def _wait_once(self, done: socket.socket, wakeups: socket.socket | None) -> bool:
+        try:
+            return _signals.wait_readable(done, wakeups)
+        except (KeyboardInterrupt, SystemExit):
+            self.stop_or_abort()
+            return False
+
+    def _join(self) -> None:
+        """Workers end with the drain; one that is stuck in the application may never."""
+        bound = 0 if self.unfinished else JOIN_SECONDS
+        for worker in self._workers:
+            worker.join(bound)
+
+
+def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeywords]) -> Server:
+    """Bind the sockets for ``application`` and return the server, ready to :meth:`Server.run`.
+
+    Args:
+        application: The WSGI callable to serve.
+        **adjustments: See ``docs/adjustments.md``; ``config`` names a TOML file with more of them.
+
+    Raises:
+        ValueError: An adjustment is unknown, malformed, or at odds with another one.
+        TypeError: An adjustment has a type that it cannot have.
+        OSError: An address could not be bound.
+    """
+    return Server(application, Adjustments(**adjustments))
+
+
+def serve(
+    application: WSGIApplication, *, _quiet: bool = False, **adjustments: Unpack[ServerKeywords]
+) -> None:
+    """Serve ``application`` until SIGINT or SIGTERM, then let running requests finish and return.
+
+    Blocks the calling thread; ``application`` runs on ``threads`` worker threads at once (PEP
+    3333). On the main thread a first signal drains the server and a second one cuts what is left;
+    on any other thread signals are left alone.
+
+    Args:
+        application: The WSGI callable to serve.
+        _quiet: Neither set up logging nor print the start banner (as in Waitress).
+        **adjustments: As for :func:`create_server`, which also says what is raised.
+    """
+    if not _quiet:
+        _logging.configure_unless_configured()
+    run_until_signalled(create_server(application, **adjustments), quiet=_quiet)
+
+
+def run_until_signalled(server: Server, *, quiet: bool = False) -> None:
+    """Run ``server`` as the purpose of this process: banner, signals, word to the service
+    manager."""
+
+    def on_signal(received: signal.Signals) -> None:
+        _logging.logger().info(
+            "%s: %s",
+            received.name,
+            "leaving now" if server._stopped else "finishing what was received; again to leave now",
+        )
+        _systemd.notify("STOPPING=1")
+        server.stop_or_abort()
+
+    with server, _signals.stop_signals(on_signal):
+        if not quiet:
+            _log_banner(server)
+        _systemd.notify("READY=1")
+        server.run()
+
+
+def python_build() -> str:
+    """Such as ``CPython 3.14.0 (free-threaded)``: the first thing to know about concurrency."""
+    gil = "with the GIL"
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        enabled = getattr(sys, "_is_gil_enabled", lambda: True)()
+        gil = "free-threaded, but the GIL is on" if enabled else "free-threaded"
+    return f"{platform.python_implementation()} {platform.python_version()} ({gil})"
+
+
+def _log_banner(server: Server) -> None:
+    logger = _logging.logger()
+    threads = server.adj.threads
+    for url in server.urls:
+        logger.info("Serving on %s", url)
+    logger.info(
+        "%d worker thread%s, %s, process %d; stop with Ctrl-C or SIGTERM",
+        threads,
+        "" if threads == 1 else "s",
+        python_build(),
+        os.getpid(),
+    )
+
+
+def _address(item: tuple[Any, ...]) -> tuple[str, str]:
+    kind, *rest = item
+    return ("unix", rest[0]) if kind == "unix" else (rest[0], str(rest[1]))
+
+
+def _url(host: str, port: str) -> str:
+    return f"unix:{port}" if host == "unix" else f"http://{bracketed(host)}:{port}"
+
+
+_running: weakref.WeakSet[Server] = weakref.WeakSet()
+
+
+def _cut_running() -> None:
+    """A worker that needs the interpreter after it is gone would bring the process down, so servers
+    that are still running on daemon threads are cut before that."""
+    servers = list(_running)
+    for server in servers:
+        server.stop()
+        server.abort()
+    for server in servers:
+        server._ended.wait(EXIT_SECONDS)
+
+
+atexit.register(_cut_running)
