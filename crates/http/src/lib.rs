@@ -31,6 +31,7 @@ mod framing;
 mod head;
 mod host;
 mod percent;
+mod proxy;
 mod refusal;
 mod reply;
 mod request_line;
@@ -41,6 +42,7 @@ pub use date::DateLine;
 pub use framing::Framing;
 pub use head::Head;
 pub use percent::percent_decode;
+pub use proxy::{FieldChange, ProxyOutcome, ProxyPeer, ProxyPolicy};
 pub use refusal::Refusal;
 pub use reply::{
     BodyFraming, BodyKind, CHUNK_END, CONTINUE, LAST_CHUNK, ReplyContext, ReplyError, ReplyHead,

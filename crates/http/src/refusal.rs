@@ -134,8 +134,6 @@ refusals! {
     ForwardedProto = 400, "x-forwarded-proto", "The X-Forwarded-Proto header is malformed.";
     /// An `X-Forwarded-Port` is not a port.
     ForwardedPort = 400, "x-forwarded-port", "The X-Forwarded-Port header is malformed.";
-    /// An `X-Forwarded-By` element is not an address.
-    ForwardedBy = 400, "x-forwarded-by", "The X-Forwarded-By header is malformed.";
 
     // Time and capacity: raised by the engine.
 

@@ -1,0 +1,154 @@
+//! `Forwarded` (RFC 7239).
+//!
+//! Unlike the lists of `X-Forwarded-*` this one has quoted strings that may hold commas, so it is read
+//! from the left, and a single malformed element anywhere refuses the whole header: behind it nobody can
+//! tell where the words of the trusted proxies begin.
+//!
+//! Laxer than the RFC in one point, as Waitress is: an unquoted value may hold `:`, `[` and `]`, which
+//! many proxies forget to quote and which delimit nothing. Whitespace around `;` and `=` is refused, as
+//! by both.
+
+use std::borrow::Cow;
+
+use super::node::{Claims, ForwardedHost, Node, Scheme};
+use crate::bytes::{is_forbidden_control, is_tchar, trim_ows};
+use crate::refusal::Refusal;
+
+/// One `forwarded-element`: what one proxy wrote. All parts are empty for an empty element.
+#[derive(Debug, Default)]
+struct Element<'v> {
+    /// Where it starts in the header.
+    start: usize,
+    client: Option<Cow<'v, [u8]>>,
+    host: Option<Cow<'v, [u8]>>,
+    proto: Option<Cow<'v, [u8]>>,
+    by: Option<Cow<'v, [u8]>>,
+}
+
+/// Reads the header into `claims` and returns the part of it that trusted proxies wrote.
+///
+/// Of each parameter the first trusted hop that has it is believed, so that a proxy which only adds
+/// `for` does not hide the `host` of the next.
+pub(super) fn read<'v>(
+    value: &'v [u8],
+    count: usize,
+    claims: &mut Claims,
+) -> Result<&'v [u8], Refusal> {
+    let elements = parse(value).ok_or(Refusal::Forwarded)?;
+    let trusted = &elements[elements.len().saturating_sub(count)..];
+
+    if let Some(node) = trusted.iter().find_map(|element| element.client.as_deref()) {
+        claims.client = Some(Node::parse(node).ok_or(Refusal::Forwarded)?);
+    }
+    if let Some(host) = trusted.iter().find_map(|element| element.host.as_deref()) {
+        claims.host = Some(ForwardedHost::parse(host).ok_or(Refusal::Forwarded)?);
+    }
+    if let Some(proto) = trusted.iter().find_map(|element| element.proto.as_deref()) {
+        claims.scheme = Some(Scheme::parse(proto).ok_or(Refusal::Forwarded)?);
+    }
+    Ok(trim_ows(
+        &value[trusted.first().map_or(0, |element| element.start)..],
+    ))
+}
+
+/// `Forwarded = 1#forwarded-element` (RFC 7239 §4), at least one element, which may be empty.
+fn parse(value: &[u8]) -> Option<Vec<Element<'_>>> {
+    let mut elements = Vec::new();
+    let mut reader = Reader { value, at: 0 };
+    loop {
+        elements.push(reader.element()?);
+        if reader.at == value.len() {
+            return Some(elements);
+        }
+        reader.take(b',')?;
+    }
+}
+
+struct Reader<'v> {
+    value: &'v [u8],
+    at: usize,
+}
+
+impl<'v> Reader<'v> {
+    fn peek(&self) -> Option<u8> {
+        self.value.get(self.at).copied()
+    }
+
+    fn take(&mut self, byte: u8) -> Option<()> {
+        (self.peek() == Some(byte)).then(|| self.at += 1)
+    }
+
+    /// Takes the longest run of bytes that satisfy `allowed`; `None` if there is none.
+    fn run(&mut self, allowed: impl Fn(u8) -> bool) -> Option<&'v [u8]> {
+        let rest = &self.value[self.at..];
+        let length = rest.iter().position(|&b| !allowed(b)).unwrap_or(rest.len());
+        self.at += length;
+        (length > 0).then(|| &rest[..length])
+    }
+
+    fn skip_ows(&mut self) {
+        let _ = self.run(|b| b == b' ' || b == b'\t');
+    }
+
+    /// `[ forwarded-pair ] *( ";" [ forwarded-pair ] )` with whitespace around it.
+    fn element(&mut self) -> Option<Element<'v>> {
+        self.skip_ows();
+        let mut element = Element {
+            start: self.at,
+            ..Element::default()
+        };
+        loop {
+            if self.peek().is_some_and(is_tchar) {
+                self.pair(&mut element)?;
+            }
+            if self.take(b';').is_none() {
+                break;
+            }
+        }
+        self.skip_ows();
+        Some(element)
+    }
+
+    /// `token "=" value`. Each parameter comes at most once an element (RFC 7239 §4); unknown ones are
+    /// extensions.
+    fn pair(&mut self, element: &mut Element<'v>) -> Option<()> {
+        let name = self.run(is_tchar)?;
+        self.take(b'=')?;
+        let value = self.value()?;
+        let slot = match name.to_ascii_lowercase().as_slice() {
+            b"for" => &mut element.client,
+            b"host" => &mut element.host,
+            b"proto" => &mut element.proto,
+            b"by" => &mut element.by,
+            _ => return Some(()),
+        };
+        slot.replace(value).is_none().then_some(())
+    }
+
+    fn value(&mut self) -> Option<Cow<'v, [u8]>> {
+        if self.peek() == Some(b'"') {
+            return self.quoted_string();
+        }
+        self.run(|b| is_tchar(b) || matches!(b, b':' | b'[' | b']'))
+            .map(Cow::Borrowed)
+    }
+
+    /// `quoted-string` (RFC 9110 §5.6.4), unescaped.
+    fn quoted_string(&mut self) -> Option<Cow<'v, [u8]>> {
+        self.take(b'"')?;
+        let mut text = Vec::new();
+        loop {
+            match self.peek()? {
+                b'"' => {
+                    self.at += 1;
+                    return Some(Cow::Owned(text));
+                }
+                b'\\' => self.at += 1,
+                _ => {}
+            }
+            let byte = self.peek().filter(|&b| !is_forbidden_control(b))?;
+            text.push(byte);
+            self.at += 1;
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `trusted_proxy`: which peers are proxies.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// The other end of a connection, as far as trust is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyPeer {
+    /// A peer with an address. An IPv4-mapped IPv6 address counts as the IPv4 address, because that is
+    /// how a dual-stack socket shows IPv4 peers.
+    Ip(IpAddr),
+    /// A peer on a Unix socket.
+    Unix,
+}
+
+/// A set of peers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TrustedPeers {
+    everybody: bool,
+    unix: bool,
+    nets: Vec<IpNet>,
+}
+
+impl TrustedPeers {
+    /// Parses the adjustment, which [`ProxyPolicy::new`](super::ProxyPolicy::new) describes.
+    pub(super) fn parse(list: &str) -> Result<Self, String> {
+        let mut peers = Self::default();
+        for entry in list
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+        {
+            match entry {
+                "*" => peers.everybody = true,
+                "unix" | "localhost" => peers.unix = true,
+                _ => peers.nets.push(parse_net(entry).ok_or_else(|| {
+                    format!(
+                        "trusted_proxy must be *, unix, or a comma-separated list of IP addresses and \
+                         CIDR networks; {entry:?} is none of them"
+                    )
+                })?),
+            }
+        }
+        Ok(peers)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        !self.everybody && !self.unix && self.nets.is_empty()
+    }
+
+    pub(super) fn contain(&self, peer: ProxyPeer) -> bool {
+        self.everybody
+            || match peer {
+                ProxyPeer::Unix => self.unix,
+                ProxyPeer::Ip(address) => {
+                    let address = address.to_canonical();
+                    self.nets.iter().any(|net| net.contains(&address))
+                }
+            }
+    }
+}
+
+/// An address is a network of its own.
+fn parse_net(entry: &str) -> Option<IpNet> {
+    match entry.parse::<IpAddr>() {
+        Ok(address) => Some(IpNet::from(address.to_canonical())),
+        Err(_) => entry.parse().ok(),
+    }
+}
