@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import inprocess, machine, measure, report, results
+from benchmarks import inprocess, machine, measure, report, results, table
 from benchmarks.load import LoadError
 from benchmarks.measure import Cores, Sample
 from benchmarks.peers import PEERS, Peer
@@ -152,7 +152,7 @@ def main() -> None:
     for scenario in scenarios:
         record = measure_scenario(scenario, work[scenario.name], options, progress)
         results.save(kept, {scenario.name: record})
-        print(report.console(scenario, record), flush=True)
+        print(table.console(scenario, record), flush=True)
     if options.publish:
         report.write(PAGE, RESULTS)
 

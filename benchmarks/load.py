@@ -108,11 +108,11 @@ def crowd(kind: str, count: int, port: int, seconds: int, cores: str | None) -> 
         stdout=subprocess.PIPE,
         text=True,
     )
-    try:
-        yield Crowd(process)
-    finally:
-        process.kill()
-        process.communicate()
+    with process:
+        try:
+            yield Crowd(process)
+        finally:
+            process.kill()
 
 
 def _pinned(command: list[str], cores: str | None) -> list[str]:

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 WARM_REQUESTS = 200
 WARM_SECONDS = 0.3
-SETTLE_SECONDS = 0.5
-"""Between the hostile clients' arrival and the run beside them."""
+SETTLE_SECONDS = 5.0
+"""The longest wait, between the hostile clients' arrival and the run beside them, for calm."""
+GLANCE_SECONDS = 0.25
+CALM_SHARE = 0.05
+"""Of one core, used over a glance: less is calm."""
 CROWD_SPARE_SECONDS = 30
 ATTACH_SECONDS = 0.4
 SYSCALLS = "raw_syscalls:sys_enter"
@@ -52,6 +55,8 @@ class Sample:
     calm_rps: float | None = None
     """Requests per second before the hostile clients came."""
     calm_cpu_us: float | None = None
+    settle_us: float | None = None
+    """How long the hostile clients' arrival alone kept the server busy, to a quarter second."""
     held: int | None = None
     """Hostile connections that were open throughout."""
     connection_bytes: float | None = None
@@ -122,14 +127,18 @@ def _started(scenario: Scenario, peer: Peer, cores: Cores) -> Iterator[Server]:
 
 def _check_answer(scenario: Scenario, port: int) -> None:
     sent = request(scenario.method, scenario.path, b"x" * scenario.body_size)
+    closing = scenario.headers.get("Connection") == "close"
     try:
-        status, body = exchange(port, sent)
+        answer = exchange(port, sent, linger=1.0 if closing else 0.0)
     except OSError as error:
         raise ServerError(f"no answer: {error}") from error
-    if status != 200:
-        raise ServerError(f"answers {status}")
-    if scenario.answer is not None and len(body) != scenario.answer:
-        raise ServerError(f"answers {len(body)} bytes instead of {scenario.answer}")
+    if answer.status != 200:
+        raise ServerError(f"answers {answer.status}")
+    if scenario.answer is not None and len(answer.body) != scenario.answer:
+        raise ServerError(f"answers {len(answer.body)} bytes instead of {scenario.answer}")
+    if closing and not answer.closed:
+        # wrk would go on with the same connection and measure keep-alive.
+        raise ServerError("keeps the connection open in spite of `Connection: close`")
 
 
 def _warm(scenario: Scenario, port: int) -> None:
@@ -171,7 +180,7 @@ def _beside(scenario: Scenario, server: Server, seconds: int, cores: Cores) -> S
     lean = server.resident()
     lifetime = seconds + CROWD_SPARE_SECONDS
     with load.crowd(kind, count, server.port, lifetime, cores.load) as crowd:
-        time.sleep(SETTLE_SECONDS)
+        settled = _settle(server)
         grown = server.resident() - lean
         sample = _loaded(scenario, server, seconds, cores)
         held = crowd.dismiss()
@@ -179,6 +188,18 @@ def _beside(scenario: Scenario, server: Server, seconds: int, cores: Cores) -> S
         sample,
         calm_rps=calm.rps,
         calm_cpu_us=calm.cpu_us,
+        settle_us=1e6 * settled,
         held=held,
         connection_bytes=grown / crowd.at_first if crowd.at_first else None,
     )
+
+
+def _settle(server: Server) -> float:
+    """Wait until the server has nothing to do; the seconds until then."""
+    start = time.monotonic()
+    while (calm_from := time.monotonic() - start) < SETTLE_SECONDS:
+        before = server.usage()
+        time.sleep(GLANCE_SECONDS)
+        if server.usage().since(before).cpu_seconds < CALM_SHARE * GLANCE_SECONDS:
+            break
+    return calm_from

@@ -94,16 +94,17 @@ def _gunicorn(port: int, app: str) -> list[str]:
 def _granian(threads: int) -> Command:
     return lambda port, app: _python(
         *("-m", "granian", "--interface", "wsgi", "--workers", "1", "--http", "1", "--no-ws"),
-        *("--blocking-threads", str(threads), "--backlog", BACKLOG, "--log-level", "error"),
+        *("--blocking-threads", str(threads), "--backlog", BACKLOG, "--backpressure", "10000"),
+        *("--log-level", "error"),
         *("--host", HOST, "--port", str(port), app),
     )
 
 
-def _uwsgi(threads: int) -> Command:
+def _uwsgi(threads: int, socket: str = "--http11-socket") -> Command:
     program = str(Path(sys.executable).with_name("uwsgi"))
     many = ["--threads", str(threads)] if threads > 1 else []
     return lambda port, app: [
-        *(program, "--http11-socket", f"{HOST}:{port}", "--module", app, "--processes", "1", *many),
+        *(program, socket, f"{HOST}:{port}", "--module", app, "--processes", "1", *many),
         *("--single-interpreter", "--need-app", "--disable-logging", "--listen", BACKLOG),
         *("--die-on-term", "--home", sys.prefix),
     ]
@@ -150,6 +151,14 @@ PEERS: dict[str, Peer] = {
             _uwsgi(1),
             "uwsgi",
             note="the same with one thread and no GIL switching",
+        ),
+        Peer(
+            "uwsgi-close",
+            _uwsgi(THREADS, "--http-socket"),
+            "uwsgi",
+            note="the socket without keep-alive, since the other ignores `Connection: close`; it"
+            " does not announce the close, which wrk counts as an error",
+            only=frozenset({"close"}),
         ),
         Peer("cheroot", _launched("cheroot"), "cheroot"),
         Peer("bjoern", _launched("bjoern"), "bjoern", note="single-threaded"),

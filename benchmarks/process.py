@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import shutil
 import signal
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIRST_PORT, LAST_PORT = 21_000, 29_999
 START_SECONDS = 15.0
 STOP_SECONDS = 3.0
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+) *\r\n", re.IGNORECASE)
 
 
 class ServerError(Exception):
@@ -154,22 +156,42 @@ def request(method: str, path: str, body: bytes = b"") -> bytes:
     return head.encode() + body
 
 
-def exchange(port: int, sent: bytes, timeout: float = 5.0) -> tuple[int, bytes]:
-    """Send one request on a new connection; the status and the raw bytes after the head.
+@dataclass(frozen=True)
+class Answer:
+    """What came back on a connection of its own."""
+
+    status: int
+    body: bytes
+    """The bytes after the head, as framed."""
+    closed: bool
+    """Whether the server closed the connection, rather than leaving that to the client."""
+
+
+def exchange(port: int, sent: bytes, timeout: float = 5.0, linger: float = 0.0) -> Answer:
+    """Send one request on a new connection and read until its length is reached or it ends.
+
+    `linger` is how many seconds to wait then for the server to close.
 
     Raises:
         OSError: Nothing listens, or what came back is not HTTP.
     """
-    received = bytearray()
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
         connection.sendall(sent)
-        while chunk := connection.recv(1 << 20):
+        received = bytearray()
+        closed = False
+        while not closed and not _complete(received):
+            chunk = connection.recv(1 << 20)
             received += chunk
+            closed = not chunk
+        if linger and not closed:
+            connection.settimeout(linger)
+            with contextlib.suppress(socket.timeout):
+                closed = not connection.recv(1)
     head, _, body = bytes(received).partition(b"\r\n\r\n")
     parts = head.split(b" ", 2)
     if not head.startswith(b"HTTP/1.") or len(parts) < 2 or not parts[1].isdigit():
         raise OSError(f"not an HTTP reply: {head[:60]!r}")
-    return int(parts[1]), body
+    return Answer(int(parts[1]), body, closed)
 
 
 def raise_descriptor_limit() -> None:
@@ -189,6 +211,13 @@ def status_number(status: str, field: str) -> int:
 
 def have(program: str) -> bool:
     return shutil.which(program) is not None
+
+
+def _complete(received: bytearray) -> bool:
+    """Whether the reply names its length and has reached it; replies that do not end by closing."""
+    end = received.find(b"\r\n\r\n")
+    length = CONTENT_LENGTH.search(received, 0, end + 2) if end >= 0 else None
+    return length is not None and len(received) >= end + 4 + int(length.group(1))
 
 
 def _session_members(leader: int) -> Iterator[int]:

@@ -47,6 +47,10 @@ class Figure(enum.Enum):
     RPS = "rps"
     P99 = "p99_us"
 
+    @property
+    def title(self) -> str:
+        return {"cpu_us": "CPU µs/request", "rps": "requests/s", "p99_us": "p99"}[self.value]
+
 
 @dataclass(frozen=True)
 class Scenario:

@@ -19,15 +19,16 @@
 enum { MAX_FD = 65536, MAX_EVENTS = 256, MAX_BATCH = 64, READ_SIZE = 16384 };
 
 /* The same header fields a WSGI server has to send, and as many bytes. */
-static const char REPLY[] =
-    "HTTP/1.1 200 OK\r\n"
-    "Content-Type: text/plain\r\n"
-    "Content-Length: 13\r\n"
-    "Server: raw\r\n"
-    "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
-    "\r\n"
-    "Hello, world!";
-static const size_t REPLY_SIZE = sizeof REPLY - 1;
+#define REPLY(connection)                           \
+    "HTTP/1.1 200 OK\r\n"                           \
+    "Content-Type: text/plain\r\n"                  \
+    "Content-Length: 13\r\n" connection             \
+    "Server: raw\r\n"                               \
+    "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"       \
+    "\r\n"                                          \
+    "Hello, world!"
+static const char KEEP[] = REPLY("");
+static const char LAST[] = REPLY("Connection: close\r\n");
 
 /* How many bytes of CR LF CR LF each connection's last read ended with. */
 static unsigned char matched[MAX_FD];
@@ -81,15 +82,15 @@ static int heads_in(int fd, const char *bytes, ssize_t size) {
     return heads;
 }
 
-/* Sends `heads` replies; replies are small and few, so a full socket buffer means a dead client. */
+/* Sends `heads` replies; they are small and few, so a full socket buffer means a dead client. */
 static int reply(int fd, int heads) {
-    static char batch[sizeof REPLY * MAX_BATCH];
+    static char batch[sizeof KEEP * MAX_BATCH];
+    const size_t size = sizeof KEEP - 1;
     while (heads > 0) {
         int now = heads < MAX_BATCH ? heads : MAX_BATCH;
         for (int i = 0; i < now; i++)
-            memcpy(batch + (size_t)i * REPLY_SIZE, REPLY, REPLY_SIZE);
-        ssize_t size = (ssize_t)((size_t)now * REPLY_SIZE);
-        if (write(fd, batch, (size_t)size) != size)
+            memcpy(batch + (size_t)i * size, KEEP, size);
+        if (write(fd, batch, (size_t)now * size) != (ssize_t)((size_t)now * size))
             return -1;
         heads -= now;
     }
@@ -104,8 +105,9 @@ static void serve(int fd) {
         return;
     }
     int heads = heads_in(fd, bytes, size);
-    int last = heads > 0 && memmem(bytes, (size_t)size, "Connection: close", 17) != NULL;
-    if (reply(fd, heads) || last)
+    int last = heads == 1 && memmem(bytes, (size_t)size, "Connection: close", 17) != NULL;
+    int failed = last ? write(fd, LAST, sizeof LAST - 1) < 0 : reply(fd, heads);
+    if (failed || last)
         close(fd);
 }
 
