@@ -1,0 +1,65 @@
+"""Writes ``docs/adjustments.md`` from the table: ``python -m headwaiter._reference > docs/adjustments.md``.
+
+A test fails while the page differs from what this prints.
+"""
+
+from __future__ import annotations
+
+from headwaiter.adjustments import ADJUSTMENTS, GROUPS, Adjustment
+
+INTRODUCTION = """\
+<!-- Made by `python -m headwaiter._reference`; edit python/headwaiter/adjustments.py instead. -->
+
+# Adjustments
+
+Every adjustment has one name and can be given in four ways. The first of these that names it wins:
+
+1. a keyword argument, `serve(app, threads=8)`, or a flag, `headwaiter --threads=8 MODULE:OBJECT`;
+2. an environment variable, `HEADWAITER_THREADS=8`;
+3. a TOML file, `threads = 8`, named by `--config FILE`, `serve(app, config="FILE")` or
+   `HEADWAITER_CONFIG=FILE`; if the file has a `[headwaiter]` table, the adjustments are in there;
+4. the default.
+
+`headwaiter --check-config` shows each value in force and where it came from. What can be done from the
+command line only is in `headwaiter --help`.
+
+- **Flags** have hyphens where names have underscores. A boolean `x` is `--x` or `--no-x`. `--listen` may
+  be repeated; other flags given twice count once, the last one.
+- **Environment variables** that are empty count as unset, except `HEADWAITER_IDENT` and
+  `HEADWAITER_URL_PREFIX`.
+- **Text is cast**, wherever it comes from, PasteDeploy files included. `t`, `true`, `y`, `yes`, `on` and
+  `1` are true, whatever the case; everything else is false, with a warning if it does not look like it.
+- **Lists** are written as words with spaces or line breaks between them, or as lists in Python and TOML.
+- **Seconds** may have a fraction. Bytes may not have a suffix.
+- `host` with `port`, `listen`, `unix_socket` and `sockets` are four ways to say where to listen. They
+  exclude each other; one that is given at a higher rank silences those below.
+- `headwaiter` started through systemd socket activation (`LISTEN_FDS`) takes those sockets, unless
+  something above says where to listen.
+
+Defaults are those of Waitress where it has the adjustment; [waitress.md](waitress.md) lists what differs.
+"""
+
+
+def page() -> str:
+    parts = [INTRODUCTION]
+    for group in GROUPS:
+        rows = [_row(row) for row in ADJUSTMENTS if row.group == group]
+        header = "| name | value | default | meaning |\n| --- | --- | --- | --- |\n"
+        parts.append(f"\n## {group}\n\n{header}{''.join(rows)}")
+    return "".join(parts)
+
+
+def _row(row: Adjustment) -> str:
+    default = row.default_in_words()
+    if default not in ("none", "off", "empty", row.default_words):
+        default = f"`{default}`"
+    notes = [row.help]
+    if row.off is not None and row.default != row.off:
+        notes.append(f"{row.off:g}: no limit.")
+    if row.keyword_only:
+        notes.append("Keyword argument only.")
+    return f"| `{row.name}` | {row.kind.noun} | {default} | {' '.join(notes)} |\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

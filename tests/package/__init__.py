@@ -1,0 +1,1 @@
+"""Tests of the Python package: settings, command line, servers' lives, logging, signals."""

@@ -1,0 +1,140 @@
+"""Where values come from: precedence, origins, and what each source does with bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headwaiter import Adjustments
+from headwaiter.settings import Effective
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "headwaiter.toml"
+
+
+def test_the_first_source_wins(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text("threads = 2\nbacklog = 2\nident = 'file'\n")
+    monkeypatch.setenv("HEADWAITER_THREADS", "3")
+    monkeypatch.setenv("HEADWAITER_BACKLOG", "3")
+    effective = Adjustments(config=config, threads=4).effective()
+    assert effective["threads"] == Effective(4, "argument", "")
+    assert effective["backlog"] == Effective(3, "environment", "HEADWAITER_BACKLOG")
+    assert effective["ident"] == Effective("file", "file", str(config))
+    assert effective["io_threads"] == Effective(1, "default", "")
+
+
+def test_a_value_that_lost_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Kubernetes sets such a variable for a service of this name.
+    monkeypatch.setenv("HEADWAITER_PORT", "tcp://10.0.0.1:80")
+    assert Adjustments(host="127.0.0.1", port=1).port == 1
+    with pytest.raises(ValueError, match=r"^port: .* \(from HEADWAITER_PORT\)$"):
+        Adjustments()
+
+
+def test_empty_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("THREADS", "HOST", "UNIX_SOCKET", "EXPOSE_TRACEBACKS", "IDENT", "CONFIG"):
+        monkeypatch.setenv(f"HEADWAITER_{name}", "")
+    effective = Adjustments().effective()
+    assert effective["ident"] == Effective(None, "environment", "HEADWAITER_IDENT")
+    assert {item.origin for name, item in effective.items() if name != "ident"} == {"default"}
+
+
+def test_lists_and_booleans_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWAITER_LISTEN", "127.0.0.1:1 127.0.0.1:2")
+    monkeypatch.setenv("HEADWAITER_EXPOSE_TRACEBACKS", "yes")
+    adjustments = Adjustments()
+    assert adjustments.listeners() == [("inet", "127.0.0.1", 1), ("inet", "127.0.0.1", 2)]
+    assert adjustments.expose_tracebacks is True
+
+
+def test_listen_silences_what_it_excludes(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text("unix_socket = '/run/x'\n")
+    monkeypatch.setenv("HEADWAITER_HOST", "127.0.0.1")
+    assert Adjustments(config=config).listeners() == [("inet", "127.0.0.1", 8080)]
+    assert Adjustments(config=config, port=1).listeners() == [("inet", "127.0.0.1", 1)]
+    assert Adjustments(config=config, listen="[::1]:2").listeners() == [("inet6", "::1", 2, 0, 0)]
+    monkeypatch.delenv("HEADWAITER_HOST")
+    assert Adjustments(config=config).listeners() == [("unix", "/run/x")]
+
+
+def test_one_source_may_not_exclude_itself(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text("listen = '127.0.0.1:1'\nport = 1\n")
+    with pytest.raises(ValueError, match="port may not be set if listen is set"):
+        Adjustments(config=config)
+    monkeypatch.setenv("HEADWAITER_UNIX_SOCKET", "/run/x")
+    monkeypatch.setenv("HEADWAITER_HOST", "127.0.0.1")
+    with pytest.raises(ValueError, match="host may not be set if unix_socket is set"):
+        Adjustments()
+
+
+def test_host_and_port_are_the_origin_of_listen() -> None:
+    assert Adjustments(port=1).effective()["listen"].origin == "argument"
+
+
+def test_file_with_a_table_of_ours(config: Path) -> None:
+    config.write_text(
+        "[other]\nthreads = 'x'\n[headwaiter]\nthreads = 2\nlisten = ['127.0.0.1:1']\n"
+    )
+    adjustments = Adjustments(config=config)
+    assert adjustments.threads == 2
+    assert adjustments.listeners() == [("inet", "127.0.0.1", 1)]
+
+
+def test_file_named_by_the_environment(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text("threads = 2\n")
+    monkeypatch.setenv("HEADWAITER_CONFIG", str(config))
+    assert Adjustments().threads == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("threads = \n", r"headwaiter\.toml: .*line 1"),
+        (
+            "thread = 2\n",
+            r"headwaiter\.toml: unknown adjustment 'thread'; did you mean 'threads'\?",
+        ),
+        ("sockets = []\n", r"headwaiter\.toml: unknown adjustment 'sockets'"),
+        ("headwaiter = 1\n", r"headwaiter\.toml: headwaiter must be a table"),
+        ("threads = 'x'\n", r"threads: .*'x' \(from .*headwaiter\.toml\)"),
+        ("threads = [1]\n", r"threads: .*\[1\] \(from .*headwaiter\.toml\)"),
+    ],
+)
+def test_bad_file(config: Path, text: str, message: str) -> None:
+    config.write_text(text)
+    with pytest.raises((ValueError, TypeError), match=message):
+        Adjustments(config=config)
+
+
+def test_file_that_is_not_text(config: Path) -> None:
+    config.write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"headwaiter\.toml: "):
+        Adjustments(config=config)
+
+
+def test_file_that_is_not_there(config: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Adjustments(config=config)
+
+
+def test_unknown_keyword_offers_the_nearest() -> None:
+    with pytest.raises(
+        ValueError, match=r"^unknown adjustment 'thread'; did you mean 'threads'\?$"
+    ):
+        Adjustments(thread=4)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match=r"^unknown adjustment 'xyzzy'$"):
+        Adjustments(xyzzy=4)  # type: ignore[call-arg]
+
+
+def test_misspelt_variable_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HEADWAITER_THREDS", "8")
+    monkeypatch.setenv("HEADWAITER_UNRELATED", "8")
+    Adjustments()
+    assert [record.getMessage() for record in caplog.records] == [
+        "environment variable HEADWAITER_THREDS has no effect; did you mean 'HEADWAITER_THREADS'?"
+    ]
