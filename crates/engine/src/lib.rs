@@ -1,1 +1,45 @@
+//! The engine of headwaiter: sockets, channels, spools, the queue and the hand-off to workers.
+//!
+//! Start at `server.rs` (the outside), `io_thread.rs` (the loop), `queue.rs` (the hand-off).
+//! Imports point one way: this crate uses `headwaiter-http` and knows no Python. An application is
+//! whatever loops over [`Tasks`]: a closure in the tests, the WSGI binding in production.
 
+#![allow(clippy::vec_box, reason = "exchanges travel between threads by pointer; they never move")]
+
+mod accept;
+mod channel;
+mod clock;
+mod deadlines;
+mod exchange;
+mod expire;
+mod governor;
+mod io_thread;
+mod link;
+mod listen;
+mod mailbox;
+mod outgoing;
+mod queue;
+mod receive;
+mod record;
+mod server;
+mod settings;
+mod shared;
+mod socket;
+mod spool;
+mod stats;
+mod tasks;
+mod transmit;
+
+pub use exchange::{Client, ClientGone, Flushed, Task};
+pub use listen::{BindError, ListenSpec, Listening, Peer};
+pub use outgoing::Held;
+pub use record::{End, Record};
+pub use server::{OnFinished, Poker, Server};
+pub use settings::{Abandoned, Settings};
+pub use spool::Spool;
+pub use tasks::Tasks;
+
+/// The `log` target of the engine's events.
+pub const LOG: &str = "headwaiter";
+/// The `log` target of records about the queue.
+pub const QUEUE_LOG: &str = "headwaiter.queue";

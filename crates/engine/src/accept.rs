@@ -1,0 +1,110 @@
+//! New connections: accepting, `connection_limit`, running out of descriptors.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mio::Token;
+
+use crate::channel::Channel;
+use crate::io_thread::{INDEX_MASK, IoThread};
+use crate::link::Link;
+use crate::listen::Peer;
+use crate::mailbox::Message;
+use crate::socket::Stream;
+
+impl IoThread {
+    /// Takes what waits at listener `n`, to the last: readiness is reported once.
+    pub(crate) fn accept_from(&mut self, n: usize) {
+        while self.accept_paused.is_none() && n < self.listeners.len() {
+            if !self.make_room() {
+                return self.pause_accepting("connection_limit is reached and no channel is idle");
+            }
+            match self.listeners[n].accept() {
+                Ok((stream, peer)) => self.assign(stream, peer, n),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return,
+                    // The client gave up while it waited.
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted => {}
+                    _ if self.evict() => {}
+                    _ => return self.pause_accepting(&error.to_string()),
+                },
+            }
+        }
+    }
+
+    /// Makes sure one more channel is within `connection_limit`.
+    fn make_room(&mut self) -> bool {
+        let open = self.shared.channels.load(Ordering::Relaxed);
+        open < self.shared.settings.connection_limit || self.evict()
+    }
+
+    /// Closes the channel that has been idle longest.
+    fn evict(&mut self) -> bool {
+        let Some(index) = self.idle.longest() else { return false };
+        self.shared.counters.evicted.add(1);
+        self.close(index);
+        true
+    }
+
+    /// Accepting rests for a moment; connections wait in the kernel's backlog meanwhile.
+    fn pause_accepting(&mut self, why: &str) {
+        self.accept_paused = Some(self.now + PAUSE);
+        self.shared.counters.accept_pauses.add(1);
+        if self.shared.accept_log.pass(self.now) {
+            log::warn!(
+                target: crate::LOG,
+                "accepting pauses: {why}; {} channels are open (connection_limit={})",
+                self.shared.channels.load(Ordering::Relaxed),
+                self.shared.settings.connection_limit,
+            );
+        }
+    }
+
+    /// Accepts again once the pause is over.
+    pub(crate) fn resume_accepting(&mut self) {
+        if self.accept_paused.is_some_and(|until| until <= self.now) {
+            self.accept_paused = None;
+            for n in 0..self.listeners.len() {
+                self.accept_from(n);
+            }
+        }
+    }
+
+    /// Spreads new connections evenly over the I/O threads.
+    fn assign(&mut self, stream: Stream, peer: Peer, listener: usize) {
+        self.shared.channels.fetch_add(1, Ordering::Relaxed);
+        self.shared.counters.connections.add(1);
+        let mailboxes = self.shared.mailboxes.get().map_or(&[][..], Vec::as_slice);
+        let owner = self.next_owner;
+        self.next_owner = (owner + 1) % mailboxes.len().max(1);
+        match mailboxes.get(owner) {
+            // Once draining, the others may have left already.
+            Some(mailbox) if owner != self.index && !self.shared.draining() => mailbox.post(Message::Accepted(stream, peer, listener), true),
+            _ => self.adopt(stream, peer, listener),
+        }
+    }
+
+    /// Makes the connection a channel of this thread.
+    pub(crate) fn adopt(&mut self, mut stream: Stream, peer: Peer, listener: usize) {
+        self.generation = (self.generation + 1) & (INDEX_MASK >> 1);
+        let entry = self.channels.vacant_entry();
+        let index = entry.key();
+        let token = (self.generation << (usize::BITS / 2)) | index;
+        if let Err(error) = stream.register(self.poll.registry(), Token(token)) {
+            self.shared.channels.fetch_sub(1, Ordering::Relaxed);
+            log::warn!(target: crate::LOG, "a connection could not be watched: {error}");
+            return;
+        }
+        let link = Link::new(stream, peer, listener as u32, token, Arc::clone(&self.mailbox));
+        entry.insert(Channel::new(Arc::new(link)));
+        self.become_idle(index);
+        if self.shared.draining() {
+            self.drain_idle(index);
+        }
+    }
+}
+
+/// How long accepting rests.
+const PAUSE: Duration = Duration::from_millis(100);

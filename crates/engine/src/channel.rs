@@ -1,0 +1,122 @@
+//! One client connection as its I/O thread sees it, and the list of the idle ones.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use slab::Slab;
+
+use crate::deadlines::Deadline;
+use crate::exchange::Exchange;
+use crate::link::Link;
+use crate::outgoing::Part;
+
+/// Where a channel is on a request's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Between requests: the cheapest thing there is.
+    Idle,
+    /// Part of a head has come.
+    Head,
+    /// The head is complete, the body is not.
+    Body,
+    /// The request waits for a worker or is run by one.
+    Task,
+    /// The worker is through; what is left of the reply is being sent.
+    Replying,
+    /// A refusal is being sent; nothing that comes behind it will be read as a request.
+    Refusing,
+    /// All is sent and our side is closed; what still comes in is thrown away, so that the client
+    /// can read the reply before a reset would destroy it (RFC 9112 §9.6).
+    Lingering,
+}
+
+/// A channel. What a worker needs of it is in its [`Link`].
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) link: Arc<Link>,
+    pub(crate) state: State,
+    /// Bytes read that belong to no complete head yet, or to the next request.
+    pub(crate) inbuf: Vec<u8>,
+    /// How far `inbuf` was searched for the end of a head.
+    pub(crate) scanned: usize,
+    /// The request being received, or the one whose reply is being sent.
+    pub(crate) exchange: Option<Box<Exchange>>,
+    /// Reply bytes the kernel has not taken.
+    pub(crate) sending: VecDeque<Part>,
+    /// The kernel may hold bytes we have not read.
+    pub(crate) readable: bool,
+    /// It stands in the list of channels with more to do.
+    pub(crate) queued_again: bool,
+    pub(crate) deadline: Deadline,
+    idle: Option<Neighbours>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Neighbours {
+    before: u32,
+    behind: u32,
+}
+
+impl Channel {
+    pub(crate) fn new(link: Arc<Link>) -> Self {
+        Self {
+            link,
+            state: State::Idle,
+            inbuf: Vec::new(),
+            scanned: 0,
+            exchange: None,
+            sending: VecDeque::new(),
+            readable: false,
+            queued_again: false,
+            deadline: Deadline::default(),
+            idle: None,
+        }
+    }
+}
+
+/// Idle channels, longest idle first: a doubly linked list through the slab.
+#[derive(Debug)]
+pub(crate) struct IdleList {
+    first: u32,
+    last: u32,
+}
+
+impl Default for IdleList {
+    fn default() -> Self {
+        Self { first: NOBODY, last: NOBODY }
+    }
+}
+
+impl IdleList {
+    /// The channel that has been idle longest.
+    pub(crate) fn longest(&self) -> Option<usize> {
+        (self.first != NOBODY).then_some(self.first as usize)
+    }
+
+    /// Puts `index` at the end; it must not be listed.
+    pub(crate) fn push(&mut self, channels: &mut Slab<Channel>, index: usize) {
+        let me = index as u32;
+        channels[index].idle = Some(Neighbours { before: self.last, behind: NOBODY });
+        match channels.get_mut(self.last as usize).and_then(|c| c.idle.as_mut()) {
+            Some(last) => last.behind = me,
+            None => self.first = me,
+        }
+        self.last = me;
+    }
+
+    /// Takes `index` out, if it is listed.
+    pub(crate) fn remove(&mut self, channels: &mut Slab<Channel>, index: usize) {
+        let Some(Neighbours { before, behind }) = channels[index].idle.take() else { return };
+        match channels.get_mut(before as usize).and_then(|c| c.idle.as_mut()) {
+            Some(before) => before.behind = behind,
+            None => self.first = behind,
+        }
+        match channels.get_mut(behind as usize).and_then(|c| c.idle.as_mut()) {
+            Some(behind) => behind.before = before,
+            None => self.last = before,
+        }
+    }
+}
+
+/// No channel: the slab never grows this far, descriptors end long before.
+const NOBODY: u32 = u32::MAX;

@@ -1,0 +1,131 @@
+//! When channels must be woken: a heap of instants with lazy entries.
+//!
+//! A keep-alive channel re-arms its idle deadline with every request. Moving a deadline later
+//! touches nothing here: the channel's old entry fires, finds the deadline moved and is pushed
+//! again. So a channel has one live entry however busy it is, and arming costs no work on the hot
+//! path. Time comes in as `now`.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+/// A channel's own part: when it is due, and the earliest entry the heap holds for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Deadline {
+    due: Option<Instant>,
+    entry: Option<Instant>,
+}
+
+/// Entries of all channels of one I/O thread.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    heap: BinaryHeap<Reverse<(Instant, usize)>>,
+}
+
+/// What an entry that came up means for its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fired {
+    /// The deadline has passed.
+    Due,
+    /// Moved, disarmed, or somebody else's entry: nothing to do.
+    Stale,
+}
+
+impl Deadlines {
+    /// Sets `deadline` of the channel `token` to `due`.
+    pub(crate) fn arm(&mut self, token: usize, deadline: &mut Deadline, due: Instant) {
+        deadline.due = Some(due);
+        if deadline.entry.is_none_or(|entry| due < entry) {
+            deadline.entry = Some(due);
+            self.heap.push(Reverse((due, token)));
+        }
+    }
+
+    /// When to be woken next, if ever. May be early, never late.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes the next entry that has come up by `now`; hand it to [`Deadlines::check`].
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<(Instant, usize)> {
+        let Reverse((at, _)) = self.heap.peek()?;
+        if *at > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse(entry)| entry)
+    }
+
+    /// Decides what the entry `at` means for the channel `token`, re-entering a moved deadline.
+    pub(crate) fn check(&mut self, at: Instant, token: usize, deadline: &mut Deadline, now: Instant) -> Fired {
+        if deadline.entry != Some(at) {
+            return Fired::Stale;
+        }
+        deadline.entry = None;
+        match deadline.due {
+            Some(due) if due <= now => {
+                deadline.due = None;
+                Fired::Due
+            }
+            Some(due) => {
+                self.arm(token, deadline, due);
+                Fired::Stale
+            }
+            None => Fired::Stale,
+        }
+    }
+}
+
+impl Deadline {
+    /// Nothing is due any more; an entry left in the heap will find that out.
+    pub(crate) fn disarm(&mut self) {
+        self.due = None;
+    }
+
+    /// Whether anything is due.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.due.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn fire(all: &mut Deadlines, one: &mut Deadline, now: Instant) -> usize {
+        let mut fired = 0;
+        while let Some((at, token)) = all.pop(now) {
+            fired += usize::from(all.check(at, token, one, now) == Fired::Due);
+        }
+        fired
+    }
+
+    #[test]
+    fn fires_once_at_the_latest_deadline_and_keeps_one_entry() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let (mut all, mut one) = (Deadlines::default(), Deadline::default());
+        for n in 0..1000 {
+            all.arm(7, &mut one, start + second * 100 + Duration::from_millis(n));
+        }
+        assert_eq!(all.heap.len(), 1);
+        assert_eq!(fire(&mut all, &mut one, start + second * 100), 0);
+        assert_eq!(fire(&mut all, &mut one, start + second * 101), 1);
+        assert_eq!(fire(&mut all, &mut one, start + second * 999), 0);
+        assert_eq!(all.next(), None);
+    }
+
+    #[test]
+    fn an_earlier_deadline_fires_early_and_a_disarmed_one_never() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let (mut all, mut one) = (Deadlines::default(), Deadline::default());
+        all.arm(7, &mut one, start + second * 120);
+        all.arm(7, &mut one, start + second * 30);
+        assert_eq!(all.next(), Some(start + second * 30));
+        assert_eq!(fire(&mut all, &mut one, start + second * 30), 1);
+        all.arm(7, &mut one, start + second * 60);
+        one.disarm();
+        assert_eq!(fire(&mut all, &mut one, start + second * 500), 0);
+    }
+}

@@ -1,0 +1,286 @@
+//! One request and its reply: filled by the I/O thread, run by a worker, pooled afterwards.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use headwaiter_http::{Body, Framing, Head};
+
+use crate::link::{FIN, GONE, Link};
+use crate::listen::{Listening, Peer};
+use crate::outgoing::{Held, Outgoing, Part};
+use crate::record::{End, Record};
+use crate::shared::Shared;
+use crate::spool::{Spill, Spool};
+
+/// All that belongs to one request. Lives as long as the pool; `clear` makes it fit for the next.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) head: Head,
+    pub(crate) decoder: Body,
+    pub(crate) body: Spool,
+    pub(crate) record: Record,
+    pub(crate) link: Option<Arc<Link>>,
+    pub(crate) outgoing: Outgoing,
+    spill: Spill,
+    /// Parts of this reply were handed over before its end.
+    pub(crate) flushed: bool,
+    /// The worker has sent everything itself.
+    pub(crate) sent: bool,
+    /// The channel must close behind this reply.
+    pub(crate) close: bool,
+}
+
+impl Exchange {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            head: Head::new(),
+            decoder: no_body(),
+            body: Spool::default(),
+            record: Record::new(now),
+            link: None,
+            outgoing: Outgoing::default(),
+            spill: Spill::default(),
+            flushed: false,
+            sent: false,
+            close: false,
+        }
+    }
+
+    /// Forgets the request, keeping small buffers.
+    pub(crate) fn clear(&mut self) {
+        self.head.clear();
+        self.decoder = no_body();
+        self.body.clear();
+        self.link = None;
+        self.outgoing.clear();
+        self.spill = Spill::default();
+        self.flushed = false;
+        self.sent = false;
+        self.close = false;
+    }
+}
+
+fn no_body() -> Body {
+    match Body::new(Framing::None, 0) {
+        Ok(body) => body,
+        Err(_) => unreachable!("no body is within any limit"),
+    }
+}
+
+/// The client has left, or was cut by `send_timeout`: nothing can be sent to it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientGone;
+
+/// What [`Task::flush`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// The bytes are the I/O thread's now.
+    HandedOver,
+    /// Too many bytes are unsent: call [`Task::make_room`] where blocking is allowed.
+    Full,
+}
+
+/// A complete request in a worker's hands, and the way back for its reply.
+///
+/// Reply bytes are appended with [`Task::buffer`], [`Task::hold`] and [`Task::send_file`], handed
+/// over early with [`Task::flush`] where the application streams, and for good with
+/// [`crate::Tasks::complete`].
+#[derive(Debug)]
+pub struct Task {
+    pub(crate) exchange: Box<Exchange>,
+    pub(crate) shared: Arc<Shared>,
+    link: Arc<Link>,
+}
+
+impl Task {
+    pub(crate) fn new(exchange: Box<Exchange>, shared: &Arc<Shared>) -> Option<Self> {
+        let link = Arc::clone(exchange.link.as_ref()?);
+        Some(Self { exchange, shared: Arc::clone(shared), link })
+    }
+
+    /// The request's head.
+    pub fn head(&self) -> &Head {
+        &self.exchange.head
+    }
+
+    /// The request's body, complete.
+    pub fn body(&mut self) -> &mut Spool {
+        &mut self.exchange.body
+    }
+
+    /// Takes the body out, for a holder that may outlive the task.
+    pub fn take_body(&mut self) -> Spool {
+        std::mem::take(&mut self.exchange.body)
+    }
+
+    /// Who sent it.
+    pub fn peer(&self) -> Peer {
+        self.link.peer
+    }
+
+    /// The listener it came in by.
+    pub fn listening(&self) -> &Listening {
+        &self.shared.listening[self.link.listener as usize]
+    }
+
+    /// Index of that listener, in the order given to [`crate::Server::bind`].
+    pub fn listener(&self) -> usize {
+        self.link.listener as usize
+    }
+
+    /// Whether the channel may stay open behind the reply: the client's wish and ours.
+    pub fn keep_alive(&self) -> bool {
+        self.exchange.head.keep_alive() && !self.shared.draining()
+    }
+
+    /// A handle that tells whether the client is gone, also after the task is complete.
+    pub fn client(&self) -> Client {
+        Client { link: Arc::clone(&self.link), probe: self.exchange.head.minor() > 0 }
+    }
+
+    /// Times and sizes so far.
+    pub fn record(&mut self) -> &mut Record {
+        &mut self.exchange.record
+    }
+
+    /// The buffer for reply bytes that are copied.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        self.exchange.outgoing.tail()
+    }
+
+    /// Appends bytes by reference.
+    pub fn hold(&mut self, data: Box<dyn Held>) {
+        self.exchange.outgoing.push(Part::Held { data, at: 0 });
+    }
+
+    /// Appends `len` bytes of `file` from `offset`.
+    pub fn send_file(&mut self, file: Arc<File>, offset: u64, len: u64) {
+        if len > 0 {
+            self.exchange.outgoing.push(Part::File { file, offset, left: len });
+        }
+    }
+
+    /// Whether any reply byte was handed over already.
+    pub fn flushed(&self) -> bool {
+        self.exchange.flushed
+    }
+
+    /// Drops reply bytes that were not handed over.
+    pub fn discard(&mut self) {
+        self.exchange.outgoing.clear();
+    }
+
+    /// Closes the channel behind this reply.
+    pub fn close_after(&mut self) {
+        self.exchange.close = true;
+    }
+
+    /// Hands the bytes appended so far to the I/O thread. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientGone`]; the bytes are dropped.
+    pub fn flush(&mut self) -> Result<Flushed, ClientGone> {
+        if self.link.has(GONE) {
+            self.discard();
+            return Err(ClientGone);
+        }
+        if self.exchange.outgoing.is_empty() {
+            return Ok(Flushed::HandedOver);
+        }
+        let size = self.exchange.outgoing.size();
+        let unsent = self.link.unsent();
+        let room = unsent.all == 0 || unsent.memory + size.memory <= self.shared.settings.outbuf_overflow;
+        if !room {
+            return Ok(Flushed::Full);
+        }
+        self.hand_over();
+        Ok(Flushed::HandedOver)
+    }
+
+    /// As [`Task::flush`] when it said `Full`: spills to disk, or waits for the client to take bytes
+    /// where neither disk nor `outbuf_high_watermark` has room. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientGone`], also when the client made no progress for `send_timeout`.
+    pub fn make_room(&mut self) -> Result<(), ClientGone> {
+        let settings = &self.shared.settings;
+        let (watermark, low) = (settings.outbuf_high_watermark, settings.outbuf_overflow / 2);
+        self.link.wait_room(|unsent| unsent.all < watermark);
+        match self.spill() {
+            Ok(()) => {}
+            Err(error) => {
+                self.shared.storage_trouble(&error);
+                self.link.wait_room(|unsent| unsent.memory <= low);
+            }
+        }
+        if self.link.has(GONE) {
+            self.discard();
+            return Err(ClientGone);
+        }
+        self.hand_over();
+        Ok(())
+    }
+
+    /// Moves what is in memory to disk, in order. On an error what is left stays in memory.
+    fn spill(&mut self) -> io::Result<()> {
+        let mut parts = self.exchange.outgoing.take_parts();
+        let mut result = Ok(());
+        while let Some(part) = parts.pop_front() {
+            let spilled = match part.memory() {
+                Some(bytes) if result.is_ok() && !bytes.is_empty() => {
+                    Some(self.exchange.spill.append(bytes, &self.shared.budget).map(|at| (at, bytes.len() as u64)))
+                }
+                _ => None,
+            };
+            match spilled {
+                None => self.exchange.outgoing.push(part),
+                Some(Ok(((segment, offset), left))) => {
+                    self.exchange.outgoing.push(Part::Spilled { segment, offset, left });
+                }
+                Some(Err(error)) => {
+                    result = Err(error);
+                    self.exchange.outgoing.push(part);
+                }
+            }
+        }
+        result
+    }
+
+    fn hand_over(&mut self) {
+        let size = self.exchange.outgoing.size();
+        self.exchange.flushed = true;
+        self.link.hand_over(self.exchange.outgoing.take_parts(), size);
+    }
+
+    /// Notes how the request ended.
+    pub fn set_end(&mut self, end: End) {
+        self.exchange.record.end = end;
+    }
+}
+
+/// Tells whether a client is gone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    link: Arc<Link>,
+    probe: bool,
+}
+
+impl Client {
+    /// Whether the client can no longer be reached.
+    ///
+    /// Of a client that has finished sending this is not known yet: an HTTP/1.1 one is probed (see
+    /// [`Link::probe`]) and the next call tells; an older one counts as gone.
+    pub fn is_gone(&self) -> bool {
+        if !self.link.has(GONE) && self.link.has(FIN) {
+            if !self.probe {
+                return true;
+            }
+            self.link.probe();
+        }
+        self.link.has(GONE)
+    }
+}

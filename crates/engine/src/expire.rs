@@ -1,0 +1,194 @@
+//! Deadlines, the once-a-millisecond look at the queue, and the way to the end.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use headwaiter_http::Refusal;
+
+use crate::channel::State;
+use crate::deadlines::Fired;
+use crate::exchange::Exchange;
+use crate::io_thread::IoThread;
+use crate::shared::Stage;
+
+impl IoThread {
+    /// Deals with everything that has come due.
+    pub(crate) fn expire(&mut self) {
+        while let Some((at, token)) = self.deadlines.pop(self.now) {
+            let Some(index) = self.find(token) else { continue };
+            let deadline = &mut self.channels[index].deadline;
+            if self.deadlines.check(at, token, deadline, self.now) == Fired::Due {
+                self.deadline_passed(index);
+            }
+        }
+        self.resume_accepting();
+        if self.shared.queue.waiting() > 0 {
+            self.tick();
+        }
+    }
+
+    fn deadline_passed(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        match channel.state {
+            State::Idle | State::Lingering => self.close(index),
+            State::Head => self.refuse(index, Refusal::HeaderTimeout),
+            State::Body => self.refuse(index, Refusal::BodyTimeout),
+            // Only an HTTP/1.1 client must be able to skip what the probe sends.
+            State::Task if channel.sending.is_empty() => channel.link.probe(),
+            State::Task | State::Replying | State::Refusing => {
+                self.shared.counters.send_timeouts.add(1);
+                log::info!(
+                    target: crate::LOG,
+                    "cut {}: it took no bytes for send_timeout={} seconds",
+                    crate::listen::Shown(channel.link.peer),
+                    self.shared.settings.send_timeout.unwrap_or_default().as_secs_f64(),
+                );
+                self.client_gone(index);
+            }
+        }
+    }
+
+    /// How often to look at the queue while tasks wait.
+    pub(crate) fn tick_period(&self) -> Duration {
+        if self.index == 0 && self.shared.settings.gil { GOVERN } else { WATCH }
+    }
+
+    /// Tasks wait: let the governor look, drop those that waited too long, and say so.
+    fn tick(&mut self) {
+        if self.index == 0 {
+            self.shared.queue.govern(self.now);
+        }
+        if let Some(most) = self.shared.settings.queue_timeout {
+            for exchange in self.shared.queue.expire(self.now, most) {
+                self.refuse_waiting(exchange, Refusal::QueueTimeout);
+            }
+        }
+        let look = self.shared.queue.look(self.now);
+        if look.oldest_wait > WORTH_A_WORD && self.shared.queue_log.pass(self.now) {
+            let running = self.shared.running_now(self.now);
+            let slowest = running.first().map(|(what, age)| format!("; slowest: {what}, {:.1} s", age.as_secs_f64()));
+            log::warn!(
+                target: crate::QUEUE_LOG,
+                "Task queue depth is {}; {} of {} workers busy; oldest task waits {:.2} s{}",
+                look.waiting,
+                look.running,
+                look.workers,
+                look.oldest_wait.as_secs_f64(),
+                slowest.unwrap_or_default(),
+            );
+        }
+    }
+
+    /// Refuses a task that was taken out of the queue.
+    fn refuse_waiting(&mut self, mut exchange: Box<Exchange>, refusal: Refusal) {
+        let Some(link) = exchange.link.take() else { return };
+        if self.mailbox_of(&link.io) {
+            self.outstanding = self.outstanding.saturating_sub(1);
+            if let Some(index) = self.find(link.token) {
+                self.channels[index].exchange = Some(exchange);
+                self.refuse(index, refusal);
+            }
+        } else {
+            // Its channel belongs to another I/O thread, which gets it back as answered.
+            let mut reply = Vec::new();
+            let date = self.date();
+            refusal.write_reply(&mut reply, &date, self.shared.settings.ident.as_bytes(), exchange.head.is_head());
+            exchange.outgoing.tail().extend_from_slice(&reply);
+            exchange.close = true;
+            link.begin_reply();
+            let io = link.io.clone();
+            exchange.link = Some(link);
+            io.post(crate::mailbox::Message::Done(exchange), true);
+        }
+    }
+
+    fn mailbox_of(&self, other: &std::sync::Arc<crate::mailbox::Mailbox>) -> bool {
+        std::sync::Arc::ptr_eq(&self.mailbox, other)
+    }
+
+    /// Follows the server to its end: from serving to draining to cutting.
+    pub(crate) fn follow_stage(&mut self) {
+        match self.shared.stage() {
+            Stage::Serving => {}
+            Stage::Draining => {
+                let end = match self.drain {
+                    Some(end) => end,
+                    None => self.begin_drain(),
+                };
+                if end <= self.now {
+                    self.shared.advance(Stage::Cutting);
+                    self.cut_all();
+                }
+            }
+            Stage::Cutting => self.cut_all(),
+        }
+    }
+
+    /// Takes what the kernel has accepted for us already, closes the listeners, and lets go of
+    /// every channel that has no complete head. Returns when the rest will be cut.
+    fn begin_drain(&mut self) -> Instant {
+        let end = self.now + self.shared.settings.shutdown_timeout;
+        self.drain = Some(end);
+        self.accept_paused = None;
+        for n in 0..self.listeners.len() {
+            self.accept_from(n);
+        }
+        self.accept_paused = None;
+        for mut listener in std::mem::take(&mut self.listeners) {
+            listener.deregister(self.poll.registry());
+        }
+        for index in self.all_channels() {
+            match self.channels.get(index).map(|channel| channel.state) {
+                Some(State::Idle) => self.drain_idle(index),
+                Some(State::Head) => self.refuse(index, Refusal::Draining),
+                _ => {}
+            }
+        }
+        end
+    }
+
+    fn all_channels(&self) -> Vec<usize> {
+        self.channels.iter().map(|(index, _)| index).collect()
+    }
+
+    /// Closes an idle channel, unless a request has come in that was not read yet.
+    pub(crate) fn drain_idle(&mut self, index: usize) {
+        self.channels[index].readable = true;
+        self.receive(index);
+    }
+
+    /// Cuts every channel and every waiting task, and says what was lost.
+    pub(crate) fn cut_all(&mut self) {
+        let replying = |index: &usize| self.channels[*index].state == State::Replying;
+        let lost = self.outstanding + self.batch.len() + self.all_channels().iter().filter(|i| replying(i)).count();
+        self.shared.unfinished.fetch_add(lost, Ordering::SeqCst);
+        if self.index == 0 {
+            for (what, age) in self.shared.running_now(self.now).into_iter().take(SHOWN) {
+                log::error!(target: crate::LOG, "cut while it was running: {what}, {:.1} s", age.as_secs_f64());
+            }
+        }
+        self.listeners.clear();
+        self.batch.clear();
+        drop(self.shared.queue.clear());
+        for index in self.all_channels() {
+            self.channels[index].link.mark_gone();
+            self.close(index);
+        }
+        self.outstanding = 0;
+        self.drain = Some(self.now);
+    }
+
+    /// Whether nothing is left to do.
+    pub(crate) fn is_done(&self) -> bool {
+        self.drain.is_some() && self.listeners.is_empty() && self.channels.is_empty() && self.outstanding == 0
+    }
+}
+
+/// The governor's period.
+const GOVERN: Duration = Duration::from_millis(1);
+/// The period where there is nothing to govern.
+const WATCH: Duration = Duration::from_millis(20);
+/// A task that waits less is not worth a log record.
+const WORTH_A_WORD: Duration = Duration::from_millis(50);
+/// Requests named when they are cut.
+const SHOWN: usize = 20;

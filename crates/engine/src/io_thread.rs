@@ -1,0 +1,301 @@
+//! The loop of an I/O thread: one turn is poll, mail, events, deadlines, hand-over.
+//!
+//! An I/O thread owns its channels and never attaches to an interpreter, never waits for a worker
+//! and never runs application code. The rest of it lives beside this file by responsibility:
+//! `accept.rs` (new connections, limits), `receive.rs` (bytes in, up to a complete task),
+//! `transmit.rs` (bytes out, the end of a reply, closing), `expire.rs` (deadlines, drain).
+//!
+//! A bug in handling one channel costs that channel: it is caught here and the channel is closed.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use headwaiter_http::DateLine;
+use mio::event::Event;
+use mio::{Events, Poll, Token, Waker};
+use slab::Slab;
+
+use crate::channel::{Channel, IdleList, State};
+use crate::deadlines::Deadlines;
+use crate::exchange::Exchange;
+use crate::link::{FIN, FINISHED};
+use crate::listen::Listener;
+use crate::mailbox::{Mailbox, Message};
+use crate::shared::{Shared, Stage};
+
+/// Everything one I/O thread owns.
+#[derive(Debug)]
+pub(crate) struct IoThread {
+    pub(crate) index: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) poll: Poll,
+    events: Option<Events>,
+    inbox: Vec<Message>,
+    pub(crate) channels: Slab<Channel>,
+    pub(crate) generation: usize,
+    pub(crate) idle: IdleList,
+    pub(crate) deadlines: Deadlines,
+    /// The first thread listens for all; empty elsewhere, and from drain on.
+    pub(crate) listeners: Vec<Listener>,
+    /// Accepting rests until this instant, for want of descriptors.
+    pub(crate) accept_paused: Option<Instant>,
+    pub(crate) next_owner: usize,
+    pub(crate) pool: Vec<Box<Exchange>>,
+    /// Tasks complete in this turn, handed over together.
+    pub(crate) batch: Vec<Box<Exchange>>,
+    /// Channels that used up their share of this turn.
+    pub(crate) again: VecDeque<usize>,
+    pub(crate) scratch: Vec<u8>,
+    date: DateLine,
+    /// Tasks handed to the queue and not given back.
+    pub(crate) outstanding: usize,
+    pub(crate) drain: Option<Instant>,
+    pub(crate) now: Instant,
+}
+
+impl IoThread {
+    /// # Errors
+    ///
+    /// The system has no room for another poll.
+    pub(crate) fn new(index: usize, shared: &Arc<Shared>, mut listeners: Vec<Listener>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), Token(WAKE))?;
+        for (n, listener) in listeners.iter_mut().enumerate() {
+            listener.register(poll.registry(), Token(LISTEN - n))?;
+        }
+        Ok(Self {
+            index,
+            shared: Arc::clone(shared),
+            mailbox: Arc::new(Mailbox::new(waker)),
+            poll,
+            events: Some(Events::with_capacity(EVENTS)),
+            inbox: Vec::new(),
+            channels: Slab::new(),
+            generation: 0,
+            idle: IdleList::default(),
+            deadlines: Deadlines::default(),
+            listeners,
+            accept_paused: None,
+            next_owner: 0,
+            pool: Vec::new(),
+            batch: Vec::new(),
+            again: VecDeque::new(),
+            scratch: vec![0; SCRATCH],
+            date: DateLine::default(),
+            outstanding: 0,
+            drain: None,
+            now: Instant::now(),
+        })
+    }
+
+    /// Runs until the server has drained.
+    pub(crate) fn run(mut self) {
+        crate::clock::block_signals();
+        while !self.is_done() {
+            if let Err(error) = self.turn() {
+                log::error!(target: crate::LOG, "polling failed: {error}");
+                self.shared.advance(Stage::Cutting);
+                self.cut_all();
+                break;
+            }
+        }
+    }
+
+    /// One turn: sleep until something happens, then deal with all of it.
+    fn turn(&mut self) -> io::Result<()> {
+        let Some(mut events) = self.events.take() else { return Ok(()) };
+        let wait = self.poll_timeout();
+        let slept = wait != Some(Duration::ZERO) && self.mailbox.fall_asleep();
+        let polled = self.poll.poll(&mut events, if slept { wait } else { Some(Duration::ZERO) });
+        self.mailbox.awake();
+        match polled {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        self.now = Instant::now();
+        self.read_mail();
+        for event in &events {
+            self.on_event(event);
+        }
+        self.events = Some(events);
+        self.go_on();
+        self.expire();
+        self.follow_stage();
+        self.hand_over();
+        Ok(())
+    }
+
+    /// How long to sleep: for ever, when nothing is armed.
+    fn poll_timeout(&self) -> Option<Duration> {
+        if !self.again.is_empty() || self.shared.draining() && self.drain.is_none() {
+            return Some(Duration::ZERO);
+        }
+        let at = |due: Instant| due.saturating_duration_since(self.now);
+        let mut wait = self.deadlines.next().map(at);
+        let mut sooner = |other: Duration| wait = Some(wait.map_or(other, |w| w.min(other)));
+        if let Some(until) = self.accept_paused {
+            sooner(at(until));
+        }
+        if let Some(end) = self.drain {
+            sooner(at(end));
+        }
+        if self.outstanding > 0 {
+            // A reply sent by its worker leaves mail that does not wake us; its channel's idle
+            // deadline is in there.
+            sooner(self.shared.settings.channel_timeout);
+        }
+        if self.shared.queue.waiting() > 0 {
+            sooner(self.tick_period());
+        }
+        // Rounded up: a timer that fires a little early would spin.
+        wait.map(|w| if w.is_zero() { w } else { w + Duration::from_micros(999) })
+    }
+
+    fn read_mail(&mut self) {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        self.mailbox.collect(&mut inbox);
+        for message in inbox.drain(..) {
+            self.guarded(message_channel(&message), |me| match message {
+                Message::Done(exchange) => me.done(exchange),
+                Message::Flush(token) => me.flush(token),
+                Message::Accepted(stream, peer, listener) => me.adopt(stream, peer, listener),
+            });
+        }
+        self.inbox = inbox;
+    }
+
+    fn on_event(&mut self, event: &Event) {
+        let token = event.token().0;
+        if token == WAKE {
+            return;
+        }
+        if token > LISTEN - MOST_LISTENERS {
+            self.guarded(None, |me| me.accept_from(LISTEN - token));
+            return;
+        }
+        let gone = event.is_error() || event.is_write_closed();
+        let (readable, fin, writable) = (event.is_readable(), event.is_read_closed(), event.is_writable());
+        self.guarded(Some(token), |me| {
+            let Some(index) = me.find(token) else { return };
+            if gone && me.channels[index].state != State::Lingering {
+                return me.client_gone(index);
+            }
+            if fin {
+                me.client_finished(index);
+            }
+            if readable || fin {
+                me.on_readable(index);
+            }
+            // Nothing is registered anew for writing: the edge comes with any other event, too.
+            if writable && let Some(index) = me.find(token) && !me.channels[index].sending.is_empty() {
+                me.transmit(index);
+            }
+        });
+    }
+
+    fn on_readable(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        channel.readable = true;
+        if channel.state == State::Task && channel.link.set(crate::link::PENDING) & FINISHED != 0 {
+            // Its worker has answered already and did not wake us.
+            self.read_mail();
+            return;
+        }
+        self.receive(index);
+    }
+
+    /// The client will send no more: noted for the application, and a reason to ask again later.
+    fn client_finished(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        if channel.link.set(FIN) & FIN == 0 && channel.state == State::Task && channel.sending.is_empty() {
+            self.deadlines.arm(channel.link.token, &mut channel.deadline, self.now + PROBE_AFTER);
+        }
+    }
+
+    /// Channels that had more to do than a turn allows.
+    fn go_on(&mut self) {
+        for _ in 0..self.again.len() {
+            let Some(token) = self.again.pop_front() else { break };
+            self.guarded(Some(token), |me| {
+                let Some(index) = me.find(token) else { return };
+                me.channels[index].queued_again = false;
+                if me.channels[index].sending.is_empty() {
+                    me.receive(index);
+                } else {
+                    me.transmit(index);
+                }
+            });
+        }
+    }
+
+    /// Gives the tasks of this turn to the queue, all at once.
+    fn hand_over(&mut self) {
+        if !self.batch.is_empty() {
+            self.outstanding += self.batch.len();
+            self.shared.queue.push(&mut self.batch);
+        }
+    }
+
+    /// Comes back to the channel in the next turn.
+    pub(crate) fn later(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        if !channel.queued_again {
+            channel.queued_again = true;
+            self.again.push_back(channel.link.token);
+        }
+    }
+
+    /// The channel with this token, unless it is closed.
+    pub(crate) fn find(&self, token: usize) -> Option<usize> {
+        let index = token & INDEX_MASK;
+        (self.channels.get(index)?.link.token == token).then_some(index)
+    }
+
+    /// `Date` now.
+    pub(crate) fn date(&mut self) -> [u8; 29] {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        *self.date.at(now.as_secs())
+    }
+
+    /// Runs `work`; a panic in it closes the channel `token` and is logged.
+    fn guarded(&mut self, token: Option<usize>, work: impl FnOnce(&mut Self)) {
+        // What a half-done step leaves behind belongs to the one channel that is closed for it.
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_ok() {
+            return;
+        }
+        self.shared.counters.panics.add(1);
+        log::error!(target: crate::LOG, "a bug in headwaiter closed one channel; please report it");
+        if self.scratch.is_empty() {
+            self.scratch = vec![0; SCRATCH];
+        }
+        if let Some(index) = token.and_then(|token| self.find(token)) {
+            self.close(index);
+        }
+    }
+}
+
+fn message_channel(message: &Message) -> Option<usize> {
+    match message {
+        Message::Done(exchange) => exchange.link.as_ref().map(|link| link.token),
+        Message::Flush(token) => Some(*token),
+        Message::Accepted(..) => None,
+    }
+}
+
+/// The low half of a token is the channel's place in the slab, the high half tells its successors
+/// in that place apart.
+pub(crate) const INDEX_MASK: usize = usize::MAX >> (usize::BITS / 2);
+const WAKE: usize = usize::MAX;
+const LISTEN: usize = usize::MAX - 1;
+const MOST_LISTENERS: usize = 4096;
+/// Events taken from the kernel in one turn.
+const EVENTS: usize = 1024;
+/// Bytes read at once; borrowed by one channel at a time, so an idle one holds none.
+pub(crate) const SCRATCH: usize = 128 * 1024;
+/// A client that has finished sending is asked whether it is still there when its request has
+/// waited this long.
+const PROBE_AFTER: Duration = Duration::from_millis(100);

@@ -1,0 +1,185 @@
+//! What the I/O thread and a worker share of a channel.
+//!
+//! The I/O thread owns the channel; a worker that runs one of its tasks holds a [`Link`] to it.
+//! The socket lives here, so its descriptor stays open until both have let go.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::listen::Peer;
+use crate::mailbox::Mailbox;
+use crate::outgoing::{Part, Size};
+use crate::socket::Stream;
+
+/// The shared part of a channel.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) stream: Stream,
+    pub(crate) peer: Peer,
+    /// Index of the listener the connection came in by.
+    pub(crate) listener: u32,
+    /// Place in the queue of the task that waits for this channel.
+    pub(crate) place: AtomicU64,
+    pub(crate) token: usize,
+    pub(crate) io: Arc<Mailbox>,
+    flags: AtomicU32,
+    unsent: AtomicU64,
+    unsent_memory: AtomicU64,
+    outbox: Mutex<Outbox>,
+    room: Condvar,
+}
+
+/// Parts handed over and not yet collected by the I/O thread.
+#[derive(Debug, Default)]
+struct Outbox {
+    parts: VecDeque<Part>,
+    /// A `Flush` message is under way.
+    posted: bool,
+}
+
+/// The client is gone: nothing more can reach it.
+pub(crate) const GONE: u32 = 1;
+/// The client will send no more (it may still read).
+pub(crate) const FIN: u32 = 2;
+/// Bytes wait on this channel behind the task: whoever finishes the reply must tell the I/O thread.
+pub(crate) const PENDING: u32 = 4;
+/// A worker has sent the reply itself and left a message about it.
+pub(crate) const FINISHED: u32 = 8;
+/// The worker sleeps until unsent bytes have become fewer.
+const WAITING: u32 = 16;
+/// Bytes of the reply may be on their way: nothing may be put before them any more.
+const STARTED: u32 = 32;
+/// A probe was sent for this request.
+const PROBED: u32 = 64;
+/// What does not outlive a request.
+const PER_REQUEST: u32 = PENDING | FINISHED | STARTED | PROBED;
+
+impl Link {
+    pub(crate) fn new(stream: Stream, peer: Peer, listener: u32, token: usize, io: Arc<Mailbox>) -> Self {
+        Self {
+            stream,
+            peer,
+            listener,
+            place: AtomicU64::new(0),
+            token,
+            io,
+            flags: AtomicU32::new(0),
+            unsent: AtomicU64::new(0),
+            unsent_memory: AtomicU64::new(0),
+            outbox: Mutex::default(),
+            room: Condvar::new(),
+        }
+    }
+
+    /// Sets `flag`; returns the flags as they were.
+    pub(crate) fn set(&self, flag: u32) -> u32 {
+        self.flags.fetch_or(flag, Ordering::SeqCst)
+    }
+
+    /// A new request starts on this channel; `pending`: bytes wait behind it already.
+    pub(crate) fn begin_request(&self, pending: bool) {
+        self.clear(PER_REQUEST);
+        if pending {
+            self.set(PENDING);
+        }
+    }
+
+    /// Must be called before the first byte of a reply is sent or handed over.
+    pub(crate) fn begin_reply(&self) {
+        let before = self.set(STARTED);
+        if before & (FIN | STARTED) == FIN {
+            // A probe may be on its way: let it be first.
+            drop(self.lock());
+        }
+    }
+
+    /// Finds out whether a client that finished sending has closed or only half-closed.
+    ///
+    /// The two look alike until something is sent. So this sends a `100 Continue`, which every
+    /// HTTP/1.1 client must be able to skip (RFC 9110 §15.2): a closed peer answers with a reset.
+    /// Sent once a request, and only while nothing of the reply is out.
+    pub(crate) fn probe(&self) {
+        let _outbox = self.lock();
+        if !self.has(STARTED) && self.set(PROBED) & PROBED == 0 {
+            // A failure is the answer asked for; the poll reports it.
+            let _ = self.stream.send(headwaiter_http::CONTINUE);
+        }
+    }
+
+    fn clear(&self, flags: u32) {
+        self.flags.fetch_and(!flags, Ordering::SeqCst);
+    }
+
+    pub(crate) fn has(&self, flag: u32) -> bool {
+        self.flags.load(Ordering::SeqCst) & flag != 0
+    }
+
+    /// Marks the client as gone and wakes a worker that waits for it.
+    pub(crate) fn mark_gone(&self) {
+        self.set(GONE);
+        self.notify_room();
+    }
+
+    /// Bytes handed over that the kernel has not taken.
+    pub(crate) fn unsent(&self) -> Size {
+        Size { all: self.unsent.load(Ordering::SeqCst), memory: self.unsent_memory.load(Ordering::SeqCst) }
+    }
+
+    /// Hands `parts` over to the I/O thread.
+    pub(crate) fn hand_over(&self, mut parts: VecDeque<Part>, size: Size) {
+        self.account(size);
+        self.begin_reply();
+        let mut outbox = self.lock();
+        outbox.parts.append(&mut parts);
+        let posted = std::mem::replace(&mut outbox.posted, true);
+        drop(outbox);
+        if !posted {
+            self.io.post(crate::mailbox::Message::Flush(self.token), true);
+        }
+    }
+
+    /// Counts bytes that are to be sent; [`Link::sent`] takes them off again.
+    pub(crate) fn account(&self, size: Size) {
+        self.unsent.fetch_add(size.all, Ordering::SeqCst);
+        self.unsent_memory.fetch_add(size.memory, Ordering::SeqCst);
+    }
+
+    /// The I/O thread's side of [`Link::hand_over`].
+    pub(crate) fn collect(&self, into: &mut VecDeque<Part>) {
+        let mut outbox = self.lock();
+        outbox.posted = false;
+        into.append(&mut outbox.parts);
+    }
+
+    /// `sent` bytes of what was handed over are with the kernel.
+    pub(crate) fn sent(&self, sent: Size) {
+        self.unsent.fetch_sub(sent.all, Ordering::SeqCst);
+        self.unsent_memory.fetch_sub(sent.memory, Ordering::SeqCst);
+        self.notify_room();
+    }
+
+    fn notify_room(&self) {
+        if self.has(WAITING) {
+            // Taking the lock orders this behind a worker that is just falling asleep.
+            drop(self.lock());
+            self.room.notify_all();
+        }
+    }
+
+    /// Blocks the worker until `enough(unsent)` or the client is gone. The I/O thread enforces
+    /// `send_timeout`, so this always ends.
+    pub(crate) fn wait_room(&self, enough: impl Fn(Size) -> bool) {
+        self.set(WAITING);
+        let mut outbox = self.lock();
+        while !self.has(GONE) && !enough(self.unsent()) {
+            outbox = self.room.wait(outbox).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(outbox);
+        self.clear(WAITING);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

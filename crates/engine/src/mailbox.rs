@@ -1,0 +1,85 @@
+//! What workers and other threads tell an I/O thread.
+//!
+//! A message wakes the I/O thread only if it sleeps and the sender needs it now: while it is busy
+//! it will look here anyway before it sleeps, so replies under load cost no wake-up each.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use mio::Waker;
+
+use crate::exchange::Exchange;
+use crate::listen::Peer;
+use crate::socket::Stream;
+
+/// A message to an I/O thread.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A worker is through with this exchange; what it still holds is to be sent.
+    Done(Box<Exchange>),
+    /// The channel with this token has new parts in its outbox.
+    Flush(usize),
+    /// A connection this thread is to own, and the index of its listener.
+    Accepted(Stream, Peer, usize),
+}
+
+/// The box, and whether its owner sleeps.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    messages: Mutex<Vec<Message>>,
+    asleep: AtomicBool,
+    waker: Waker,
+}
+
+impl Mailbox {
+    pub(crate) fn new(waker: Waker) -> Self {
+        Self { messages: Mutex::new(Vec::new()), asleep: AtomicBool::new(false), waker }
+    }
+
+    /// Leaves a message; `urgent` ones wake a sleeping owner, others wait until it wakes by itself.
+    pub(crate) fn post(&self, message: Message, urgent: bool) {
+        self.lock().push(message);
+        if urgent {
+            self.wake();
+        }
+    }
+
+    /// Makes a sleeping owner look around.
+    pub(crate) fn wake(&self) {
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            // Fails only when the poll is gone, and then nobody is there to be woken.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// Moves all messages behind `into`, which should be empty.
+    pub(crate) fn collect(&self, into: &mut Vec<Message>) {
+        let mut messages = self.lock();
+        if !messages.is_empty() {
+            if into.is_empty() {
+                std::mem::swap(&mut *messages, into);
+            } else {
+                into.append(&mut messages);
+            }
+        }
+    }
+
+    /// The owner is about to sleep. `false`: a message came in between, do not sleep.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        if self.lock().is_empty() {
+            return true;
+        }
+        self.asleep.store(false, Ordering::SeqCst);
+        false
+    }
+
+    /// The owner is up: no need to wake it.
+    pub(crate) fn awake(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Message>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,347 @@
+//! The queue of tasks and the hand-off to workers.
+//!
+//! First in, first out. A worker **attaches first and takes a task second**: a parked worker that is
+//! woken is a *stand-by* until it has attached to the interpreter; only then does it take a task. A
+//! worker that finishes while tasks wait takes the next one at once (it never gave up the
+//! interpreter). With one interpreter lock at most one stand-by is under way: it gets its task
+//! exactly when the running application lets go of the lock. Without a lock there is one stand-by
+//! per waiting task.
+//!
+//! The rule whose breach would lose a wake-up, checked at every step that can make it true: if tasks
+//! wait, a worker is parked, fewer than `target` run and fewer stand-bys are under way than are
+//! wanted, then one is woken.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use crate::clock::ThreadClock;
+use crate::exchange::Exchange;
+use crate::governor::{Governor, Sample};
+
+/// Waiting tasks and the state of every worker.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    /// `inner.waiting`, readable without the lock.
+    waiting: AtomicUsize,
+    gil: bool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// Waiting tasks; a hole is a task taken out of turn.
+    tasks: VecDeque<Option<Box<Exchange>>>,
+    /// Place of the front of `tasks`, counted from the first task ever.
+    front: u64,
+    waiting: usize,
+    workers: Vec<Worker>,
+    parked: Vec<usize>,
+    standby: usize,
+    running: usize,
+    target: usize,
+    governor: Governor,
+    observed: Option<Observed>,
+    taken: u64,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Worker {
+    thread: Thread,
+    clock: Option<ThreadClock>,
+    state: WorkerState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WorkerState {
+    Parked,
+    Standby,
+    Running,
+}
+
+/// Where the last observation of the governor stood.
+#[derive(Clone, Copy, Debug)]
+struct Observed {
+    at: Instant,
+    cpu: Option<Duration>,
+    taken: u64,
+}
+
+/// What a worker that looked for a task found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A task to run.
+    Task(Box<Exchange>),
+    /// None, or none it may take: park.
+    Nothing,
+}
+
+/// A worker to be woken once the lock is released.
+type Wake = Option<Thread>;
+
+impl Queue {
+    pub(crate) fn new(threads: usize, gil: bool) -> Self {
+        let inner = Inner {
+            tasks: VecDeque::new(),
+            front: 0,
+            waiting: 0,
+            workers: Vec::new(),
+            parked: Vec::new(),
+            standby: 0,
+            running: 0,
+            target: threads,
+            governor: Governor::new(threads),
+            observed: None,
+            taken: 0,
+            closed: false,
+        };
+        Self { inner: Mutex::new(inner), waiting: AtomicUsize::new(0), gil }
+    }
+
+    /// The calling thread becomes a worker; returns its number.
+    pub(crate) fn join(&self) -> usize {
+        let mut inner = self.lock();
+        inner.workers.push(Worker {
+            thread: std::thread::current(),
+            clock: ThreadClock::of_this_thread(),
+            // As if it had been woken: it is up and about to look for a task.
+            state: WorkerState::Standby,
+        });
+        inner.standby += 1;
+        inner.workers.len() - 1
+    }
+
+    /// Tasks waiting now.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether a further task would have to wait behind `limit` others.
+    pub(crate) fn is_full(&self, more: usize, limit: usize) -> bool {
+        let inner = self.lock();
+        let free = inner.workers.len().saturating_sub(inner.running);
+        inner.waiting + more >= limit + free
+    }
+
+    /// Puts `batch` at the end, in order, and wakes who is wanted.
+    pub(crate) fn push(&self, batch: &mut Vec<Box<Exchange>>) {
+        let mut inner = self.lock();
+        for exchange in batch.drain(..) {
+            let place = inner.front + inner.tasks.len() as u64;
+            if let Some(link) = &exchange.link {
+                link.place.store(place, Ordering::Relaxed);
+            }
+            inner.tasks.push_back(Some(exchange));
+            inner.waiting += 1;
+        }
+        self.wake_wanted(inner);
+    }
+
+    /// The worker, attached, asks for a task.
+    pub(crate) fn take(&self, worker: usize) -> Found {
+        let mut inner = self.lock();
+        inner.leave_state(worker);
+        let over = inner.running >= inner.target && !inner.closed;
+        let exchange = if over { None } else { inner.pop() };
+        match exchange {
+            Some(exchange) => {
+                inner.workers[worker].state = WorkerState::Running;
+                inner.running += 1;
+                inner.taken += 1;
+                self.wake_wanted(inner);
+                Found::Task(exchange)
+            }
+            None => {
+                // Still up: it parks next, which looks again.
+                inner.workers[worker].state = WorkerState::Standby;
+                inner.standby += 1;
+                self.publish(&inner);
+                Found::Nothing
+            }
+        }
+    }
+
+    /// Blocks the worker, detached, until it is woken. `false`: the queue is closed and empty.
+    pub(crate) fn park(&self, worker: usize) -> bool {
+        let mut inner = self.lock();
+        inner.leave_state(worker);
+        inner.workers[worker].state = WorkerState::Parked;
+        inner.parked.push(worker);
+        loop {
+            // It may have to wake itself.
+            self.wake_wanted(inner);
+            inner = self.lock();
+            if inner.workers[worker].state != WorkerState::Parked {
+                return true;
+            }
+            if inner.closed {
+                return false;
+            }
+            drop(inner);
+            std::thread::park();
+            inner = self.lock();
+        }
+    }
+
+    /// Wakes one parked worker though no task waits, so that it attaches once.
+    pub(crate) fn poke(&self) {
+        let mut inner = self.lock();
+        if let Some(thread) = inner.wake_one() {
+            drop(inner);
+            thread.unpark();
+        }
+    }
+
+    /// Takes the task at `place` out of turn, if it still waits and is `wanted`.
+    pub(crate) fn remove_if(&self, place: u64, wanted: impl Fn(&Exchange) -> bool) -> Option<Box<Exchange>> {
+        let mut inner = self.lock();
+        let index = usize::try_from(place.checked_sub(inner.front)?).ok()?;
+        let slot = inner.tasks.get_mut(index)?;
+        let exchange = if slot.as_deref().is_some_and(wanted) { slot.take() } else { None };
+        inner.waiting -= usize::from(exchange.is_some());
+        self.publish(&inner);
+        exchange
+    }
+
+    /// Takes out every task that has waited longer than `most`.
+    pub(crate) fn expire(&self, now: Instant, most: Duration) -> Vec<Box<Exchange>> {
+        let mut inner = self.lock();
+        let mut expired = Vec::new();
+        while inner.oldest_wait(now).is_some_and(|wait| wait > most) {
+            expired.extend(inner.pop());
+        }
+        self.publish(&inner);
+        expired
+    }
+
+    /// Takes out every waiting task.
+    pub(crate) fn clear(&self) -> Vec<Box<Exchange>> {
+        let mut inner = self.lock();
+        let all = std::iter::from_fn(|| inner.pop()).collect();
+        self.publish(&inner);
+        all
+    }
+
+    /// No task will come any more: workers leave once they find none.
+    pub(crate) fn close(&self) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        for &worker in &inner.parked {
+            inner.workers[worker].thread.unpark();
+        }
+    }
+
+    /// Lets the governor look at the workers; call about once a millisecond while tasks wait.
+    pub(crate) fn govern(&self, now: Instant) {
+        if !self.gil {
+            return;
+        }
+        let mut inner = self.lock();
+        let cpu = inner.workers.iter().map(|w| w.clock.and_then(ThreadClock::read)).sum();
+        let seen = Observed { at: now, cpu, taken: inner.taken };
+        let Some(last) = inner.observed.replace(seen) else { return };
+        let elapsed = now.saturating_duration_since(last.at);
+        if elapsed > STALE {
+            // The queue was empty meanwhile; what happened then says nothing about contention.
+            return;
+        }
+        let cpu = seen.cpu.zip(last.cpu).map(|(new, old)| new.saturating_sub(old));
+        let taken = seen.taken - last.taken;
+        inner.target = inner.governor.observe(Sample { elapsed, cpu, taken });
+        self.wake_wanted(inner);
+    }
+
+    /// How the queue stands, for logs, health and figures.
+    pub(crate) fn look(&self, now: Instant) -> Look {
+        let mut inner = self.lock();
+        let oldest_wait = inner.oldest_wait(now);
+        Look {
+            waiting: inner.waiting,
+            running: inner.running,
+            workers: inner.workers.len(),
+            target: inner.target,
+            oldest_wait: oldest_wait.unwrap_or_default(),
+        }
+    }
+
+    fn wake_wanted(&self, mut inner: MutexGuard<'_, Inner>) {
+        let mut wake: [Wake; WAKE_BATCH] = [const { None }; WAKE_BATCH];
+        for slot in &mut wake {
+            let wanted = if self.gil { inner.waiting.min(1) } else { inner.waiting };
+            let room = inner.running + inner.standby < inner.target;
+            if inner.standby >= wanted || !room {
+                break;
+            }
+            *slot = inner.wake_one();
+        }
+        self.publish(&inner);
+        drop(inner);
+        for thread in wake.into_iter().flatten() {
+            thread.unpark();
+        }
+    }
+
+    fn publish(&self, inner: &Inner) {
+        self.waiting.store(inner.waiting, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A glance at the queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    pub(crate) waiting: usize,
+    pub(crate) running: usize,
+    pub(crate) workers: usize,
+    pub(crate) target: usize,
+    pub(crate) oldest_wait: Duration,
+}
+
+impl Inner {
+    fn pop(&mut self) -> Option<Box<Exchange>> {
+        while let Some(slot) = self.tasks.pop_front() {
+            self.front += 1;
+            if slot.is_some() {
+                self.waiting -= 1;
+                return slot;
+            }
+        }
+        None
+    }
+
+    fn oldest_wait(&mut self, now: Instant) -> Option<Duration> {
+        while let Some(None) = self.tasks.front() {
+            self.tasks.pop_front();
+            self.front += 1;
+        }
+        let oldest = self.tasks.front()?.as_ref()?;
+        Some(now.saturating_duration_since(oldest.record.received))
+    }
+
+    fn leave_state(&mut self, worker: usize) {
+        match self.workers[worker].state {
+            WorkerState::Parked => {}
+            WorkerState::Standby => self.standby -= 1,
+            WorkerState::Running => self.running -= 1,
+        }
+    }
+
+    /// The worker parked last is the warmest.
+    fn wake_one(&mut self) -> Wake {
+        let worker = self.parked.pop()?;
+        self.workers[worker].state = WorkerState::Standby;
+        self.standby += 1;
+        Some(self.workers[worker].thread.clone())
+    }
+}
+
+/// Workers woken at one step, when there is no lock to wait for.
+const WAKE_BATCH: usize = 8;
+/// Observations further apart than this do not belong together.
+const STALE: Duration = Duration::from_millis(20);

@@ -1,0 +1,278 @@
+//! Bytes in: from a socket to a complete task, or to a refusal.
+
+use std::io;
+use std::time::Duration;
+
+use headwaiter_http::{Body, Decoded, Refusal};
+
+use crate::channel::State;
+use crate::exchange::Exchange;
+use crate::io_thread::{IoThread, SCRATCH};
+use crate::record::Record;
+use crate::socket::SHORT_READ_DRAINS;
+
+impl IoThread {
+    /// Digests what was read before, then what can be read now.
+    pub(crate) fn receive(&mut self, index: usize) {
+        let token = self.channels[index].link.token;
+        if self.channels[index].state == State::Idle && !self.channels[index].inbuf.is_empty() {
+            let rest = std::mem::take(&mut self.channels[index].inbuf);
+            self.feed(index, &rest);
+        }
+        if let Some(index) = self.find(token) {
+            self.read(index);
+        }
+        if self.shared.draining()
+            && let Some(index) = self.find(token)
+            && self.channels[index].state == State::Idle
+        {
+            self.close(index);
+        }
+    }
+
+    /// Reads and digests what the client has sent, until the socket is empty, a request is
+    /// complete, or the channel's share of this turn is used up.
+    fn read(&mut self, index: usize) {
+        let mut share = SHARE;
+        let token = self.channels[index].link.token;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        while share > 0 && self.find(token).is_some() && self.channels[index].readable {
+            let outcome = match self.channels[index].state {
+                // Read on when the reply is out: until then the kernel keeps what comes.
+                State::Task | State::Replying | State::Refusing => break,
+                State::Body => match self.read_body_in_place(index) {
+                    Some(outcome) => outcome,
+                    None => self.read_through(index, &mut scratch),
+                },
+                State::Idle | State::Head | State::Lingering => self.read_through(index, &mut scratch),
+            };
+            match outcome {
+                Ok(got) => share = share.saturating_sub(got.max(1)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.channels[index].readable = false;
+                }
+                Err(error) => {
+                    if self.shared.settings.log_socket_errors {
+                        log::info!(target: crate::LOG, "reading from a client failed: {error}");
+                    }
+                    self.client_gone(index);
+                }
+            }
+        }
+        self.scratch = scratch;
+        if share == 0 && self.find(token).is_some() && self.channels[index].readable {
+            self.later(index);
+        }
+    }
+
+    /// Reads into the shared buffer and feeds the channel from there.
+    fn read_through(&mut self, index: usize, scratch: &mut [u8]) -> io::Result<usize> {
+        let got = self.channels[index].link.stream.recv(scratch)?;
+        if got == 0 {
+            self.end_of_input(index);
+            return Ok(0);
+        }
+        if SHORT_READ_DRAINS && got < scratch.len() {
+            self.channels[index].readable = false;
+        }
+        if self.channels[index].state != State::Lingering {
+            self.shared.counters.bytes_in.add(got as u64);
+        }
+        self.feed(index, &scratch[..got]);
+        Ok(got)
+    }
+
+    /// Reads a long run of plain body bytes straight into the spool. `None`: not such a moment.
+    fn read_body_in_place(&mut self, index: usize) -> Option<io::Result<usize>> {
+        let overflow = self.shared.settings.inbuf_overflow;
+        let channel = &mut self.channels[index];
+        let exchange = channel.exchange.as_mut()?;
+        let run = exchange.decoder.plain_run().min(SCRATCH as u64);
+        if run < IN_PLACE {
+            return None;
+        }
+        let most = usize::try_from(run).ok()?;
+        let memory = exchange.body.memory_for(run, overflow)?;
+        let got = match channel.link.stream.recv_append(memory, most) {
+            Ok(0) => {
+                self.end_of_input(index);
+                return Some(Ok(0));
+            }
+            Ok(got) => got,
+            Err(error) => return Some(Err(error)),
+        };
+        exchange.decoder.advance(got as u64);
+        self.shared.counters.bytes_in.add(got as u64);
+        if SHORT_READ_DRAINS && got < most {
+            channel.readable = false;
+        }
+        if exchange.decoder.is_done() {
+            self.submit(index, &[]);
+        } else {
+            self.await_body(index);
+        }
+        Some(Ok(got))
+    }
+
+    /// The client has finished sending.
+    fn end_of_input(&mut self, index: usize) {
+        self.channels[index].readable = false;
+        // Whatever was incomplete will never be complete; nobody waits for an answer to nothing.
+        self.close(index);
+    }
+
+    /// Digests `data`, which the channel has just received.
+    pub(crate) fn feed(&mut self, index: usize, data: &[u8]) {
+        match self.channels[index].state {
+            State::Idle => {
+                self.idle.remove(&mut self.channels, index);
+                let exchange = self.new_exchange();
+                let channel = &mut self.channels[index];
+                channel.exchange = Some(exchange);
+                channel.scanned = 0;
+                self.feed_head(index, data);
+            }
+            State::Head => {
+                let mut whole = std::mem::take(&mut self.channels[index].inbuf);
+                whole.extend_from_slice(data);
+                self.feed_head(index, &whole);
+                let channel = &mut self.channels[index];
+                if channel.state == State::Head && channel.inbuf.is_empty() {
+                    channel.inbuf = whole;
+                }
+            }
+            State::Body => self.feed_body(index, data),
+            State::Lingering => {}
+            State::Task | State::Replying | State::Refusing => unreachable!("not read in this state"),
+        }
+    }
+
+    fn new_exchange(&mut self) -> Box<Exchange> {
+        match self.pool.pop() {
+            Some(mut exchange) => {
+                exchange.record = Record::new(self.now);
+                exchange
+            }
+            None => Box::new(Exchange::new(self.now)),
+        }
+    }
+
+    /// `data` is all that has come of this head so far.
+    fn feed_head(&mut self, index: usize, data: &[u8]) {
+        let most = self.shared.settings.max_request_header_size;
+        let channel = &mut self.channels[index];
+        let Some(exchange) = channel.exchange.as_mut() else { return };
+        match exchange.head.parse(data, &mut channel.scanned, most) {
+            Ok(Some(consumed)) => self.head_complete(index, &data[consumed..]),
+            Ok(None) if channel.state == State::Head => {}
+            Ok(None) => {
+                channel.state = State::Head;
+                channel.inbuf = data.to_vec();
+                match self.shared.settings.header_timeout {
+                    Some(most) => self.deadlines.arm(channel.link.token, &mut channel.deadline, self.now + most),
+                    None => channel.deadline.disarm(),
+                }
+                if self.shared.draining() {
+                    self.refuse(index, Refusal::Draining);
+                }
+            }
+            Err(refusal) => self.refuse(index, refusal),
+        }
+    }
+
+    fn head_complete(&mut self, index: usize, rest: &[u8]) {
+        let settings = &self.shared.settings;
+        let channel = &mut self.channels[index];
+        let Some(exchange) = channel.exchange.as_mut() else { return };
+        match Body::new(exchange.head.framing(), settings.max_request_body_size) {
+            Ok(decoder) => exchange.decoder = decoder,
+            Err(refusal) => return self.refuse(index, refusal),
+        }
+        if exchange.decoder.is_done() {
+            return self.submit(index, rest);
+        }
+        channel.state = State::Body;
+        if rest.is_empty() && exchange.head.expects_continue() {
+            // Nothing is queued on this channel now, and 25 bytes fit any send buffer.
+            let _ = channel.link.stream.send(headwaiter_http::CONTINUE);
+        }
+        self.await_body(index);
+        if !rest.is_empty() {
+            self.feed_body(index, rest);
+        }
+    }
+
+    fn feed_body(&mut self, index: usize, mut data: &[u8]) {
+        let overflow = self.shared.settings.inbuf_overflow;
+        loop {
+            let Some(exchange) = self.channels[index].exchange.as_mut() else { return };
+            match exchange.decoder.decode(data) {
+                Ok(Decoded::Data { data: piece, consumed }) => {
+                    if let Err(error) = exchange.body.append(piece, overflow, &self.shared.budget) {
+                        self.shared.storage_trouble(&error);
+                        return self.refuse(index, Refusal::SpoolFull);
+                    }
+                    data = &data[consumed..];
+                }
+                Ok(Decoded::NeedMore { .. }) => break self.await_body(index),
+                Ok(Decoded::Done { consumed }) => break self.submit(index, &data[consumed..]),
+                Err(refusal) => break self.refuse(index, refusal),
+            }
+        }
+    }
+
+    /// The body made progress and is not complete.
+    fn await_body(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        match self.shared.settings.body_timeout {
+            Some(most) => self.deadlines.arm(channel.link.token, &mut channel.deadline, self.now + most),
+            None => channel.deadline.disarm(),
+        }
+    }
+
+    /// The request is complete: a task, unless it is answered here. `rest` came in behind it.
+    fn submit(&mut self, index: usize, rest: &[u8]) {
+        let channel = &mut self.channels[index];
+        channel.inbuf = rest.to_vec();
+        channel.scanned = 0;
+        channel.deadline.disarm();
+        let Some(mut exchange) = channel.exchange.take() else { return };
+        exchange.record.received = self.now;
+        if self.shared.settings.health_path.as_deref().is_some_and(|path| path == exchange.head.path())
+            && exchange.head.is_safe()
+        {
+            return self.answer_health(index, exchange);
+        }
+        if let Some(limit) = self.shared.settings.queue_limit
+            && self.shared.queue.is_full(self.batch.len(), limit)
+        {
+            channel.exchange = Some(exchange);
+            return self.refuse(index, Refusal::QueueFull);
+        }
+        channel.state = State::Task;
+        channel.link.begin_request(!rest.is_empty() || channel.readable);
+        exchange.link = Some(channel.link.clone());
+        self.batch.push(exchange);
+    }
+
+    /// Answers `health_path` without a worker: 200 while the server can serve, else 503.
+    fn answer_health(&mut self, index: usize, exchange: Box<Exchange>) {
+        let look = self.shared.queue.look(self.now);
+        let draining = self.shared.draining();
+        let late = self.shared.settings.health_max_wait.is_some_and(|most| look.oldest_wait > most);
+        let text = match (draining, late) {
+            (true, _) => "draining\n",
+            (_, true) => "requests wait too long for a worker\n",
+            _ => "ok\n",
+        };
+        self.shared.counters.health_checks.add(1);
+        self.reply_here(index, exchange, if draining || late { b"503 Service Unavailable" } else { b"200 OK" }, text);
+    }
+}
+
+/// Bytes one channel may read in a turn, so that a fast sender cannot hold the loop.
+const SHARE: usize = 1024 * 1024;
+/// Shorter runs of body bytes are not worth a read of their own.
+const IN_PLACE: u64 = 8 * 1024;
+/// How long a refused or closing channel is drained.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);

@@ -1,0 +1,177 @@
+//! A server from the outside: bind, start, hand out workers' ends, stop.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::io_thread::IoThread;
+use crate::listen::{BindError, ListenSpec, Listener, Listening, bind_all};
+use crate::settings::Settings;
+use crate::shared::{Shared, Stage};
+use crate::tasks::Tasks;
+
+/// A server of one application.
+///
+/// Call order: [`Server::bind`]; on each worker thread [`Server::tasks`]; [`Server::start`];
+/// [`Server::stop`] or [`Server::abort`] from anywhere. Once drained, `on_finished` is called and
+/// every worker's [`Tasks::park`] says `false`.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    listeners: Mutex<Vec<Listener>>,
+}
+
+impl Server {
+    /// Binds every address, or none.
+    ///
+    /// # Errors
+    ///
+    /// The first address that could not be bound.
+    pub fn bind(settings: Settings, specs: &[ListenSpec]) -> Result<Self, BindError> {
+        let listeners = bind_all(specs, &settings)?;
+        let listening = listeners.iter().map(|l| l.listening().clone()).collect();
+        let shared = Arc::new(Shared::new(settings, listening));
+        Ok(Self { shared, listeners: Mutex::new(listeners) })
+    }
+
+    /// Where it listens, in the order of the specs.
+    pub fn listening(&self) -> &[Listening] {
+        &self.shared.listening
+    }
+
+    /// The engine's adjustments.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// Starts the I/O threads. `on_finished` runs on the last of them when the server has drained.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a thread or a poll; nothing runs then.
+    pub fn start(&self, on_finished: OnFinished) -> io::Result<()> {
+        let mut listeners = std::mem::take(&mut *self.lock_listeners());
+        let count = self.shared.settings.io_threads.max(1);
+        let mut threads = Vec::with_capacity(count);
+        for index in 0..count {
+            threads.push(IoThread::new(index, &self.shared, std::mem::take(&mut listeners))?);
+        }
+        let mailboxes = threads.iter().map(|thread| Arc::clone(&thread.mailbox)).collect();
+        if self.shared.mailboxes.set(mailboxes).is_err() {
+            return Err(io::Error::other("the server was started already"));
+        }
+        self.shared.io_threads_alive.store(count, Ordering::SeqCst);
+        let last = Arc::new(Mutex::new(Some(on_finished)));
+        for thread in threads {
+            let leave = Leave { shared: Arc::clone(&self.shared), on_finished: Arc::clone(&last) };
+            let name = format!("headwaiter-io-{}", thread.index);
+            std::thread::Builder::new().name(name).spawn(move || {
+                let leave = leave;
+                thread.run();
+                drop(leave);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The calling thread becomes a worker: its source of tasks. At most `threads` times.
+    pub fn tasks(&self) -> Tasks {
+        Tasks::new(&self.shared)
+    }
+
+    /// Stops accepting, finishes what was received, then ends; cuts what is left after
+    /// `shutdown_timeout`. Any thread; more than once is once.
+    pub fn stop(&self) {
+        self.end(Stage::Draining);
+    }
+
+    /// Cuts everything and ends.
+    pub fn abort(&self) {
+        self.end(Stage::Cutting);
+    }
+
+    fn end(&self, stage: Stage) {
+        // Not started yet: the sockets are all there is to close.
+        self.lock_listeners().clear();
+        self.shared.advance(stage);
+    }
+
+    /// Whether `stop` or `abort` was called.
+    pub fn stopping(&self) -> bool {
+        self.shared.draining()
+    }
+
+    /// Requests that were cut at the end.
+    pub fn unfinished(&self) -> usize {
+        self.shared.unfinished.load(Ordering::SeqCst)
+    }
+
+    /// Wakes a parked worker, so that it attaches to its interpreter once.
+    pub fn poker(&self) -> Poker {
+        Poker(Arc::clone(&self.shared))
+    }
+
+    /// Names and values of every figure.
+    pub fn stats(&self) -> Vec<(&'static str, f64)> {
+        let look = self.shared.queue.look(Instant::now());
+        let mut all: Vec<_> = self.shared.counters.all().into_iter().map(|(name, n)| (name, n as f64)).collect();
+        all.extend([
+            ("channels", self.shared.channels.load(Ordering::Relaxed) as f64),
+            ("queue_depth", look.waiting as f64),
+            ("oldest_wait", look.oldest_wait.as_secs_f64()),
+            ("busy_workers", look.running as f64),
+            ("workers", look.workers as f64),
+            ("active_limit", look.target as f64),
+            ("spool_bytes", self.shared.budget.used() as f64),
+        ]);
+        all
+    }
+
+    fn lock_listeners(&self) -> std::sync::MutexGuard<'_, Vec<Listener>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an I/O thread does as it ends, however it ends.
+struct Leave {
+    shared: Arc<Shared>,
+    on_finished: Arc<Mutex<Option<OnFinished>>>,
+}
+
+/// Called once, when the server has drained.
+pub type OnFinished = Box<dyn FnOnce() + Send>;
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            log::error!(target: crate::LOG, "an I/O thread ended by a bug; the server stops");
+            self.shared.advance(Stage::Cutting);
+        }
+        if self.shared.io_threads_alive.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.shared.queue.close();
+            let on_finished = self.on_finished.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(on_finished) = on_finished {
+                on_finished();
+            }
+        }
+    }
+}
+
+/// Wakes a parked worker though no task waits.
+#[derive(Clone)]
+pub struct Poker(Arc<Shared>);
+
+impl Poker {
+    /// Wakes one, if one is parked.
+    pub fn poke(&self) {
+        self.0.queue.poke();
+    }
+}
+
+impl fmt::Debug for Poker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Poker")
+    }
+}

@@ -1,0 +1,107 @@
+//! The engine's adjustments, parsed once at the border into sizes and durations.
+//!
+//! The table users read is `python/headwaiter/adjustments.py`; the binding fills this struct from
+//! it. `None` stands for "off" throughout.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What happens to a waiting task whose client has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abandoned {
+    /// Drop the safe methods (RFC 9110 §9.2.1), run the others.
+    DropSafe,
+    /// Drop every one.
+    Drop,
+    /// Run every one.
+    Run,
+}
+
+/// Everything that steers the engine. Names are those of the adjustments table.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Workers that will call [`crate::Server::tasks`].
+    pub threads: usize,
+    /// Threads that own channels.
+    pub io_threads: usize,
+    /// `listen(2)` backlog.
+    pub backlog: i32,
+    /// `Server` field of refusals; empty for none.
+    pub ident: String,
+    /// Most channels open at once, all I/O threads together.
+    pub connection_limit: usize,
+    /// Idle keep-alive channels close after this.
+    pub channel_timeout: Duration,
+    /// A head must be complete this long after its first byte.
+    pub header_timeout: Option<Duration>,
+    /// A body must make progress within this.
+    pub body_timeout: Option<Duration>,
+    /// The client must take bytes within this.
+    pub send_timeout: Option<Duration>,
+    /// Most tasks waiting; more are refused with 503.
+    pub queue_limit: Option<usize>,
+    /// Longest wait for a worker; then 503.
+    pub queue_timeout: Option<Duration>,
+    /// What is left this long after `stop` is cut.
+    pub shutdown_timeout: Duration,
+    /// Largest request head in bytes.
+    pub max_request_header_size: usize,
+    /// Largest request body in bytes.
+    pub max_request_body_size: u64,
+    /// Request bodies above this many bytes go to a temporary file.
+    pub inbuf_overflow: u64,
+    /// Unsent reply bytes above this many go to a temporary file.
+    pub outbuf_overflow: u64,
+    /// Unsent bytes of one reply above which its worker waits.
+    pub outbuf_high_watermark: u64,
+    /// Where temporary files are made.
+    pub spool_dir: PathBuf,
+    /// Most bytes in temporary files, all together.
+    pub spool_limit: u64,
+    /// What happens to the waiting tasks of clients that left.
+    pub abandoned_requests: Abandoned,
+    /// Path answered by the I/O thread itself.
+    pub health_path: Option<Vec<u8>>,
+    /// The health answer is 503 once a task has waited longer than this.
+    pub health_max_wait: Option<Duration>,
+    /// Log errors of client sockets.
+    pub log_socket_errors: bool,
+    /// Permission bits of Unix sockets.
+    pub unix_socket_perms: u32,
+    /// Whether workers share one interpreter lock: one stand-by is enough then, and the governor
+    /// decides how many may be active. Without one, a worker is woken per waiting task.
+    pub gil: bool,
+}
+
+impl Default for Settings {
+    /// The defaults of the adjustments table.
+    fn default() -> Self {
+        Self {
+            threads: 4,
+            io_threads: 1,
+            backlog: 1024,
+            ident: "headwaiter".into(),
+            connection_limit: 65_536,
+            channel_timeout: Duration::from_secs(120),
+            header_timeout: Some(Duration::from_secs(30)),
+            body_timeout: Some(Duration::from_secs(60)),
+            send_timeout: Some(Duration::from_secs(60)),
+            queue_limit: None,
+            queue_timeout: None,
+            shutdown_timeout: Duration::from_secs(30),
+            max_request_header_size: 262_144,
+            max_request_body_size: 1 << 30,
+            inbuf_overflow: 524_288,
+            outbuf_overflow: 1_048_576,
+            outbuf_high_watermark: 1 << 30,
+            spool_dir: std::env::temp_dir(),
+            spool_limit: u64::MAX,
+            abandoned_requests: Abandoned::DropSafe,
+            health_path: None,
+            health_max_wait: None,
+            log_socket_errors: true,
+            unix_socket_perms: 0o600,
+            gil: true,
+        }
+    }
+}

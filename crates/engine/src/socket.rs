@@ -1,0 +1,151 @@
+//! A client's socket: TCP or Unix, always non-blocking, used through a shared reference.
+//!
+//! The I/O thread reads and writes; a worker may write the whole of a small reply. Nobody closes:
+//! the descriptor goes with the last [`crate::link::Link`], so it can never be reused under a
+//! worker's feet.
+
+use std::fs::File;
+use std::io::{self, IoSlice, Read};
+use std::net::Shutdown;
+
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use socket2::SockRef;
+
+/// A connected, non-blocking stream socket.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Tcp(mio::net::TcpStream),
+    #[cfg(unix)]
+    Unix(mio::net::UnixStream),
+}
+
+/// On epoll and kqueue a read that leaves room in the buffer has emptied the socket (epoll(7));
+/// elsewhere readiness is armed again only by `WouldBlock`.
+pub(crate) const SHORT_READ_DRAINS: bool = cfg!(unix);
+
+impl Stream {
+    fn sock(&self) -> SockRef<'_> {
+        match self {
+            Self::Tcp(s) => SockRef::from(s),
+            #[cfg(unix)]
+            Self::Unix(s) => SockRef::from(s),
+        }
+    }
+
+    /// Runs `op`, repeating it when a signal interrupts.
+    fn attempt<T>(&self, op: impl Fn(&SockRef<'_>) -> io::Result<T>) -> io::Result<T> {
+        loop {
+            let result = match self {
+                Self::Tcp(s) => s.try_io(|| op(&self.sock())),
+                #[cfg(unix)]
+                Self::Unix(s) => s.try_io(|| op(&self.sock())),
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    pub(crate) fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let result = match self {
+                Self::Tcp(s) => (&*s).read(buf),
+                #[cfg(unix)]
+                Self::Unix(s) => (&*s).read(buf),
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Receives up to `most` bytes behind what `buf` holds, without zeroing the room first.
+    #[expect(unsafe_code, reason = "zeroing the room would touch every byte of an upload twice")]
+    pub(crate) fn recv_append(&self, buf: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        buf.reserve(most);
+        loop {
+            let spare = &mut buf.spare_capacity_mut()[..most];
+            let got = match self {
+                Self::Tcp(s) => s.try_io(|| self.sock().recv(spare)),
+                #[cfg(unix)]
+                Self::Unix(s) => s.try_io(|| self.sock().recv(spare)),
+            };
+            match got {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(got) => {
+                    // SAFETY: `recv` initialised the first `got` bytes behind the old length, all
+                    // within the capacity reserved above.
+                    unsafe { buf.set_len(buf.len() + got) };
+                    return Ok(got);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt(|s| s.send_with_flags(bytes, SEND_FLAGS))
+    }
+
+    pub(crate) fn send_vectored(&self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.attempt(|s| s.send_vectored_with_flags(bytes, SEND_FLAGS))
+    }
+
+    /// Sends up to `most` bytes of `file` from `offset`, in the kernel where it can.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn send_file(&self, file: &File, offset: u64, most: usize, _: &mut [u8]) -> io::Result<usize> {
+        self.attempt(|_| {
+            let mut at = offset;
+            let sent = match self {
+                Self::Tcp(s) => rustix::fs::sendfile(s, file, Some(&mut at), most),
+                Self::Unix(s) => rustix::fs::sendfile(s, file, Some(&mut at), most),
+            };
+            sent.map_err(io::Error::from)
+        })
+    }
+
+    /// Sends up to `most` bytes of `file` from `offset` by way of `scratch`.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn send_file(&self, file: &File, offset: u64, most: usize, scratch: &mut [u8]) -> io::Result<usize> {
+        let most = most.min(scratch.len());
+        #[cfg(unix)]
+        let got = std::os::unix::fs::FileExt::read_at(file, &mut scratch[..most], offset)?;
+        #[cfg(windows)]
+        let got = std::os::windows::fs::FileExt::seek_read(file, &mut scratch[..most], offset)?;
+        if got == 0 {
+            return Ok(0);
+        }
+        self.send(&scratch[..got])
+    }
+
+    /// Tells the client that no more bytes follow.
+    pub(crate) fn shutdown_write(&self) {
+        // An error means the client is gone already, which the next read will tell.
+        let _ = self.sock().shutdown(Shutdown::Write);
+    }
+
+    pub(crate) fn set_nodelay(&self) {
+        if let Self::Tcp(s) = self {
+            // Fails only on a socket that is already gone.
+            let _ = s.set_nodelay(true);
+        }
+    }
+
+    /// Registers for both directions, edge-triggered: once, at accept.
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Self::Tcp(s) => s.register(registry, token, both),
+            #[cfg(unix)]
+            Self::Unix(s) => s.register(registry, token, both),
+        }
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+const SEND_FLAGS: i32 = 0;

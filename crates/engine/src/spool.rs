@@ -1,0 +1,284 @@
+//! Temporary files and their common budget (`spool_dir`, `spool_limit`).
+//!
+//! A [`Spool`] holds a request body: in memory up to `inbuf_overflow`, in one temporary file
+//! beyond it. A [`Segment`] is a piece of a temporary file that replies spill to. Both take their
+//! bytes from one [`Budget`] before they write and give them back when dropped, so the adjustment
+//! bounds the disk whatever clients do. Files are unlinked at birth: a crash leaves none behind.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Disk bytes shared by every temporary file of a server.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    dir: PathBuf,
+    limit: u64,
+    used: AtomicU64,
+}
+
+impl Budget {
+    /// A budget of `limit` bytes for files in `dir`.
+    pub(crate) fn new(dir: PathBuf, limit: u64) -> Self {
+        Self { dir, limit, used: AtomicU64::new(0) }
+    }
+
+    /// Bytes in temporary files now.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: u64) -> io::Result<()> {
+        let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(bytes).filter(|total| *total <= self.limit)
+        });
+        taken.map(drop).map_err(|_| io::Error::new(io::ErrorKind::StorageFull, "spool_limit reached"))
+    }
+
+    fn give(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// A temporary file whose bytes are accounted for.
+#[derive(Debug)]
+struct Temp {
+    file: File,
+    len: u64,
+    budget: Arc<Budget>,
+}
+
+impl Temp {
+    fn create(budget: &Arc<Budget>) -> io::Result<Self> {
+        let file = tempfile::tempfile_in(&budget.dir)?;
+        Ok(Self { file, len: 0, budget: Arc::clone(budget) })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.budget.take(bytes.len() as u64)?;
+        if let Err(error) = self.file.write_all(bytes) {
+            self.budget.give(bytes.len() as u64);
+            return Err(error);
+        }
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        self.budget.give(self.len);
+    }
+}
+
+/// A request body: bytes in memory, or a file once they outgrew `inbuf_overflow`.
+#[derive(Debug, Default)]
+pub struct Spool {
+    memory: Vec<u8>,
+    temp: Option<Temp>,
+}
+
+impl Spool {
+    /// Empties the spool; a small buffer is kept for the next body, a file is not.
+    pub(crate) fn clear(&mut self) {
+        self.temp = None;
+        self.memory.clear();
+        self.memory.shrink_to(KEEP_CAPACITY);
+    }
+
+    /// Appends `bytes`, moving everything to a temporary file once `overflow` is passed.
+    ///
+    /// # Errors
+    ///
+    /// `StorageFull` when the budget or the disk has no room; other errors of the file system.
+    pub(crate) fn append(&mut self, bytes: &[u8], overflow: u64, budget: &Arc<Budget>) -> io::Result<()> {
+        if let Some(temp) = &mut self.temp {
+            return temp.append(bytes);
+        }
+        if (self.memory.len() + bytes.len()) as u64 <= overflow {
+            self.memory.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let mut temp = Temp::create(budget)?;
+        temp.append(&self.memory)?;
+        temp.append(bytes)?;
+        self.memory = Vec::new();
+        self.temp = Some(temp);
+        Ok(())
+    }
+
+    /// The buffer to receive into directly, while the body is in memory and `more` bytes still fit.
+    pub(crate) fn memory_for(&mut self, more: u64, overflow: u64) -> Option<&mut Vec<u8>> {
+        (self.temp.is_none() && self.memory.len() as u64 + more <= overflow).then_some(&mut self.memory)
+    }
+
+    /// Body bytes held.
+    pub fn len(&self) -> u64 {
+        self.temp.as_ref().map_or(self.memory.len() as u64, |temp| temp.len)
+    }
+
+    /// Whether the body has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes, when they are in memory.
+    pub fn memory(&self) -> Option<&[u8]> {
+        self.temp.is_none().then_some(self.memory.as_slice())
+    }
+
+    /// Reads at `offset` into `buf`; short only at the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading the temporary file.
+    pub fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let Some(temp) = &mut self.temp else {
+            let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.memory.len());
+            let take = buf.len().min(self.memory.len() - start);
+            buf[..take].copy_from_slice(&self.memory[start..start + take]);
+            return Ok(take);
+        };
+        read_file_at(&mut temp.file, offset, buf)
+    }
+}
+
+/// Appends spilled reply bytes to segments of bounded size, so that disk already sent is freed
+/// while an endless reply goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Spill {
+    current: Option<Arc<Segment>>,
+}
+
+/// A temporary file that parts of a reply refer to; freed with the last of them.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    file: File,
+    len: AtomicU64,
+    budget: Arc<Budget>,
+}
+
+impl Segment {
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        self.budget.give(self.len.load(Ordering::Relaxed));
+    }
+}
+
+impl Spill {
+    /// Writes `bytes` to disk and says where they are: the segment and their offset in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Spool::append`].
+    pub(crate) fn append(&mut self, bytes: &[u8], budget: &Arc<Budget>) -> io::Result<(Arc<Segment>, u64)> {
+        let full = |s: &Arc<Segment>| s.len.load(Ordering::Relaxed) >= SEGMENT_BYTES;
+        if self.current.as_ref().is_none_or(full) {
+            let file = tempfile::tempfile_in(&budget.dir)?;
+            let segment = Segment { file, len: AtomicU64::new(0), budget: Arc::clone(budget) };
+            self.current = Some(Arc::new(segment));
+        }
+        let Some(segment) = &self.current else { unreachable!("made above") };
+        budget.take(bytes.len() as u64)?;
+        // Only this spill writes; readers use offsets, so the shared cursor is the writer's alone.
+        let written = seek_and_write(&segment.file, segment.len.load(Ordering::Relaxed), bytes);
+        if let Err(error) = written {
+            budget.give(bytes.len() as u64);
+            return Err(error);
+        }
+        let offset = segment.len.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok((Arc::clone(segment), offset))
+    }
+}
+
+#[cfg(unix)]
+fn seek_and_write(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn seek_and_write(file: &File, mut offset: u64, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let n = std::os::windows::fs::FileExt::seek_write(file, bytes, offset)?;
+        offset += n as u64;
+        bytes = &bytes[n..];
+    }
+    Ok(())
+}
+
+fn read_file_at(file: &mut File, offset: u64, mut buf: &mut [u8]) -> io::Result<usize> {
+    file.seek(SeekFrom::Start(offset))?;
+    let mut total = 0;
+    while !buf.is_empty() {
+        match file.read(buf) {
+            Ok(0) => break,
+            Ok(n) => {
+                total += n;
+                buf = &mut buf[n..];
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(total)
+}
+
+/// Body buffers up to this size stay with the pooled exchange.
+const KEEP_CAPACITY: usize = 16 * 1024;
+/// A spill starts a new file after this many bytes.
+const SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(limit: u64) -> Arc<Budget> {
+        Arc::new(Budget::new(std::env::temp_dir(), limit))
+    }
+
+    #[test]
+    fn body_moves_to_disk_past_the_threshold_and_reads_back() {
+        let budget = budget(1000);
+        let mut spool = Spool::default();
+        spool.append(b"abc", 4, &budget).unwrap();
+        assert_eq!(spool.memory(), Some(&b"abc"[..]));
+        assert_eq!(budget.used(), 0);
+        spool.append(b"defg", 4, &budget).unwrap();
+        assert_eq!((spool.memory(), spool.len(), budget.used()), (None, 7, 7));
+        let mut buf = [0; 4];
+        assert_eq!(spool.read_at(2, &mut buf).unwrap(), 4);
+        assert_eq!(&buf, b"cdef");
+        assert_eq!(spool.read_at(6, &mut buf).unwrap(), 1);
+        assert_eq!(spool.read_at(70, &mut buf).unwrap(), 0);
+        spool.clear();
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn budget_refuses_and_takes_nothing() {
+        let budget = budget(5);
+        let mut spool = Spool::default();
+        let error = spool.append(b"123456", 0, &budget).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn spilled_segments_give_their_bytes_back_when_sent() {
+        let budget = budget(100);
+        let mut spill = Spill::default();
+        let (first, offset) = spill.append(b"hello", &budget).unwrap();
+        assert_eq!((offset, budget.used()), (0, 5));
+        let (second, offset) = spill.append(b"world", &budget).unwrap();
+        assert_eq!((offset, budget.used()), (5, 10));
+        drop((first, second, spill));
+        assert_eq!(budget.used(), 0);
+    }
+}

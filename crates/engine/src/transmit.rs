@@ -1,0 +1,299 @@
+//! Bytes out: replies, refusals, the end of a reply, and closing.
+
+use std::sync::atomic::Ordering;
+
+use headwaiter_http::{BodyKind, Refusal, ReplyContext, ReplyHead};
+
+use crate::channel::State;
+use crate::exchange::Exchange;
+use crate::io_thread::IoThread;
+use crate::link::GONE;
+use crate::outgoing::{Part, Sent, Size, send_parts};
+use crate::receive::LINGER;
+use crate::record::End;
+use crate::settings::Abandoned;
+
+impl IoThread {
+    /// A worker is through with `exchange`.
+    pub(crate) fn done(&mut self, mut exchange: Box<Exchange>) {
+        self.outstanding = self.outstanding.saturating_sub(1);
+        let link = exchange.link.clone();
+        let index = link.as_ref().and_then(|link| self.find(link.token));
+        let (Some(index), Some(link)) = (index, link) else {
+            // The client left while the application ran.
+            if !exchange.sent {
+                exchange.record.end = End::Disconnected;
+            }
+            return self.finish_record(exchange);
+        };
+        if exchange.sent {
+            return self.reply_complete(index, exchange);
+        }
+        let channel = &mut self.channels[index];
+        channel.state = State::Replying;
+        if exchange.flushed {
+            link.collect(&mut channel.sending);
+        } else if channel.sending.is_empty()
+            && let Some(bytes) = exchange.outgoing.single()
+        {
+            // The common case: one buffer, one write, nothing queued.
+            match link.stream.send(bytes) {
+                Ok(n) => {
+                    let all = n == bytes.len();
+                    exchange.record.sent_bytes += n as u64;
+                    exchange.outgoing.advance_single(n);
+                    if all {
+                        return self.reply_complete(index, exchange);
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => {
+                    channel.exchange = Some(exchange);
+                    return self.client_gone(index);
+                }
+            }
+        }
+        link.account(exchange.outgoing.size());
+        exchange.outgoing.move_to(&mut channel.sending);
+        channel.exchange = Some(exchange);
+        self.transmit(index);
+    }
+
+    /// The worker of the channel `token` has handed parts over while it goes on.
+    pub(crate) fn flush(&mut self, token: usize) {
+        let Some(index) = self.find(token) else { return };
+        let channel = &mut self.channels[index];
+        channel.link.collect(&mut channel.sending);
+        self.transmit(index);
+    }
+
+    /// Sends what the kernel takes of a channel's parts.
+    pub(crate) fn transmit(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        let mut sent = Size::default();
+        let result = send_parts(&channel.link.stream, &mut channel.sending, SHARE, &mut self.scratch, &mut sent);
+        if sent.all > 0 {
+            channel.link.sent(sent);
+            if let Some(exchange) = &mut channel.exchange {
+                exchange.record.sent_bytes += sent.all;
+            } else {
+                // The worker still holds the record.
+                self.shared.counters.bytes_out.add(sent.all);
+            }
+        }
+        match result {
+            Ok(Sent::All) => match channel.state {
+                State::Replying => {
+                    if let Some(exchange) = channel.exchange.take() {
+                        self.reply_complete(index, exchange);
+                    }
+                }
+                State::Refusing => self.linger(index),
+                _ => channel.deadline.disarm(),
+            },
+            Ok(Sent::Share) => self.later(index),
+            Ok(Sent::Blocked) => match self.shared.settings.send_timeout {
+                // Armed anew by progress only.
+                Some(most) if sent.all > 0 || !channel.deadline.is_armed() => {
+                    self.deadlines.arm(channel.link.token, &mut channel.deadline, self.now + most);
+                }
+                _ => {}
+            },
+            Err(error) => {
+                if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                    log::warn!(target: crate::LOG, "a file became shorter while it was sent; its reply is cut");
+                }
+                self.client_gone(index);
+            }
+        }
+    }
+
+    /// The whole reply is with the kernel: on to the next request, or the end of the channel.
+    fn reply_complete(&mut self, index: usize, exchange: Box<Exchange>) {
+        let close = exchange.close;
+        self.finish_record(exchange);
+        let channel = &mut self.channels[index];
+        if close {
+            // Closing a socket that holds unread bytes resets it, and the reply may be lost.
+            let unread = channel.readable || !channel.inbuf.is_empty() || self.shared.draining();
+            return if unread { self.linger(index) } else { self.close(index) };
+        }
+        self.become_idle(index);
+        let channel = &self.channels[index];
+        if channel.readable || !channel.inbuf.is_empty() {
+            // Not here: a pipeline answered on this thread would nest as deep as it is long.
+            self.later(index);
+        } else if self.shared.draining() {
+            self.close(index);
+        }
+    }
+
+    /// The channel waits for its next request.
+    pub(crate) fn become_idle(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        channel.state = State::Idle;
+        let due = self.now + self.shared.settings.channel_timeout;
+        self.deadlines.arm(channel.link.token, &mut channel.deadline, due);
+        self.idle.push(&mut self.channels, index);
+    }
+
+    /// Counts what is over and keeps its buffers for the next request.
+    fn finish_record(&mut self, mut exchange: Box<Exchange>) {
+        let counters = &self.shared.counters;
+        counters.requests.add(1);
+        counters.bytes_out.add(exchange.record.sent_bytes);
+        counters.queue_wait_nanos.add_time(exchange.record.queue_wait());
+        counters.busy_nanos.add_time(exchange.record.run_time());
+        match exchange.record.end {
+            End::Complete => {}
+            End::AppError => counters.app_errors.add(1),
+            End::Disconnected => counters.disconnected.add(1),
+        }
+        exchange.clear();
+        self.keep(exchange);
+    }
+
+    fn keep(&mut self, exchange: Box<Exchange>) {
+        if self.pool.len() < POOL {
+            self.pool.push(exchange);
+        }
+    }
+
+    /// Refuses what the channel sends: one reply, nothing behind it is read as a request.
+    pub(crate) fn refuse(&mut self, index: usize, refusal: Refusal) {
+        let date = self.date();
+        let channel = &mut self.channels[index];
+        let head_only = channel.exchange.as_ref().is_some_and(|exchange| exchange.head.is_head());
+        self.shared.counters.refused.add(1);
+        log::info!(
+            target: crate::LOG,
+            "refused a request of {}: {} {} ({})",
+            crate::listen::Shown(channel.link.peer),
+            refusal.status(),
+            refusal.reason(),
+            refusal.rule(),
+        );
+        let mut reply = Vec::new();
+        refusal.write_reply(&mut reply, &date, self.shared.settings.ident.as_bytes(), head_only);
+        if let Some(mut exchange) = channel.exchange.take() {
+            exchange.clear();
+            self.keep(exchange);
+        }
+        let channel = &mut self.channels[index];
+        channel.inbuf = Vec::new();
+        channel.deadline.disarm();
+        if channel.state == State::Idle {
+            self.idle.remove(&mut self.channels, index);
+        }
+        self.send_here(index, State::Refusing, reply);
+    }
+
+    /// Answers a request on the I/O thread itself.
+    pub(crate) fn reply_here(&mut self, index: usize, mut exchange: Box<Exchange>, status: &[u8], text: &str) {
+        let mut head = ReplyHead::new();
+        let complete = head.begin(status).and_then(|()| head.field(b"Content-Type", b"text/plain"));
+        debug_assert!(complete.is_ok(), "a status and a field of our own");
+        let mut reply = Vec::new();
+        let date = self.date();
+        let context = ReplyContext {
+            minor: exchange.head.minor(),
+            head: exchange.head.is_head(),
+            keep_alive: exchange.head.keep_alive() && !self.shared.draining(),
+            known_length: Some(text.len() as u64),
+            date: &date,
+            ident: self.shared.settings.ident.as_bytes(),
+            extra: b"",
+        };
+        let framing = head.finish(&context, &mut reply);
+        if framing.kind != BodyKind::None {
+            reply.extend_from_slice(text.as_bytes());
+        }
+        exchange.close = framing.close;
+        self.channels[index].exchange = Some(exchange);
+        self.send_here(index, State::Replying, reply);
+    }
+
+    fn send_here(&mut self, index: usize, state: State, reply: Vec<u8>) {
+        let channel = &mut self.channels[index];
+        channel.state = state;
+        let part = Part::Copied { data: reply, at: 0 };
+        channel.link.account(Size { all: part.left(), memory: part.left() });
+        channel.sending.push_back(part);
+        self.transmit(index);
+    }
+
+    /// Closes our side and throws away what still comes, for a moment.
+    fn linger(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        channel.state = State::Lingering;
+        channel.inbuf = Vec::new();
+        channel.link.stream.shutdown_write();
+        self.deadlines.arm(channel.link.token, &mut channel.deadline, self.now + LINGER);
+        channel.readable = true;
+        self.later(index);
+    }
+
+    /// The client can no longer be reached.
+    pub(crate) fn client_gone(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        channel.link.mark_gone();
+        match channel.state {
+            State::Task => self.abandon(index),
+            State::Replying => {
+                if let Some(mut exchange) = channel.exchange.take() {
+                    exchange.record.end = End::Disconnected;
+                    self.finish_record(exchange);
+                }
+            }
+            _ => {}
+        }
+        self.close(index);
+    }
+
+    /// Drops the channel's task if it still waits and nobody needs it to run.
+    fn abandon(&mut self, index: usize) {
+        let policy = self.shared.settings.abandoned_requests;
+        let link = &self.channels[index].link;
+        let place = link.place.load(Ordering::Relaxed);
+        let wanted = |exchange: &Exchange| {
+            let drop = policy == Abandoned::Drop || policy == Abandoned::DropSafe && exchange.head.is_safe();
+            drop && exchange.link.as_ref().is_some_and(|l| l.token == link.token)
+        };
+        let dropped = match self.batch.iter().position(|exchange| wanted(exchange)) {
+            Some(at) => Some(self.batch.remove(at)),
+            None => {
+                let taken = self.shared.queue.remove_if(place, wanted);
+                self.outstanding -= usize::from(taken.is_some());
+                taken
+            }
+        };
+        if let Some(mut exchange) = dropped {
+            self.shared.counters.abandoned.add(1);
+            exchange.clear();
+            self.keep(exchange);
+        }
+    }
+
+    /// Forgets the channel; its descriptor closes when no worker holds it any more.
+    pub(crate) fn close(&mut self, index: usize) {
+        self.idle.remove(&mut self.channels, index);
+        let mut channel = self.channels.remove(index);
+        self.shared.channels.fetch_sub(1, Ordering::Relaxed);
+        if let Some(mut exchange) = channel.exchange.take() {
+            exchange.clear();
+            self.keep(exchange);
+        }
+        if channel.state == State::Task && !channel.link.has(GONE) {
+            channel.link.mark_gone();
+        }
+        if self.accept_paused.is_some() {
+            // A descriptor is free again.
+            self.accept_paused = Some(self.now);
+        }
+    }
+}
+
+/// Bytes one channel may send in a turn, so that a fast reader cannot hold the loop.
+const SHARE: u64 = 1024 * 1024;
+/// Exchanges kept for reuse.
+const POOL: usize = 1024;
