@@ -17,7 +17,8 @@ BLOCK = bytes(range(256)) * 256  # 64 KiB in which a byte out of place shows
 
 def query(environ: Environ, name: str, default: str = "") -> str:
     """One value of the query string."""
-    return parse_qs(environ.get("QUERY_STRING", "")).get(name, [default])[0]
+    fields: str = environ.get("QUERY_STRING", "")
+    return parse_qs(fields).get(name, [default])[0]
 
 
 def hello(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
 from typing import Any, Callable
@@ -17,13 +18,7 @@ from .wsgi import App
 
 def create(app: App, name: str = NAME, **settings: Any) -> Any:
     """``create_server`` of the server called ``name``."""
-    if name == "waitress":
-        import waitress
-
-        return waitress.create_server(app, **settings)
-    import headwaiter
-
-    return headwaiter.create_server(app, **settings)
+    return importlib.import_module(name).create_server(app, **settings)
 
 
 class LiveServer:
@@ -42,6 +37,7 @@ class LiveServer:
         else:  # a Waitress server with one socket
             self.addresses = [(self.server.effective_host, int(self.server.effective_port))]
         self.failure: BaseException | None = None
+        self.closed = False
         self.thread = threading.Thread(target=self._run, name="live-server")
         self.thread.start()
 
@@ -64,7 +60,10 @@ class LiveServer:
             return client.ask(target, method, **request)
 
     def close(self) -> None:
-        """Stops the server, waits until ``run`` returned and raises what it raised."""
+        """Stops the server, waits until ``run`` returned and raises what it raised. Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
         if self.name == "waitress":
             close_waitress(self.server)
         else:
@@ -83,11 +82,10 @@ class LiveServer:
 
 def close_waitress(server: Any) -> None:
     """Stops a Waitress server from another thread, which it has no method for."""
-    from waitress import wasyncore
-    from waitress.server import BaseWSGIServer
-
+    wasyncore = importlib.import_module("waitress.wasyncore")
+    listeners = importlib.import_module("waitress.server").BaseWSGIServer
     channels = server.map if hasattr(server, "map") else server._map
-    listener = next(s for s in channels.values() if isinstance(s, BaseWSGIServer))
+    listener = next(s for s in channels.values() if isinstance(s, listeners))
     listener.trigger.pull_trigger(lambda: wasyncore.close_all(channels))
     server.task_dispatcher.shutdown()
 

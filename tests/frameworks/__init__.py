@@ -1,0 +1,1 @@
+"""Real frameworks from PyPI, each asked for the same things."""

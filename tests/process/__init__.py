@@ -1,0 +1,1 @@
+"""The server as a process: signals, threads, sockets, memory, and clients that misbehave."""

@@ -1,0 +1,1 @@
+"""``trusted_proxy`` and its companions over live sockets."""
