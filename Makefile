@@ -23,8 +23,6 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 PYTHON_TREES := $(wildcard benchmarks examples python tests)
-# cargo's own runner unless the quicker one is there.
-CARGO_TEST   := $(if $(shell command -v cargo-nextest),cargo nextest run,cargo test)
 # Whatever environment the caller's shell is in, maturin is to use ours.
 MATURIN      := env -u CONDA_PREFIX VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin
 # The engine and the core know no Python; the binding is tested from Python, in tests/.
@@ -50,7 +48,12 @@ serve: $(VENV)/.release $(VENV)/.examples    ## Build headwaiter and serve the D
 test: test-rust test-python    ## Every test: cargo's, then pytest's (PYTEST_ARGS="-m 'not slow'")
 
 test-rust:        ## The tests of the HTTP core and the engine, which need no Python
-	$(CARGO_TEST) $(PURE_RUST)
+ifeq ($(shell command -v cargo-nextest),)
+	cargo test $(PURE_RUST)
+else
+	cargo nextest run $(PURE_RUST)
+	cargo test --doc $(PURE_RUST)
+endif
 
 test-python: $(VENV)/.dev $(VENV)/.test    ## The tests that drive the real server from outside
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

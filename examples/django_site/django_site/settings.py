@@ -6,8 +6,10 @@ Whatever the site stores (database, uploads, its secret key) lies in one folder 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -17,14 +19,13 @@ VAR_DIR.mkdir(parents=True, exist_ok=True)
 
 def secret_key(path: Path) -> str:
     """Returns the key kept in ``path``; the first start makes one that only its owner can read."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii")
-    key = secrets.token_urlsafe(48)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(key)
-    return key
+    with tempfile.NamedTemporaryFile("w", dir=path.parent) as new:
+        new.write(secrets.token_urlsafe(48))
+        new.flush()
+        # A link appears whole or not at all: of several first starts at once, one makes the key.
+        with contextlib.suppress(FileExistsError):
+            os.link(new.name, path)
+    return path.read_text(encoding="ascii")
 
 
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or secret_key(VAR_DIR / "secret_key")
