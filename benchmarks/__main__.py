@@ -17,7 +17,7 @@ from benchmarks.load import LoadError
 from benchmarks.measure import Cores, Sample
 from benchmarks.peers import PEERS, Peer
 from benchmarks.process import ROOT, ServerError, have, raise_descriptor_limit
-from benchmarks.results import Record
+from benchmarks.results import Cell, Record
 from benchmarks.scenarios import QUICK, SCENARIOS, Load, Scenario
 
 if TYPE_CHECKING:
@@ -45,19 +45,20 @@ class Progress:
 
 
 def measure_scenario(
-    scenario: Scenario, peers: list[Peer], options: argparse.Namespace, progress: Progress
-) -> Record:
-    """All rounds of one scenario."""
-    cores = Cores(None, None) if options.free else machine.pinned_cores()
+    scenario: Scenario,
+    peers: list[Peer],
+    cores: Cores,
+    options: argparse.Namespace,
+    progress: Progress,
+) -> dict[str, Cell]:
+    """All rounds of one scenario: a cell for each peer, and for the in-process loop."""
     samples: dict[str, list[Sample]] = {peer.name: [] for peer in peers}
     failures: dict[str, str] = {}
     for number in range(1, options.rounds + 1):
         for peer in peers:
             progress.step(f"{scenario.name}, round {number}: {peer.name}")
             try:
-                samples[peer.name].append(
-                    measure.measure(scenario, peer, options.seconds, cores)
-                )
+                samples[peer.name].append(measure.measure(scenario, peer, options.seconds, cores))
             except (ServerError, LoadError) as error:
                 failures[peer.name] = str(error)
     cells = {name: results.summarise(runs, failures.get(name)) for name, runs in samples.items()}
@@ -73,13 +74,7 @@ def measure_scenario(
                     cells[peer.name].stats["syscalls"] = results.stat([counted])
     if scenario.name in inprocess.CALLS:
         cells[inprocess.NAME] = inprocess.measure(scenario.name, options.rounds, cores.server)
-    return Record(
-        cells=cells,
-        circumstances=machine.describe(),
-        versions={peer.name: peer.version() for peer in peers},
-        rounds=options.rounds,
-        seconds=options.seconds,
-    )
+    return cells
 
 
 def choose(wanted: str | None, known: Iterable[str], default: Iterable[str]) -> list[str]:
@@ -130,13 +125,10 @@ def main() -> None:
 
     defaults = [name for name, peer in PEERS.items() if peer.default]
     chosen = [PEERS[name] for name in choose(options.peers, PEERS, defaults)]
-    present = []
-    for peer in chosen:
-        reason = peer.missing()
-        if reason is None:
-            present.append(peer)
-        else:
-            print(f"skipped {peer.name}: {reason}", file=sys.stderr)
+    absent = {peer.name: reason for peer in chosen if (reason := peer.missing())}
+    for name, reason in absent.items():
+        print(f"skipped {name}: {reason}", file=sys.stderr)
+    present = [peer for peer in chosen if peer.name not in absent]
     scenarios = [
         SCENARIOS[name]
         for name in choose(options.scenarios, SCENARIOS, QUICK if options.quick else SCENARIOS)
@@ -149,8 +141,19 @@ def main() -> None:
     progress = Progress(runs)
     mode = "free" if options.free else "pinned"
     kept = RESULTS / (f"{mode}.json" if options.publish else f"last-{mode}.json")
+    cores = Cores(None, None) if options.free else machine.pinned_cores()
+    # Once, since writing the results alters the working tree.
+    circumstances = machine.describe()
     for scenario in scenarios:
-        record = measure_scenario(scenario, work[scenario.name], options, progress)
+        peers = work[scenario.name]
+        record = Record(
+            cells=measure_scenario(scenario, peers, cores, options, progress),
+            circumstances=circumstances,
+            versions={peer.name: peer.version() for peer in peers},
+            absent={name: why for name, why in absent.items() if PEERS[name].serves(scenario.name)},
+            rounds=options.rounds,
+            seconds=options.seconds,
+        )
         results.save(kept, {scenario.name: record})
         print(table.console(scenario, record), flush=True)
     if options.publish:

@@ -22,7 +22,7 @@ def describe() -> dict[str, str]:
         "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') >> 30} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
         "python": _python(),
-        "wrk": _first_line(["wrk", "-v"]),
+        "wrk": _first_line(["wrk", "-v"]).partition(" Copyright")[0].removeprefix("wrk "),
         "revision": _revision(),
         "load before the run": " ".join(f"{load:.2f}" for load in os.getloadavg()),
     }

@@ -55,8 +55,8 @@ class Sample:
     calm_rps: float | None = None
     """Requests per second before the hostile clients came."""
     calm_cpu_us: float | None = None
-    settle_us: float | None = None
-    """How long the hostile clients' arrival alone kept the server busy, to a quarter second."""
+    settle_seconds: float | None = None
+    """How long the hostile clients' arrival alone kept the server busy, in glances."""
     held: int | None = None
     """Hostile connections that were open throughout."""
     connection_bytes: float | None = None
@@ -188,7 +188,7 @@ def _beside(scenario: Scenario, server: Server, seconds: int, cores: Cores) -> S
         sample,
         calm_rps=calm.rps,
         calm_cpu_us=calm.cpu_us,
-        settle_us=1e6 * settled,
+        settle_seconds=settled,
         held=held,
         connection_bytes=grown / crowd.at_first if crowd.at_first else None,
     )
@@ -196,10 +196,11 @@ def _beside(scenario: Scenario, server: Server, seconds: int, cores: Cores) -> S
 
 def _settle(server: Server) -> float:
     """Wait until the server has nothing to do; the seconds until then."""
-    start = time.monotonic()
-    while (calm_from := time.monotonic() - start) < SETTLE_SECONDS:
+    busy = 0.0
+    while busy < SETTLE_SECONDS:
         before = server.usage()
         time.sleep(GLANCE_SECONDS)
         if server.usage().since(before).cpu_seconds < CALM_SHARE * GLANCE_SECONDS:
             break
-    return calm_from
+        busy += GLANCE_SECONDS
+    return busy

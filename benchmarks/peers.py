@@ -61,9 +61,7 @@ class Peer:
     def version(self) -> str:
         if not self.needs.startswith("$"):
             return importlib.metadata.version(self.needs)
-        asked = subprocess.run(
-            [self.needs[1:], "-v"], capture_output=True, text=True, check=False
-        )
+        asked = subprocess.run([self.needs[1:], "-v"], capture_output=True, text=True, check=False)
         found = VERSION.search(asked.stderr)
         return found.group() if found else "unknown"
 

@@ -47,6 +47,8 @@ class Record:
     cells: dict[str, Cell]
     circumstances: dict[str, str]
     versions: dict[str, str]
+    absent: dict[str, str]
+    """Peers that were asked for and could not run here, with the reason."""
     rounds: int
     seconds: int
 
@@ -91,10 +93,14 @@ def ratio(record: Record, scenario: Scenario, ours: str, ceilings: set[str]) -> 
     """Our figure divided by the best peer's; below 1 is better for CPU time and latency."""
     figure = scenario.figure.value
     rival = best(record, figure, scenario.higher_is_better, ceilings, ours)
-    cell = record.cells.get(ours)
-    if rival is None or cell is None or figure not in cell.stats or not rival[1]:
-        return None
-    return cell.stats[figure].median / rival[1]
+    return None if rival is None else against(record, figure, ours, rival[0])
+
+
+def against(record: Record, figure: str, ours: str, other: str) -> float | None:
+    """Our figure divided by that of `other`; `None` unless both have one."""
+    cells = (record.cells.get(ours), record.cells.get(other))
+    medians = [cell.stats[figure].median for cell in cells if cell and figure in cell.stats]
+    return medians[0] / medians[1] if len(medians) == 2 and medians[1] else None
 
 
 def save(path: Path, records: dict[str, Record]) -> None:

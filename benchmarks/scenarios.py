@@ -141,7 +141,9 @@ SCENARIOS: dict[str, Scenario] = {
             goal=0.90,
         ),
         Scenario("download1m", "one 1 MB bytes object", PLAIN + "download", 16, MIB, goal=0.90),
-        Scenario("stream1m", "64 chunks of 16 KB, a generator", PLAIN + "stream", 16, None, goal=0.90),
+        Scenario(
+            "stream1m", "64 chunks of 16 KB, a generator", PLAIN + "stream", 16, None, goal=0.90
+        ),
         Scenario(
             "file16m",
             "16 MB through `wsgi.file_wrapper`",

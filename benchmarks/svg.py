@@ -76,9 +76,7 @@ def _row(number: int, bar: Bar, scale: float, room: float) -> str:
     ]
     if bar.value * scale > room * 1.001:
         x = LABEL + room * 0.92
-        parts.append(
-            f'<path class="cut" d="M{x:.1f} {top + BAR} l6 -{BAR} h5 l-6 {BAR} z"/>'
-        )
+        parts.append(f'<path class="cut" d="M{x:.1f} {top + BAR} l6 -{BAR} h5 l-6 {BAR} z"/>')
     elif bar.spread:
         low, high = (LABEL + (bar.value + sign * bar.spread) * scale for sign in (-1, 1))
         high = min(high, LABEL + room)
@@ -86,5 +84,7 @@ def _row(number: int, bar: Bar, scale: float, room: float) -> str:
             f'<path class="whisker" d="M{low:.1f} {middle} H{high:.1f} '
             f'M{low:.1f} {middle - 3} v6 M{high:.1f} {middle - 3} v6"/>'
         )
-    parts.append(f'<text x="{LABEL + length + 8:.1f}" y="{middle + 4:.1f}">{escape(bar.words)}</text>')
+    parts.append(
+        f'<text x="{LABEL + length + 8:.1f}" y="{middle + 4:.1f}">{escape(bar.words)}</text>'
+    )
     return "\n".join(parts)

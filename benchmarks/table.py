@@ -47,6 +47,8 @@ def figure(cell: Cell, name: str) -> str:
         return ABSENT
     if name.endswith("_us") and not name.endswith("cpu_us"):
         return duration(found.median)
+    if name.endswith("_seconds"):
+        return f"{found.median:.2f} s"
     if name.endswith("_bytes"):
         return size(found.median)
     if name in ("requests", "errors", "held"):
@@ -73,7 +75,7 @@ COLUMNS = {
 BESIDE_COLUMNS = {
     "calm_cpu_us": "calm CPU µs",
     "calm_rps": "calm req/s",
-    "settle_us": "settling",
+    "settle_seconds": "busy with arrival",
     "held": "held",
     "connection_bytes": "each",
 }
