@@ -93,16 +93,9 @@ class Server:
             sock.close()
 
     def abort(self) -> None:
-        """Cut everything that is still in flight."""
+        """:meth:`stop`, and cut everything that is still in flight."""
+        self.stop()
         self._engine.abort()
-
-    def stop_or_abort(self) -> None:
-        """:meth:`stop` the first time, :meth:`abort` from then on: what a person means who
-        interrupts twice."""
-        if self._stopped:
-            self.abort()
-        else:
-            self.stop()
 
     def close(self) -> None:
         """:meth:`stop`, and return when the server has drained.
@@ -156,11 +149,11 @@ class Server:
                 self._start_workers()
                 self._wait(done)
             except BaseException:  # out of threads, say: nobody would be left to stop the engine
-                self._engine.abort()
+                self.abort()
                 raise
             self._join()
         if self.unfinished:
-            _logging.logger().warning("%d requests were cut", self.unfinished)
+            _logging.logger().warning("requests that had to be cut: %d", self.unfinished)
 
     def _start_workers(self) -> None:
         for number in range(self.adj.threads):
@@ -179,8 +172,20 @@ class Server:
         try:
             return _signals.wait_readable(done, wakeups)
         except (KeyboardInterrupt, SystemExit):
-            self.stop_or_abort()
+            self._interrupt()
             return False
+
+    def _interrupt(self) -> bool:
+        """Stop, or abort if that was asked for before: what a person means who interrupts twice.
+
+        Returns whether it was abort.
+        """
+        again = self._stopped
+        if again:
+            self.abort()
+        else:
+            self.stop()
+        return again
 
     def _join(self) -> None:
         """Workers end with the drain; one that is stuck in the application may never."""
@@ -228,13 +233,11 @@ def run_until_signalled(server: Server, *, quiet: bool = False) -> None:
     manager."""
 
     def on_signal(received: signal.Signals) -> None:
-        _logging.logger().info(
-            "%s: %s",
-            received.name,
-            "leaving now" if server._stopped else "finishing what was received; again to leave now",
-        )
+        # Act first: the next signal may interrupt this very function.
+        again = server._interrupt()
         _systemd.notify("STOPPING=1")
-        server.stop_or_abort()
+        what = "leaving now" if again else "finishing what was received; again to leave now"
+        _logging.logger().info("%s: %s", received.name, what)
 
     with server, _signals.stop_signals(on_signal):
         if not quiet:
@@ -283,7 +286,6 @@ def _cut_running() -> None:
     that are still running on daemon threads are cut before that."""
     servers = list(_running)
     for server in servers:
-        server.stop()
         server.abort()
     for server in servers:
         server._ended.wait(EXIT_SECONDS)

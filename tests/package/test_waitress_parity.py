@@ -25,7 +25,7 @@ from headwaiter.adjustments import BY_NAME
 WAITRESS_NAMES = [name for name, _ in WaitressAdjustments._params]
 COMPARED_ALWAYS = ("listen", "trusted_proxy_count", "trusted_proxy_headers")
 BOOLEANS = (True, False, None, 1, 0, "t", "TRUE", " yes ", "y", "on", "1", "f", "off", "")
-THREADS = (7, "7", " 7 ", "1_0", 7.9, True, "x", "", "7.5", None, [])
+THREADS: tuple[Any, ...] = (7, "7", " 7 ", "1_0", 7.9, True, "x", "", "7.5", None, [])
 
 SAME: list[dict[str, Any]] = [
     {},

@@ -1,0 +1,114 @@
+"""The way of log records from the engine's queue to Python's handlers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from headwaiter import _logging
+
+
+class Engine:
+    """The extension's log functions, with records put in by the test."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[int, str, str, float]] = []
+        self.changed = threading.Condition()
+        self.woken = False
+
+    def put(self, *record: tuple[int, str, str, float]) -> None:
+        with self.changed:
+            self.records.extend(record)
+            self.changed.notify_all()
+
+    def log_wait(self) -> None:
+        with self.changed:
+            self.changed.wait_for(lambda: self.records or self.woken)
+            self.woken = False
+
+    def log_wake(self) -> None:
+        with self.changed:
+            self.woken = True
+            self.changed.notify_all()
+
+    def log_take(self) -> list[tuple[int, str, str, float]]:
+        with self.changed:
+            taken, self.records = self.records, []
+            return taken
+
+
+class Handler(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+        self.threads: set[str] = set()
+        self.arrived = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+        self.threads.add(threading.current_thread().name)
+        self.arrived.set()
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    engine = Engine()
+    monkeypatch.setattr(_logging, "_headwaiter", engine)
+    return engine
+
+
+@pytest.fixture
+def handler(monkeypatch: pytest.MonkeyPatch) -> Handler:
+    handler = Handler()
+    logger = logging.getLogger("headwaiter")
+    monkeypatch.setattr(logger, "handlers", [handler])
+    monkeypatch.setattr(logger, "propagate", False)
+    logger.setLevel(logging.INFO)
+    return handler
+
+
+def test_records_keep_name_level_time_and_text(engine: Engine, handler: Handler) -> None:
+    engine.put((30, "queue", "depth 7, 100%", 86400.25), (20, "", "listening", 86401.5))
+    _logging.pump()
+    first, second = handler.records
+    assert (first.name, first.levelname) == ("headwaiter.queue", "WARNING")
+    assert first.getMessage() == "depth 7, 100%"
+    assert (first.created, first.msecs) == (86400.25, 250.0)
+    assert (second.name, second.levelname) == ("headwaiter", "INFO")
+
+
+def test_levels_are_honoured(engine: Engine, handler: Handler) -> None:
+    engine.put((10, "", "detail", 0.0), (20, "", "news", 0.0))
+    _logging.pump()
+    assert [record.getMessage() for record in handler.records] == ["news"]
+
+
+def test_the_thread_hands_on_while_a_server_runs(engine: Engine, handler: Handler) -> None:
+    with _logging.pumping(), _logging.pumping():
+        engine.put((20, "", "one", 0.0))
+        assert handler.arrived.wait(10)
+        assert handler.threads == {"headwaiter-log"}
+    assert "headwaiter-log" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_nothing_is_lost_at_the_end(engine: Engine, handler: Handler) -> None:
+    with _logging.pumping():
+        engine.put(*[(20, "", str(number), 0.0) for number in range(1000)])
+    assert [record.getMessage() for record in handler.records] == [str(n) for n in range(1000)]
+
+
+def test_a_handler_that_fails_does_not_end_the_thread(
+    engine: Engine, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    failing = logging.StreamHandler(stream=None)
+    monkeypatch.setattr(failing, "emit", lambda record: failing.handleError(record))
+    logging.getLogger("headwaiter").handlers.insert(0, failing)
+    with _logging.pumping():
+        engine.put((20, "", "one", 0.0))
+        assert handler.arrived.wait(10)
+        handler.arrived.clear()
+        engine.put((20, "", "two", 0.0))
+        assert handler.arrived.wait(10)

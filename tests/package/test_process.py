@@ -1,0 +1,261 @@
+"""Servers as processes: signals, exit statuses, the banner, and the word to the service manager."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+
+BOUND = 20.0
+PROGRAM = """
+import os, signal, sys, threading, time
+import headwaiter
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/stuck":
+        print("stuck", flush=True)
+        threading.Event().wait()
+    return [b"hello"]
+"""
+
+
+@contextmanager
+def started(
+    folder: Path, arguments: Sequence[str], **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with stopping(process):
+        yield process
+
+
+@contextmanager
+def stopping(process: subprocess.Popen[str]) -> Iterator[None]:
+    """No read from ``process`` in the block can hang for ever, and nothing of it is left."""
+    watchdog = threading.Timer(BOUND, process.kill)
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
+
+
+def end(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What is left to read; ``communicate`` would miss what reading lines has buffered."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    out, err = process.stdout.read(), process.stderr.read()
+    process.wait(BOUND)
+    return out, err
+
+
+def address(process: subprocess.Popen[str]) -> str:
+    """What the banner says."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        found = re.search(r"Serving on (\S+)", line)
+        if found:
+            return found[1]
+    raise AssertionError("no banner")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    return tmp_path
+
+
+COMMAND = ["-m", "headwaiter", "--listen=127.0.0.1:0", "program:app"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_ends_with_status_0(folder: Path, number: signal.Signals) -> None:
+    with started(folder, COMMAND) as process:
+        with urllib.request.urlopen(address(process), timeout=BOUND) as reply:
+            assert reply.read() == b"hello"
+        process.send_signal(number)
+        _, err = end(process)
+    assert process.returncode == 0
+    assert "4 worker threads" in err
+    assert f"{number.name}: finishing" in err
+
+
+def test_a_second_signal_cuts_and_says_so(folder: Path) -> None:
+    with started(folder, COMMAND) as process:
+        host, port = address(process)[len("http://") :].split(":")
+        with socket.create_connection((host, int(port)), timeout=BOUND) as client:
+            client.sendall(b"GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert process.stdout is not None
+            assert process.stdout.readline() == "stuck\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.stderr is not None
+            for line in process.stderr:
+                if "finishing" in line:
+                    break
+            process.send_signal(signal.SIGTERM)
+            _, err = end(process)
+    assert process.returncode == 3
+    assert "leaving now" in err
+    assert "had to be cut: 1" in err
+
+
+def test_shutdown_timeout_cuts_too(folder: Path) -> None:
+    with started(folder, [*COMMAND, "--shutdown-timeout=0.05"]) as process:
+        host, port = address(process)[len("http://") :].split(":")
+        with socket.create_connection((host, int(port)), timeout=BOUND) as client:
+            client.sendall(b"GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert process.stdout is not None
+            assert process.stdout.readline() == "stuck\n"
+            process.send_signal(signal.SIGTERM)
+            end(process)
+    assert process.returncode == 3
+
+
+def test_a_sigint_that_is_ignored_stays_so(folder: Path) -> None:
+    program = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + PROGRAM
+    (folder / "program.py").write_text(program)
+    with started(folder, COMMAND) as process:
+        address(process)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        _, err = end(process)
+    assert process.returncode == 0
+    assert "SIGINT" not in err
+    assert "SIGTERM: finishing" in err
+
+
+def test_serve_restores_handlers_and_lets_others_run(folder: Path) -> None:
+    script = (
+        PROGRAM
+        + """
+signal.signal(signal.SIGUSR1, lambda *_: print("usr1", flush=True))
+before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+headwaiter.serve(app, listen="127.0.0.1:0")
+after = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+print(before == after, signal.set_wakeup_fd(-1))
+"""
+    )
+    with started(folder, ["-c", script]) as process:
+        address(process)
+        process.send_signal(signal.SIGUSR1)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "usr1\n"
+        process.send_signal(signal.SIGTERM)
+        out, _ = end(process)
+    assert process.returncode == 0
+    assert out == "True -1\n"
+
+
+def test_run_without_serve_ends_on_ctrl_c(folder: Path) -> None:
+    script = (
+        PROGRAM
+        + """
+server = headwaiter.create_server(app, listen="127.0.0.1:0")
+print(flush=True)
+server.run()
+print("over")
+"""
+    )
+    with started(folder, ["-c", script]) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = end(process)
+    # The signal may arrive before run() waits; then Python's own handler ends the program.
+    assert (process.returncode, out) == (0, "over\n") or err.endswith("KeyboardInterrupt\n")
+
+
+def test_the_program_may_end_while_a_daemon_thread_serves(folder: Path) -> None:
+    script = (
+        PROGRAM
+        + """
+import urllib.request
+server = headwaiter.create_server(app, listen="127.0.0.1:0")
+threading.Thread(target=server.run, daemon=True).start()
+print(urllib.request.urlopen(server.urls[0]).read())
+"""
+    )
+    with started(folder, ["-c", script]) as process:
+        out, err = end(process)
+    assert (process.returncode, out, err) == (0, "b'hello'\n", "")
+
+
+def test_serve_leaves_logging_that_is_set_up_alone(folder: Path) -> None:
+    script = (
+        PROGRAM
+        + """
+import logging
+logging.basicConfig(level="INFO", format="mine %(message)s")
+threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+headwaiter.serve(app, listen="127.0.0.1:0")
+"""
+    )
+    with started(folder, ["-c", script]) as process:
+        _, err = end(process)
+    assert process.returncode == 0
+    assert all(line.startswith("mine ") for line in err.splitlines())
+    assert "mine Serving on http://127.0.0.1:" in err
+
+
+def test_service_manager_passes_sockets_and_hears_of_us(folder: Path, tmp_path: Path) -> None:
+    starter = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, "-m", "headwaiter", "program:app"])
+"""
+    path = str(tmp_path / "notify")
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+        socket.create_server(("127.0.0.1", 0)) as sock,
+    ):
+        manager.bind(path)
+        manager.settimeout(BOUND)
+        process = subprocess.Popen(
+            [sys.executable, "-c", starter, str(sock.fileno())],
+            cwd=folder,
+            env={**os.environ, "NOTIFY_SOCKET": path},
+            pass_fds=[sock.fileno()],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with stopping(process):
+            assert manager.recv(100) == b"READY=1"
+            url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+            assert address(process) == url
+            with urllib.request.urlopen(url, timeout=BOUND) as reply:
+                assert reply.read() == b"hello"
+            process.send_signal(signal.SIGTERM)
+            assert manager.recv(100) == b"STOPPING=1"
+            end(process)
+    assert process.returncode == 0
+
+
+def test_sockets_meant_for_another_process_are_left_alone(folder: Path) -> None:
+    with started(folder, COMMAND, LISTEN_PID="1", LISTEN_FDS="1") as process:
+        assert address(process).startswith("http://127.0.0.1:")
+        process.send_signal(signal.SIGTERM)
+        end(process)
+    assert process.returncode == 0
