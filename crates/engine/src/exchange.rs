@@ -9,6 +9,7 @@ use headwaiter_http::{Body, Framing, Head};
 
 use crate::link::{FIN, GONE, Link};
 use crate::listen::{Listening, Peer};
+use crate::mailbox::Message;
 use crate::outgoing::{Held, Outgoing, Part};
 use crate::record::{End, Record};
 use crate::shared::Shared;
@@ -89,30 +90,58 @@ pub enum Flushed {
 /// [`crate::Tasks::complete`].
 #[derive(Debug)]
 pub struct Task {
-    pub(crate) exchange: Box<Exchange>,
-    pub(crate) shared: Arc<Shared>,
+    /// Present until the task is completed.
+    exchange: Option<Box<Exchange>>,
+    shared: Arc<Shared>,
     link: Arc<Link>,
+}
+
+impl Drop for Task {
+    /// A task lost to a bug must not leave its client waiting: the channel is cut.
+    fn drop(&mut self) {
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.outgoing.clear();
+            exchange.close = true;
+            exchange.record.end = End::AppError;
+            self.link.io.post(Message::Done(exchange), true);
+        }
+    }
 }
 
 impl Task {
     pub(crate) fn new(exchange: Box<Exchange>, shared: &Arc<Shared>) -> Option<Self> {
         let link = Arc::clone(exchange.link.as_ref()?);
-        Some(Self { exchange, shared: Arc::clone(shared), link })
+        Some(Self { exchange: Some(exchange), shared: Arc::clone(shared), link })
+    }
+
+    /// Ends the task: what is left to do is the I/O side's.
+    pub(crate) fn into_exchange(mut self) -> Option<Box<Exchange>> {
+        self.exchange.take()
+    }
+
+    fn exchange(&self) -> &Exchange {
+        let Some(exchange) = &self.exchange else { unreachable!("taken only by value") };
+        exchange
+    }
+
+    fn exchange_mut(&mut self) -> &mut Exchange {
+        let Some(exchange) = &mut self.exchange else { unreachable!("taken only by value") };
+        exchange
     }
 
     /// The request's head.
     pub fn head(&self) -> &Head {
-        &self.exchange.head
+        &self.exchange().head
     }
 
     /// The request's body, complete.
     pub fn body(&mut self) -> &mut Spool {
-        &mut self.exchange.body
+        &mut self.exchange_mut().body
     }
 
     /// Takes the body out, for a holder that may outlive the task.
     pub fn take_body(&mut self) -> Spool {
-        std::mem::take(&mut self.exchange.body)
+        std::mem::take(&mut self.exchange_mut().body)
     }
 
     /// Who sent it.
@@ -132,49 +161,49 @@ impl Task {
 
     /// Whether the channel may stay open behind the reply: the client's wish and ours.
     pub fn keep_alive(&self) -> bool {
-        self.exchange.head.keep_alive() && !self.shared.draining()
+        self.exchange().head.keep_alive() && !self.shared.draining()
     }
 
     /// A handle that tells whether the client is gone, also after the task is complete.
     pub fn client(&self) -> Client {
-        Client { link: Arc::clone(&self.link), probe: self.exchange.head.minor() > 0 }
+        Client { link: Arc::clone(&self.link), probe: self.exchange().head.minor() > 0 }
     }
 
     /// Times and sizes so far.
     pub fn record(&mut self) -> &mut Record {
-        &mut self.exchange.record
+        &mut self.exchange_mut().record
     }
 
     /// The buffer for reply bytes that are copied.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
-        self.exchange.outgoing.tail()
+        self.exchange_mut().outgoing.tail()
     }
 
     /// Appends bytes by reference.
     pub fn hold(&mut self, data: Box<dyn Held>) {
-        self.exchange.outgoing.push(Part::Held { data, at: 0 });
+        self.exchange_mut().outgoing.push(Part::Held { data, at: 0 });
     }
 
     /// Appends `len` bytes of `file` from `offset`.
     pub fn send_file(&mut self, file: Arc<File>, offset: u64, len: u64) {
         if len > 0 {
-            self.exchange.outgoing.push(Part::File { file, offset, left: len });
+            self.exchange_mut().outgoing.push(Part::File { file, offset, left: len });
         }
     }
 
     /// Whether any reply byte was handed over already.
     pub fn flushed(&self) -> bool {
-        self.exchange.flushed
+        self.exchange().flushed
     }
 
     /// Drops reply bytes that were not handed over.
     pub fn discard(&mut self) {
-        self.exchange.outgoing.clear();
+        self.exchange_mut().outgoing.clear();
     }
 
     /// Closes the channel behind this reply.
     pub fn close_after(&mut self) {
-        self.exchange.close = true;
+        self.exchange_mut().close = true;
     }
 
     /// Hands the bytes appended so far to the I/O thread. Never blocks.
@@ -187,10 +216,10 @@ impl Task {
             self.discard();
             return Err(ClientGone);
         }
-        if self.exchange.outgoing.is_empty() {
+        if self.exchange_mut().outgoing.is_empty() {
             return Ok(Flushed::HandedOver);
         }
-        let size = self.exchange.outgoing.size();
+        let size = self.exchange_mut().outgoing.size();
         let unsent = self.link.unsent();
         let room = unsent.all == 0 || unsent.memory + size.memory <= self.shared.settings.outbuf_overflow;
         if !room {
@@ -227,23 +256,25 @@ impl Task {
 
     /// Moves what is in memory to disk, in order. On an error what is left stays in memory.
     fn spill(&mut self) -> io::Result<()> {
-        let mut parts = self.exchange.outgoing.take_parts();
+        let budget = Arc::clone(&self.shared.budget);
+        let exchange = self.exchange_mut();
+        let mut parts = exchange.outgoing.take_parts();
         let mut result = Ok(());
         while let Some(part) = parts.pop_front() {
             let spilled = match part.memory() {
                 Some(bytes) if result.is_ok() && !bytes.is_empty() => {
-                    Some(self.exchange.spill.append(bytes, &self.shared.budget).map(|at| (at, bytes.len() as u64)))
+                    Some(exchange.spill.append(bytes, &budget).map(|at| (at, bytes.len() as u64)))
                 }
                 _ => None,
             };
             match spilled {
-                None => self.exchange.outgoing.push(part),
+                None => exchange.outgoing.push(part),
                 Some(Ok(((segment, offset), left))) => {
-                    self.exchange.outgoing.push(Part::Spilled { segment, offset, left });
+                    exchange.outgoing.push(Part::Spilled { segment, offset, left });
                 }
                 Some(Err(error)) => {
                     result = Err(error);
-                    self.exchange.outgoing.push(part);
+                    exchange.outgoing.push(part);
                 }
             }
         }
@@ -251,14 +282,15 @@ impl Task {
     }
 
     fn hand_over(&mut self) {
-        let size = self.exchange.outgoing.size();
-        self.exchange.flushed = true;
-        self.link.hand_over(self.exchange.outgoing.take_parts(), size);
+        let size = self.exchange_mut().outgoing.size();
+        self.exchange_mut().flushed = true;
+        let parts = self.exchange_mut().outgoing.take_parts();
+        self.link.hand_over(parts, size);
     }
 
     /// Notes how the request ended.
     pub fn set_end(&mut self, end: End) {
-        self.exchange.record.end = end;
+        self.exchange_mut().record.end = end;
     }
 }
 

@@ -98,9 +98,9 @@ impl Server {
         self.shared.advance(stage);
     }
 
-    /// Whether `stop` or `abort` was called.
-    pub fn stopping(&self) -> bool {
-        self.shared.draining()
+    /// Whether it has drained, or was stopped before it started.
+    pub fn finished(&self) -> bool {
+        self.shared.draining() && self.shared.io_threads_alive.load(Ordering::SeqCst) == 0
     }
 
     /// Requests that were cut at the end.

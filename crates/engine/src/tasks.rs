@@ -56,7 +56,7 @@ impl Tasks {
 
     /// Gives a task back with its whole reply in it.
     pub fn complete(&mut self, task: Task) {
-        let Task { mut exchange, .. } = task;
+        let Some(mut exchange) = task.into_exchange() else { return };
         exchange.record.answered = Instant::now();
         self.shared.note_free(self.worker);
         if exchange.flushed || self.shared.queue.waiting() > 0 {

@@ -1,1 +1,48 @@
+//! The extension module `headwaiter._headwaiter`: the engine behind a WSGI application.
+//!
+//! All of PyO3 lives in this crate. `server.rs` is what the Python package sees, `worker.rs` is the
+//! life of a worker thread, and one request goes `environ.rs` → application → `respond.rs`.
+//!
+//! **Invariant:** only worker threads and threads of the caller attach to the interpreter; the
+//! engine's I/O threads never do. What they drop of Python's (bytes held by reference) PyO3 puts
+//! aside until somebody is attached.
 
+mod adjustments;
+mod client;
+mod environ;
+mod failure;
+mod file_wrapper;
+mod held;
+mod input;
+mod latin1;
+mod logging;
+mod reply;
+mod respond;
+mod server;
+mod start_response;
+mod tables;
+mod worker;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+mod _headwaiter {
+    use super::PyResult;
+    use pyo3::types::PyModule;
+    use pyo3::Bound;
+
+    #[pymodule_export]
+    use crate::file_wrapper::FileWrapper;
+    #[pymodule_export]
+    use crate::logging::{log_take, log_wait, log_wake};
+    #[pymodule_export]
+    use crate::server::Server;
+    #[pymodule_export]
+    use crate::tables::load_toml;
+
+    #[pymodule_init]
+    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::logging::install();
+        Ok(())
+    }
+}

@@ -1,0 +1,270 @@
+//! The environ of a request (PEP 3333), with what Waitress puts there besides.
+//!
+//! Each worker starts from a prepared dict per listener and keeps the keys of the header names it has
+//! met, so that a usual request makes no key and only the strings that are its own.
+
+use std::net::IpAddr;
+
+use headwaiter_engine::{Listening, Peer, Task};
+use headwaiter_http::{FieldChange, ProxyOutcome, ProxyPeer, Refusal, percent_decode};
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use rustc_hash::FxHashMap;
+
+use crate::client::ClientDisconnected;
+use crate::file_wrapper::FileWrapper;
+use crate::input::Input;
+use crate::latin1;
+use crate::worker::Site;
+
+/// Makes the environs of one worker.
+pub(crate) struct Environs {
+    /// One per listener.
+    prepared: Vec<Py<PyDict>>,
+    names: FxHashMap<Box<[u8]>, Name>,
+    url_prefix: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+/// What becomes of a header field with this name.
+enum Name {
+    /// It never reaches the environ: names with `_` could pass for others, and the framing is ours.
+    Hidden,
+    Key(Py<PyString>),
+}
+
+impl Environs {
+    /// # Errors
+    ///
+    /// Those of the interpreter: out of memory, or a broken `sys`.
+    pub(crate) fn new(py: Python<'_>, site: &Site, listening: &[Listening]) -> PyResult<Self> {
+        let prepared = listening
+            .iter()
+            .map(|listening| prepare(py, site, listening).map(Bound::unbind))
+            .collect::<PyResult<_>>()?;
+        let mut environs = Self {
+            prepared,
+            names: FxHashMap::default(),
+            url_prefix: site.boundary.url_prefix.clone().into_bytes(),
+            scratch: Vec::new(),
+        };
+        for name in USUAL_NAMES {
+            environs.names.insert(name.as_bytes().into(), Name::of(py, name.as_bytes()));
+            let lower = name.to_ascii_lowercase();
+            environs.names.insert(lower.as_bytes().into(), Name::of(py, name.as_bytes()));
+        }
+        Ok(environs)
+    }
+
+    /// The environ of `task`.
+    pub(crate) fn make<'py>(
+        &mut self,
+        py: Python<'py>,
+        task: &mut Task,
+        told: &ProxyOutcome,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let environ = self.prepared[task.listener()].bind(py).copy()?;
+        let head = task.head();
+        environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, head.method())?)?;
+        let protocol = if head.minor() > 0 { intern!(py, "HTTP/1.1") } else { intern!(py, "HTTP/1.0") };
+        environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol)?;
+        let target = latin1::string(py, head.target())?;
+        environ.set_item(intern!(py, "REQUEST_URI"), &target)?;
+        environ.set_item(intern!(py, "RAW_URI"), target)?;
+        environ.set_item(intern!(py, "QUERY_STRING"), latin1::string(py, head.query())?)?;
+        let path = path_info(head.path(), &self.url_prefix, &mut self.scratch);
+        environ.set_item(intern!(py, "PATH_INFO"), latin1::string(py, path)?)?;
+        self.add_fields(py, &environ, task, told)?;
+        add_peer(py, &environ, task.peer(), told)?;
+        let body = task.take_body();
+        if task.head().framing() == headwaiter_http::Framing::Chunked {
+            // Decoded and complete: its length is known by now.
+            environ.set_item(intern!(py, "CONTENT_LENGTH"), body.len().to_string())?;
+        }
+        environ.set_item(intern!(py, "wsgi.input"), Bound::new(py, Input::new(body))?)?;
+        environ.set_item(intern!(py, "wsgi.errors"), stderr(py)?)?;
+        let client = Bound::new(py, ClientDisconnected(task.client()))?;
+        environ.set_item(intern!(py, "waitress.client_disconnected"), &client)?;
+        environ.set_item(intern!(py, "headwaiter.client_disconnected"), client)?;
+        Ok(environ)
+    }
+
+    fn add_fields(
+        &mut self,
+        py: Python<'_>,
+        environ: &Bound<'_, PyDict>,
+        task: &Task,
+        told: &ProxyOutcome,
+    ) -> PyResult<()> {
+        let head = task.head();
+        let mut changes = told.fields.iter().peekable();
+        for (index, (name, value)) in head.fields().enumerate() {
+            let change = changes.next_if(|change| change.index() == index);
+            if matches!(change, Some(FieldChange::Drop(_))) {
+                continue;
+            }
+            let made;
+            let key = match self.names.get(name) {
+                Some(Name::Key(key)) => key,
+                Some(Name::Hidden) => continue,
+                None => {
+                    made = Name::of(py, name);
+                    let known = if self.names.len() < MOST_NAMES {
+                        self.names.entry(name.into()).or_insert(made)
+                    } else {
+                        &made
+                    };
+                    let Name::Key(key) = known else { continue };
+                    key
+                }
+            };
+            let value = match change {
+                Some(FieldChange::Replace(_, text)) => PyString::new(py, text).into_any(),
+                _ => latin1::string(py, value)?,
+            };
+            add_field(py, environ, key.bind(py), &value)?;
+        }
+        let host = told.host.as_deref().map(str::as_bytes).or_else(|| head.authority());
+        if let Some(host) = host {
+            environ.set_item(intern!(py, "HTTP_HOST"), latin1::string(py, host)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Name {
+    fn of(py: Python<'_>, name: &[u8]) -> Self {
+        let upper: String = name.iter().map(|byte| match byte {
+            b'-' => '_',
+            byte => char::from(byte.to_ascii_uppercase()),
+        }).collect();
+        match upper.as_str() {
+            _ if name.contains(&b'_') => Self::Hidden,
+            "TRANSFER_ENCODING" => Self::Hidden,
+            "CONTENT_TYPE" | "CONTENT_LENGTH" => Self::Key(PyString::intern(py, &upper).unbind()),
+            _ => Self::Key(PyString::intern(py, &format!("HTTP_{upper}")).unbind()),
+        }
+    }
+}
+
+/// What every request by this listener has in common.
+fn prepare<'py>(py: Python<'py>, site: &Site, listening: &Listening) -> PyResult<Bound<'py, PyDict>> {
+    let boundary = &site.boundary;
+    let environ = PyDict::new(py);
+    let port = match listening {
+        Listening::Tcp(address) => address.port().to_string(),
+        Listening::Unix(path) => path.display().to_string(),
+    };
+    environ.set_item("SERVER_PORT", port)?;
+    environ.set_item("SERVER_NAME", boundary.server_name.as_str())?;
+    environ.set_item("SERVER_SOFTWARE", boundary.ident.as_str())?;
+    environ.set_item("SCRIPT_NAME", boundary.url_prefix.as_str())?;
+    environ.set_item("wsgi.version", (1, 0))?;
+    environ.set_item("wsgi.url_scheme", boundary.url_scheme.as_str())?;
+    environ.set_item("wsgi.multithread", site.threads > 1)?;
+    environ.set_item("wsgi.multiprocess", false)?;
+    environ.set_item("wsgi.run_once", false)?;
+    environ.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
+    environ.set_item("wsgi.input_terminated", true)?;
+    Ok(environ)
+}
+
+/// Field lines of one name are one value, joined as RFC 9110 §5.3 says; cookies by RFC 6265's own mark.
+#[expect(unsafe_code, reason = "PyO3 has no setdefault; asking before setting would look up twice")]
+fn add_field(py: Python<'_>, environ: &Bound<'_, PyDict>, key: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    // SAFETY: attached; all three are live objects, the first a dict. The result is a borrowed
+    // reference that the dict, which only we have yet, keeps alive; or null with an exception set.
+    let present = unsafe {
+        let present = ffi::PyDict_SetDefault(environ.as_ptr(), key.as_ptr(), value.as_ptr());
+        Bound::from_borrowed_ptr_or_err(py, present)?
+    };
+    if present.is(value) {
+        return Ok(());
+    }
+    let mark = if key.eq("HTTP_COOKIE") { "; " } else { ", " };
+    environ.set_item(key, present.add(mark)?.add(value)?)
+}
+
+fn add_peer(py: Python<'_>, environ: &Bound<'_, PyDict>, peer: Peer, told: &ProxyOutcome) -> PyResult<()> {
+    let (address, port) = match (&told.remote_addr, peer) {
+        (Some(address), _) => (PyString::new(py, address), told.remote_port.clone()),
+        (None, Peer::Tcp(peer)) => (PyString::new(py, &address_text(peer.ip())), Some(peer.port().to_string())),
+        (None, Peer::Unix) => (intern!(py, "localhost").clone(), None),
+    };
+    environ.set_item(intern!(py, "REMOTE_HOST"), &address)?;
+    environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
+    match port {
+        Some(port) => environ.set_item(intern!(py, "REMOTE_PORT"), port)?,
+        None => environ.set_item(intern!(py, "REMOTE_PORT"), py.None())?,
+    }
+    if let Some(scheme) = &told.scheme {
+        environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
+    }
+    if let Some(name) = &told.server_name {
+        environ.set_item(intern!(py, "SERVER_NAME"), name.as_str())?;
+    }
+    if let Some(port) = &told.server_port {
+        environ.set_item(intern!(py, "SERVER_PORT"), port.as_str())?;
+    }
+    Ok(())
+}
+
+fn address_text(ip: IpAddr) -> String {
+    ip.to_string()
+}
+
+fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match method {
+        b"GET" => intern!(py, "GET").clone().into_any(),
+        b"POST" => intern!(py, "POST").clone().into_any(),
+        b"HEAD" => intern!(py, "HEAD").clone().into_any(),
+        other => latin1::string(py, other)?,
+    })
+}
+
+/// `PATH_INFO`: decoded, with leading slashes merged and `url_prefix` taken off, as Waitress does.
+fn path_info<'a>(raw: &'a [u8], prefix: &[u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    let mut path = raw;
+    if raw.contains(&b'%') {
+        scratch.clear();
+        percent_decode(raw, scratch);
+        path = scratch;
+    }
+    while path.starts_with(b"//") {
+        path = &path[1..];
+    }
+    match path.strip_prefix(prefix) {
+        Some(rest) if !prefix.is_empty() && (rest.is_empty() || rest[0] == b'/') => rest,
+        _ => path,
+    }
+}
+
+fn stderr(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    // Asked anew each time: applications and test runners replace it.
+    py.import(intern!(py, "sys"))?.getattr(intern!(py, "stderr"))
+}
+
+/// What trusted proxies say about `task`.
+pub(crate) fn ask_proxies(site: &Site, task: &Task) -> Result<ProxyOutcome, Refusal> {
+    let peer = match task.peer() {
+        Peer::Tcp(address) => ProxyPeer::Ip(address.ip()),
+        Peer::Unix => ProxyPeer::Unix,
+    };
+    site.boundary.proxy.apply(peer, task.head(), &site.boundary.url_scheme)
+}
+
+/// Header names whose keys are made in advance, so that strange ones cannot take their places.
+const USUAL_NAMES: &[&str] = &[
+    "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Connection",
+    "Content-Length", "Content-Type", "Cookie", "Dnt", "Forwarded", "Host", "If-Match",
+    "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Origin", "Pragma",
+    "Priority", "Range", "Referer", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform",
+    "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User", "Te", "Transfer-Encoding",
+    "Upgrade", "Upgrade-Insecure-Requests", "User-Agent", "X-Csrf-Token", "X-Csrftoken",
+    "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Real-Ip",
+    "X-Request-Id", "X-Requested-With",
+];
+/// Header names a worker remembers.
+const MOST_NAMES: usize = 512;

@@ -1,0 +1,100 @@
+//! `wsgi.file_wrapper` (PEP 3333): files are sent by the kernel, anything else by reading.
+
+use pyo3::prelude::*;
+
+/// `file_wrapper(file, block_size=32768)`: an iterable of the file's blocks. Returned as it is from
+/// an application, with a real file inside, it is sent without being read.
+#[pyclass(module = "headwaiter", frozen)]
+pub(crate) struct FileWrapper {
+    file: Py<PyAny>,
+    block_size: usize,
+}
+
+#[pymethods]
+impl FileWrapper {
+    #[new]
+    #[pyo3(signature = (file, block_size=BLOCK, /))]
+    fn new(file: Py<PyAny>, block_size: usize) -> Self {
+        Self { file, block_size: block_size.max(1) }
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let block = self.file.bind(py).call_method1("read", (self.block_size,))?;
+        Ok(block.is_truthy()?.then_some(block))
+    }
+
+    /// The wrapped file.
+    #[getter]
+    fn filelike<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.file.bind(py).clone()
+    }
+
+    /// Closes the wrapped file, if it can be closed.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        match self.file.bind(py).getattr_opt("close")? {
+            Some(close) => close.call0().map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A real file: its descriptor, duplicated, and what of it is to be sent.
+#[derive(Debug)]
+pub(crate) struct RealFile {
+    pub(crate) file: std::fs::File,
+    pub(crate) offset: u64,
+    pub(crate) size: u64,
+}
+
+impl FileWrapper {
+    /// The wrapped file as a real one, from its current position to its end. `None`: it must be read.
+    #[cfg(unix)]
+    pub(crate) fn real_file(&self, py: Python<'_>) -> Option<RealFile> {
+        let file = self.file.bind(py);
+        // Only what reads the descriptor's bytes unchanged: not gzip, text or sockets.
+        let buffered = py.import("io").ok()?.getattr("BufferedIOBase").ok()?;
+        let raw = py.import("io").ok()?.getattr("FileIO").ok()?;
+        let reader = py.import("io").ok()?.getattr("BufferedReader").ok()?;
+        let random = py.import("io").ok()?.getattr("BufferedRandom").ok()?;
+        let inner = match file.getattr_opt("file").ok()? {
+            // tempfile's and Django's wrappers name the file they stand for.
+            Some(inner) if !file.is_instance(&buffered).ok()? => inner,
+            _ => file.clone(),
+        };
+        let kind = inner.get_type();
+        if !(kind.is(&raw) || kind.is(&reader) || kind.is(&random)) {
+            return None;
+        }
+        let offset: u64 = inner.call_method0("tell").ok()?.extract().ok()?;
+        let fd: i32 = inner.call_method0("fileno").ok()?.extract().ok()?;
+        let file = duplicate(fd)?;
+        let meta = file.metadata().ok()?;
+        meta.is_file().then(|| RealFile { size: meta.len().saturating_sub(offset), file, offset })
+    }
+
+    /// Windows has no `sendfile`: files are read.
+    #[cfg(not(unix))]
+    pub(crate) fn real_file(&self, _: Python<'_>) -> Option<RealFile> {
+        None
+    }
+}
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "the number comes from Python's fileno()")]
+fn duplicate(fd: i32) -> Option<std::fs::File> {
+    use std::os::fd::BorrowedFd;
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: not -1, and borrowed only for the call that duplicates it; a number that is not open
+    // makes that call fail.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    borrowed.try_clone_to_owned().ok().map(std::fs::File::from)
+}
+
+
+const BLOCK: usize = 32_768;

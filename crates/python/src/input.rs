@@ -1,0 +1,155 @@
+//! `wsgi.input`: the request body as a file (PEP 3333), complete before the application starts.
+//!
+//! Every method takes the size arguments that `io.BufferedReader` takes, and the object can be
+//! sought, so that an application may read the body twice.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use headwaiter_engine::Spool;
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+/// A readable, seekable file of the body's bytes.
+#[pyclass(module = "headwaiter", frozen)]
+pub(crate) struct Input(Mutex<State>);
+
+struct State {
+    body: Spool,
+    at: u64,
+}
+
+impl Input {
+    pub(crate) fn new(body: Spool) -> Self {
+        Self(Mutex::new(State { body, at: 0 }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Input {
+    /// Reads at most `size` bytes; all that is left if it is negative or `None`.
+    #[pyo3(signature = (size=None, /))]
+    fn read<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
+        self.lock().read(py, size)
+    }
+
+    /// Reads up to and including the next newline, at most `size` bytes of it.
+    #[pyo3(signature = (size=None, /))]
+    fn readline<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.lock().line(size)?))
+    }
+
+    /// Reads lines until at least `hint` bytes are read; all of them if it is not positive.
+    #[pyo3(signature = (hint=None, /))]
+    fn readlines<'py>(&self, py: Python<'py>, hint: Option<i64>) -> PyResult<Bound<'py, PyList>> {
+        let most = hint.and_then(|hint| u64::try_from(hint).ok()).filter(|hint| *hint > 0);
+        let lines = PyList::empty(py);
+        let mut state = self.lock();
+        let mut total = 0;
+        while most.is_none_or(|most| total < most) {
+            let line = state.line(None)?;
+            if line.is_empty() {
+                break;
+            }
+            total += line.len() as u64;
+            lines.append(PyBytes::new(py, &line))?;
+        }
+        Ok(lines)
+    }
+
+    /// Fills `buffer` and returns how many bytes it got.
+    fn readinto(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let view = py.import("builtins")?.getattr("memoryview")?.call1((buffer,))?.call_method1("cast", ("B",))?;
+        let data = self.lock().read(py, Some(view.len()? as i64))?;
+        let length = data.as_bytes().len();
+        let slice = pyo3::types::PySlice::new(py, 0, length as isize, 1);
+        view.set_item(slice, data)?;
+        Ok(length)
+    }
+
+    /// Moves to `offset` from the start (0), here (1) or the end (2); returns the new position.
+    #[pyo3(signature = (offset, whence=0, /))]
+    fn seek(&self, offset: i64, whence: i32) -> PyResult<u64> {
+        let mut state = self.lock();
+        let from = match whence {
+            0 if offset < 0 => return Err(PyValueError::new_err(format!("negative seek value {offset}"))),
+            0 => 0,
+            1 => state.at,
+            2 => state.body.len(),
+            _ => return Err(PyValueError::new_err(format!("invalid whence ({whence}, should be 0, 1 or 2)"))),
+        };
+        state.at = from.saturating_add_signed(offset);
+        Ok(state.at)
+    }
+
+    fn tell(&self) -> u64 {
+        self.lock().at
+    }
+
+    fn readable(&self) -> bool {
+        true
+    }
+
+    fn seekable(&self) -> bool {
+        true
+    }
+
+    fn writable(&self) -> bool {
+        false
+    }
+
+    /// Does nothing: the body belongs to the server.
+    fn close(&self) {}
+
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let line = self.lock().line(None)?;
+        Ok((!line.is_empty()).then(|| PyBytes::new(py, &line)))
+    }
+}
+
+impl State {
+    fn read<'py>(&mut self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
+        let left = self.body.len().saturating_sub(self.at);
+        let take = size.and_then(|size| u64::try_from(size).ok()).map_or(left, |size| size.min(left));
+        let Self { body, at } = self;
+        PyBytes::new_with(py, usize::try_from(take)?, |buffer| {
+            let got = body.read_at(*at, buffer).map_err(PyOSError::new_err)?;
+            *at += got as u64;
+            if got < buffer.len() {
+                return Err(PyOSError::new_err("the temporary file of the request body is damaged"));
+            }
+            Ok(())
+        })
+    }
+
+    fn line(&mut self, size: Option<i64>) -> PyResult<Vec<u8>> {
+        let most = size.and_then(|size| u64::try_from(size).ok()).unwrap_or(u64::MAX);
+        let mut line = Vec::new();
+        let mut piece = [0; PIECE];
+        while (line.len() as u64) < most {
+            let want = usize::try_from(most - line.len() as u64).unwrap_or(PIECE).min(PIECE);
+            let got = self.body.read_at(self.at, &mut piece[..want]).map_err(PyOSError::new_err)?;
+            let (take, found) = match piece[..got].iter().position(|byte| *byte == b'\n') {
+                Some(newline) => (newline + 1, true),
+                None => (got, false),
+            };
+            line.extend_from_slice(&piece[..take]);
+            self.at += take as u64;
+            if found || got == 0 {
+                break;
+            }
+        }
+        Ok(line)
+    }
+}
+
+/// Bytes looked at together in search of a newline.
+const PIECE: usize = 4096;

@@ -1,0 +1,120 @@
+//! From the engine's `log` records to Python's `logging`, without an I/O thread ever waiting for
+//! the interpreter.
+//!
+//! Records go to a bounded list; a Python thread (`headwaiter-log`, in `_logging.py`) waits for them
+//! detached and hands them to Python's loggers. If it cannot keep up, records are dropped and
+//! counted, since nothing that clients send may grow memory.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use pyo3::prelude::*;
+
+struct Entry {
+    level: u32,
+    child: &'static str,
+    message: String,
+    created: f64,
+}
+
+struct State {
+    entries: Vec<Entry>,
+    dropped: usize,
+    woken: bool,
+}
+
+struct Collector {
+    state: Mutex<State>,
+    waiting: Condvar,
+}
+
+static COLLECTOR: Collector = Collector {
+    state: Mutex::new(State { entries: Vec::new(), dropped: 0, woken: false }),
+    waiting: Condvar::new(),
+};
+
+impl Collector {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log for Collector {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with(headwaiter_engine::LOG)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let child = if record.target() == headwaiter_engine::QUEUE_LOG { "queue" } else { "" };
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let entry = Entry { level: python_level(record.level()), child, message: record.args().to_string(), created };
+        let mut state = self.lock();
+        if state.entries.len() < MOST {
+            state.entries.push(entry);
+        } else {
+            state.dropped += 1;
+        }
+        drop(state);
+        self.waiting.notify_one();
+    }
+
+    fn flush(&self) {}
+}
+
+fn python_level(level: Level) -> u32 {
+    match level {
+        Level::Error => 40,
+        Level::Warn => 30,
+        Level::Info => 20,
+        Level::Debug | Level::Trace => 10,
+    }
+}
+
+/// Makes the collector the process's logger for this library.
+pub(crate) fn install() {
+    // A second module instance (sub-interpreters, reloads) finds it installed.
+    if log::set_logger(&COLLECTOR).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+}
+
+/// Blocks, detached, until records wait or `log_wake` is called.
+#[pyfunction]
+pub(crate) fn log_wait(py: Python<'_>) {
+    py.detach(|| {
+        let mut state = COLLECTOR.lock();
+        while state.entries.is_empty() && !state.woken {
+            state = COLLECTOR.waiting.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.woken = false;
+    });
+}
+
+/// Makes `log_wait` return once.
+#[pyfunction]
+pub(crate) fn log_wake() {
+    COLLECTOR.lock().woken = true;
+    COLLECTOR.waiting.notify_all();
+}
+
+/// Takes the waiting records as `(levelno, child logger, message, created)`; never blocks.
+#[pyfunction]
+pub(crate) fn log_take() -> Vec<(u32, &'static str, String, f64)> {
+    let mut state = COLLECTOR.lock();
+    let entries = std::mem::take(&mut state.entries);
+    let dropped = std::mem::take(&mut state.dropped);
+    drop(state);
+    let created = entries.last().map_or(0.0, |entry| entry.created);
+    let mut records: Vec<_> = entries.into_iter().map(|e| (e.level, e.child, e.message, e.created)).collect();
+    if dropped > 0 {
+        records.push((python_level(Level::Warn), "", format!("{dropped} log records were dropped"), created));
+    }
+    records
+}
+
+/// Records kept until Python has time for them.
+const MOST: usize = 4096;

@@ -1,0 +1,181 @@
+//! The reply to one request as the application builds it: status, headers, then body bytes.
+//!
+//! `start_response.rs` fills the head, `respond.rs` and the `write` callable the body. Nothing is sent
+//! here; bytes go to the engine's [`Task`]. Framing follows PEP 3333's advice and Waitress' practice:
+//! bytes beyond a Content-Length are dropped with a warning, missing ones close the connection.
+
+use headwaiter_engine::{ClientGone, Flushed, Poker, Task};
+use headwaiter_http::{
+    BodyFraming, BodyKind, CHUNK_END, LAST_CHUNK, ReplyContext, ReplyHead, write_chunk_head,
+};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::held::HeldBytes;
+
+/// What has been said so far.
+pub(crate) struct Reply {
+    pub(crate) task: Task,
+    pub(crate) head: ReplyHead,
+    /// How the body is framed, once the head is among the task's bytes.
+    framing: Option<BodyFraming>,
+    written: u64,
+    overlong: bool,
+    date: [u8; 29],
+    ident: std::sync::Arc<str>,
+    poker: Poker,
+}
+
+/// A reply that is over.
+pub(crate) struct Finished {
+    pub(crate) task: Task,
+    /// The buffer to build the next head in.
+    pub(crate) head: ReplyHead,
+    /// Bytes promised by Content-Length and not written.
+    pub(crate) missing: u64,
+    /// Bytes written beyond Content-Length, and dropped.
+    pub(crate) overlong: bool,
+}
+
+impl Reply {
+    pub(crate) fn new(task: Task, head: ReplyHead, date: [u8; 29], ident: std::sync::Arc<str>, poker: Poker) -> Self {
+        Self { task, head, framing: None, written: 0, overlong: false, date, ident, poker }
+    }
+
+    /// Whether any byte is on its way, so that the head cannot be changed any more.
+    pub(crate) fn is_out(&self) -> bool {
+        self.task.flushed()
+    }
+
+    /// Forgets a head that is not on its way yet.
+    pub(crate) fn forget(&mut self) {
+        self.task.discard();
+        self.head.clear();
+        self.framing = None;
+        self.written = 0;
+    }
+
+    /// Writes the head if it is not written; `known` is the length of the whole body, if known.
+    fn frame(&mut self, known: Option<u64>) -> BodyFraming {
+        if let Some(framing) = self.framing {
+            return framing;
+        }
+        let context = ReplyContext {
+            minor: self.task.head().minor(),
+            head: self.task.head().is_head(),
+            keep_alive: self.task.keep_alive(),
+            known_length: known,
+            date: &self.date,
+            ident: self.ident.as_bytes(),
+            extra: b"",
+        };
+        let framing = self.head.finish(&context, self.task.buffer());
+        self.framing = Some(framing);
+        framing
+    }
+
+    /// Appends body bytes; large ones by reference.
+    pub(crate) fn append(&mut self, bytes: &Bound<'_, PyBytes>, known: Option<u64>) {
+        let data = bytes.as_bytes();
+        if data.is_empty() {
+            return;
+        }
+        let framing = self.frame(known);
+        let Some(take) = self.room(framing.kind, data.len()) else { return };
+        if take < BY_REFERENCE || take < data.len() {
+            return self.copy(framing.kind, &data[..take]);
+        }
+        if framing.kind == BodyKind::Chunked {
+            write_chunk_head(self.task.buffer(), take);
+        }
+        self.task.hold(Box::new(HeldBytes::new(bytes, &self.poker)));
+        if framing.kind == BodyKind::Chunked {
+            self.task.buffer().extend_from_slice(CHUNK_END);
+        }
+    }
+
+    /// Appends body bytes by copying them.
+    pub(crate) fn append_copy(&mut self, data: &[u8], known: Option<u64>) {
+        if data.is_empty() {
+            return;
+        }
+        let framing = self.frame(known);
+        if let Some(take) = self.room(framing.kind, data.len()) {
+            self.copy(framing.kind, &data[..take]);
+        }
+    }
+
+    fn copy(&mut self, kind: BodyKind, data: &[u8]) {
+        let buffer = self.task.buffer();
+        if kind == BodyKind::Chunked {
+            write_chunk_head(buffer, data.len());
+            buffer.extend_from_slice(data);
+            buffer.extend_from_slice(CHUNK_END);
+        } else {
+            buffer.extend_from_slice(data);
+        }
+    }
+
+    /// Appends a file of the application, or as much of it as Content-Length leaves room for.
+    pub(crate) fn append_file(&mut self, file: std::fs::File, offset: u64, size: u64) {
+        let framing = self.frame(Some(size));
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let Some(take) = self.room(framing.kind, size) else { return };
+        // Chunked only if the application has used `write` before.
+        if framing.kind == BodyKind::Chunked {
+            write_chunk_head(self.task.buffer(), take);
+        }
+        self.task.send_file(std::sync::Arc::new(file), offset, take as u64);
+        if framing.kind == BodyKind::Chunked {
+            self.task.buffer().extend_from_slice(CHUNK_END);
+        }
+    }
+
+    /// How many of `len` bytes may be written; counts them. `None`: none.
+    fn room(&mut self, kind: BodyKind, len: usize) -> Option<usize> {
+        let take = match kind {
+            BodyKind::None => return None,
+            BodyKind::Chunked | BodyKind::UntilClose => len,
+            BodyKind::Length(promised) => {
+                let left = usize::try_from(promised - self.written).unwrap_or(usize::MAX);
+                self.overlong |= len > left;
+                len.min(left)
+            }
+        };
+        self.written += take as u64;
+        (take > 0).then_some(take)
+    }
+
+    /// Hands what is written so far to the engine, without blocking.
+    pub(crate) fn flush(&mut self) -> Result<Flushed, ClientGone> {
+        self.task.flush()
+    }
+
+    /// The application is through without an error.
+    pub(crate) fn finish(mut self) -> Finished {
+        let framing = self.frame(Some(0));
+        let mut missing = 0;
+        match framing.kind {
+            BodyKind::Chunked => self.task.buffer().extend_from_slice(LAST_CHUNK),
+            BodyKind::Length(promised) => missing = promised - self.written,
+            BodyKind::None | BodyKind::UntilClose => {}
+        }
+        if framing.close || missing > 0 {
+            self.task.close_after();
+        }
+        self.task.record().status = self.head.status();
+        Finished { task: self.task, head: self.head, missing, overlong: self.overlong }
+    }
+
+    /// The application failed after bytes had left: what follows would look like a complete reply, so
+    /// the connection ends here.
+    pub(crate) fn cut(mut self) -> Finished {
+        self.task.discard();
+        self.task.close_after();
+        self.task.record().status = self.head.status();
+        Finished { task: self.task, head: self.head, missing: 0, overlong: false }
+    }
+}
+
+/// From here on a reference costs less than a copy.
+const BY_REFERENCE: usize = 16 * 1024;

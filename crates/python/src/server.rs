@@ -1,0 +1,131 @@
+//! The engine as the Python package drives it.
+
+use std::io::{self, Write};
+
+use headwaiter_engine::{Listening, Server as Engine};
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::adjustments::{listen_spec, read};
+use crate::worker::{Site, work};
+
+/// An application bound to its sockets. Threads are the package's: it calls `work` on each worker.
+#[pyclass(module = "headwaiter._headwaiter", frozen)]
+pub(crate) struct Server {
+    engine: Engine,
+    site: Site,
+}
+
+#[pymethods]
+impl Server {
+    /// Binds every address, or none.
+    ///
+    /// Raises `OSError(errno, text, place)` for the first that could not be bound, and `ValueError`
+    /// for an adjustment that is malformed.
+    #[new]
+    fn new(application: Py<PyAny>, settings: &Bound<'_, PyDict>, listen: Vec<Bound<'_, PyTuple>>) -> PyResult<Self> {
+        let (settings, boundary) = read(settings)?;
+        let specs = listen.iter().map(listen_spec).collect::<PyResult<Vec<_>>>()?;
+        let site = Site {
+            application,
+            ident: boundary.ident.as_str().into(),
+            threads: settings.threads,
+            boundary,
+        };
+        let engine = Engine::bind(settings, &specs).map_err(|failed| os_error(&failed.error, &failed.place))?;
+        Ok(Self { engine, site })
+    }
+
+    /// Where it listens: `("inet", host, port)`, `("inet6", host, port)` or `("unix", path)`.
+    #[getter]
+    fn listening<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+        self.engine.listening().iter().map(|listening| match listening {
+            Listening::Tcp(address) => {
+                let kind = if address.is_ipv6() { "inet6" } else { "inet" };
+                (kind, address.ip().to_string(), address.port()).into_pyobject(py)
+            }
+            Listening::Unix(path) => ("unix", path.as_os_str()).into_pyobject(py),
+        }).collect()
+    }
+
+    /// Starts the I/O threads. One byte is sent on the socket `done_fileno` when the server has finished.
+    fn start(&self, done_fileno: i64) -> PyResult<()> {
+        let mut done = duplicate(done_fileno)?;
+        let notify = move || {
+            // Fails only if the other end is closed: then nobody waits.
+            let _ = done.write_all(b"x");
+        };
+        self.engine.start(Box::new(notify)).map_err(|error| os_error(&error, "starting the I/O threads"))
+    }
+
+    /// The body of one worker thread; returns when the server has drained.
+    fn work(&self, py: Python<'_>) -> PyResult<()> {
+        work(py, &self.engine, &self.site)
+    }
+
+    /// Begins to drain. Any thread, any number of times.
+    fn stop(&self) {
+        self.engine.stop();
+    }
+
+    /// Cuts what is left.
+    fn abort(&self) {
+        self.engine.abort();
+    }
+
+    /// Whether the server has drained, or was stopped before it started.
+    #[getter]
+    fn finished(&self) -> bool {
+        self.engine.finished()
+    }
+
+    /// Requests that were cut.
+    #[getter]
+    fn unfinished(&self) -> usize {
+        self.engine.unfinished()
+    }
+
+    /// Every figure by its name.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = PyDict::new(py);
+        for (name, value) in self.engine.stats() {
+            stats.set_item(name, value)?;
+        }
+        Ok(stats)
+    }
+}
+
+fn os_error(error: &io::Error, place: &str) -> PyErr {
+    match error.raw_os_error() {
+        Some(number) => {
+            // The system's own words, without Rust's "(os error 98)".
+            let text = error.to_string();
+            let text = text.split(" (os error").next().unwrap_or(&text).to_owned();
+            PyOSError::new_err((number, text, place.to_owned()))
+        }
+        None => PyOSError::new_err(format!("{place}: {error}")),
+    }
+}
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "the number comes from Python's fileno()")]
+fn duplicate(fileno: i64) -> PyResult<socket2::Socket> {
+    use std::os::fd::{BorrowedFd, RawFd};
+    let number = RawFd::try_from(fileno).ok().filter(|number| *number >= 0);
+    let number = number.ok_or_else(|| PyOSError::new_err("not a file descriptor"))?;
+    // SAFETY: not -1, and borrowed only for the call that duplicates it; a number that is not open
+    // makes that call fail.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    Ok(borrowed.try_clone_to_owned().map_err(|error| os_error(&error, "done_fileno"))?.into())
+}
+
+#[cfg(windows)]
+#[expect(unsafe_code, reason = "the number comes from Python's fileno()")]
+fn duplicate(fileno: i64) -> PyResult<socket2::Socket> {
+    use std::os::windows::io::{BorrowedSocket, RawSocket};
+    let number = RawSocket::try_from(fileno).map_err(|_| PyOSError::new_err("not a socket"))?;
+    // SAFETY: borrowed only for the call that duplicates it; a number that is no socket makes that fail.
+    let borrowed = unsafe { BorrowedSocket::borrow_raw(number) };
+    Ok(borrowed.try_clone_to_owned().map_err(|error| os_error(&error, "done_fileno"))?.into())
+}

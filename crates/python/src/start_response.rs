@@ -1,0 +1,188 @@
+//! The `start_response` callable of one request and the `write` callable it returns (PEP 3333).
+
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use headwaiter_engine::{ClientGone, Flushed};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+
+use crate::latin1;
+use crate::reply::Reply;
+
+/// `start_response(status, headers, exc_info=None)`.
+#[pyclass(module = "headwaiter", frozen)]
+pub(crate) struct StartResponse {
+    /// `None` once the request is over, and while its worker waits for the client.
+    reply: Mutex<Option<Reply>>,
+}
+
+/// `write(data)`: for applications older than WSGI iterables.
+#[pyclass(module = "headwaiter", frozen)]
+struct Write(Py<StartResponse>);
+
+#[pymethods]
+impl StartResponse {
+    #[pyo3(signature = (status, headers, exc_info=None, /))]
+    fn __call__(
+        slf: &Bound<'_, Self>,
+        status: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
+        exc_info: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Write> {
+        // Before anything is locked: this may run code of the application's.
+        let headers = Fields::of(headers)?;
+        slf.get().with(|reply| {
+            if let Some(exc_info) = exc_info
+                && exc_info.is_truthy()?
+            {
+                if reply.is_out() {
+                    let error = exc_info.get_item(1)?;
+                    return Err(PyErr::from_value(error));
+                }
+                reply.forget();
+            } else if reply.head.started() {
+                return Err(PyRuntimeError::new_err("start_response called a second time without exc_info"));
+            }
+            let set = set_head(reply, status, &headers);
+            if set.is_err() {
+                reply.head.clear();
+            }
+            set
+        })??;
+        Ok(Write(slf.clone().unbind()))
+    }
+}
+
+#[pymethods]
+impl Write {
+    #[pyo3(signature = (data, /))]
+    fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let start = self.0.bind(py).get();
+        let Ok(bytes) = data.cast::<PyBytes>() else { return Err(not_bytes(data)) };
+        start.with(|reply| reply.append(bytes, None))?;
+        start.flush(py)
+    }
+}
+
+impl StartResponse {
+    pub(crate) fn new(reply: Reply) -> Self {
+        Self { reply: Mutex::new(Some(reply)) }
+    }
+
+    /// Runs `work` on the reply. Never waits: whoever comes while it is in use gets an error.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Reply) -> R) -> PyResult<R> {
+        match &mut *self.lock()? {
+            Some(reply) => Ok(work(reply)),
+            None => Err(PyRuntimeError::new_err("the reply is complete, or its connection is busy")),
+        }
+    }
+
+    /// Takes the reply: the request is over.
+    pub(crate) fn take(&self) -> PyResult<Reply> {
+        let taken = self.lock()?.take();
+        taken.ok_or_else(|| PyRuntimeError::new_err("the reply is in use by another thread"))
+    }
+
+    fn lock(&self) -> PyResult<MutexGuard<'_, Option<Reply>>> {
+        match self.reply.try_lock() {
+            Ok(reply) => Ok(reply),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                Err(PyRuntimeError::new_err("the reply is in use by another thread"))
+            }
+        }
+    }
+
+    /// Puts what is written so far on the wire; waits, detached, only where spool and watermark say.
+    ///
+    /// Raises `ClientDisconnected` when the client is gone.
+    pub(crate) fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        let flushed = self.with(Reply::flush)?;
+        if flushed == Ok(Flushed::Full) {
+            // Out of the lock while this waits: another thread that comes gets an error, not a deadlock.
+            let mut reply = self.take()?;
+            let room = py.detach(|| reply.task.make_room());
+            *self.lock()? = Some(reply);
+            return room.map_err(|ClientGone| client_disconnected(py));
+        }
+        flushed.map(drop).map_err(|ClientGone| client_disconnected(py))
+    }
+}
+
+/// The header list, checked to be iterable before the reply is locked.
+enum Fields<'py> {
+    List(Bound<'py, PyList>),
+    Tuple(Bound<'py, PyTuple>),
+}
+
+impl<'py> Fields<'py> {
+    fn of(headers: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if let Ok(list) = headers.cast_exact::<PyList>() {
+            return Ok(Self::List(list.clone()));
+        }
+        let items = headers.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+        Ok(Self::Tuple(PyTuple::new(headers.py(), items)?))
+    }
+}
+
+fn set_head(reply: &mut Reply, status: &Bound<'_, PyAny>, headers: &Fields<'_>) -> PyResult<()> {
+    let mut scratch = Vec::new();
+    let wrong = |what: &str, value: &Bound<'_, PyAny>, error: &dyn std::fmt::Display| {
+        PyValueError::new_err(format!("{what} {}: {error}", shown(value)))
+    };
+    let text = status.cast::<PyString>().map_err(|_| not_str("status", status))?;
+    native(text, &mut scratch).ok_or_else(|| wrong("status", status, &NOT_LATIN1))?;
+    reply.head.begin(&scratch).map_err(|error| wrong("status", status, &error))?;
+    let mut one = |item: Bound<'_, PyAny>| {
+        let pair = item.cast::<PyTuple>().map_err(|_| PyTypeError::new_err(format!("headers: {} is not a tuple", shown(&item))))?;
+        if pair.len() != 2 {
+            return Err(PyValueError::new_err(format!("headers: {} is not a pair", shown(&item))));
+        }
+        let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
+        let name_text = name.cast::<PyString>().map_err(|_| not_str("header name", &name))?;
+        let value_text = value.cast::<PyString>().map_err(|_| not_str("header value", &value))?;
+        scratch.clear();
+        native(&name_text, &mut scratch).ok_or_else(|| wrong("header name", &name, &NOT_LATIN1))?;
+        let split = scratch.len();
+        native(&value_text, &mut scratch).ok_or_else(|| wrong("header value", &value, &NOT_LATIN1))?;
+        let (name_bytes, value_bytes) = scratch.split_at(split);
+        reply.head.field(name_bytes, value_bytes).map_err(|error| wrong("header", &item, &error))
+    };
+    match headers {
+        Fields::List(list) => list.iter().try_for_each(&mut one),
+        Fields::Tuple(items) => items.iter().try_for_each(&mut one),
+    }
+}
+
+fn native(text: &Bound<'_, PyString>, out: &mut Vec<u8>) -> Option<()> {
+    latin1::append(text, out).ok()?.then_some(())
+}
+
+fn not_str(what: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    PyTypeError::new_err(format!("{what} must be a str, not {}", shown(value)))
+}
+
+pub(crate) fn not_bytes(value: &Bound<'_, PyAny>) -> PyErr {
+    PyTypeError::new_err(format!("a WSGI body consists of bytes, not {}", shown(value)))
+}
+
+/// A value as an error message shows it, shortened.
+fn shown(value: &Bound<'_, PyAny>) -> String {
+    let text = value.repr().map_or_else(|_| "?".to_owned(), |repr| repr.to_string());
+    let short: String = text.chars().take(SHOWN).collect();
+    format!("{short} ({})", value.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string()))
+}
+
+/// `headwaiter.exceptions.ClientDisconnected`.
+pub(crate) fn client_disconnected(py: Python<'_>) -> PyErr {
+    let class = py.import("headwaiter.exceptions").and_then(|module| module.getattr("ClientDisconnected"));
+    match class.and_then(|class| class.call1(("the client has left",))) {
+        Ok(error) => PyErr::from_value(error),
+        Err(error) => error,
+    }
+}
+
+const NOT_LATIN1: &str = "a character has no single byte (PEP 3333)";
+/// Characters of a value that an error message shows.
+const SHOWN: usize = 200;
