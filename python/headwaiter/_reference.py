@@ -1,6 +1,7 @@
-"""Writes ``docs/adjustments.md`` from the table: ``python -m headwaiter._reference > docs/adjustments.md``.
+"""The page ``docs/adjustments.md``, made from the table.
 
-A test fails while the page differs from what this prints.
+``python -m headwaiter._reference > docs/adjustments.md`` writes it anew; a test fails while the
+page differs from what this prints.
 """
 
 from __future__ import annotations
@@ -20,23 +21,25 @@ Every adjustment has one name and can be given in four ways. The first of these 
    `HEADWAITER_CONFIG=FILE`; if the file has a `[headwaiter]` table, the adjustments are in there;
 4. the default.
 
-`headwaiter --check-config` shows each value in force and where it came from. What can be done from the
-command line only is in `headwaiter --help`.
+`headwaiter --check-config` shows each value in force and where it came from. `headwaiter --help`
+lists the flags that are no adjustments, such as `--call` and `--log-config`.
 
-- **Flags** have hyphens where names have underscores. A boolean `x` is `--x` or `--no-x`. `--listen` may
-  be repeated; other flags given twice count once, the last one.
+- **Flags** have hyphens where names have underscores. A boolean `x` is `--x` or `--no-x`.
+  `--listen` may be repeated; of other flags given twice the last one counts.
 - **Environment variables** that are empty count as unset, except `HEADWAITER_IDENT` and
   `HEADWAITER_URL_PREFIX`.
-- **Text is cast**, wherever it comes from, PasteDeploy files included. `t`, `true`, `y`, `yes`, `on` and
-  `1` are true, whatever the case; everything else is false, with a warning if it does not look like it.
-- **Lists** are written as words with spaces or line breaks between them, or as lists in Python and TOML.
+- **Text is cast**, wherever it comes from, PasteDeploy files included. `t`, `true`, `y`, `yes`,
+  `on` and `1` are true, whatever the case; everything else is false, with a warning if it does not
+  look like it.
+- **Lists** are words with spaces or line breaks between them, or lists in Python and TOML.
 - **Seconds** may have a fraction. Bytes may not have a suffix.
-- `host` with `port`, `listen`, `unix_socket` and `sockets` are four ways to say where to listen. They
-  exclude each other; one that is given at a higher rank silences those below.
+- `host` with `port`, `listen`, `unix_socket` and `sockets` are four ways to say where to listen.
+  They exclude each other; one that is given at a higher rank silences those below.
 - `headwaiter` started through systemd socket activation (`LISTEN_FDS`) takes those sockets, unless
   something above says where to listen.
 
-Defaults are those of Waitress where it has the adjustment; [waitress.md](waitress.md) lists what differs.
+Defaults are those of Waitress where it has the adjustment; [waitress.md](waitress.md) lists what
+differs.
 """
 
 

@@ -203,23 +203,23 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         off=0, waitress="absent"),
 
     _row("header_timeout", kinds.SECONDS, 30.0, "Deadlines", """
-        For a request head to be complete, from its first byte; then 408.""",
+        How long a request head may take, from its first byte; then 408.""",
         maximum=LONGEST, off=0, waitress="absent"),
     _row("body_timeout", kinds.SECONDS, 60.0, "Deadlines", """
-        Without a byte of an unfinished request body; then 408.""",
+        How long an unfinished request body may stand still; then 408.""",
         maximum=LONGEST, off=0, waitress="absent"),
     _row("send_timeout", kinds.SECONDS, 60.0, "Deadlines", """
-        Without the client taking a byte of its reply; then the connection is cut.""",
+        How long a client may take no byte of its reply; then the connection is cut.""",
         maximum=LONGEST, off=0, waitress="absent"),
     _row("channel_timeout", kinds.SECONDS, 120.0, "Deadlines", """
-        For an idle connection between requests; then it is closed. It never limits how long a
-        request runs.""", maximum=LONGEST),
+        How long a connection may idle between requests; then it is closed. It never limits how
+        long a request runs.""", maximum=LONGEST),
     _row("queue_timeout", kinds.SECONDS, 0.0, "Deadlines", """
-        For a request to wait for a worker; then 503 with `Retry-After`, and the application never
-        sees it.""", maximum=LONGEST, off=0, waitress="absent"),
+        How long a request may wait for a worker; then 503 with `Retry-After`, and the application
+        never sees it.""", maximum=LONGEST, off=0, waitress="absent"),
     _row("shutdown_timeout", kinds.SECONDS, 30.0, "Deadlines", """
-        For what was received to finish after the server was told to stop; what is left then is
-        cut.""", maximum=LONGEST, waitress="absent"),
+        How long what was received may take to finish once the server was told to stop; what is
+        left then is cut.""", maximum=LONGEST, waitress="absent"),
 
     _row("abandoned_requests", kinds.ABANDONED, "drop-safe", "Behaviour", """
         What becomes of a request in the queue whose client has left: `drop-safe` drops GET, HEAD,

@@ -13,10 +13,8 @@ import warnings
 from typing import Any
 
 import pytest
-from waitress import runner  # type: ignore[import-untyped]
-from waitress.adjustments import (  # type: ignore[import-untyped]
-    Adjustments as WaitressAdjustments,
-)
+from waitress import runner
+from waitress.adjustments import Adjustments as WaitressAdjustments
 
 from headwaiter import ADJUSTMENTS, Adjustments
 from headwaiter._flags import make_parser, parse
