@@ -9,6 +9,7 @@ from typing import Any, Callable
 import pytest
 
 from .support.live import LOGGER, LiveServer, LogCatcher
+from .support.target import IS_WAITRESS
 from .support.wsgi import App
 
 Serve = Callable[..., LiveServer]
@@ -16,6 +17,9 @@ Serve = Callable[..., LiveServer]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes more than about three seconds")
+    if IS_WAITRESS:  # it leaves the temporary files of large bodies to the garbage collector
+        unclosed = "ignore::pytest.PytestUnraisableExceptionWarning"
+        config.addinivalue_line("filterwarnings", unclosed)
 
 
 @pytest.fixture

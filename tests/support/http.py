@@ -241,7 +241,7 @@ def framing(reply: Reply, method: str) -> str:
     assert length is None or re.fullmatch(r"\d+", length), f"Content-Length: {length!r}"
     assert coding in (None, "chunked"), f"Transfer-Encoding: {coding!r}"
     if reply.status < 200 or reply.status == 204:  # RFC 9110 section 8.6, RFC 9112 section 6.1
-        assert length is None and coding is None, f"{reply.status} with framing headers"
+        assert (length, coding) == (None, None), f"{reply.status} with framing headers"
     if method == "HEAD" or reply.status < 200 or reply.status in (204, 304):
         return "none"
     if coding:

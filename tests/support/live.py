@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import threading
+from collections.abc import Iterable
 from typing import Any, Callable
 
 from .http import TIMEOUT, Address, Client, Reply
@@ -54,10 +56,17 @@ class LiveServer:
     def connect(self, timeout: float = TIMEOUT, receive_buffer: int | None = None) -> Client:
         return Client(self.address, timeout, receive_buffer)
 
-    def ask(self, target: str = "/", method: str = "GET", **request: Any) -> Reply:
+    def ask(
+        self,
+        target: str = "/",
+        method: str = "GET",
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes | None = None,
+        version: str = "1.1",
+    ) -> Reply:
         """One request over a connection of its own."""
         with self.connect() as client:
-            return client.ask(target, method, **request)
+            return client.ask(target, method, headers, body, version)
 
     def close(self) -> None:
         """Stops the server, waits until ``run`` returned and raises what it raised. Idempotent."""
@@ -86,7 +95,8 @@ def close_waitress(server: Any) -> None:
     listeners = importlib.import_module("waitress.server").BaseWSGIServer
     channels = server.map if hasattr(server, "map") else server._map
     listener = next(s for s in channels.values() if isinstance(s, listeners))
-    listener.trigger.pull_trigger(lambda: wasyncore.close_all(channels))
+    with contextlib.suppress(OSError):  # its loop may close the trigger before the byte is written
+        listener.trigger.pull_trigger(lambda: wasyncore.close_all(channels))
     server.task_dispatcher.shutdown()
 
 

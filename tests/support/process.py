@@ -1,7 +1,7 @@
 """A server in a process of its own, started as a person would: through the command line.
 
-``start_server`` returns once the banner named every address, so the first request can be sent without
-waiting. Leaving the ``with`` block stops the server by SIGTERM and checks how it left.
+``start_server`` returns once the banner named every address, so the first request can be sent
+without waiting. Leaving the ``with`` block stops the server by SIGTERM and checks how it left.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 from urllib.parse import urlsplit
 
 from .http import TIMEOUT, Address, Client, Reply
@@ -81,10 +81,17 @@ class ServerProcess:
     def connect(self, timeout: float = TIMEOUT, receive_buffer: int | None = None) -> Client:
         return Client(self.address, timeout, receive_buffer)
 
-    def ask(self, target: str = "/", method: str = "GET", **request: Any) -> Reply:
+    def ask(
+        self,
+        target: str = "/",
+        method: str = "GET",
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes | None = None,
+        version: str = "1.1",
+    ) -> Reply:
         """One request over a connection of its own."""
         with self.connect() as client:
-            return client.ask(target, method, **request)
+            return client.ask(target, method, headers, body, version)
 
     def wait_for_log(self, pattern: str, timeout: float = TIMEOUT) -> re.Match[str]:
         """Waits until stderr matches ``pattern``."""
@@ -165,15 +172,15 @@ class ServerProcess:
 
 
 def flags(settings: Mapping[str, object]) -> list[str]:
-    """Settings as command line flags; a list repeats its flag, a bool becomes ``--x``/``--no-x``."""
-    argv = []
+    """Settings as flags: a list repeats its flag, a bool becomes ``--x`` or ``--no-x``."""
+    argv: list[str] = []
     for name, value in settings.items():
         flag = name.replace("_", "-")
         if isinstance(value, bool):
             argv.append(f"--{flag}" if value else f"--no-{flag}")
         else:
-            for item in value if isinstance(value, (list, tuple)) else [value]:
-                argv.append(f"--{flag}={item}")
+            items = value if isinstance(value, (list, tuple)) else [value]
+            argv.extend(f"--{flag}={item}" for item in items)
     return argv
 
 
