@@ -2,7 +2,8 @@
 
 `python -m benchmarks.launch PEER PORT THREADS MODULE:OBJECT`, run by `peers.py` in a process of its
 own. Each function here is that server's recommended quick configuration: nothing is logged per
-request, and no limit is lower than the scenarios need.
+request, and no limit is lower than the scenarios need. Servers are imported by name, since none of
+them need be installed, and some are published without types.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
+    from collections.abc import Callable
+
+    from _typeshed.wsgi import WSGIApplication
 
 HOST = "127.0.0.1"
 BACKLOG = 2048
 
 
 def waitress(app: WSGIApplication, port: int, threads: int) -> None:
-    import waitress
+    waitress = importlib.import_module("waitress")
 
     # One warning per queued request costs Waitress a tenth of its CPU time at 64 connections.
     logging.getLogger("waitress.queue").setLevel(logging.CRITICAL)
@@ -36,22 +39,25 @@ def waitress(app: WSGIApplication, port: int, threads: int) -> None:
 
 
 def cheroot(app: WSGIApplication, port: int, threads: int) -> None:
-    from cheroot.wsgi import Server
-
-    server = Server((HOST, port), app, numthreads=threads, request_queue_size=BACKLOG, timeout=60)
+    wsgi = importlib.import_module("cheroot.wsgi")
+    server = wsgi.Server(
+        (HOST, port), app, numthreads=threads, request_queue_size=BACKLOG, timeout=60
+    )
     server.start()
 
 
 def bjoern(app: WSGIApplication, port: int, threads: int) -> None:
-    import bjoern
+    bjoern = importlib.import_module("bjoern")
 
     bjoern.run(app, HOST, port)
 
 
 def fastwsgi(app: WSGIApplication, port: int, threads: int) -> None:
-    import fastwsgi
+    fastwsgi = importlib.import_module("fastwsgi")
 
     fastwsgi.server.backlog = BACKLOG
+    # Otherwise a streamed reply waits for the client's delayed acknowledgements.
+    fastwsgi.server.tcp_nodelay = 1
     fastwsgi.run(app, host=HOST, port=port, loglevel=0)
 
 

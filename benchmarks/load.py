@@ -13,11 +13,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING
 
 from benchmarks.process import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from benchmarks.scenarios import Scenario
 
 SCRIPT = Path(__file__).parent / "clients" / "report.lua"
@@ -38,8 +40,9 @@ class Outcome:
     seconds: float
     errors: int
     """Connections refused or broken, timeouts, and replies that were not 2xx."""
-    p50_us: float
-    p99_us: float
+    p50_us: float | None
+    p99_us: float | None
+    """Latencies; `None` with pipelining, where wrk's are not those of a request."""
 
 
 def wrk(scenario: Scenario, port: int, seconds: int, cores: str | None) -> Outcome:
@@ -53,15 +56,16 @@ def wrk(scenario: Scenario, port: int, seconds: int, cores: str | None) -> Outco
     ]
     for line in _run(_pinned(command, cores), seconds).splitlines():
         if line.startswith(MARKER):
-            return parse_wrk(line[len(MARKER) :])
+            return parse_wrk(line[len(MARKER) :], pipelined=scenario.pipeline > 1)
     raise LoadError("wrk reported nothing")
 
 
-def parse_wrk(line: str) -> Outcome:
+def parse_wrk(line: str, *, pipelined: bool = False) -> Outcome:
     """Read the line of JSON that `report.lua` prints."""
     seen = json.loads(line)
     errors = sum(seen[kind] for kind in ("connect", "read", "write", "status", "timeout"))
-    return Outcome(seen["requests"], seen["seconds"], errors, seen["p50_us"], seen["p99_us"])
+    latencies = (None, None) if pipelined else (seen["p50_us"], seen["p99_us"])
+    return Outcome(seen["requests"], seen["seconds"], errors, *latencies)
 
 
 def paced(port: int, seconds: int, cores: str | None) -> Outcome:

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING
 
 from benchmarks import load
 from benchmarks.process import Server, ServerError, exchange, free_port, have, request
 from benchmarks.scenarios import Load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from benchmarks.peers import Peer
     from benchmarks.scenarios import Scenario
 
@@ -46,8 +48,8 @@ class Sample:
     rps: float
     cpu_us: float | None
     """User and system time of the whole process tree per answered request."""
-    p50_us: float
-    p99_us: float
+    p50_us: float | None
+    p99_us: float | None
     switches: float | None
     """Context switches per answered request."""
     peak_bytes: int
@@ -119,14 +121,14 @@ def can_count_syscalls() -> bool:
 def _started(scenario: Scenario, peer: Peer, cores: Cores) -> Iterator[Server]:
     port = free_port()
     with Server(peer.command(port, scenario.app), port, cores.server) as server:
-        server.wait_ready(scenario.path)
-        _check_answer(scenario, port)
-        _warm(scenario, port)
+        sent = request(scenario.method, scenario.path, b"x" * scenario.body_size)
+        server.wait_ready(sent)
+        _check_answer(scenario, port, sent)
+        _warm(port, sent)
         yield server
 
 
-def _check_answer(scenario: Scenario, port: int) -> None:
-    sent = request(scenario.method, scenario.path, b"x" * scenario.body_size)
+def _check_answer(scenario: Scenario, port: int, sent: bytes) -> None:
     closing = scenario.headers.get("Connection") == "close"
     try:
         answer = exchange(port, sent, linger=1.0 if closing else 0.0)
@@ -141,9 +143,8 @@ def _check_answer(scenario: Scenario, port: int) -> None:
         raise ServerError("keeps the connection open in spite of `Connection: close`")
 
 
-def _warm(scenario: Scenario, port: int) -> None:
+def _warm(port: int, sent: bytes) -> None:
     """Let the interpreter specialise its bytecode and the allocators fill their pools."""
-    sent = request(scenario.method, scenario.path, b"x" * scenario.body_size)
     end = time.monotonic() + WARM_SECONDS
     for _ in range(WARM_REQUESTS):
         if time.monotonic() > end:

@@ -15,17 +15,20 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import TYPE_CHECKING
 
 from benchmarks import raw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Command = Callable[[int, str], list[str]]
+    """Port and `module:object` in, argument vector out."""
 
 THREADS = 4
 HOST = "127.0.0.1"
 VERSION = re.compile(r"\d+(\.\d+)+")
 BACKLOG = "2048"
-
-Command = Callable[[int, str], "list[str]"]
-"""Port and `module:object` in, argument vector out."""
 
 
 @dataclass(frozen=True)
@@ -154,13 +157,18 @@ PEERS: dict[str, Peer] = {
             "uwsgi-close",
             _uwsgi(THREADS, "--http-socket"),
             "uwsgi",
-            note="the socket without keep-alive, since the other ignores `Connection: close`; it"
-            " does not announce the close, which wrk counts as an error",
-            only=frozenset({"close"}),
+            note="the socket without keep-alive: the other ignores `Connection: close` and cannot"
+            " end a reply of unknown length; wrk counts unannounced closes as errors",
+            only=frozenset({"close", "stream1m"}),
         ),
         Peer("cheroot", _launched("cheroot"), "cheroot"),
         Peer("bjoern", _launched("bjoern"), "bjoern", note="single-threaded"),
-        Peer("fastwsgi", _launched("fastwsgi"), "fastwsgi", note="single-threaded"),
+        Peer(
+            "fastwsgi",
+            _launched("fastwsgi"),
+            "fastwsgi",
+            note="single-threaded, `tcp_nodelay` on",
+        ),
         Peer(
             "raw",
             _raw,

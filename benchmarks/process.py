@@ -20,8 +20,13 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from typing_extensions import Self
 
 PROC = Path("/proc")
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +57,7 @@ class Server:
 
     def __init__(self, command: list[str], port: int, cores: str | None) -> None:
         self.port = port
-        self._log: IO[bytes] = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `stop`)
         pinned = ["taskset", "--cpu-list", cores] if cores else []
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
         self._process = subprocess.Popen(
@@ -64,7 +69,7 @@ class Server:
             start_new_session=True,
         )
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -75,8 +80,8 @@ class Server:
     ) -> None:
         self.stop()
 
-    def wait_ready(self, path: str) -> None:
-        """Wait until the server answers `path` at all.
+    def wait_ready(self, sent: bytes) -> None:
+        """Wait until the server answers `sent`, with whatever status.
 
         Raises:
             ServerError: It ended, or did not answer in 15 seconds; the message has its last words.
@@ -86,7 +91,7 @@ class Server:
             if self._process.poll() is not None:
                 raise ServerError(f"ended at start: {self.last_words()}")
             try:
-                exchange(self.port, request("GET", path))
+                exchange(self.port, sent)
             except OSError:
                 time.sleep(0.02)
             else:

@@ -12,11 +12,12 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 MIB = 1024 * 1024
 
@@ -73,7 +74,7 @@ def file(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[by
     if wrapper is not None:
         wrapped: Iterable[bytes] = wrapper(opened, 64 * 1024)
         return wrapped
-    return iter(lambda: opened.read(64 * 1024), b"")
+    return _blocks(opened)
 
 
 def digest(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
@@ -114,6 +115,12 @@ def file_path() -> Path:
         path.parent.mkdir(mode=0o755, exist_ok=True)
         path.write_bytes(DOWNLOAD * (FILE_SIZE // MIB))
     return path
+
+
+def _blocks(opened: BinaryIO) -> Iterator[bytes]:
+    with opened:
+        while block := opened.read(64 * 1024):
+            yield block
 
 
 def _plain(
