@@ -298,6 +298,53 @@ fn every_byte_at_every_place_is_judged() {
     }
 }
 
+/// A client that is refused must not be listened to until its head ends, if it ever does.
+#[test]
+fn refusals_do_not_wait_for_the_rest() {
+    // What was refused at its last byte, and not before.
+    let rows: [(&[u8], Refusal); 8] = [
+        (b"\x16", Refusal::TlsHello),
+        (b"GET /\x00", Refusal::ControlByte),
+        (b"GET / HTTP/1.1\r\nA: b\rc", Refusal::BareCr),
+        (b"GET / HTTP/1.1\r\nA: b\n", Refusal::BareLf),
+        (b"\r\n\r\n\r\n\r\n\r\n", Refusal::EmptyLines),
+        (b"GET / HTTP/2.0\r\n", Refusal::Version),
+        (b"GET / HTTP/1.1\r\nNo Colon\r\n", Refusal::FieldName),
+        (b"GET / HTTP/1.1\r\nA: b\r\n c\r\n", Refusal::LineFolding),
+    ];
+    for (input, want) in rows {
+        let shown = input.escape_ascii();
+        assert_eq!(
+            parse_in_reads(input, 0..input.len(), MAX),
+            Ok(None),
+            "too early: {shown}"
+        );
+        assert_eq!(
+            parse_in_reads(input, 0..=input.len(), MAX),
+            Err(want),
+            "{shown}"
+        );
+        assert_eq!(
+            parse_in_reads(input, [input.len()], MAX),
+            Err(want),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn a_complete_head_leaves_the_offset_ready_for_the_next() {
+    let input = [PROBE, PROBE].concat();
+    let (mut head, mut scanned) = (Head::new(), 0);
+    assert_eq!(head.parse(&input[..20], &mut scanned, MAX), Ok(None));
+    assert_eq!(head.parse(&input, &mut scanned, MAX), Ok(Some(PROBE.len())));
+    assert_eq!(scanned, 0);
+    assert_eq!(
+        head.parse(&input[PROBE.len()..], &mut scanned, MAX),
+        Ok(Some(PROBE.len()))
+    );
+}
+
 #[test]
 fn a_refused_or_unfinished_head_is_empty() {
     let mut head = Head::new();
