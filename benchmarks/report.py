@@ -113,7 +113,7 @@ def _mode(mode: Mode, charts: str) -> Iterator[str]:
     yield _standings(mode)
     shown = [name for name in HEADLINES if name in mode.records]
     yield "".join(f"![{name}]({charts}/{mode.name}-{name}.svg)\n\n" for name in shown)
-    others = [name for name in mode.records if name not in shown]
+    others = [scenario.name for scenario, _ in mode.pairs() if scenario.name not in shown]
     if others:
         links = (f"[{name}]({charts}/{mode.name}-{name}.svg)" for name in others)
         yield f"Charts of the other scenarios: {', '.join(links)}.\n"

@@ -39,9 +39,10 @@ def build() -> Path:
     """Compile `raw.c` unless that was done since it last changed; the path of the program."""
     program = _directory() / "raw"
     if not program.is_file() or program.stat().st_mtime < SOURCE.stat().st_mtime:
-        subprocess.run(
-            ["cc", "-O2", "-Wall", "-Wextra", "-o", str(program), str(SOURCE)], check=True
-        )
+        # Moved into place, so that nobody runs half a program.
+        fresh = program.with_suffix(f".{os.getpid()}")
+        subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", fresh, SOURCE], check=True)
+        fresh.replace(program)
     return program
 
 
