@@ -60,7 +60,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", default="", help="only rows whose id contains this")
     parser.add_argument("--list", action="store_true", help="list the rows and stop")
     parser.add_argument("--verbose", action="store_true", help="show rows that pass, too")
-    parser.add_argument("--patience", type=float, default=1.5, help="seconds for what comes at once")
+    parser.add_argument("--patience", type=float, default=1.5, help="seconds")
     parser.add_argument("--write-docs", action="store_true", help="write docs/conformance.md")
     options = parser.parse_args()
     if options.write_docs and (options.quick or options.rows):
@@ -79,7 +79,8 @@ def show_bad(result: Result) -> None:
 
 def show_all(result: Result) -> None:
     word = "" if result.verdict is Verdict.FAILED else f"{result.verdict.value}: "
-    print(f"   {result.row.id}: {word}{result.detail or 'passed'} ({result.seconds:.2f} s)", flush=True)
+    said = f"{word}{result.detail or result.verdict.value}"
+    print(f"   {result.row.id}: {said} ({result.seconds:.2f} s)", flush=True)
 
 
 if __name__ == "__main__":

@@ -24,9 +24,7 @@ RECEIVE = 1 << 16
 class Connection:
     """A blocking connection whose every wait is bounded by ``patience`` seconds."""
 
-    def __init__(
-        self, port: int, patience: float, *, receive_buffer: int | None = None
-    ) -> None:
+    def __init__(self, port: int, patience: float, *, receive_buffer: int | None = None) -> None:
         self.socket = socket.socket()
         self.socket.settimeout(patience)
         self.patience = patience
@@ -185,11 +183,23 @@ class Exchange:
         try:
             if data:
                 self.parser.feed(data)
+                self._leave_if_told()
             else:
                 self.closed = True
                 self.parser.finish()
         except Failed as failure:
             self.problem = str(failure)
+
+    def _leave_if_told(self) -> None:
+        """Closes the sending side once a reply has said that it is the last.
+
+        That is what clients do, and a server may wait for it (RFC 9112 section 9.6). All there is
+        to send has been sent by now, so a server that read on would have read the probe.
+        """
+        replies = self.parser.replies
+        if replies and replies[-1].complete and replies[-1].announces_close:
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
 
     def summary(self) -> str:
         """What came back, for messages."""

@@ -1,4 +1,4 @@
-"""Starts the servers that have no usable command line: ``python -m tests.conformance.embed NAME PORT``."""
+"""Starts the servers that have no command line: ``python -m tests.conformance.embed NAME PORT``."""
 
 from __future__ import annotations
 

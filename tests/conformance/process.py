@@ -42,7 +42,7 @@ class NotStarted(Exception):
 class Server:
     """A running server. Rows get one of these and talk to it through it."""
 
-    def __init__(self, launcher: Launcher, *, patience: float = 2.0, cuts: int = 96) -> None:
+    def __init__(self, launcher: Launcher, *, patience: float = 2.0, cuts: int = 16) -> None:
         self.launcher = launcher
         #: In how many places an input is cut at most.
         self.cuts = cuts
@@ -119,11 +119,12 @@ class Server:
             os.killpg(process.pid, signal.SIGKILL)  # a worker that outlived its master
         process.wait()
 
-    def crashed(self) -> str | None:
-        """How the process, or the worker that held the application, ended; None if it did not."""
-        if self._process is None or self._process.poll() is not None:
-            code = self._process.returncode if self._process else None
-            return f"process ended with {code}"
+    def ended(self, *, wait: bool) -> str | None:
+        """How the process ended; None if it runs. ``wait``: it may be about to end."""
+        if self._process is None:
+            return "not running"
+        with suppress(subprocess.TimeoutExpired):
+            return f"process ended with {self._process.wait(1.0 if wait else 0.0)}"
         return None
 
     def ping(self) -> str:

@@ -89,8 +89,10 @@ def _page(by_server: Results) -> list[str]:
         _line(["section", *(f"{name} {version(name)}" for name in names)]),
         _line(["---"] * (len(names) + 1)),
     ]
-    for section in SECTIONS:
-        lines.append(_line([section, *(cell(by_server[name], section) for name in names)]))
+    lines += (
+        _line([section, *(cell(by_server[name], section) for name in names)])
+        for section in SECTIONS
+    )
     lines.append(_line(["**all**", *(f"**{cell(by_server[name], None)}**" for name in names)]))
     lines += ["", "## Every row", ""]
     verdicts = {name: {r.row.id: r.verdict for r in rs} for name, rs in by_server.items()}

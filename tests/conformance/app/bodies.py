@@ -115,7 +115,11 @@ def nap(call: Call) -> Iterable[bytes]:
 
 @app("bad")
 def bad(call: Call) -> Iterable[bytes]:
-    """What refused requests are addressed to: notes whether it ever saw a whole body."""
+    """What refused requests are addressed to: notes whether it ever took a body for whole.
+
+    A body that ends before its Content-Length is not: any application can tell. That a chunked body
+    ended early only the server knows, and must raise.
+    """
     stream = call.environ["wsgi.input"]
     try:
         total = 0
@@ -124,5 +128,9 @@ def bad(call: Call) -> Iterable[bytes]:
     except Exception as error:
         note(call.tag, "input-error", error=type(error).__name__)
         raise
+    declared = call.environ.get("CONTENT_LENGTH") or "0"
+    if total < int(declared):
+        note(call.tag, "short", length=total)
+        return call.text(b"the request body ended early", "400 Bad Request")
     note(call.tag, "body", length=total)
     return call.text(b"served a request that should have been refused")

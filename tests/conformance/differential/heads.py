@@ -41,7 +41,7 @@ FIELDS = (
     b"Accept-Encoding: gzip, deflate, br",
     b"accept-language:en;q=0.5",
     b"User-Agent: \t Mozilla/5.0 (X11; Linux x86_64)  ",
-    b"COOKIE: a=1; b=\"two\"; c=%20",
+    b'COOKIE: a=1; b="two"; c=%20',
     b"X-Empty:",
     b"X-Empty-Spaces:   \t ",
     b"X-Twice: 1",
@@ -51,9 +51,9 @@ FIELDS = (
     b"X-Latin: caf\xe9 \xff",
     b"X-Tabs: a\tb\t\tc",
     b"X-!#$%&'*+-.^`|~: odd",
-    b"If-None-Match: W/\"x,y\"",
+    b'If-None-Match: W/"x,y"',
     b"Authorization: Basic dXNlcjp3b3Jk",
-    b"Content-Type: application/json; charset=\"utf-8\"",
+    b'Content-Type: application/json; charset="utf-8"',
     b"Range: bytes=0-1, 5-",
     b"TE: trailers, deflate",
     b"X-Long: " + b"long " * 200,
@@ -64,7 +64,7 @@ BODIES: tuple[tuple[tuple[bytes, ...], bytes], ...] = (
     ((b"Content-Length: 11",), b"hello world"),
     ((b"content-length:\t11 ",), b"GET / HTTP/"),
     ((b"Transfer-Encoding: chunked",), b"5\r\nhello\r\n006\r\n world\r\n0\r\n\r\n"),
-    ((b"transfer-ENCODING:Chunked",), b"b;x=\"y\"\r\nhello world\r\n00\r\nX-T: 1\r\n\r\n"),
+    ((b"transfer-ENCODING:Chunked",), b'b;x="y"\r\nhello world\r\n00\r\nX-T: 1\r\n\r\n'),
     ((b"Transfer-Encoding: chunked",), b"0\r\n\r\n"),
 )
 # Damage that some parsers repair: what they make of it is where they differ.
@@ -205,9 +205,9 @@ def compare(theirs: Reading, ours: Reading) -> Iterator[str]:
     if path_of(theirs.target) != path_of(ours.target):
         yield f"target {ours.target!r}, h11 {theirs.target!r}"
     if theirs.fields != ours.fields:
-        names = [k for k in {**theirs.fields, **ours.fields} if theirs.fields.get(k) != ours.fields.get(k)]
-        for name in names:
-            yield f"{name} {ours.fields.get(name)!r}, h11 {theirs.fields.get(name)!r}"
+        for name in {**theirs.fields, **ours.fields}:
+            if theirs.fields.get(name) != ours.fields.get(name):
+                yield f"{name} {ours.fields.get(name)!r}, h11 {theirs.fields.get(name)!r}"
     if theirs.body != ours.body:
         yield f"body {ours.body!r}, h11 {theirs.body!r}"
     if ours.requests > theirs.requests:

@@ -7,6 +7,7 @@ asked is only that this request is answered meanwhile.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -21,9 +22,12 @@ row = REGISTRY.row
 @contextmanager
 def crowd(server: Server, count: int, sent: bytes = b"") -> Iterator[list[Connection]]:
     """``count`` open connections that have each sent these bytes."""
+    deadline = time.monotonic() + 2 * server.patience
     with ExitStack() as stack:
-        opened = []
+        opened: list[Connection] = []
         for _ in range(count):
+            if time.monotonic() > deadline:
+                raise Failed(f"after {len(opened)} connections it took no more")
             connection = stack.enter_context(server.connect())
             connection.send(sent)
             opened.append(connection)
@@ -261,5 +265,3 @@ def half_closed_quiet(server: Server) -> None:
         after = server.cpu_seconds()
     if before is not None and after is not None:
         require(after - before <= 0.15, f"{after - before:.2f} s of CPU time in half a second")
-
-

@@ -124,9 +124,12 @@ def url_scheme(server: Server) -> None:
 def forwarded_untrusted(server: Server) -> None:
     environ = told(
         server,
-        *("X-Forwarded-Proto: https", "X-Forwarded-For: 192.0.2.9", "X-Forwarded-Host: evil.example"),
-        *("X-Forwarded-Ssl: on", "Forwarded: for=192.0.2.9;proto=https;host=evil.example"),
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-For: 192.0.2.9",
+        "X-Forwarded-Host: evil.example",
+        "X-Forwarded-Ssl: on",
         "X-Forwarded-Protocol: ssl",
+        "Forwarded: for=192.0.2.9;proto=https;host=evil.example",
     )["environ"]
     got = {key: environ.get(key) for key in ("wsgi.url_scheme", "REMOTE_ADDR", "HTTP_HOST")}
     want = {"wsgi.url_scheme": "http", "REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "conformance"}
@@ -148,10 +151,8 @@ def underscore_names(server: Server) -> None:
         ("Transfer_Encoding: chunked",),
     ):
         environ = told(server, *fields)["environ"]
-        got = environ.get("HTTP_X_AUTH")
-        require(
-            got == ("right" if "X-Auth: right" in fields else None), f"HTTP_X_AUTH {got!r}: {fields}"
-        )
+        got, want = environ.get("HTTP_X_AUTH"), "right" if "X-Auth: right" in fields else None
+        require(got == want, f"HTTP_X_AUTH {got!r}: {fields}")
         require(not environ.get("CONTENT_LENGTH", "").strip("0"), f"CONTENT_LENGTH from {fields}")
 
 

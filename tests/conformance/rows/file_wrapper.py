@@ -43,13 +43,13 @@ for _name, _argument, _want, _how, _says in (
     ("seeked", "seeked", slice(1000, None), {}, "a real file from where it stands"),
     ("seeked-length", "seeked-5000", slice(1000, 6000), {}, "a range of a real file"),
     ("bytesio", "bytesio", WHOLE, {}, "a file-like object without a descriptor, closed after"),
-    ("bytesio-head", "bytesio", WHOLE, {"method": "HEAD"}, "a file-like object, HEAD, closed after"),
+    ("bytesio-head", "bytesio", WHOLE, {"method": "HEAD"}, "a file-like object, HEAD, closed"),
     ("reader", "reader", WHOLE, {}, "an object with nothing but read()"),
 ):
     REGISTRY.add(
         _name,
         f"{_says}: every byte, and nothing else",
         f"{PEP}; Pylons/pyramid#447; django/django#3650",
-        partial(check_file, argument=_argument, want=_want, **_how),  # type: ignore[arg-type]
+        partial(check_file, argument=_argument, want=_want, **_how),
         quick=_name == "real",
     )

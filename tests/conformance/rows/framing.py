@@ -34,7 +34,7 @@ QUICK = {
 TE = Refusal((), FRAMING)
 BODY = Refusal((), frozenset({400}), in_body=True)
 
-# -- Transfer-Encoding ------------------------------------------------------------------------------
+# -- Transfer-Encoding ----------------------------------------------------------------------------
 
 refuse(
     "te-not-chunked-last",
@@ -118,7 +118,7 @@ refuse(
     Refusal((), FRAMING, may_serve=True),
 )
 
-# -- Content-Length ---------------------------------------------------------------------------------
+# -- Content-Length -------------------------------------------------------------------------------
 
 refuse(
     "cl-different",
@@ -160,7 +160,7 @@ refuse(
     Refusal((), FRAMING, may_wait=True, in_body=True),
 )
 
-# -- Chunks -----------------------------------------------------------------------------------------
+# -- Chunks ---------------------------------------------------------------------------------------
 
 _SIZES = {
     "sign": (b"+5", b"-5", b"-0"),
@@ -258,18 +258,20 @@ refuse(
     Refusal((), frozenset({400, 408, CLOSED}), probe=b"", half_close=True),
 )
 
-# -- Field lines ------------------------------------------------------------------------------------
+# -- Field lines ----------------------------------------------------------------------------------
 
 refuse(
     "name-space-colon",
     "whitespace between a field's name and its colon",
     "RFC 9112 section 5.1; gunicorn#2176; cheroot#738",
-    tuple(
-        get(name + space + b": " + value)
-        for name, value in ((b"X-Test", b"v"), (b"Content-Length", b"0"))
-        for space in (b" ", b"\t", b" \t ")
-    )
-    + (post(b"Transfer-Encoding : chunked", body=b"0\r\n\r\n"),),
+    (
+        get(b"X-Test : v"),
+        get(b"X-Test\t: v"),
+        get(b"X-Test \t : v"),
+        get(b"Content-Length : 0"),
+        post(b"Transfer-Encoding : chunked", body=b"0\r\n\r\n"),
+        post(b"Transfer-Encoding\t: chunked", body=b"0\r\n\r\n"),
+    ),
 )
 refuse(
     "name-not-a-token",
@@ -307,7 +309,7 @@ refuse(
     (get(b"X-Test: a\x00b"), get(b"X-Test: \x00"), get(b"X-Test: a\x00")),
 )
 
-# -- Host -------------------------------------------------------------------------------------------
+# -- Host -----------------------------------------------------------------------------------------
 
 refuse(
     "host-missing",
@@ -334,7 +336,7 @@ refuse(
     ),
 )
 
-# -- The request line -------------------------------------------------------------------------------
+# -- The request line -----------------------------------------------------------------------------
 
 refuse(
     "version-malformed",
@@ -426,7 +428,7 @@ refuse(
     Refusal((), frozenset({400, 505, CLOSED})),
 )
 
-# -- More than one fault ----------------------------------------------------------------------------
+# -- More than one fault --------------------------------------------------------------------------
 
 refuse(
     "refused-then-pipelined",

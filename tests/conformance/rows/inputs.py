@@ -45,8 +45,12 @@ READS: dict[str, tuple[Any, str, str]] = {
     ),
 }
 EMPTY: dict[str, Any] = {
-    **{"read": [b""], "read-negative": [b""], "read-beyond": [b"", b""]},
-    **{"readline": [b""] * 5, "readlines": [[]], "iterate": [[]]},
+    "read": [b""],
+    "read-negative": [b""],
+    "read-beyond": [b"", b""],
+    "readline": [b""] * 5,
+    "readlines": [[]],
+    "iterate": [[]],
 }
 
 
@@ -106,9 +110,8 @@ def readlines_hint(server: Server) -> None:
         reply = connection.reply()
     require(reply.status == 200, f"status {reply.status}")
     lines, rest = json.loads(reply.body)
-    require(
-        "".join(text for _, text in [*lines, rest]).encode() == BODY, f"returned {reply.body.decode()}"
-    )
+    joined = "".join(text for _, text in [*lines, rest])
+    require(joined.encode() == BODY, f"returned {reply.body.decode()}")
 
 
 @REGISTRY.row("none-given", "a GET without a body: reading returns b'' and does not wait", PEP)
@@ -136,10 +139,13 @@ def check_large(server: Server, chunked: bool) -> None:
     require(json.loads(reply.body) == [want], f"returned {reply.body.decode()}, not {want}")
 
 
-REGISTRY.add("large", "two megabytes arrive intact", PEP, partial(check_large, chunked=False))
-REGISTRY.add(
-    "large-chunked", "two megabytes in chunks arrive intact", PEP, partial(check_large, chunked=True)
-)
+for _chunked in (False, True):
+    REGISTRY.add(
+        f"large{'-chunked' if _chunked else ''}",
+        f"two megabytes arrive intact{', in chunks' if _chunked else ''}",
+        PEP,
+        partial(check_large, chunked=_chunked),
+    )
 
 
 def check_unread(server: Server, reader: str, size: int) -> None:

@@ -120,7 +120,12 @@ def close_then_pipelined(server: Server) -> None:
     require(f"/probe/{tag}" not in paths, "the request behind it was served")
 
 
-@row("pipeline-order", "pipelined requests are answered in order", "RFC 9112 section 9.3.2", quick=True)
+@row(
+    "pipeline-order",
+    "pipelined requests are answered in order",
+    "RFC 9112 section 9.3.2",
+    quick=True,
+)
 def pipeline_order(server: Server) -> None:
     tags = [server.tag() for _ in range(40)]
     with server.connect() as connection:

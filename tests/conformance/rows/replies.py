@@ -108,8 +108,12 @@ def length_single_part(server: Server) -> None:
 
 _KINDS = {
     **dict.fromkeys(("list", "tuple", "generator", "iterator", "map", "set"), b"abcd"),
-    **{"sized": b"sized", "getitem": b"old", "bytes": b"", "empty-list": b""},
-    **{"empty-parts": b"abcd", "only-empty-parts": b""},
+    "sized": b"sized",
+    "getitem": b"old",
+    "bytes": b"",
+    "empty-list": b"",
+    "empty-parts": b"abcd",
+    "only-empty-parts": b"",
 }
 
 

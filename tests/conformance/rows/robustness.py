@@ -141,7 +141,7 @@ def refusal_says_close(server: Server) -> None:
     with server.connect() as connection:
         connection.send(get(b"X Bad: v"))
         reply = connection.reply()
-    if not reply.announces_close or reply.minor == 0 and not reply.one("connection"):
+    if not reply.announces_close or (reply.minor == 0 and not reply.one("connection")):
         raise Failed(f"{reply.status} without Connection: close")
     if reply.framing != "length" or reply.one("date") is None:
         raise Failed(f"{reply.status} without Content-Length or Date: {reply.fields}")
