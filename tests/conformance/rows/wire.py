@@ -204,7 +204,7 @@ def run_cases(
     tagged: list[tuple[str, Exchange]] = []
     for pieces in cases:
         tag = server.tag()
-        exchange = Exchange(_fill(pieces, tag.encode("ascii")), half_close=half_close)
+        exchange = Exchange(fill(pieces, tag.encode("ascii")), half_close=half_close)
         exchange.parser.methods = list(methods)
         tagged.append((tag, exchange))
     exchange_all(
@@ -241,7 +241,7 @@ def describe(exchange: Exchange) -> str:
     return f"{exchange.summary()} to {sent}"
 
 
-def _fill(pieces: Sequence[bytes], tag: bytes) -> list[bytes]:
+def fill(pieces: Sequence[bytes], tag: bytes) -> list[bytes]:
     """Puts the tag in place of :data:`TAG`, which a cut may have split."""
     filled, out, at = b"".join(pieces).replace(TAG, tag), [], 0
     for piece in pieces:
