@@ -160,8 +160,8 @@ class Server:
             worker = threading.Thread(
                 target=self._engine.work, name=f"headwaiter-{number}", daemon=True
             )
+            self._workers.append(worker)  # before it runs: its first task may call close()
             worker.start()
-            self._workers.append(worker)
 
     def _wait(self, done: socket.socket) -> None:
         with _signals.signal_wakeups() as wakeups:
