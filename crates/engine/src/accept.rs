@@ -18,15 +18,22 @@ impl IoThread {
     /// Takes what waits at listener `n`, to the last: readiness is reported once.
     pub(crate) fn accept_from(&mut self, n: usize) {
         while self.accept_paused.is_none() && n < self.listeners.len() {
-            if !self.make_room() {
+            if self.at_limit() && self.idle.longest().is_none() {
                 return self.pause_accepting("connection_limit is reached and no channel is idle");
             }
             match self.listeners[n].accept() {
-                Ok((stream, peer)) => self.assign(stream, peer, n),
+                Ok((stream, peer)) => {
+                    if self.at_limit() {
+                        self.evict();
+                    }
+                    self.assign(stream, peer, n);
+                }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return,
                     // The client gave up while it waited.
-                    io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::Interrupted => {}
                     _ if self.evict() => {}
                     _ => return self.pause_accepting(&error.to_string()),
                 },
@@ -34,15 +41,15 @@ impl IoThread {
         }
     }
 
-    /// Makes sure one more channel is within `connection_limit`.
-    fn make_room(&mut self) -> bool {
-        let open = self.shared.channels.load(Ordering::Relaxed);
-        open < self.shared.settings.connection_limit || self.evict()
+    fn at_limit(&self) -> bool {
+        self.shared.channels.load(Ordering::Relaxed) >= self.shared.settings.connection_limit
     }
 
     /// Closes the channel that has been idle longest.
     fn evict(&mut self) -> bool {
-        let Some(index) = self.idle.longest() else { return false };
+        let Some(index) = self.idle.longest() else {
+            return false;
+        };
         self.shared.counters.evicted.add(1);
         self.close(index);
         true
@@ -81,7 +88,9 @@ impl IoThread {
         self.next_owner = (owner + 1) % mailboxes.len().max(1);
         match mailboxes.get(owner) {
             // Once draining, the others may have left already.
-            Some(mailbox) if owner != self.index && !self.shared.draining() => mailbox.post(Message::Accepted(stream, peer, listener), true),
+            Some(mailbox) if owner != self.index && !self.shared.draining() => {
+                mailbox.post(Message::Accepted(stream, peer, listener), true)
+            }
             _ => self.adopt(stream, peer, listener),
         }
     }
@@ -97,7 +106,13 @@ impl IoThread {
             log::warn!(target: crate::LOG, "a connection could not be watched: {error}");
             return;
         }
-        let link = Link::new(stream, peer, listener as u32, token, Arc::clone(&self.mailbox));
+        let link = Link::new(
+            stream,
+            peer,
+            listener as u32,
+            token,
+            Arc::clone(&self.mailbox),
+        );
         entry.insert(Channel::new(Arc::new(link)));
         self.become_idle(index);
         if self.shared.draining() {

@@ -83,7 +83,10 @@ pub(crate) struct IdleList {
 
 impl Default for IdleList {
     fn default() -> Self {
-        Self { first: NOBODY, last: NOBODY }
+        Self {
+            first: NOBODY,
+            last: NOBODY,
+        }
     }
 }
 
@@ -96,8 +99,14 @@ impl IdleList {
     /// Puts `index` at the end; it must not be listed.
     pub(crate) fn push(&mut self, channels: &mut Slab<Channel>, index: usize) {
         let me = index as u32;
-        channels[index].idle = Some(Neighbours { before: self.last, behind: NOBODY });
-        match channels.get_mut(self.last as usize).and_then(|c| c.idle.as_mut()) {
+        channels[index].idle = Some(Neighbours {
+            before: self.last,
+            behind: NOBODY,
+        });
+        match channels
+            .get_mut(self.last as usize)
+            .and_then(|c| c.idle.as_mut())
+        {
             Some(last) => last.behind = me,
             None => self.first = me,
         }
@@ -106,12 +115,20 @@ impl IdleList {
 
     /// Takes `index` out, if it is listed.
     pub(crate) fn remove(&mut self, channels: &mut Slab<Channel>, index: usize) {
-        let Some(Neighbours { before, behind }) = channels[index].idle.take() else { return };
-        match channels.get_mut(before as usize).and_then(|c| c.idle.as_mut()) {
+        let Some(Neighbours { before, behind }) = channels[index].idle.take() else {
+            return;
+        };
+        match channels
+            .get_mut(before as usize)
+            .and_then(|c| c.idle.as_mut())
+        {
             Some(before) => before.behind = behind,
             None => self.first = behind,
         }
-        match channels.get_mut(behind as usize).and_then(|c| c.idle.as_mut()) {
+        match channels
+            .get_mut(behind as usize)
+            .and_then(|c| c.idle.as_mut())
+        {
             Some(behind) => behind.before = before,
             None => self.last = before,
         }

@@ -12,7 +12,10 @@ pub(crate) struct ThreadClock {
 #[cfg(target_os = "linux")]
 impl ThreadClock {
     /// The clock of the calling thread.
-    #[expect(unsafe_code, reason = "no safe wrapper of pthread_getcpuclockid exists")]
+    #[expect(
+        unsafe_code,
+        reason = "no safe wrapper of pthread_getcpuclockid exists"
+    )]
     pub(crate) fn of_this_thread() -> Option<Self> {
         let mut id = 0;
         // SAFETY: `id` is a valid place for the result, and the calling thread exists.
@@ -21,9 +24,15 @@ impl ThreadClock {
     }
 
     /// CPU time the thread has used; `None` once it has ended.
-    #[expect(unsafe_code, reason = "rustix does not take clock ids of other threads")]
+    #[expect(
+        unsafe_code,
+        reason = "rustix does not take clock ids of other threads"
+    )]
     pub(crate) fn read(self) -> Option<Duration> {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         // SAFETY: `time` is a valid place for the result; an id that has ended gives EINVAL.
         let failed = unsafe { libc::clock_gettime(self.id, &raw mut time) };
         (failed == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
@@ -53,7 +62,14 @@ pub(crate) fn block_signals() {
     unsafe {
         let mut set = std::mem::zeroed();
         libc::sigfillset(&raw mut set);
-        for fault in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT, libc::SIGTRAP] {
+        for fault in [
+            libc::SIGSEGV,
+            libc::SIGBUS,
+            libc::SIGFPE,
+            libc::SIGILL,
+            libc::SIGABRT,
+            libc::SIGTRAP,
+        ] {
             libc::sigdelset(&raw mut set, fault);
         }
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());

@@ -56,7 +56,13 @@ impl Deadlines {
     }
 
     /// Decides what the entry `at` means for the channel `token`, re-entering a moved deadline.
-    pub(crate) fn check(&mut self, at: Instant, token: usize, deadline: &mut Deadline, now: Instant) -> Fired {
+    pub(crate) fn check(
+        &mut self,
+        at: Instant,
+        token: usize,
+        deadline: &mut Deadline,
+        now: Instant,
+    ) -> Fired {
         if deadline.entry != Some(at) {
             return Fired::Stale;
         }

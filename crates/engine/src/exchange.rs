@@ -111,7 +111,11 @@ impl Drop for Task {
 impl Task {
     pub(crate) fn new(exchange: Box<Exchange>, shared: &Arc<Shared>) -> Option<Self> {
         let link = Arc::clone(exchange.link.as_ref()?);
-        Some(Self { exchange: Some(exchange), shared: Arc::clone(shared), link })
+        Some(Self {
+            exchange: Some(exchange),
+            shared: Arc::clone(shared),
+            link,
+        })
     }
 
     /// Ends the task: what is left to do is the I/O side's.
@@ -120,12 +124,16 @@ impl Task {
     }
 
     fn exchange(&self) -> &Exchange {
-        let Some(exchange) = &self.exchange else { unreachable!("taken only by value") };
+        let Some(exchange) = &self.exchange else {
+            unreachable!("taken only by value")
+        };
         exchange
     }
 
     fn exchange_mut(&mut self) -> &mut Exchange {
-        let Some(exchange) = &mut self.exchange else { unreachable!("taken only by value") };
+        let Some(exchange) = &mut self.exchange else {
+            unreachable!("taken only by value")
+        };
         exchange
     }
 
@@ -166,7 +174,10 @@ impl Task {
 
     /// A handle that tells whether the client is gone, also after the task is complete.
     pub fn client(&self) -> Client {
-        Client { link: Arc::clone(&self.link), probe: self.exchange().head.minor() > 0 }
+        Client {
+            link: Arc::clone(&self.link),
+            probe: self.exchange().head.minor() > 0,
+        }
     }
 
     /// Times and sizes so far.
@@ -181,13 +192,19 @@ impl Task {
 
     /// Appends bytes by reference.
     pub fn hold(&mut self, data: Box<dyn Held>) {
-        self.exchange_mut().outgoing.push(Part::Held { data, at: 0 });
+        self.exchange_mut()
+            .outgoing
+            .push(Part::Held { data, at: 0 });
     }
 
     /// Appends `len` bytes of `file` from `offset`.
     pub fn send_file(&mut self, file: Arc<File>, offset: u64, len: u64) {
         if len > 0 {
-            self.exchange_mut().outgoing.push(Part::File { file, offset, left: len });
+            self.exchange_mut().outgoing.push(Part::File {
+                file,
+                offset,
+                left: len,
+            });
         }
     }
 
@@ -221,7 +238,8 @@ impl Task {
         }
         let size = self.exchange_mut().outgoing.size();
         let unsent = self.link.unsent();
-        let room = unsent.all == 0 || unsent.memory + size.memory <= self.shared.settings.outbuf_overflow;
+        let room =
+            unsent.all == 0 || unsent.memory + size.memory <= self.shared.settings.outbuf_overflow;
         if !room {
             return Ok(Flushed::Full);
         }
@@ -262,15 +280,22 @@ impl Task {
         let mut result = Ok(());
         while let Some(part) = parts.pop_front() {
             let spilled = match part.memory() {
-                Some(bytes) if result.is_ok() && !bytes.is_empty() => {
-                    Some(exchange.spill.append(bytes, &budget).map(|at| (at, bytes.len() as u64)))
-                }
+                Some(bytes) if result.is_ok() && !bytes.is_empty() => Some(
+                    exchange
+                        .spill
+                        .append(bytes, &budget)
+                        .map(|at| (at, bytes.len() as u64)),
+                ),
                 _ => None,
             };
             match spilled {
                 None => exchange.outgoing.push(part),
                 Some(Ok(((segment, offset), left))) => {
-                    exchange.outgoing.push(Part::Spilled { segment, offset, left });
+                    exchange.outgoing.push(Part::Spilled {
+                        segment,
+                        offset,
+                        left,
+                    });
                 }
                 Some(Err(error)) => {
                     result = Err(error);

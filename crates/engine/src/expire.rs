@@ -15,7 +15,9 @@ impl IoThread {
     /// Deals with everything that has come due.
     pub(crate) fn expire(&mut self) {
         while let Some((at, token)) = self.deadlines.pop(self.now) {
-            let Some(index) = self.find(token) else { continue };
+            let Some(index) = self.find(token) else {
+                continue;
+            };
             let deadline = &mut self.channels[index].deadline;
             if self.deadlines.check(at, token, deadline, self.now) == Fired::Due {
                 self.deadline_passed(index);
@@ -50,7 +52,11 @@ impl IoThread {
 
     /// How often to look at the queue while tasks wait.
     pub(crate) fn tick_period(&self) -> Duration {
-        if self.index == 0 && self.shared.settings.gil { GOVERN } else { WATCH }
+        if self.index == 0 && self.shared.settings.gil {
+            GOVERN
+        } else {
+            WATCH
+        }
     }
 
     /// Tasks wait: let the governor look, drop those that waited too long, and say so.
@@ -66,7 +72,9 @@ impl IoThread {
         let look = self.shared.queue.look(self.now);
         if look.oldest_wait > WORTH_A_WORD && self.shared.queue_log.pass(self.now) {
             let running = self.shared.running_now(self.now);
-            let slowest = running.first().map(|(what, age)| format!("; slowest: {what}, {:.1} s", age.as_secs_f64()));
+            let slowest = running
+                .first()
+                .map(|(what, age)| format!("; slowest: {what}, {:.1} s", age.as_secs_f64()));
             log::warn!(
                 target: crate::QUEUE_LOG,
                 "Task queue depth is {}; {} of {} workers busy; oldest task waits {:.2} s{}",
@@ -81,7 +89,9 @@ impl IoThread {
 
     /// Refuses a task that was taken out of the queue.
     fn refuse_waiting(&mut self, mut exchange: Box<Exchange>, refusal: Refusal) {
-        let Some(link) = exchange.link.take() else { return };
+        let Some(link) = exchange.link.take() else {
+            return;
+        };
         if self.mailbox_of(&link.io) {
             self.outstanding = self.outstanding.saturating_sub(1);
             if let Some(index) = self.find(link.token) {
@@ -92,7 +102,12 @@ impl IoThread {
             // Its channel belongs to another I/O thread, which gets it back as answered.
             let mut reply = Vec::new();
             let date = self.date();
-            refusal.write_reply(&mut reply, &date, self.shared.settings.ident.as_bytes(), exchange.head.is_head());
+            refusal.write_reply(
+                &mut reply,
+                &date,
+                self.shared.settings.ident.as_bytes(),
+                exchange.head.is_head(),
+            );
             exchange.outgoing.tail().extend_from_slice(&reply);
             exchange.close = true;
             link.begin_reply();
@@ -160,7 +175,9 @@ impl IoThread {
     /// Cuts every channel and every waiting task, and says what was lost.
     pub(crate) fn cut_all(&mut self) {
         let replying = |index: &usize| self.channels[*index].state == State::Replying;
-        let lost = self.outstanding + self.batch.len() + self.all_channels().iter().filter(|i| replying(i)).count();
+        let lost = self.outstanding
+            + self.batch.len()
+            + self.all_channels().iter().filter(|i| replying(i)).count();
         self.shared.unfinished.fetch_add(lost, Ordering::SeqCst);
         if self.index == 0 {
             for (what, age) in self.shared.running_now(self.now).into_iter().take(SHOWN) {
@@ -180,7 +197,10 @@ impl IoThread {
 
     /// Whether nothing is left to do.
     pub(crate) fn is_done(&self) -> bool {
-        self.drain.is_some() && self.listeners.is_empty() && self.channels.is_empty() && self.outstanding == 0
+        self.drain.is_some()
+            && self.listeners.is_empty()
+            && self.channels.is_empty()
+            && self.outstanding == 0
     }
 }
 

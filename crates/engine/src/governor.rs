@@ -36,12 +36,21 @@ pub(crate) struct Governor {
 impl Governor {
     /// Starts with all `most` workers allowed.
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, target: most, stalled: Duration::ZERO, steady: 0 }
+        Self {
+            most,
+            target: most,
+            stalled: Duration::ZERO,
+            steady: 0,
+        }
     }
 
     /// Takes a sample into account and returns the new target.
     pub(crate) fn observe(&mut self, sample: Sample) -> usize {
-        self.stalled = if sample.taken > 0 { Duration::ZERO } else { self.stalled + sample.elapsed };
+        self.stalled = if sample.taken > 0 {
+            Duration::ZERO
+        } else {
+            self.stalled + sample.elapsed
+        };
         let Some(cpu) = sample.cpu else {
             self.target = self.most;
             return self.target;
@@ -87,7 +96,11 @@ mod tests {
 
     fn run(governor: &mut Governor, ticks: u32, cores: f64, taken: u64) -> usize {
         for _ in 0..ticks {
-            governor.observe(Sample { elapsed: TICK, cpu: Some(TICK.mul_f64(cores)), taken });
+            governor.observe(Sample {
+                elapsed: TICK,
+                cpu: Some(TICK.mul_f64(cores)),
+                taken,
+            });
         }
         governor.target
     }
@@ -125,6 +138,13 @@ mod tests {
     fn without_clocks_all_workers_are_active() {
         let mut governor = Governor::new(4);
         run(&mut governor, 100, 1.0, 5);
-        assert_eq!(governor.observe(Sample { elapsed: TICK, cpu: None, taken: 0 }), 4);
+        assert_eq!(
+            governor.observe(Sample {
+                elapsed: TICK,
+                cpu: None,
+                taken: 0
+            }),
+            4
+        );
     }
 }

@@ -61,7 +61,11 @@ impl IoThread {
     /// # Errors
     ///
     /// The system has no room for another poll.
-    pub(crate) fn new(index: usize, shared: &Arc<Shared>, mut listeners: Vec<Listener>) -> io::Result<Self> {
+    pub(crate) fn new(
+        index: usize,
+        shared: &Arc<Shared>,
+        mut listeners: Vec<Listener>,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), Token(WAKE))?;
         for (n, listener) in listeners.iter_mut().enumerate() {
@@ -88,7 +92,7 @@ impl IoThread {
             date: DateLine::default(),
             outstanding: 0,
             drain: None,
-            now: Instant::now(),
+            now: shared.now(),
         })
     }
 
@@ -107,16 +111,20 @@ impl IoThread {
 
     /// One turn: sleep until something happens, then deal with all of it.
     fn turn(&mut self) -> io::Result<()> {
-        let Some(mut events) = self.events.take() else { return Ok(()) };
+        let Some(mut events) = self.events.take() else {
+            return Ok(());
+        };
         let wait = self.poll_timeout();
         let slept = wait != Some(Duration::ZERO) && self.mailbox.fall_asleep();
-        let polled = self.poll.poll(&mut events, if slept { wait } else { Some(Duration::ZERO) });
+        let polled = self
+            .poll
+            .poll(&mut events, if slept { wait } else { Some(Duration::ZERO) });
         self.mailbox.awake();
         match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
-        self.now = Instant::now();
+        self.now = self.shared.now();
         self.read_mail();
         for event in &events {
             self.on_event(event);
@@ -152,7 +160,13 @@ impl IoThread {
             sooner(self.tick_period());
         }
         // Rounded up: a timer that fires a little early would spin.
-        wait.map(|w| if w.is_zero() { w } else { w + Duration::from_micros(999) })
+        wait.map(|w| {
+            if w.is_zero() {
+                w
+            } else {
+                w + Duration::from_micros(999)
+            }
+        })
     }
 
     fn read_mail(&mut self) {
@@ -178,7 +192,11 @@ impl IoThread {
             return;
         }
         let gone = event.is_error() || event.is_write_closed();
-        let (readable, fin, writable) = (event.is_readable(), event.is_read_closed(), event.is_writable());
+        let (readable, fin, writable) = (
+            event.is_readable(),
+            event.is_read_closed(),
+            event.is_writable(),
+        );
         self.guarded(Some(token), |me| {
             let Some(index) = me.find(token) else { return };
             if gone && me.channels[index].state != State::Lingering {
@@ -191,7 +209,10 @@ impl IoThread {
                 me.on_readable(index);
             }
             // Nothing is registered anew for writing: the edge comes with any other event, too.
-            if writable && let Some(index) = me.find(token) && !me.channels[index].sending.is_empty() {
+            if writable
+                && let Some(index) = me.find(token)
+                && !me.channels[index].sending.is_empty()
+            {
                 me.transmit(index);
             }
         });
@@ -211,15 +232,24 @@ impl IoThread {
     /// The client will send no more: noted for the application, and a reason to ask again later.
     fn client_finished(&mut self, index: usize) {
         let channel = &mut self.channels[index];
-        if channel.link.set(FIN) & FIN == 0 && channel.state == State::Task && channel.sending.is_empty() {
-            self.deadlines.arm(channel.link.token, &mut channel.deadline, self.now + PROBE_AFTER);
+        if channel.link.set(FIN) & FIN == 0
+            && channel.state == State::Task
+            && channel.sending.is_empty()
+        {
+            self.deadlines.arm(
+                channel.link.token,
+                &mut channel.deadline,
+                self.now + PROBE_AFTER,
+            );
         }
     }
 
     /// Channels that had more to do than a turn allows.
     fn go_on(&mut self) {
         for _ in 0..self.again.len() {
-            let Some(token) = self.again.pop_front() else { break };
+            let Some(token) = self.again.pop_front() else {
+                break;
+            };
             self.guarded(Some(token), |me| {
                 let Some(index) = me.find(token) else { return };
                 me.channels[index].queued_again = false;
@@ -257,7 +287,9 @@ impl IoThread {
 
     /// `Date` now.
     pub(crate) fn date(&mut self) -> [u8; 29] {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         *self.date.at(now.as_secs())
     }
 

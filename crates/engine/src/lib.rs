@@ -4,7 +4,10 @@
 //! Imports point one way: this crate uses `headwaiter-http` and knows no Python. An application is
 //! whatever loops over [`Tasks`]: a closure in the tests, the WSGI binding in production.
 
-#![allow(clippy::vec_box, reason = "exchanges travel between threads by pointer; they never move")]
+#![allow(
+    clippy::vec_box,
+    reason = "exchanges travel between threads by pointer; they never move"
+)]
 
 mod accept;
 mod channel;

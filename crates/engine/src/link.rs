@@ -56,7 +56,13 @@ const PROBED: u32 = 64;
 const PER_REQUEST: u32 = PENDING | FINISHED | STARTED | PROBED;
 
 impl Link {
-    pub(crate) fn new(stream: Stream, peer: Peer, listener: u32, token: usize, io: Arc<Mailbox>) -> Self {
+    pub(crate) fn new(
+        stream: Stream,
+        peer: Peer,
+        listener: u32,
+        token: usize,
+        io: Arc<Mailbox>,
+    ) -> Self {
         Self {
             stream,
             peer,
@@ -123,7 +129,10 @@ impl Link {
 
     /// Bytes handed over that the kernel has not taken.
     pub(crate) fn unsent(&self) -> Size {
-        Size { all: self.unsent.load(Ordering::SeqCst), memory: self.unsent_memory.load(Ordering::SeqCst) }
+        Size {
+            all: self.unsent.load(Ordering::SeqCst),
+            memory: self.unsent_memory.load(Ordering::SeqCst),
+        }
     }
 
     /// Hands `parts` over to the I/O thread.
@@ -135,7 +144,8 @@ impl Link {
         let posted = std::mem::replace(&mut outbox.posted, true);
         drop(outbox);
         if !posted {
-            self.io.post(crate::mailbox::Message::Flush(self.token), true);
+            self.io
+                .post(crate::mailbox::Message::Flush(self.token), true);
         }
     }
 
@@ -173,7 +183,10 @@ impl Link {
         self.set(WAITING);
         let mut outbox = self.lock();
         while !self.has(GONE) && !enough(self.unsent()) {
-            outbox = self.room.wait(outbox).unwrap_or_else(PoisonError::into_inner);
+            outbox = self
+                .room
+                .wait(outbox)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         drop(outbox);
         self.clear(WAITING);

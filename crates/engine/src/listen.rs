@@ -87,9 +87,15 @@ pub(crate) struct Listener {
 /// # Errors
 ///
 /// The first address that could not be bound; those before it are closed again.
-pub(crate) fn bind_all(specs: &[ListenSpec], settings: &Settings) -> Result<Vec<Listener>, BindError> {
+pub(crate) fn bind_all(
+    specs: &[ListenSpec],
+    settings: &Settings,
+) -> Result<Vec<Listener>, BindError> {
     let bind = |spec: &ListenSpec| {
-        Listener::bind(spec, settings).map_err(|error| BindError { place: place(spec), error })
+        Listener::bind(spec, settings).map_err(|error| BindError {
+            place: place(spec),
+            error,
+        })
     };
     specs.iter().map(bind).collect()
 }
@@ -142,11 +148,21 @@ impl Listener {
         }
         #[cfg(unix)]
         if local.is_unix() {
-            let path = local.as_pathname().map(Path::to_path_buf).unwrap_or_default();
+            let path = local
+                .as_pathname()
+                .map(Path::to_path_buf)
+                .unwrap_or_default();
             let acceptor = Acceptor::Unix(mio::net::UnixListener::from_std(socket.into()));
-            return Ok(Self { acceptor, listening: Listening::Unix(path), remove: None });
+            return Ok(Self {
+                acceptor,
+                listening: Listening::Unix(path),
+                remove: None,
+            });
         }
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a TCP or Unix stream socket"))
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a TCP or Unix stream socket",
+        ))
     }
 
     #[cfg(unix)]
@@ -154,7 +170,10 @@ impl Listener {
         use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
         if let Ok(meta) = std::fs::symlink_metadata(path) {
             if !meta.file_type().is_socket() {
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "exists and is not a socket"));
+                return Err(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "exists and is not a socket",
+                ));
             }
             if std::os::unix::net::UnixStream::connect(path).is_ok() {
                 return Err(io::Error::from_raw_os_error(libc::EADDRINUSE));
@@ -163,7 +182,10 @@ impl Listener {
         }
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(path)?)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(settings.unix_socket_perms))?;
+        std::fs::set_permissions(
+            path,
+            std::fs::Permissions::from_mode(settings.unix_socket_perms),
+        )?;
         let inode = std::fs::symlink_metadata(path)?.ino();
         let mut listener = Self::from_socket(socket, settings)?;
         listener.remove = Some((path.to_path_buf(), inode));
@@ -225,7 +247,10 @@ impl Drop for Listener {
 }
 
 #[cfg(unix)]
-#[expect(unsafe_code, reason = "a number handed over by the caller has to be believed")]
+#[expect(
+    unsafe_code,
+    reason = "a number handed over by the caller has to be believed"
+)]
 fn duplicate(fd: std::os::fd::RawFd) -> io::Result<Socket> {
     use std::os::fd::BorrowedFd;
     if fd < 0 {

@@ -3,7 +3,7 @@
 //! A message wakes the I/O thread only if it sleeps and the sender needs it now: while it is busy
 //! it will look here anyway before it sleeps, so replies under load cost no wake-up each.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use mio::Waker;
@@ -27,13 +27,17 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     messages: Mutex<Vec<Message>>,
-    asleep: AtomicBool,
+    state: AtomicU8,
     waker: Waker,
 }
 
 impl Mailbox {
     pub(crate) fn new(waker: Waker) -> Self {
-        Self { messages: Mutex::new(Vec::new()), asleep: AtomicBool::new(false), waker }
+        Self {
+            messages: Mutex::new(Vec::new()),
+            state: AtomicU8::new(AWAKE),
+            waker,
+        }
     }
 
     /// Leaves a message; `urgent` ones wake a sleeping owner, others wait until it wakes by itself.
@@ -44,9 +48,9 @@ impl Mailbox {
         }
     }
 
-    /// Makes a sleeping owner look around.
+    /// Makes the owner look around: now if it sleeps, else before it does.
     pub(crate) fn wake(&self) {
-        if self.asleep.swap(false, Ordering::SeqCst) {
+        if self.state.swap(NOTIFIED, Ordering::SeqCst) == ASLEEP {
             // Fails only when the poll is gone, and then nobody is there to be woken.
             let _ = self.waker.wake();
         }
@@ -64,22 +68,27 @@ impl Mailbox {
         }
     }
 
-    /// The owner is about to sleep. `false`: a message came in between, do not sleep.
+    /// The owner is about to sleep. `false`: something has come up since it was [`Mailbox::awake`].
     pub(crate) fn fall_asleep(&self) -> bool {
-        self.asleep.store(true, Ordering::SeqCst);
-        if self.lock().is_empty() {
-            return true;
-        }
-        self.asleep.store(false, Ordering::SeqCst);
-        false
+        let quiet = self
+            .state
+            .compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst);
+        quiet.is_ok() && self.lock().is_empty()
     }
 
-    /// The owner is up: no need to wake it.
+    /// The owner is up, and will look at everything from here on.
     pub(crate) fn awake(&self) {
-        self.asleep.store(false, Ordering::SeqCst);
+        self.state.store(AWAKE, Ordering::SeqCst);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Message>> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The owner will look before it sleeps, but may have looked already.
+const AWAKE: u8 = 0;
+/// The owner is in the kernel, or on its way there.
+const ASLEEP: u8 = 1;
+/// Somebody wants the owner to look.
+const NOTIFIED: u8 = 2;

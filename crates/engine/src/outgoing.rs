@@ -23,9 +23,17 @@ pub(crate) enum Part {
     /// Bytes of somebody else, sent up to `at`.
     Held { data: Box<dyn Held>, at: usize },
     /// Bytes in a temporary file of ours.
-    Spilled { segment: Arc<Segment>, offset: u64, left: u64 },
+    Spilled {
+        segment: Arc<Segment>,
+        offset: u64,
+        left: u64,
+    },
     /// Bytes in a file of the application.
-    File { file: Arc<File>, offset: u64, left: u64 },
+    File {
+        file: Arc<File>,
+        offset: u64,
+        left: u64,
+    },
 }
 
 impl fmt::Debug for Part {
@@ -96,7 +104,10 @@ impl Outgoing {
 
     /// Bytes held, and how many of them are in memory.
     pub(crate) fn size(&self) -> Size {
-        let mut size = Size { all: self.tail.len() as u64, memory: self.tail.len() as u64 };
+        let mut size = Size {
+            all: self.tail.len() as u64,
+            memory: self.tail.len() as u64,
+        };
         for part in &self.parts {
             size.all += part.left();
             size.memory += part.memory().map_or(0, <[u8]>::len) as u64;
@@ -171,14 +182,18 @@ pub(crate) fn send_parts(
 ) -> io::Result<Sent> {
     let mut left = share;
     loop {
-        let Some(front) = parts.front() else { return Ok(Sent::All) };
+        let Some(front) = parts.front() else {
+            return Ok(Sent::All);
+        };
         if left == 0 {
             return Ok(Sent::Share);
         }
         let most = usize::try_from(front.left().min(left)).unwrap_or(usize::MAX);
         let result = match front {
             Part::File { file, offset, .. } => stream.send_file(file, *offset, most, scratch),
-            Part::Spilled { segment, offset, .. } => stream.send_file(segment.file(), *offset, most, scratch),
+            Part::Spilled {
+                segment, offset, ..
+            } => stream.send_file(segment.file(), *offset, most, scratch),
             Part::Copied { .. } | Part::Held { .. } => send_memory(stream, parts),
         };
         let in_memory = front_in_memory(parts);
@@ -207,7 +222,11 @@ fn send_memory(stream: &Stream, parts: &VecDeque<Part>) -> io::Result<usize> {
         slices[used] = IoSlice::new(bytes);
         used += 1;
     }
-    if used == 1 { stream.send(&slices[0]) } else { stream.send_vectored(&slices[..used]) }
+    if used == 1 {
+        stream.send(&slices[0])
+    } else {
+        stream.send_vectored(&slices[..used])
+    }
 }
 
 fn consume(parts: &mut VecDeque<Part>, mut n: u64) {
@@ -235,18 +254,27 @@ mod tests {
     fn order_is_kept_between_tail_and_parts() {
         let mut out = Outgoing::default();
         out.tail().extend_from_slice(b"ab");
-        out.push(Part::Copied { data: b"cd".to_vec(), at: 0 });
+        out.push(Part::Copied {
+            data: b"cd".to_vec(),
+            at: 0,
+        });
         out.tail().extend_from_slice(b"e");
         assert_eq!(out.size(), Size { all: 5, memory: 5 });
         let parts = out.take_parts();
-        let bytes: Vec<u8> = parts.iter().flat_map(|p| p.memory().unwrap().to_vec()).collect();
+        let bytes: Vec<u8> = parts
+            .iter()
+            .flat_map(|p| p.memory().unwrap().to_vec())
+            .collect();
         assert_eq!(bytes, b"abcde");
         assert!(out.is_empty());
     }
 
     #[test]
     fn consume_crosses_parts_and_skips_empty_ones() {
-        let part = |bytes: &[u8]| Part::Copied { data: bytes.to_vec(), at: 0 };
+        let part = |bytes: &[u8]| Part::Copied {
+            data: bytes.to_vec(),
+            at: 0,
+        };
         let mut parts = VecDeque::from([part(b"ab"), part(b""), part(b"cde")]);
         consume(&mut parts, 3);
         assert_eq!(parts.len(), 1);

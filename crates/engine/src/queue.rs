@@ -98,7 +98,11 @@ impl Queue {
             taken: 0,
             closed: false,
         };
-        Self { inner: Mutex::new(inner), waiting: AtomicUsize::new(0), gil }
+        Self {
+            inner: Mutex::new(inner),
+            waiting: AtomicUsize::new(0),
+            gil,
+        }
     }
 
     /// The calling thread becomes a worker; returns its number.
@@ -196,11 +200,19 @@ impl Queue {
     }
 
     /// Takes the task at `place` out of turn, if it still waits and is `wanted`.
-    pub(crate) fn remove_if(&self, place: u64, wanted: impl Fn(&Exchange) -> bool) -> Option<Box<Exchange>> {
+    pub(crate) fn remove_if(
+        &self,
+        place: u64,
+        wanted: impl Fn(&Exchange) -> bool,
+    ) -> Option<Box<Exchange>> {
         let mut inner = self.lock();
         let index = usize::try_from(place.checked_sub(inner.front)?).ok()?;
         let slot = inner.tasks.get_mut(index)?;
-        let exchange = if slot.as_deref().is_some_and(wanted) { slot.take() } else { None };
+        let exchange = if slot.as_deref().is_some_and(wanted) {
+            slot.take()
+        } else {
+            None
+        };
         inner.waiting -= usize::from(exchange.is_some());
         self.publish(&inner);
         exchange
@@ -240,17 +252,34 @@ impl Queue {
             return;
         }
         let mut inner = self.lock();
-        let cpu = inner.workers.iter().map(|w| w.clock.and_then(ThreadClock::read)).sum();
-        let seen = Observed { at: now, cpu, taken: inner.taken };
-        let Some(last) = inner.observed.replace(seen) else { return };
+        let cpu = inner
+            .workers
+            .iter()
+            .map(|w| w.clock.and_then(ThreadClock::read))
+            .sum();
+        let seen = Observed {
+            at: now,
+            cpu,
+            taken: inner.taken,
+        };
+        let Some(last) = inner.observed.replace(seen) else {
+            return;
+        };
         let elapsed = now.saturating_duration_since(last.at);
         if elapsed > STALE {
             // The queue was empty meanwhile; what happened then says nothing about contention.
             return;
         }
-        let cpu = seen.cpu.zip(last.cpu).map(|(new, old)| new.saturating_sub(old));
+        let cpu = seen
+            .cpu
+            .zip(last.cpu)
+            .map(|(new, old)| new.saturating_sub(old));
         let taken = seen.taken - last.taken;
-        inner.target = inner.governor.observe(Sample { elapsed, cpu, taken });
+        inner.target = inner.governor.observe(Sample {
+            elapsed,
+            cpu,
+            taken,
+        });
         self.wake_wanted(inner);
     }
 
@@ -261,6 +290,7 @@ impl Queue {
         Look {
             waiting: inner.waiting,
             running: inner.running,
+            parked: inner.parked.len(),
             workers: inner.workers.len(),
             target: inner.target,
             oldest_wait: oldest_wait.unwrap_or_default(),
@@ -270,7 +300,11 @@ impl Queue {
     fn wake_wanted(&self, mut inner: MutexGuard<'_, Inner>) {
         let mut wake: [Wake; WAKE_BATCH] = [const { None }; WAKE_BATCH];
         for slot in &mut wake {
-            let wanted = if self.gil { inner.waiting.min(1) } else { inner.waiting };
+            let wanted = if self.gil {
+                inner.waiting.min(1)
+            } else {
+                inner.waiting
+            };
             let room = inner.running + inner.standby < inner.target;
             if inner.standby >= wanted || !room {
                 break;
@@ -298,6 +332,7 @@ impl Queue {
 pub(crate) struct Look {
     pub(crate) waiting: usize,
     pub(crate) running: usize,
+    pub(crate) parked: usize,
     pub(crate) workers: usize,
     pub(crate) target: usize,
     pub(crate) oldest_wait: Duration,

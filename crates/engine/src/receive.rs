@@ -8,6 +8,7 @@ use headwaiter_http::{Body, Decoded, Refusal};
 use crate::channel::State;
 use crate::exchange::Exchange;
 use crate::io_thread::{IoThread, SCRATCH};
+use crate::link::FIN;
 use crate::record::Record;
 use crate::socket::SHORT_READ_DRAINS;
 
@@ -44,7 +45,9 @@ impl IoThread {
                     Some(outcome) => outcome,
                     None => self.read_through(index, &mut scratch),
                 },
-                State::Idle | State::Head | State::Lingering => self.read_through(index, &mut scratch),
+                State::Idle | State::Head | State::Lingering => {
+                    self.read_through(index, &mut scratch)
+                }
             };
             match outcome {
                 Ok(got) => share = share.saturating_sub(got.max(1)),
@@ -72,9 +75,9 @@ impl IoThread {
             self.end_of_input(index);
             return Ok(0);
         }
-        if SHORT_READ_DRAINS && got < scratch.len() {
-            self.channels[index].readable = false;
-        }
+        let channel = &mut self.channels[index];
+        // The end of input, once reported, is not reported again: it has to be read.
+        channel.readable = !SHORT_READ_DRAINS || got == scratch.len() || channel.link.has(FIN);
         if self.channels[index].state != State::Lingering {
             self.shared.counters.bytes_in.add(got as u64);
         }
@@ -103,9 +106,7 @@ impl IoThread {
         };
         exchange.decoder.advance(got as u64);
         self.shared.counters.bytes_in.add(got as u64);
-        if SHORT_READ_DRAINS && got < most {
-            channel.readable = false;
-        }
+        channel.readable = !SHORT_READ_DRAINS || got == most || channel.link.has(FIN);
         if exchange.decoder.is_done() {
             self.submit(index, &[]);
         } else {
@@ -143,7 +144,9 @@ impl IoThread {
             }
             State::Body => self.feed_body(index, data),
             State::Lingering => {}
-            State::Task | State::Replying | State::Refusing => unreachable!("not read in this state"),
+            State::Task | State::Replying | State::Refusing => {
+                unreachable!("not read in this state")
+            }
         }
     }
 
@@ -161,7 +164,9 @@ impl IoThread {
     fn feed_head(&mut self, index: usize, data: &[u8]) {
         let most = self.shared.settings.max_request_header_size;
         let channel = &mut self.channels[index];
-        let Some(exchange) = channel.exchange.as_mut() else { return };
+        let Some(exchange) = channel.exchange.as_mut() else {
+            return;
+        };
         match exchange.head.parse(data, &mut channel.scanned, most) {
             Ok(Some(consumed)) => self.head_complete(index, &data[consumed..]),
             Ok(None) if channel.state == State::Head => {}
@@ -169,7 +174,11 @@ impl IoThread {
                 channel.state = State::Head;
                 channel.inbuf = data.to_vec();
                 match self.shared.settings.header_timeout {
-                    Some(most) => self.deadlines.arm(channel.link.token, &mut channel.deadline, self.now + most),
+                    Some(most) => self.deadlines.arm(
+                        channel.link.token,
+                        &mut channel.deadline,
+                        self.now + most,
+                    ),
                     None => channel.deadline.disarm(),
                 }
                 if self.shared.draining() {
@@ -183,7 +192,9 @@ impl IoThread {
     fn head_complete(&mut self, index: usize, rest: &[u8]) {
         let settings = &self.shared.settings;
         let channel = &mut self.channels[index];
-        let Some(exchange) = channel.exchange.as_mut() else { return };
+        let Some(exchange) = channel.exchange.as_mut() else {
+            return;
+        };
         match Body::new(exchange.head.framing(), settings.max_request_body_size) {
             Ok(decoder) => exchange.decoder = decoder,
             Err(refusal) => return self.refuse(index, refusal),
@@ -205,9 +216,14 @@ impl IoThread {
     fn feed_body(&mut self, index: usize, mut data: &[u8]) {
         let overflow = self.shared.settings.inbuf_overflow;
         loop {
-            let Some(exchange) = self.channels[index].exchange.as_mut() else { return };
+            let Some(exchange) = self.channels[index].exchange.as_mut() else {
+                return;
+            };
             match exchange.decoder.decode(data) {
-                Ok(Decoded::Data { data: piece, consumed }) => {
+                Ok(Decoded::Data {
+                    data: piece,
+                    consumed,
+                }) => {
                     if let Err(error) = exchange.body.append(piece, overflow, &self.shared.budget) {
                         self.shared.storage_trouble(&error);
                         return self.refuse(index, Refusal::SpoolFull);
@@ -225,7 +241,10 @@ impl IoThread {
     fn await_body(&mut self, index: usize) {
         let channel = &mut self.channels[index];
         match self.shared.settings.body_timeout {
-            Some(most) => self.deadlines.arm(channel.link.token, &mut channel.deadline, self.now + most),
+            Some(most) => {
+                self.deadlines
+                    .arm(channel.link.token, &mut channel.deadline, self.now + most)
+            }
             None => channel.deadline.disarm(),
         }
     }
@@ -236,9 +255,16 @@ impl IoThread {
         channel.inbuf = rest.to_vec();
         channel.scanned = 0;
         channel.deadline.disarm();
-        let Some(mut exchange) = channel.exchange.take() else { return };
+        let Some(mut exchange) = channel.exchange.take() else {
+            return;
+        };
         exchange.record.received = self.now;
-        if self.shared.settings.health_path.as_deref().is_some_and(|path| path == exchange.head.path())
+        if self
+            .shared
+            .settings
+            .health_path
+            .as_deref()
+            .is_some_and(|path| path == exchange.head.path())
             && exchange.head.is_safe()
         {
             return self.answer_health(index, exchange);
@@ -250,7 +276,9 @@ impl IoThread {
             return self.refuse(index, Refusal::QueueFull);
         }
         channel.state = State::Task;
-        channel.link.begin_request(!rest.is_empty() || channel.readable);
+        channel
+            .link
+            .begin_request(!rest.is_empty() || channel.readable);
         exchange.link = Some(channel.link.clone());
         self.batch.push(exchange);
     }
@@ -259,14 +287,27 @@ impl IoThread {
     fn answer_health(&mut self, index: usize, exchange: Box<Exchange>) {
         let look = self.shared.queue.look(self.now);
         let draining = self.shared.draining();
-        let late = self.shared.settings.health_max_wait.is_some_and(|most| look.oldest_wait > most);
+        let late = self
+            .shared
+            .settings
+            .health_max_wait
+            .is_some_and(|most| look.oldest_wait > most);
         let text = match (draining, late) {
             (true, _) => "draining\n",
             (_, true) => "requests wait too long for a worker\n",
             _ => "ok\n",
         };
         self.shared.counters.health_checks.add(1);
-        self.reply_here(index, exchange, if draining || late { b"503 Service Unavailable" } else { b"200 OK" }, text);
+        self.reply_here(
+            index,
+            exchange,
+            if draining || late {
+                b"503 Service Unavailable"
+            } else {
+                b"200 OK"
+            },
+            text,
+        );
     }
 }
 

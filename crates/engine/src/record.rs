@@ -36,7 +36,15 @@ pub struct Record {
 impl Record {
     /// A record of a request whose first byte arrives `now`.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { arrived: now, received: now, taken: now, answered: now, sent_bytes: 0, status: 0, end: End::Complete }
+        Self {
+            arrived: now,
+            received: now,
+            taken: now,
+            answered: now,
+            sent_bytes: 0,
+            status: 0,
+            end: End::Complete,
+        }
     }
 
     /// How long the request waited for a worker.

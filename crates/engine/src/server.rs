@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use crate::io_thread::IoThread;
 use crate::listen::{BindError, ListenSpec, Listener, Listening, bind_all};
@@ -33,7 +33,10 @@ impl Server {
         let listeners = bind_all(specs, &settings)?;
         let listening = listeners.iter().map(|l| l.listening().clone()).collect();
         let shared = Arc::new(Shared::new(settings, listening));
-        Ok(Self { shared, listeners: Mutex::new(listeners) })
+        Ok(Self {
+            shared,
+            listeners: Mutex::new(listeners),
+        })
     }
 
     /// Where it listens, in the order of the specs.
@@ -56,16 +59,26 @@ impl Server {
         let count = self.shared.settings.io_threads.max(1);
         let mut threads = Vec::with_capacity(count);
         for index in 0..count {
-            threads.push(IoThread::new(index, &self.shared, std::mem::take(&mut listeners))?);
+            threads.push(IoThread::new(
+                index,
+                &self.shared,
+                std::mem::take(&mut listeners),
+            )?);
         }
-        let mailboxes = threads.iter().map(|thread| Arc::clone(&thread.mailbox)).collect();
+        let mailboxes = threads
+            .iter()
+            .map(|thread| Arc::clone(&thread.mailbox))
+            .collect();
         if self.shared.mailboxes.set(mailboxes).is_err() {
             return Err(io::Error::other("the server was started already"));
         }
         self.shared.io_threads_alive.store(count, Ordering::SeqCst);
         let last = Arc::new(Mutex::new(Some(on_finished)));
         for thread in threads {
-            let leave = Leave { shared: Arc::clone(&self.shared), on_finished: Arc::clone(&last) };
+            let leave = Leave {
+                shared: Arc::clone(&self.shared),
+                on_finished: Arc::clone(&last),
+            };
             let name = format!("headwaiter-io-{}", thread.index);
             std::thread::Builder::new().name(name).spawn(move || {
                 let leave = leave;
@@ -113,15 +126,31 @@ impl Server {
         Poker(Arc::clone(&self.shared))
     }
 
+    /// Moves the clock that deadlines count from, so that tests need not wait.
+    #[doc(hidden)]
+    pub fn move_clock(&self, by: Duration) {
+        self.shared.move_clock(by);
+    }
+
     /// Names and values of every figure.
     pub fn stats(&self) -> Vec<(&'static str, f64)> {
-        let look = self.shared.queue.look(Instant::now());
-        let mut all: Vec<_> = self.shared.counters.all().into_iter().map(|(name, n)| (name, n as f64)).collect();
+        let look = self.shared.queue.look(self.shared.now());
+        let mut all: Vec<_> = self
+            .shared
+            .counters
+            .all()
+            .into_iter()
+            .map(|(name, n)| (name, n as f64))
+            .collect();
         all.extend([
-            ("channels", self.shared.channels.load(Ordering::Relaxed) as f64),
+            (
+                "channels",
+                self.shared.channels.load(Ordering::Relaxed) as f64,
+            ),
             ("queue_depth", look.waiting as f64),
             ("oldest_wait", look.oldest_wait.as_secs_f64()),
             ("busy_workers", look.running as f64),
+            ("idle_workers", look.parked as f64),
             ("workers", look.workers as f64),
             ("active_limit", look.target as f64),
             ("spool_bytes", self.shared.budget.used() as f64),
@@ -130,7 +159,9 @@ impl Server {
     }
 
     fn lock_listeners(&self) -> std::sync::MutexGuard<'_, Vec<Listener>> {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -151,7 +182,11 @@ impl Drop for Leave {
         }
         if self.shared.io_threads_alive.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.shared.queue.close();
-            let on_finished = self.on_finished.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let on_finished = self
+                .on_finished
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             if let Some(on_finished) = on_finished {
                 on_finished();
             }

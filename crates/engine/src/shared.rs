@@ -1,7 +1,7 @@
 //! What all threads of one server share.
 
 use std::io;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use crate::exchange::Exchange;
 use crate::listen::Listening;
 use crate::mailbox::Mailbox;
 use crate::queue::Queue;
+use crate::record::{End, Record};
 use crate::settings::Settings;
 use crate::spool::Budget;
 use crate::stats::{Counters, Seldom};
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     /// What each worker runs.
     pub(crate) running: Vec<Mutex<Running>>,
     stage: AtomicU8,
+    /// Nanoseconds that tests have moved the clock ahead.
+    ahead: AtomicU64,
     storage_log: Seldom,
     pub(crate) queue_log: Seldom,
     pub(crate) accept_log: Seldom,
@@ -61,7 +64,10 @@ impl Shared {
     pub(crate) fn new(settings: Settings, listening: Vec<Listening>) -> Self {
         Self {
             queue: Queue::new(settings.threads, settings.gil),
-            budget: Arc::new(Budget::new(settings.spool_dir.clone(), settings.spool_limit)),
+            budget: Arc::new(Budget::new(
+                settings.spool_dir.clone(),
+                settings.spool_limit,
+            )),
             counters: Counters::default(),
             mailboxes: OnceLock::new(),
             channels: AtomicUsize::new(0),
@@ -69,12 +75,24 @@ impl Shared {
             unfinished: AtomicUsize::new(0),
             running: (0..settings.threads).map(|_| Mutex::default()).collect(),
             stage: AtomicU8::new(Stage::Serving as u8),
+            ahead: AtomicU64::new(0),
             storage_log: Seldom::new(MINUTE),
             queue_log: Seldom::new(Duration::from_secs(1)),
             accept_log: Seldom::new(MINUTE),
             settings,
             listening,
         }
+    }
+
+    /// The time; deadlines count from it.
+    pub(crate) fn now(&self) -> Instant {
+        Instant::now() + Duration::from_nanos(self.ahead.load(Ordering::Relaxed))
+    }
+
+    /// Moves the clock ahead and lets every I/O thread look at it.
+    pub(crate) fn move_clock(&self, by: Duration) {
+        self.ahead.fetch_add(by.as_nanos() as u64, Ordering::SeqCst);
+        self.wake_io_threads();
     }
 
     pub(crate) fn stage(&self) -> Stage {
@@ -92,21 +110,42 @@ impl Shared {
     /// Moves on to `stage`, never back, and tells every I/O thread.
     pub(crate) fn advance(&self, stage: Stage) {
         self.stage.fetch_max(stage as u8, Ordering::SeqCst);
+        self.wake_io_threads();
+    }
+
+    fn wake_io_threads(&self) {
         for mailbox in self.mailboxes.get().into_iter().flatten() {
             mailbox.wake();
         }
     }
 
+    /// Counts a request that is over.
+    pub(crate) fn count(&self, record: &Record) {
+        let counters = &self.counters;
+        counters.requests.add(1);
+        counters.bytes_out.add(record.sent_bytes);
+        counters.queue_wait_nanos.add_time(record.queue_wait());
+        counters.busy_nanos.add_time(record.run_time());
+        match record.end {
+            End::Complete => {}
+            End::AppError => counters.app_errors.add(1),
+            End::Disconnected => counters.disconnected.add(1),
+        }
+    }
+
     /// Notes that `worker` runs `exchange`.
     pub(crate) fn note_running(&self, worker: usize, exchange: &Exchange) {
-        let Some(slot) = self.running.get(worker) else { return };
+        let Some(slot) = self.running.get(worker) else {
+            return;
+        };
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         slot.since = Some(exchange.record.taken);
         slot.method.clear();
         slot.method.extend_from_slice(exchange.head.method());
         slot.path.clear();
         let path = exchange.head.path();
-        slot.path.extend_from_slice(&path[..path.len().min(PATH_SHOWN)]);
+        slot.path
+            .extend_from_slice(&path[..path.len().min(PATH_SHOWN)]);
     }
 
     /// Notes that `worker` is free.
@@ -118,19 +157,27 @@ impl Shared {
 
     /// Method, path and age of the requests that run, longest first.
     pub(crate) fn running_now(&self, now: Instant) -> Vec<(String, Duration)> {
-        let mut all: Vec<_> = self.running.iter().filter_map(|slot| {
-            let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            let since = slot.since?;
-            let what = format!("{} {}", slot.method.escape_ascii(), slot.path.escape_ascii());
-            Some((what, now.saturating_duration_since(since)))
-        }).collect();
+        let mut all: Vec<_> = self
+            .running
+            .iter()
+            .filter_map(|slot| {
+                let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+                let since = slot.since?;
+                let what = format!(
+                    "{} {}",
+                    slot.method.escape_ascii(),
+                    slot.path.escape_ascii()
+                );
+                Some((what, now.saturating_duration_since(since)))
+            })
+            .collect();
         all.sort_by_key(|(_, age)| std::cmp::Reverse(*age));
         all
     }
 
     /// Logs that a temporary file could not be written, at most once a minute.
     pub(crate) fn storage_trouble(&self, error: &io::Error) {
-        if self.storage_log.pass(Instant::now()) {
+        if self.storage_log.pass(self.now()) {
             log::warn!(
                 target: crate::LOG,
                 "no room for temporary files in {} (spool_dir; spool_limit={}): {error}",

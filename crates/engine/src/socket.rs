@@ -63,7 +63,10 @@ impl Stream {
     }
 
     /// Receives up to `most` bytes behind what `buf` holds, without zeroing the room first.
-    #[expect(unsafe_code, reason = "zeroing the room would touch every byte of an upload twice")]
+    #[expect(
+        unsafe_code,
+        reason = "zeroing the room would touch every byte of an upload twice"
+    )]
     pub(crate) fn recv_append(&self, buf: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         buf.reserve(most);
         loop {
@@ -96,7 +99,13 @@ impl Stream {
 
     /// Sends up to `most` bytes of `file` from `offset`, in the kernel where it can.
     #[cfg(target_os = "linux")]
-    pub(crate) fn send_file(&self, file: &File, offset: u64, most: usize, _: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn send_file(
+        &self,
+        file: &File,
+        offset: u64,
+        most: usize,
+        _: &mut [u8],
+    ) -> io::Result<usize> {
         self.attempt(|_| {
             let mut at = offset;
             let sent = match self {
@@ -109,7 +118,13 @@ impl Stream {
 
     /// Sends up to `most` bytes of `file` from `offset` by way of `scratch`.
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn send_file(&self, file: &File, offset: u64, most: usize, scratch: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn send_file(
+        &self,
+        file: &File,
+        offset: u64,
+        most: usize,
+        scratch: &mut [u8],
+    ) -> io::Result<usize> {
         let most = most.min(scratch.len());
         #[cfg(unix)]
         let got = std::os::unix::fs::FileExt::read_at(file, &mut scratch[..most], offset)?;
@@ -125,6 +140,12 @@ impl Stream {
     pub(crate) fn shutdown_write(&self) {
         // An error means the client is gone already, which the next read will tell.
         let _ = self.sock().shutdown(Shutdown::Write);
+    }
+
+    /// Ends the connection though the descriptor stays open.
+    pub(crate) fn shutdown_both(&self) {
+        // As above.
+        let _ = self.sock().shutdown(Shutdown::Both);
     }
 
     pub(crate) fn set_nodelay(&self) {

@@ -22,7 +22,11 @@ pub(crate) struct Budget {
 impl Budget {
     /// A budget of `limit` bytes for files in `dir`.
     pub(crate) fn new(dir: PathBuf, limit: u64) -> Self {
-        Self { dir, limit, used: AtomicU64::new(0) }
+        Self {
+            dir,
+            limit,
+            used: AtomicU64::new(0),
+        }
     }
 
     /// Bytes in temporary files now.
@@ -31,10 +35,14 @@ impl Budget {
     }
 
     fn take(&self, bytes: u64) -> io::Result<()> {
-        let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            used.checked_add(bytes).filter(|total| *total <= self.limit)
-        });
-        taken.map(drop).map_err(|_| io::Error::new(io::ErrorKind::StorageFull, "spool_limit reached"))
+        let taken = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(bytes).filter(|total| *total <= self.limit)
+            });
+        taken
+            .map(drop)
+            .map_err(|_| io::Error::new(io::ErrorKind::StorageFull, "spool_limit reached"))
     }
 
     fn give(&self, bytes: u64) {
@@ -53,7 +61,11 @@ struct Temp {
 impl Temp {
     fn create(budget: &Arc<Budget>) -> io::Result<Self> {
         let file = tempfile::tempfile_in(&budget.dir)?;
-        Ok(Self { file, len: 0, budget: Arc::clone(budget) })
+        Ok(Self {
+            file,
+            len: 0,
+            budget: Arc::clone(budget),
+        })
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -93,7 +105,12 @@ impl Spool {
     /// # Errors
     ///
     /// `StorageFull` when the budget or the disk has no room; other errors of the file system.
-    pub(crate) fn append(&mut self, bytes: &[u8], overflow: u64, budget: &Arc<Budget>) -> io::Result<()> {
+    pub(crate) fn append(
+        &mut self,
+        bytes: &[u8],
+        overflow: u64,
+        budget: &Arc<Budget>,
+    ) -> io::Result<()> {
         if let Some(temp) = &mut self.temp {
             return temp.append(bytes);
         }
@@ -111,12 +128,15 @@ impl Spool {
 
     /// The buffer to receive into directly, while the body is in memory and `more` bytes still fit.
     pub(crate) fn memory_for(&mut self, more: u64, overflow: u64) -> Option<&mut Vec<u8>> {
-        (self.temp.is_none() && self.memory.len() as u64 + more <= overflow).then_some(&mut self.memory)
+        (self.temp.is_none() && self.memory.len() as u64 + more <= overflow)
+            .then_some(&mut self.memory)
     }
 
     /// Body bytes held.
     pub fn len(&self) -> u64 {
-        self.temp.as_ref().map_or(self.memory.len() as u64, |temp| temp.len)
+        self.temp
+            .as_ref()
+            .map_or(self.memory.len() as u64, |temp| temp.len)
     }
 
     /// Whether the body has no bytes.
@@ -136,7 +156,9 @@ impl Spool {
     /// Those of reading the temporary file.
     pub fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let Some(temp) = &mut self.temp else {
-            let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.memory.len());
+            let start = usize::try_from(offset)
+                .unwrap_or(usize::MAX)
+                .min(self.memory.len());
             let take = buf.len().min(self.memory.len() - start);
             buf[..take].copy_from_slice(&self.memory[start..start + take]);
             return Ok(take);
@@ -178,14 +200,24 @@ impl Spill {
     /// # Errors
     ///
     /// As [`Spool::append`].
-    pub(crate) fn append(&mut self, bytes: &[u8], budget: &Arc<Budget>) -> io::Result<(Arc<Segment>, u64)> {
+    pub(crate) fn append(
+        &mut self,
+        bytes: &[u8],
+        budget: &Arc<Budget>,
+    ) -> io::Result<(Arc<Segment>, u64)> {
         let full = |s: &Arc<Segment>| s.len.load(Ordering::Relaxed) >= SEGMENT_BYTES;
         if self.current.as_ref().is_none_or(full) {
             let file = tempfile::tempfile_in(&budget.dir)?;
-            let segment = Segment { file, len: AtomicU64::new(0), budget: Arc::clone(budget) };
+            let segment = Segment {
+                file,
+                len: AtomicU64::new(0),
+                budget: Arc::clone(budget),
+            };
             self.current = Some(Arc::new(segment));
         }
-        let Some(segment) = &self.current else { unreachable!("made above") };
+        let Some(segment) = &self.current else {
+            unreachable!("made above")
+        };
         budget.take(bytes.len() as u64)?;
         // Only this spill writes; readers use offsets, so the shared cursor is the writer's alone.
         let written = seek_and_write(&segment.file, segment.len.load(Ordering::Relaxed), bytes);

@@ -80,7 +80,11 @@ pub(crate) struct Seldom {
 
 impl Seldom {
     pub(crate) fn new(period: Duration) -> Self {
-        Self { start: Instant::now(), period, next: AtomicU64::new(0) }
+        Self {
+            start: Instant::now(),
+            period,
+            next: AtomicU64::new(0),
+        }
     }
 
     /// Whether it may happen `now`; if so, not again for a period.
@@ -88,7 +92,11 @@ impl Seldom {
         let at = now.saturating_duration_since(self.start).as_millis() as u64;
         let next = self.next.load(Ordering::Relaxed);
         let after = at + self.period.as_millis() as u64;
-        at >= next && self.next.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        at >= next
+            && self
+                .next
+                .compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 }
 
@@ -100,7 +108,9 @@ mod tests {
     fn passes_once_a_period() {
         let seldom = Seldom::new(Duration::from_secs(1));
         let start = seldom.start;
-        let passed = (0..30).filter(|n| seldom.pass(start + Duration::from_millis(n * 100))).count();
+        let passed = (0..30)
+            .filter(|n| seldom.pass(start + Duration::from_millis(n * 100)))
+            .count();
         assert_eq!(passed, 3);
     }
 }

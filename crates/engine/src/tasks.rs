@@ -16,7 +16,7 @@
 //! interpreter, and sent right there without a hand-off.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use headwaiter_http::DateLine;
 
@@ -38,26 +38,40 @@ pub struct Tasks {
 impl Tasks {
     /// The calling thread becomes a worker.
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        Self { worker: shared.queue.join(), shared: Arc::clone(shared), kept: None, date: DateLine::default() }
+        Self {
+            worker: shared.queue.join(),
+            shared: Arc::clone(shared),
+            kept: None,
+            date: DateLine::default(),
+        }
     }
 
     /// The next task, if one waits and this worker may have it. Never blocks.
-    #[expect(clippy::should_implement_trait, reason = "None now does not mean None for ever")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "None now does not mean None for ever"
+    )]
     pub fn next(&mut self) -> Option<Task> {
-        let Found::Task(mut exchange) = self.shared.queue.take(self.worker) else { return None };
+        let Found::Task(mut exchange) = self.shared.queue.take(self.worker) else {
+            return None;
+        };
         if let Some(kept) = self.kept.take() {
             // The next task may take long: its predecessor's reply must not wait for it.
             post(kept);
         }
-        exchange.record.taken = Instant::now();
+        exchange.record.taken = self.shared.now();
         self.shared.note_running(self.worker, &exchange);
         Task::new(exchange, &self.shared)
     }
 
     /// Gives a task back with its whole reply in it.
     pub fn complete(&mut self, task: Task) {
-        let Some(mut exchange) = task.into_exchange() else { return };
-        exchange.record.answered = Instant::now();
+        let Some(mut exchange) = task.into_exchange() else {
+            return;
+        };
+        exchange.record.answered = self.shared.now();
+        // A temporary file must not wait until the I/O thread has time.
+        exchange.body.clear();
         self.shared.note_free(self.worker);
         if exchange.flushed || self.shared.queue.waiting() > 0 {
             post(exchange);
@@ -71,14 +85,16 @@ impl Tasks {
     /// Call it detached from the interpreter.
     pub fn park(&mut self) -> bool {
         if let Some(exchange) = self.kept.take() {
-            send_or_post(exchange, self.shared.draining());
+            self.send_or_post(exchange);
         }
         self.shared.queue.park(self.worker)
     }
 
     /// The `Date` of a reply made now.
     pub fn date(&mut self) -> &[u8; 29] {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         self.date.at(now.as_secs())
     }
 
@@ -86,40 +102,47 @@ impl Tasks {
     pub fn worker(&self) -> usize {
         self.worker
     }
+
+    /// Sends the reply here and now; what the kernel does not take is left to the I/O thread.
+    fn send_or_post(&self, mut exchange: Box<Exchange>) {
+        let Some(link) = exchange.link.clone() else {
+            return;
+        };
+        let Some(bytes) = exchange.outgoing.single() else {
+            return post(exchange);
+        };
+        link.begin_reply();
+        match link.stream.send(bytes) {
+            Ok(n) if n == bytes.len() => {
+                exchange.outgoing.advance_single(n);
+                exchange.record.sent_bytes += n as u64;
+                exchange.sent = true;
+                self.shared.count(&exchange.record);
+            }
+            Ok(n) => {
+                exchange.outgoing.advance_single(n);
+                exchange.record.sent_bytes += n as u64;
+            }
+            // The I/O thread meets the same error and deals with it.
+            Err(_) => {}
+        }
+        // A keep-alive channel with nothing behind its request can wait for the I/O thread's next turn.
+        let mut urgent = !exchange.sent || exchange.close || self.shared.draining();
+        let io = Arc::clone(&link.io);
+        io.post(Message::Done(exchange), false);
+        // From here on the I/O thread may see the message; if bytes came in before, it has to.
+        urgent |= link.set(FINISHED) & PENDING != 0;
+        if urgent {
+            io.wake();
+        }
+    }
 }
 
 /// Leaves the reply to the I/O thread.
 fn post(exchange: Box<Exchange>) {
-    let Some(link) = exchange.link.clone() else { return };
+    let Some(link) = exchange.link.clone() else {
+        return;
+    };
     link.begin_reply();
     link.io.post(Message::Done(exchange), true);
-}
-
-/// Sends the reply here and now; what the kernel does not take is left to the I/O thread.
-fn send_or_post(mut exchange: Box<Exchange>, draining: bool) {
-    let Some(link) = exchange.link.clone() else { return };
-    let Some(bytes) = exchange.outgoing.single() else { return post(exchange) };
-    link.begin_reply();
-    match link.stream.send(bytes) {
-        Ok(n) if n == bytes.len() => {
-            exchange.outgoing.advance_single(n);
-            exchange.record.sent_bytes += n as u64;
-            exchange.sent = true;
-        }
-        Ok(n) => {
-            exchange.outgoing.advance_single(n);
-            exchange.record.sent_bytes += n as u64;
-        }
-        // The I/O thread meets the same error and deals with it.
-        Err(_) => {}
-    }
-    // A keep-alive channel with nothing behind its request can wait for the I/O thread's next turn.
-    let mut urgent = !exchange.sent || exchange.close || draining;
-    let io = Arc::clone(&link.io);
-    io.post(Message::Done(exchange), false);
-    // From here on the I/O thread may see the message; if bytes came in before, it has to.
-    urgent |= link.set(FINISHED) & PENDING != 0;
-    if urgent {
-        io.wake();
-    }
 }

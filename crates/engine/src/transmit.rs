@@ -7,7 +7,6 @@ use headwaiter_http::{BodyKind, Refusal, ReplyContext, ReplyHead};
 use crate::channel::State;
 use crate::exchange::Exchange;
 use crate::io_thread::IoThread;
-use crate::link::GONE;
 use crate::outgoing::{Part, Sent, Size, send_parts};
 use crate::receive::LINGER;
 use crate::record::End;
@@ -61,7 +60,9 @@ impl IoThread {
 
     /// The worker of the channel `token` has handed parts over while it goes on.
     pub(crate) fn flush(&mut self, token: usize) {
-        let Some(index) = self.find(token) else { return };
+        let Some(index) = self.find(token) else {
+            return;
+        };
         let channel = &mut self.channels[index];
         channel.link.collect(&mut channel.sending);
         self.transmit(index);
@@ -71,7 +72,13 @@ impl IoThread {
     pub(crate) fn transmit(&mut self, index: usize) {
         let channel = &mut self.channels[index];
         let mut sent = Size::default();
-        let result = send_parts(&channel.link.stream, &mut channel.sending, SHARE, &mut self.scratch, &mut sent);
+        let result = send_parts(
+            &channel.link.stream,
+            &mut channel.sending,
+            SHARE,
+            &mut self.scratch,
+            &mut sent,
+        );
         if sent.all > 0 {
             channel.link.sent(sent);
             if let Some(exchange) = &mut channel.exchange {
@@ -95,7 +102,8 @@ impl IoThread {
             Ok(Sent::Blocked) => match self.shared.settings.send_timeout {
                 // Armed anew by progress only.
                 Some(most) if sent.all > 0 || !channel.deadline.is_armed() => {
-                    self.deadlines.arm(channel.link.token, &mut channel.deadline, self.now + most);
+                    self.deadlines
+                        .arm(channel.link.token, &mut channel.deadline, self.now + most);
                 }
                 _ => {}
             },
@@ -116,7 +124,11 @@ impl IoThread {
         if close {
             // Closing a socket that holds unread bytes resets it, and the reply may be lost.
             let unread = channel.readable || !channel.inbuf.is_empty() || self.shared.draining();
-            return if unread { self.linger(index) } else { self.close(index) };
+            return if unread {
+                self.linger(index)
+            } else {
+                self.close(index)
+            };
         }
         self.become_idle(index);
         let channel = &self.channels[index];
@@ -133,21 +145,15 @@ impl IoThread {
         let channel = &mut self.channels[index];
         channel.state = State::Idle;
         let due = self.now + self.shared.settings.channel_timeout;
-        self.deadlines.arm(channel.link.token, &mut channel.deadline, due);
+        self.deadlines
+            .arm(channel.link.token, &mut channel.deadline, due);
         self.idle.push(&mut self.channels, index);
     }
 
     /// Counts what is over and keeps its buffers for the next request.
     fn finish_record(&mut self, mut exchange: Box<Exchange>) {
-        let counters = &self.shared.counters;
-        counters.requests.add(1);
-        counters.bytes_out.add(exchange.record.sent_bytes);
-        counters.queue_wait_nanos.add_time(exchange.record.queue_wait());
-        counters.busy_nanos.add_time(exchange.record.run_time());
-        match exchange.record.end {
-            End::Complete => {}
-            End::AppError => counters.app_errors.add(1),
-            End::Disconnected => counters.disconnected.add(1),
+        if !exchange.sent {
+            self.shared.count(&exchange.record);
         }
         exchange.clear();
         self.keep(exchange);
@@ -163,7 +169,10 @@ impl IoThread {
     pub(crate) fn refuse(&mut self, index: usize, refusal: Refusal) {
         let date = self.date();
         let channel = &mut self.channels[index];
-        let head_only = channel.exchange.as_ref().is_some_and(|exchange| exchange.head.is_head());
+        let head_only = channel
+            .exchange
+            .as_ref()
+            .is_some_and(|exchange| exchange.head.is_head());
         self.shared.counters.refused.add(1);
         log::info!(
             target: crate::LOG,
@@ -174,7 +183,12 @@ impl IoThread {
             refusal.rule(),
         );
         let mut reply = Vec::new();
-        refusal.write_reply(&mut reply, &date, self.shared.settings.ident.as_bytes(), head_only);
+        refusal.write_reply(
+            &mut reply,
+            &date,
+            self.shared.settings.ident.as_bytes(),
+            head_only,
+        );
         if let Some(mut exchange) = channel.exchange.take() {
             exchange.clear();
             self.keep(exchange);
@@ -189,9 +203,17 @@ impl IoThread {
     }
 
     /// Answers a request on the I/O thread itself.
-    pub(crate) fn reply_here(&mut self, index: usize, mut exchange: Box<Exchange>, status: &[u8], text: &str) {
+    pub(crate) fn reply_here(
+        &mut self,
+        index: usize,
+        mut exchange: Box<Exchange>,
+        status: &[u8],
+        text: &str,
+    ) {
         let mut head = ReplyHead::new();
-        let complete = head.begin(status).and_then(|()| head.field(b"Content-Type", b"text/plain"));
+        let complete = head
+            .begin(status)
+            .and_then(|()| head.field(b"Content-Type", b"text/plain"));
         debug_assert!(complete.is_ok(), "a status and a field of our own");
         let mut reply = Vec::new();
         let date = self.date();
@@ -217,7 +239,10 @@ impl IoThread {
         let channel = &mut self.channels[index];
         channel.state = state;
         let part = Part::Copied { data: reply, at: 0 };
-        channel.link.account(Size { all: part.left(), memory: part.left() });
+        channel.link.account(Size {
+            all: part.left(),
+            memory: part.left(),
+        });
         channel.sending.push_back(part);
         self.transmit(index);
     }
@@ -228,7 +253,8 @@ impl IoThread {
         channel.state = State::Lingering;
         channel.inbuf = Vec::new();
         channel.link.stream.shutdown_write();
-        self.deadlines.arm(channel.link.token, &mut channel.deadline, self.now + LINGER);
+        self.deadlines
+            .arm(channel.link.token, &mut channel.deadline, self.now + LINGER);
         channel.readable = true;
         self.later(index);
     }
@@ -256,8 +282,12 @@ impl IoThread {
         let link = &self.channels[index].link;
         let place = link.place.load(Ordering::Relaxed);
         let wanted = |exchange: &Exchange| {
-            let drop = policy == Abandoned::Drop || policy == Abandoned::DropSafe && exchange.head.is_safe();
-            drop && exchange.link.as_ref().is_some_and(|l| l.token == link.token)
+            let drop = policy == Abandoned::Drop
+                || policy == Abandoned::DropSafe && exchange.head.is_safe();
+            drop && exchange
+                .link
+                .as_ref()
+                .is_some_and(|l| l.token == link.token)
         };
         let dropped = match self.batch.iter().position(|exchange| wanted(exchange)) {
             Some(at) => Some(self.batch.remove(at)),
@@ -283,8 +313,10 @@ impl IoThread {
             exchange.clear();
             self.keep(exchange);
         }
-        if channel.state == State::Task && !channel.link.has(GONE) {
+        if std::sync::Arc::strong_count(&channel.link) > 1 {
+            // A worker keeps the descriptor open; the client need not wait for it.
             channel.link.mark_gone();
+            channel.link.stream.shutdown_both();
         }
         if self.accept_paused.is_some() {
             // A descriptor is free again.

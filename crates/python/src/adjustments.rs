@@ -27,14 +27,19 @@ impl<'py> Adjustments<'_, 'py> {
     where
         T: for<'a> FromPyObject<'a, 'py>,
     {
-        let value = self.0.get_item(name)?.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
+        let value = self
+            .0
+            .get_item(name)?
+            .ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
         let named = |error: PyErr| PyValueError::new_err(format!("{name}: {error}"));
         value.extract::<T>().map_err(Into::into).map_err(named)
     }
 
     /// Seconds; `None` and 0 are "off".
     fn seconds(&self, name: &str) -> PyResult<Option<Duration>> {
-        let Some(seconds) = self.get::<Option<f64>>(name)? else { return Ok(None) };
+        let Some(seconds) = self.get::<Option<f64>>(name)? else {
+            return Ok(None);
+        };
         let duration = Duration::try_from_secs_f64(seconds)
             .map_err(|error| PyValueError::new_err(format!("{name}: {seconds}: {error}")))?;
         Ok((!duration.is_zero()).then_some(duration))
@@ -56,7 +61,9 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         header_timeout: from.seconds("header_timeout")?,
         body_timeout: from.seconds("body_timeout")?,
         send_timeout: from.seconds("send_timeout")?,
-        queue_limit: from.get::<Option<usize>>("queue_limit")?.filter(|limit| *limit > 0),
+        queue_limit: from
+            .get::<Option<usize>>("queue_limit")?
+            .filter(|limit| *limit > 0),
         queue_timeout: from.seconds("queue_timeout")?,
         shutdown_timeout: from.seconds("shutdown_timeout")?.unwrap_or_default(),
         max_request_header_size: from.get("max_request_header_size")?,
@@ -70,17 +77,30 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
             "drop-safe" => Abandoned::DropSafe,
             "drop" => Abandoned::Drop,
             "run" => Abandoned::Run,
-            _ => return Err(PyValueError::new_err("abandoned_requests is drop-safe, drop or run")),
+            _ => {
+                return Err(PyValueError::new_err(
+                    "abandoned_requests is drop-safe, drop or run",
+                ));
+            }
         },
-        health_path: from.get::<Option<String>>("health_path")?.filter(|path| !path.is_empty()).map(String::into_bytes),
+        health_path: from
+            .get::<Option<String>>("health_path")?
+            .filter(|path| !path.is_empty())
+            .map(String::into_bytes),
         health_max_wait: from.seconds("health_max_wait")?,
         log_socket_errors: from.get("log_socket_errors")?,
         unix_socket_perms: from.get("unix_socket_perms")?,
         gil: gil_enabled(py)?,
     };
-    let trusted = from.get::<Option<String>>("trusted_proxy")?.unwrap_or_default();
-    let count = from.get::<Option<usize>>("trusted_proxy_count")?.unwrap_or(1);
-    let headers: Vec<String> = from.get::<Option<Vec<String>>>("trusted_proxy_headers")?.unwrap_or_default();
+    let trusted = from
+        .get::<Option<String>>("trusted_proxy")?
+        .unwrap_or_default();
+    let count = from
+        .get::<Option<usize>>("trusted_proxy_count")?
+        .unwrap_or(1);
+    let headers: Vec<String> = from
+        .get::<Option<Vec<String>>>("trusted_proxy_headers")?
+        .unwrap_or_default();
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
     let clear = from.get("clear_untrusted_proxy_headers")?;
     let log = from.get("log_untrusted_proxy_headers")?;
@@ -91,7 +111,8 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         url_prefix: from.get("url_prefix")?,
         server_name: from.get("server_name")?,
         expose_tracebacks: from.get("expose_tracebacks")?,
-        proxy: ProxyPolicy::new(&trusted, count, &headers, clear, log).map_err(PyValueError::new_err)?,
+        proxy: ProxyPolicy::new(&trusted, count, &headers, clear, log)
+            .map_err(PyValueError::new_err)?,
     };
     Ok((settings, boundary))
 }
@@ -113,11 +134,19 @@ pub(crate) fn listen_spec(item: &Bound<'_, PyTuple>) -> PyResult<ListenSpec> {
             let host: String = item.get_item(1)?.extract()?;
             let port: u16 = item.get_item(2)?.extract()?;
             let mut address: std::net::SocketAddr = match kind.as_str() {
-                "inet" => (host.parse::<std::net::Ipv4Addr>().map_err(|e| bad(&e))?, port).into(),
+                "inet" => (
+                    host.parse::<std::net::Ipv4Addr>().map_err(|e| bad(&e))?,
+                    port,
+                )
+                    .into(),
                 _ => {
                     // A scope is part of the text in some systems' answers, and a number beside it.
                     let host = host.split('%').next().unwrap_or_default();
-                    (host.parse::<std::net::Ipv6Addr>().map_err(|e| bad(&e))?, port).into()
+                    (
+                        host.parse::<std::net::Ipv6Addr>().map_err(|e| bad(&e))?,
+                        port,
+                    )
+                        .into()
                 }
             };
             if let std::net::SocketAddr::V6(address) = &mut address

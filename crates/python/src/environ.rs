@@ -51,9 +51,13 @@ impl Environs {
             scratch: Vec::new(),
         };
         for name in USUAL_NAMES {
-            environs.names.insert(name.as_bytes().into(), Name::of(py, name.as_bytes()));
+            environs
+                .names
+                .insert(name.as_bytes().into(), Name::of(py, name.as_bytes()));
             let lower = name.to_ascii_lowercase();
-            environs.names.insert(lower.as_bytes().into(), Name::of(py, name.as_bytes()));
+            environs
+                .names
+                .insert(lower.as_bytes().into(), Name::of(py, name.as_bytes()));
         }
         Ok(environs)
     }
@@ -68,12 +72,19 @@ impl Environs {
         let environ = self.prepared[task.listener()].bind(py).copy()?;
         let head = task.head();
         environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, head.method())?)?;
-        let protocol = if head.minor() > 0 { intern!(py, "HTTP/1.1") } else { intern!(py, "HTTP/1.0") };
+        let protocol = if head.minor() > 0 {
+            intern!(py, "HTTP/1.1")
+        } else {
+            intern!(py, "HTTP/1.0")
+        };
         environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol)?;
         let target = latin1::string(py, head.target())?;
         environ.set_item(intern!(py, "REQUEST_URI"), &target)?;
         environ.set_item(intern!(py, "RAW_URI"), target)?;
-        environ.set_item(intern!(py, "QUERY_STRING"), latin1::string(py, head.query())?)?;
+        environ.set_item(
+            intern!(py, "QUERY_STRING"),
+            latin1::string(py, head.query())?,
+        )?;
         let path = path_info(head.path(), &self.url_prefix, &mut self.scratch);
         environ.set_item(intern!(py, "PATH_INFO"), latin1::string(py, path)?)?;
         self.add_fields(py, &environ, task, told)?;
@@ -126,7 +137,11 @@ impl Environs {
             };
             add_field(py, environ, key.bind(py), &value)?;
         }
-        let host = told.host.as_deref().map(str::as_bytes).or_else(|| head.authority());
+        let host = told
+            .host
+            .as_deref()
+            .map(str::as_bytes)
+            .or_else(|| head.authority());
         if let Some(host) = host {
             environ.set_item(intern!(py, "HTTP_HOST"), latin1::string(py, host)?)?;
         }
@@ -136,10 +151,13 @@ impl Environs {
 
 impl Name {
     fn of(py: Python<'_>, name: &[u8]) -> Self {
-        let upper: String = name.iter().map(|byte| match byte {
-            b'-' => '_',
-            byte => char::from(byte.to_ascii_uppercase()),
-        }).collect();
+        let upper: String = name
+            .iter()
+            .map(|byte| match byte {
+                b'-' => '_',
+                byte => char::from(byte.to_ascii_uppercase()),
+            })
+            .collect();
         match upper.as_str() {
             _ if name.contains(&b'_') => Self::Hidden,
             "TRANSFER_ENCODING" => Self::Hidden,
@@ -150,7 +168,11 @@ impl Name {
 }
 
 /// What every request by this listener has in common.
-fn prepare<'py>(py: Python<'py>, site: &Site, listening: &Listening) -> PyResult<Bound<'py, PyDict>> {
+fn prepare<'py>(
+    py: Python<'py>,
+    site: &Site,
+    listening: &Listening,
+) -> PyResult<Bound<'py, PyDict>> {
     let boundary = &site.boundary;
     let environ = PyDict::new(py);
     let port = match listening {
@@ -172,8 +194,16 @@ fn prepare<'py>(py: Python<'py>, site: &Site, listening: &Listening) -> PyResult
 }
 
 /// Field lines of one name are one value, joined as RFC 9110 §5.3 says; cookies by RFC 6265's own mark.
-#[expect(unsafe_code, reason = "PyO3 has no setdefault; asking before setting would look up twice")]
-fn add_field(py: Python<'_>, environ: &Bound<'_, PyDict>, key: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+#[expect(
+    unsafe_code,
+    reason = "PyO3 has no setdefault; asking before setting would look up twice"
+)]
+fn add_field(
+    py: Python<'_>,
+    environ: &Bound<'_, PyDict>,
+    key: &Bound<'_, PyString>,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<()> {
     // SAFETY: attached; all three are live objects, the first a dict. The result is a borrowed
     // reference that the dict, which only we have yet, keeps alive; or null with an exception set.
     let present = unsafe {
@@ -187,10 +217,18 @@ fn add_field(py: Python<'_>, environ: &Bound<'_, PyDict>, key: &Bound<'_, PyStri
     environ.set_item(key, present.add(mark)?.add(value)?)
 }
 
-fn add_peer(py: Python<'_>, environ: &Bound<'_, PyDict>, peer: Peer, told: &ProxyOutcome) -> PyResult<()> {
+fn add_peer(
+    py: Python<'_>,
+    environ: &Bound<'_, PyDict>,
+    peer: Peer,
+    told: &ProxyOutcome,
+) -> PyResult<()> {
     let (address, port) = match (&told.remote_addr, peer) {
         (Some(address), _) => (PyString::new(py, address), told.remote_port.clone()),
-        (None, Peer::Tcp(peer)) => (PyString::new(py, &address_text(peer.ip())), Some(peer.port().to_string())),
+        (None, Peer::Tcp(peer)) => (
+            PyString::new(py, &address_text(peer.ip())),
+            Some(peer.port().to_string()),
+        ),
         (None, Peer::Unix) => (intern!(py, "localhost").clone(), None),
     };
     environ.set_item(intern!(py, "REMOTE_HOST"), &address)?;
@@ -243,7 +281,8 @@ fn path_info<'a>(raw: &'a [u8], prefix: &[u8], scratch: &'a mut Vec<u8>) -> &'a 
 
 fn stderr(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     // Asked anew each time: applications and test runners replace it.
-    py.import(intern!(py, "sys"))?.getattr(intern!(py, "stderr"))
+    py.import(intern!(py, "sys"))?
+        .getattr(intern!(py, "stderr"))
 }
 
 /// What trusted proxies say about `task`.
@@ -252,19 +291,56 @@ pub(crate) fn ask_proxies(site: &Site, task: &Task) -> Result<ProxyOutcome, Refu
         Peer::Tcp(address) => ProxyPeer::Ip(address.ip()),
         Peer::Unix => ProxyPeer::Unix,
     };
-    site.boundary.proxy.apply(peer, task.head(), &site.boundary.url_scheme)
+    site.boundary
+        .proxy
+        .apply(peer, task.head(), &site.boundary.url_scheme)
 }
 
 /// Header names whose keys are made in advance, so that strange ones cannot take their places.
 const USUAL_NAMES: &[&str] = &[
-    "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Connection",
-    "Content-Length", "Content-Type", "Cookie", "Dnt", "Forwarded", "Host", "If-Match",
-    "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Origin", "Pragma",
-    "Priority", "Range", "Referer", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform",
-    "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User", "Te", "Transfer-Encoding",
-    "Upgrade", "Upgrade-Insecure-Requests", "User-Agent", "X-Csrf-Token", "X-Csrftoken",
-    "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Real-Ip",
-    "X-Request-Id", "X-Requested-With",
+    "Accept",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Authorization",
+    "Cache-Control",
+    "Connection",
+    "Content-Length",
+    "Content-Type",
+    "Cookie",
+    "Dnt",
+    "Forwarded",
+    "Host",
+    "If-Match",
+    "If-Modified-Since",
+    "If-None-Match",
+    "If-Range",
+    "If-Unmodified-Since",
+    "Origin",
+    "Pragma",
+    "Priority",
+    "Range",
+    "Referer",
+    "Sec-Ch-Ua",
+    "Sec-Ch-Ua-Mobile",
+    "Sec-Ch-Ua-Platform",
+    "Sec-Fetch-Dest",
+    "Sec-Fetch-Mode",
+    "Sec-Fetch-Site",
+    "Sec-Fetch-User",
+    "Te",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Upgrade-Insecure-Requests",
+    "User-Agent",
+    "X-Csrf-Token",
+    "X-Csrftoken",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Forwarded-Proto",
+    "X-Real-Ip",
+    "X-Request-Id",
+    "X-Requested-With",
 ];
 /// Header names a worker remembers.
 const MOST_NAMES: usize = 512;

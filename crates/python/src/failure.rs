@@ -9,13 +9,23 @@ use crate::worker::Site;
 
 /// Replaces whatever the task holds by a 500 that closes the connection. The body is the traceback
 /// where `expose_tracebacks` says so.
-pub(crate) fn answer(py: Python<'_>, site: &Site, task: &mut Task, error: Option<&PyErr>, date: &[u8; 29]) {
+pub(crate) fn answer(
+    py: Python<'_>,
+    site: &Site,
+    task: &mut Task,
+    error: Option<&PyErr>,
+    date: &[u8; 29],
+) {
     task.discard();
     let mut head = ReplyHead::new();
     // Cannot fail: a status and a field of our own.
-    let _ = head.begin(b"500 Internal Server Error").and_then(|()| head.field(b"Content-Type", b"text/plain; charset=utf-8"));
+    let _ = head
+        .begin(b"500 Internal Server Error")
+        .and_then(|()| head.field(b"Content-Type", b"text/plain; charset=utf-8"));
     let body = match error {
-        Some(error) if site.boundary.expose_tracebacks => format!("Internal Server Error\n\n{}", traceback(py, error)),
+        Some(error) if site.boundary.expose_tracebacks => {
+            format!("Internal Server Error\n\n{}", traceback(py, error))
+        }
         _ => "Internal Server Error\n\nThe application failed to answer this request.\n".to_owned(),
     };
     let context = ReplyContext {
@@ -40,7 +50,12 @@ pub(crate) fn answer(py: Python<'_>, site: &Site, task: &mut Task, error: Option
 fn traceback(py: Python<'_>, error: &PyErr) -> String {
     let formatted = py
         .import("traceback")
-        .and_then(|module| module.call_method1("format_exception", (error.get_type(py), error.value(py), error.traceback(py))))
+        .and_then(|module| {
+            module.call_method1(
+                "format_exception",
+                (error.get_type(py), error.value(py), error.traceback(py)),
+            )
+        })
         .and_then(|lines| pyo3::types::PyString::new(py, "").call_method1("join", (lines,)))
         .and_then(|text| text.extract::<String>());
     formatted.unwrap_or_else(|_| error.to_string())
@@ -49,10 +64,17 @@ fn traceback(py: Python<'_>, error: &PyErr) -> String {
 /// Logs `message` at ERROR with the application's own traceback.
 pub(crate) fn log(py: Python<'_>, site: &Site, message: &str, error: &PyErr) {
     let logged = (|| {
-        let logger = py.import("logging")?.call_method1("getLogger", (site.boundary.logger.as_str(),))?;
+        let logger = py
+            .import("logging")?
+            .call_method1("getLogger", (site.boundary.logger.as_str(),))?;
         let options = PyDict::new(py);
-        options.set_item("exc_info", (error.get_type(py), error.value(py), error.traceback(py)))?;
-        logger.call_method("error", ("%s", message), Some(&options)).map(drop)
+        options.set_item(
+            "exc_info",
+            (error.get_type(py), error.value(py), error.traceback(py)),
+        )?;
+        logger
+            .call_method("error", ("%s", message), Some(&options))
+            .map(drop)
     })();
     if let Err(failed) = logged {
         // A broken handler of the application's; there is only stderr left to say so.

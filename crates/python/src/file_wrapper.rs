@@ -15,7 +15,10 @@ impl FileWrapper {
     #[new]
     #[pyo3(signature = (file, block_size=BLOCK, /))]
     fn new(file: Py<PyAny>, block_size: usize) -> Self {
-        Self { file, block_size: block_size.max(1) }
+        Self {
+            file,
+            block_size: block_size.max(1),
+        }
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -23,7 +26,10 @@ impl FileWrapper {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let block = self.file.bind(py).call_method1("read", (self.block_size,))?;
+        let block = self
+            .file
+            .bind(py)
+            .call_method1("read", (self.block_size,))?;
         Ok(block.is_truthy()?.then_some(block))
     }
 
@@ -73,7 +79,11 @@ impl FileWrapper {
         let fd: i32 = inner.call_method0("fileno").ok()?.extract().ok()?;
         let file = duplicate(fd)?;
         let meta = file.metadata().ok()?;
-        meta.is_file().then(|| RealFile { size: meta.len().saturating_sub(offset), file, offset })
+        meta.is_file().then(|| RealFile {
+            size: meta.len().saturating_sub(offset),
+            file,
+            offset,
+        })
     }
 
     /// Windows has no `sendfile`: files are read.
@@ -95,6 +105,5 @@ fn duplicate(fd: i32) -> Option<std::fs::File> {
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     borrowed.try_clone_to_owned().ok().map(std::fs::File::from)
 }
-
 
 const BLOCK: usize = 32_768;

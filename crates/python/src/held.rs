@@ -35,7 +35,10 @@ impl HeldBytes {
 }
 
 impl AsRef<[u8]> for HeldBytes {
-    #[expect(unsafe_code, reason = "the borrow that `PyBytes::as_bytes` gives ends with the attachment")]
+    #[expect(
+        unsafe_code,
+        reason = "the borrow that `PyBytes::as_bytes` gives ends with the attachment"
+    )]
     fn as_ref(&self) -> &[u8] {
         // SAFETY: see the impls of `Send` and `Sync`.
         unsafe { std::slice::from_raw_parts(self.start, self.len) }

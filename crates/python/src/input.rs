@@ -46,7 +46,9 @@ impl Input {
     /// Reads lines until at least `hint` bytes are read; all of them if it is not positive.
     #[pyo3(signature = (hint=None, /))]
     fn readlines<'py>(&self, py: Python<'py>, hint: Option<i64>) -> PyResult<Bound<'py, PyList>> {
-        let most = hint.and_then(|hint| u64::try_from(hint).ok()).filter(|hint| *hint > 0);
+        let most = hint
+            .and_then(|hint| u64::try_from(hint).ok())
+            .filter(|hint| *hint > 0);
         let lines = PyList::empty(py);
         let mut state = self.lock();
         let mut total = 0;
@@ -63,7 +65,11 @@ impl Input {
 
     /// Fills `buffer` and returns how many bytes it got.
     fn readinto(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let view = py.import("builtins")?.getattr("memoryview")?.call1((buffer,))?.call_method1("cast", ("B",))?;
+        let view = py
+            .import("builtins")?
+            .getattr("memoryview")?
+            .call1((buffer,))?
+            .call_method1("cast", ("B",))?;
         let data = self.lock().read(py, Some(view.len()? as i64))?;
         let length = data.as_bytes().len();
         let slice = pyo3::types::PySlice::new(py, 0, length as isize, 1);
@@ -76,11 +82,19 @@ impl Input {
     fn seek(&self, offset: i64, whence: i32) -> PyResult<u64> {
         let mut state = self.lock();
         let from = match whence {
-            0 if offset < 0 => return Err(PyValueError::new_err(format!("negative seek value {offset}"))),
+            0 if offset < 0 => {
+                return Err(PyValueError::new_err(format!(
+                    "negative seek value {offset}"
+                )));
+            }
             0 => 0,
             1 => state.at,
             2 => state.body.len(),
-            _ => return Err(PyValueError::new_err(format!("invalid whence ({whence}, should be 0, 1 or 2)"))),
+            _ => {
+                return Err(PyValueError::new_err(format!(
+                    "invalid whence ({whence}, should be 0, 1 or 2)"
+                )));
+            }
         };
         state.at = from.saturating_add_signed(offset);
         Ok(state.at)
@@ -118,25 +132,36 @@ impl Input {
 impl State {
     fn read<'py>(&mut self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
         let left = self.body.len().saturating_sub(self.at);
-        let take = size.and_then(|size| u64::try_from(size).ok()).map_or(left, |size| size.min(left));
+        let take = size
+            .and_then(|size| u64::try_from(size).ok())
+            .map_or(left, |size| size.min(left));
         let Self { body, at } = self;
         PyBytes::new_with(py, usize::try_from(take)?, |buffer| {
             let got = body.read_at(*at, buffer).map_err(PyOSError::new_err)?;
             *at += got as u64;
             if got < buffer.len() {
-                return Err(PyOSError::new_err("the temporary file of the request body is damaged"));
+                return Err(PyOSError::new_err(
+                    "the temporary file of the request body is damaged",
+                ));
             }
             Ok(())
         })
     }
 
     fn line(&mut self, size: Option<i64>) -> PyResult<Vec<u8>> {
-        let most = size.and_then(|size| u64::try_from(size).ok()).unwrap_or(u64::MAX);
+        let most = size
+            .and_then(|size| u64::try_from(size).ok())
+            .unwrap_or(u64::MAX);
         let mut line = Vec::new();
         let mut piece = [0; PIECE];
         while (line.len() as u64) < most {
-            let want = usize::try_from(most - line.len() as u64).unwrap_or(PIECE).min(PIECE);
-            let got = self.body.read_at(self.at, &mut piece[..want]).map_err(PyOSError::new_err)?;
+            let want = usize::try_from(most - line.len() as u64)
+                .unwrap_or(PIECE)
+                .min(PIECE);
+            let got = self
+                .body
+                .read_at(self.at, &mut piece[..want])
+                .map_err(PyOSError::new_err)?;
             let (take, found) = match piece[..got].iter().position(|byte| *byte == b'\n') {
                 Some(newline) => (newline + 1, true),
                 None => (got, false),

@@ -26,10 +26,18 @@ pub(crate) fn append(text: &Bound<'_, PyString>, out: &mut Vec<u8>) -> PyResult<
 }
 
 /// The native string of `bytes`.
-#[expect(unsafe_code, reason = "PyO3 wraps no decoder of latin-1; this one runs a dozen times a request")]
+#[expect(
+    unsafe_code,
+    reason = "PyO3 wraps no decoder of latin-1; this one runs a dozen times a request"
+)]
 pub(crate) fn string<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     let length = bytes.len() as ffi::Py_ssize_t;
     // SAFETY: attached; pointer and length are those of a live slice, whose length fits `isize`. The
     // result is a new reference, or null with an exception set.
-    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), length, std::ptr::null())) }
+    unsafe {
+        Bound::from_owned_ptr_or_err(
+            py,
+            ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), length, std::ptr::null()),
+        )
+    }
 }

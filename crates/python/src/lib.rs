@@ -28,8 +28,8 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _headwaiter {
     use super::PyResult;
-    use pyo3::types::PyModule;
     use pyo3::Bound;
+    use pyo3::types::PyModule;
 
     #[pymodule_export]
     use crate::file_wrapper::FileWrapper;

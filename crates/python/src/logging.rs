@@ -30,7 +30,11 @@ struct Collector {
 }
 
 static COLLECTOR: Collector = Collector {
-    state: Mutex::new(State { entries: Vec::new(), dropped: 0, woken: false }),
+    state: Mutex::new(State {
+        entries: Vec::new(),
+        dropped: 0,
+        woken: false,
+    }),
     waiting: Condvar::new(),
 };
 
@@ -49,9 +53,21 @@ impl Log for Collector {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let child = if record.target() == headwaiter_engine::QUEUE_LOG { "queue" } else { "" };
-        let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let entry = Entry { level: python_level(record.level()), child, message: record.args().to_string(), created };
+        let child = if record.target() == headwaiter_engine::QUEUE_LOG {
+            "queue"
+        } else {
+            ""
+        };
+        let created = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
+        let entry = Entry {
+            level: python_level(record.level()),
+            child,
+            message: record.args().to_string(),
+            created,
+        };
         let mut state = self.lock();
         if state.entries.len() < MOST {
             state.entries.push(entry);
@@ -88,7 +104,10 @@ pub(crate) fn log_wait(py: Python<'_>) {
     py.detach(|| {
         let mut state = COLLECTOR.lock();
         while state.entries.is_empty() && !state.woken {
-            state = COLLECTOR.waiting.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = COLLECTOR
+                .waiting
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         state.woken = false;
     });
@@ -109,9 +128,17 @@ pub(crate) fn log_take() -> Vec<(u32, &'static str, String, f64)> {
     let dropped = std::mem::take(&mut state.dropped);
     drop(state);
     let created = entries.last().map_or(0.0, |entry| entry.created);
-    let mut records: Vec<_> = entries.into_iter().map(|e| (e.level, e.child, e.message, e.created)).collect();
+    let mut records: Vec<_> = entries
+        .into_iter()
+        .map(|e| (e.level, e.child, e.message, e.created))
+        .collect();
     if dropped > 0 {
-        records.push((python_level(Level::Warn), "", format!("{dropped} log records were dropped"), created));
+        records.push((
+            python_level(Level::Warn),
+            "",
+            format!("{dropped} log records were dropped"),
+            created,
+        ));
     }
     records
 }

@@ -38,8 +38,23 @@ pub(crate) struct Finished {
 }
 
 impl Reply {
-    pub(crate) fn new(task: Task, head: ReplyHead, date: [u8; 29], ident: std::sync::Arc<str>, poker: Poker) -> Self {
-        Self { task, head, framing: None, written: 0, overlong: false, date, ident, poker }
+    pub(crate) fn new(
+        task: Task,
+        head: ReplyHead,
+        date: [u8; 29],
+        ident: std::sync::Arc<str>,
+        poker: Poker,
+    ) -> Self {
+        Self {
+            task,
+            head,
+            framing: None,
+            written: 0,
+            overlong: false,
+            date,
+            ident,
+            poker,
+        }
     }
 
     /// Whether any byte is on its way, so that the head cannot be changed any more.
@@ -81,7 +96,9 @@ impl Reply {
             return;
         }
         let framing = self.frame(known);
-        let Some(take) = self.room(framing.kind, data.len()) else { return };
+        let Some(take) = self.room(framing.kind, data.len()) else {
+            return;
+        };
         if take < BY_REFERENCE || take < data.len() {
             return self.copy(framing.kind, &data[..take]);
         }
@@ -120,12 +137,15 @@ impl Reply {
     pub(crate) fn append_file(&mut self, file: std::fs::File, offset: u64, size: u64) {
         let framing = self.frame(Some(size));
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let Some(take) = self.room(framing.kind, size) else { return };
+        let Some(take) = self.room(framing.kind, size) else {
+            return;
+        };
         // Chunked only if the application has used `write` before.
         if framing.kind == BodyKind::Chunked {
             write_chunk_head(self.task.buffer(), take);
         }
-        self.task.send_file(std::sync::Arc::new(file), offset, take as u64);
+        self.task
+            .send_file(std::sync::Arc::new(file), offset, take as u64);
         if framing.kind == BodyKind::Chunked {
             self.task.buffer().extend_from_slice(CHUNK_END);
         }
@@ -164,7 +184,12 @@ impl Reply {
             self.task.close_after();
         }
         self.task.record().status = self.head.status();
-        Finished { task: self.task, head: self.head, missing, overlong: self.overlong }
+        Finished {
+            task: self.task,
+            head: self.head,
+            missing,
+            overlong: self.overlong,
+        }
     }
 
     /// The application failed after bytes had left: what follows would look like a complete reply, so
@@ -173,7 +198,12 @@ impl Reply {
         self.task.discard();
         self.task.close_after();
         self.task.record().status = self.head.status();
-        Finished { task: self.task, head: self.head, missing: 0, overlong: false }
+        Finished {
+            task: self.task,
+            head: self.head,
+            missing: 0,
+            overlong: false,
+        }
     }
 }
 

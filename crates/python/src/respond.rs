@@ -9,7 +9,11 @@ use crate::start_response::{StartResponse, not_bytes};
 
 /// Sends everything the iterable yields. Complete lists are sent as a whole; anything else a piece at a
 /// time, each on its way before the next is asked for (PEP 3333, "Buffering and Streaming").
-pub(crate) fn respond(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn respond(
+    py: Python<'_>,
+    start: &StartResponse,
+    result: &Bound<'_, PyAny>,
+) -> PyResult<()> {
     if let Ok(list) = result.cast_exact::<PyList>() {
         return whole(start, || list.iter());
     }
@@ -49,7 +53,11 @@ where
     Ok(())
 }
 
-fn send_wrapped(py: Python<'_>, start: &StartResponse, wrapper: &Bound<'_, FileWrapper>) -> PyResult<()> {
+fn send_wrapped(
+    py: Python<'_>,
+    start: &StartResponse,
+    wrapper: &Bound<'_, FileWrapper>,
+) -> PyResult<()> {
     match wrapper.get().real_file(py) {
         Some(real) => {
             must_have_started(start)?;
@@ -79,7 +87,11 @@ fn stream(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> P
 }
 
 fn must_have_started(start: &StartResponse) -> PyResult<()> {
-    if start.with(|reply| reply.head.started())? { Ok(()) } else { Err(not_started()) }
+    if start.with(|reply| reply.head.started())? {
+        Ok(())
+    } else {
+        Err(not_started())
+    }
 }
 
 /// The application yielded or returned without having called `start_response`.

@@ -24,29 +24,41 @@ impl Server {
     /// Raises `OSError(errno, text, place)` for the first that could not be bound, and `ValueError`
     /// for an adjustment that is malformed.
     #[new]
-    fn new(application: Py<PyAny>, settings: &Bound<'_, PyDict>, listen: Vec<Bound<'_, PyTuple>>) -> PyResult<Self> {
+    fn new(
+        application: Py<PyAny>,
+        settings: &Bound<'_, PyDict>,
+        listen: Vec<Bound<'_, PyTuple>>,
+    ) -> PyResult<Self> {
         let (settings, boundary) = read(settings)?;
-        let specs = listen.iter().map(listen_spec).collect::<PyResult<Vec<_>>>()?;
+        let specs = listen
+            .iter()
+            .map(listen_spec)
+            .collect::<PyResult<Vec<_>>>()?;
         let site = Site {
             application,
             ident: boundary.ident.as_str().into(),
             threads: settings.threads,
             boundary,
         };
-        let engine = Engine::bind(settings, &specs).map_err(|failed| os_error(&failed.error, &failed.place))?;
+        let engine = Engine::bind(settings, &specs)
+            .map_err(|failed| os_error(&failed.error, &failed.place))?;
         Ok(Self { engine, site })
     }
 
     /// Where it listens: `("inet", host, port)`, `("inet6", host, port)` or `("unix", path)`.
     #[getter]
     fn listening<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-        self.engine.listening().iter().map(|listening| match listening {
-            Listening::Tcp(address) => {
-                let kind = if address.is_ipv6() { "inet6" } else { "inet" };
-                (kind, address.ip().to_string(), address.port()).into_pyobject(py)
-            }
-            Listening::Unix(path) => ("unix", path.as_os_str()).into_pyobject(py),
-        }).collect()
+        self.engine
+            .listening()
+            .iter()
+            .map(|listening| match listening {
+                Listening::Tcp(address) => {
+                    let kind = if address.is_ipv6() { "inet6" } else { "inet" };
+                    (kind, address.ip().to_string(), address.port()).into_pyobject(py)
+                }
+                Listening::Unix(path) => ("unix", path.as_os_str()).into_pyobject(py),
+            })
+            .collect()
     }
 
     /// Starts the I/O threads. One byte is sent on the socket `done_fileno` when the server has finished.
@@ -56,7 +68,9 @@ impl Server {
             // Fails only if the other end is closed: then nobody waits.
             let _ = done.write_all(b"x");
         };
-        self.engine.start(Box::new(notify)).map_err(|error| os_error(&error, "starting the I/O threads"))
+        self.engine
+            .start(Box::new(notify))
+            .map_err(|error| os_error(&error, "starting the I/O threads"))
     }
 
     /// The body of one worker thread; returns when the server has drained.
@@ -117,7 +131,10 @@ fn duplicate(fileno: i64) -> PyResult<socket2::Socket> {
     // SAFETY: not -1, and borrowed only for the call that duplicates it; a number that is not open
     // makes that call fail.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
-    Ok(borrowed.try_clone_to_owned().map_err(|error| os_error(&error, "done_fileno"))?.into())
+    Ok(borrowed
+        .try_clone_to_owned()
+        .map_err(|error| os_error(&error, "done_fileno"))?
+        .into())
 }
 
 #[cfg(windows)]
@@ -127,5 +144,8 @@ fn duplicate(fileno: i64) -> PyResult<socket2::Socket> {
     let number = RawSocket::try_from(fileno).map_err(|_| PyOSError::new_err("not a socket"))?;
     // SAFETY: borrowed only for the call that duplicates it; a number that is no socket makes that fail.
     let borrowed = unsafe { BorrowedSocket::borrow_raw(number) };
-    Ok(borrowed.try_clone_to_owned().map_err(|error| os_error(&error, "done_fileno"))?.into())
+    Ok(borrowed
+        .try_clone_to_owned()
+        .map_err(|error| os_error(&error, "done_fileno"))?
+        .into())
 }

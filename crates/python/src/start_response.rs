@@ -42,7 +42,9 @@ impl StartResponse {
                 }
                 reply.forget();
             } else if reply.head.started() {
-                return Err(PyRuntimeError::new_err("start_response called a second time without exc_info"));
+                return Err(PyRuntimeError::new_err(
+                    "start_response called a second time without exc_info",
+                ));
             }
             let set = set_head(reply, status, &headers);
             if set.is_err() {
@@ -59,7 +61,9 @@ impl Write {
     #[pyo3(signature = (data, /))]
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let start = self.0.bind(py).get();
-        let Ok(bytes) = data.cast::<PyBytes>() else { return Err(not_bytes(data)) };
+        let Ok(bytes) = data.cast::<PyBytes>() else {
+            return Err(not_bytes(data));
+        };
         start.with(|reply| reply.append(bytes, None))?;
         start.flush(py)
     }
@@ -67,14 +71,18 @@ impl Write {
 
 impl StartResponse {
     pub(crate) fn new(reply: Reply) -> Self {
-        Self { reply: Mutex::new(Some(reply)) }
+        Self {
+            reply: Mutex::new(Some(reply)),
+        }
     }
 
     /// Runs `work` on the reply. Never waits: whoever comes while it is in use gets an error.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Reply) -> R) -> PyResult<R> {
         match &mut *self.lock()? {
             Some(reply) => Ok(work(reply)),
-            None => Err(PyRuntimeError::new_err("the reply is complete, or its connection is busy")),
+            None => Err(PyRuntimeError::new_err(
+                "the reply is complete, or its connection is busy",
+            )),
         }
     }
 
@@ -88,9 +96,9 @@ impl StartResponse {
         match self.reply.try_lock() {
             Ok(reply) => Ok(reply),
             Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {
-                Err(PyRuntimeError::new_err("the reply is in use by another thread"))
-            }
+            Err(TryLockError::WouldBlock) => Err(PyRuntimeError::new_err(
+                "the reply is in use by another thread",
+            )),
         }
     }
 
@@ -106,7 +114,9 @@ impl StartResponse {
             *self.lock()? = Some(reply);
             return room.map_err(|ClientGone| client_disconnected(py));
         }
-        flushed.map(drop).map_err(|ClientGone| client_disconnected(py))
+        flushed
+            .map(drop)
+            .map_err(|ClientGone| client_disconnected(py))
     }
 }
 
@@ -131,23 +141,41 @@ fn set_head(reply: &mut Reply, status: &Bound<'_, PyAny>, headers: &Fields<'_>) 
     let wrong = |what: &str, value: &Bound<'_, PyAny>, error: &dyn std::fmt::Display| {
         PyValueError::new_err(format!("{what} {}: {error}", shown(value)))
     };
-    let text = status.cast::<PyString>().map_err(|_| not_str("status", status))?;
+    let text = status
+        .cast::<PyString>()
+        .map_err(|_| not_str("status", status))?;
     native(text, &mut scratch).ok_or_else(|| wrong("status", status, &NOT_LATIN1))?;
-    reply.head.begin(&scratch).map_err(|error| wrong("status", status, &error))?;
+    reply
+        .head
+        .begin(&scratch)
+        .map_err(|error| wrong("status", status, &error))?;
     let mut one = |item: Bound<'_, PyAny>| {
-        let pair = item.cast::<PyTuple>().map_err(|_| PyTypeError::new_err(format!("headers: {} is not a tuple", shown(&item))))?;
+        let pair = item.cast::<PyTuple>().map_err(|_| {
+            PyTypeError::new_err(format!("headers: {} is not a tuple", shown(&item)))
+        })?;
         if pair.len() != 2 {
-            return Err(PyValueError::new_err(format!("headers: {} is not a pair", shown(&item))));
+            return Err(PyValueError::new_err(format!(
+                "headers: {} is not a pair",
+                shown(&item)
+            )));
         }
         let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
-        let name_text = name.cast::<PyString>().map_err(|_| not_str("header name", &name))?;
-        let value_text = value.cast::<PyString>().map_err(|_| not_str("header value", &value))?;
+        let name_text = name
+            .cast::<PyString>()
+            .map_err(|_| not_str("header name", &name))?;
+        let value_text = value
+            .cast::<PyString>()
+            .map_err(|_| not_str("header value", &value))?;
         scratch.clear();
         native(&name_text, &mut scratch).ok_or_else(|| wrong("header name", &name, &NOT_LATIN1))?;
         let split = scratch.len();
-        native(&value_text, &mut scratch).ok_or_else(|| wrong("header value", &value, &NOT_LATIN1))?;
+        native(&value_text, &mut scratch)
+            .ok_or_else(|| wrong("header value", &value, &NOT_LATIN1))?;
         let (name_bytes, value_bytes) = scratch.split_at(split);
-        reply.head.field(name_bytes, value_bytes).map_err(|error| wrong("header", &item, &error))
+        reply
+            .head
+            .field(name_bytes, value_bytes)
+            .map_err(|error| wrong("header", &item, &error))
     };
     match headers {
         Fields::List(list) => list.iter().try_for_each(&mut one),
@@ -164,19 +192,32 @@ fn not_str(what: &str, value: &Bound<'_, PyAny>) -> PyErr {
 }
 
 pub(crate) fn not_bytes(value: &Bound<'_, PyAny>) -> PyErr {
-    PyTypeError::new_err(format!("a WSGI body consists of bytes, not {}", shown(value)))
+    PyTypeError::new_err(format!(
+        "a WSGI body consists of bytes, not {}",
+        shown(value)
+    ))
 }
 
 /// A value as an error message shows it, shortened.
 fn shown(value: &Bound<'_, PyAny>) -> String {
-    let text = value.repr().map_or_else(|_| "?".to_owned(), |repr| repr.to_string());
+    let text = value
+        .repr()
+        .map_or_else(|_| "?".to_owned(), |repr| repr.to_string());
     let short: String = text.chars().take(SHOWN).collect();
-    format!("{short} ({})", value.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string()))
+    format!(
+        "{short} ({})",
+        value
+            .get_type()
+            .name()
+            .map_or_else(|_| "?".to_owned(), |name| name.to_string())
+    )
 }
 
 /// `headwaiter.exceptions.ClientDisconnected`.
 pub(crate) fn client_disconnected(py: Python<'_>) -> PyErr {
-    let class = py.import("headwaiter.exceptions").and_then(|module| module.getattr("ClientDisconnected"));
+    let class = py
+        .import("headwaiter.exceptions")
+        .and_then(|module| module.getattr("ClientDisconnected"));
     match class.and_then(|class| class.call1(("the client has left",))) {
         Ok(error) => PyErr::from_value(error),
         Err(error) => error,

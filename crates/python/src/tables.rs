@@ -10,7 +10,8 @@ use toml::Value;
 /// Raises `ValueError`, naming line and column, if it is malformed.
 #[pyfunction]
 pub(crate) fn load_toml<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
-    let table: toml::Table = toml::from_str(text).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let table: toml::Table =
+        toml::from_str(text).map_err(|error| PyValueError::new_err(error.to_string()))?;
     to_python(py, Value::Table(table))
 }
 
@@ -23,7 +24,10 @@ fn to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
         // No adjustment is a date; the message of the one it is given to is clear enough.
         Value::Datetime(time) => Ok(time.to_string().into_pyobject(py)?.into_any()),
         Value::Array(items) => {
-            let items = items.into_iter().map(|item| to_python(py, item)).collect::<PyResult<Vec<_>>>()?;
+            let items = items
+                .into_iter()
+                .map(|item| to_python(py, item))
+                .collect::<PyResult<Vec<_>>>()?;
             Ok(PyList::new(py, items)?.into_any())
         }
         Value::Table(table) => {

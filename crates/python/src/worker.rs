@@ -60,7 +60,10 @@ impl Worker<'_> {
     fn serve(&mut self, py: Python<'_>, task: Task) {
         // A panic costs this reply: the task it drops closes its channel.
         if catch_unwind(AssertUnwindSafe(|| self.run(py, task))).is_err() {
-            failure::note(log::Level::Error, "a bug in headwaiter lost one reply; please report it");
+            failure::note(
+                log::Level::Error,
+                "a bug in headwaiter lost one reply; please report it",
+            );
             self.head = ReplyHead::new();
         }
     }
@@ -74,7 +77,13 @@ impl Worker<'_> {
         let environ = self.environs.make(py, &mut task, &told);
         let date = *self.tasks.date();
         let head = std::mem::take(&mut self.head);
-        let reply = Reply::new(task, head, date, Arc::clone(&self.site.ident), self.poker.clone());
+        let reply = Reply::new(
+            task,
+            head,
+            date,
+            Arc::clone(&self.site.ident),
+            self.poker.clone(),
+        );
         let start = match Bound::new(py, StartResponse::new(reply)) {
             Ok(start) => start,
             // Out of memory. The task is lost with it, which closes the channel.
@@ -83,7 +92,11 @@ impl Worker<'_> {
         let outcome = environ.and_then(|environ| {
             let result = self.site.application.bind(py).call1((environ, &start))?;
             respond(py, start.get(), &result)?;
-            if start.get().with(|reply| reply.head.started())? { Ok(()) } else { Err(not_started()) }
+            if start.get().with(|reply| reply.head.started())? {
+                Ok(())
+            } else {
+                Err(not_started())
+            }
         });
         match start.get().take() {
             Ok(reply) => self.end(py, reply, outcome, &date),
@@ -100,7 +113,12 @@ impl Worker<'_> {
             }
             Err(error) => {
                 let path = reply.task.head().path().escape_ascii().to_string();
-                failure::log(py, self.site, &format!("Exception while serving {path}"), &error);
+                failure::log(
+                    py,
+                    self.site,
+                    &format!("Exception while serving {path}"),
+                    &error,
+                );
                 if reply.is_out() {
                     reply.task.set_end(End::AppError);
                     reply.cut()
@@ -116,14 +134,29 @@ impl Worker<'_> {
     }
 
     fn complete(&mut self, finished: Finished) {
-        let Finished { task, mut head, missing, overlong } = finished;
+        let Finished {
+            task,
+            mut head,
+            missing,
+            overlong,
+        } = finished;
         if missing > 0 {
             let path = task.head().path().escape_ascii().to_string();
-            failure::note(log::Level::Warn, &format!("{path}: the body is {missing} bytes shorter than its Content-Length; the connection closes"));
+            failure::note(
+                log::Level::Warn,
+                &format!(
+                    "{path}: the body is {missing} bytes shorter than its Content-Length; the connection closes"
+                ),
+            );
         }
         if overlong {
             let path = task.head().path().escape_ascii().to_string();
-            failure::note(log::Level::Warn, &format!("{path}: the body is longer than its Content-Length; the rest was dropped"));
+            failure::note(
+                log::Level::Warn,
+                &format!(
+                    "{path}: the body is longer than its Content-Length; the rest was dropped"
+                ),
+            );
         }
         head.clear();
         self.head = head;
@@ -132,7 +165,15 @@ impl Worker<'_> {
 
     /// Answers a request that a proxy header makes unacceptable.
     fn refuse(&mut self, mut task: Task, refusal: Refusal) {
-        failure::note(log::Level::Info, &format!("refused a request: {} {} ({})", refusal.status(), refusal.reason(), refusal.rule()));
+        failure::note(
+            log::Level::Info,
+            &format!(
+                "refused a request: {} {} ({})",
+                refusal.status(),
+                refusal.reason(),
+                refusal.rule()
+            ),
+        );
         let date = *self.tasks.date();
         let head_only = task.head().is_head();
         refusal.write_reply(task.buffer(), &date, self.site.ident.as_bytes(), head_only);
@@ -143,7 +184,12 @@ impl Worker<'_> {
 
     fn log_untrusted(&self, told: &ProxyOutcome) {
         for name in &told.untrusted {
-            failure::note(log::Level::Warn, &format!("{name} came from a peer that is not trusted, or is not among trusted_proxy_headers"));
+            failure::note(
+                log::Level::Warn,
+                &format!(
+                    "{name} came from a peer that is not trusted, or is not among trusted_proxy_headers"
+                ),
+            );
         }
     }
 }

@@ -1,0 +1,252 @@
+//! A server whose application is a closure, and a client that reads replies strictly.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use headwaiter_engine::{Flushed, ListenSpec, Listening, Server, Settings, Task};
+
+pub type App = Arc<dyn Fn(&mut Task) + Send + Sync>;
+
+pub struct Site {
+    pub server: Arc<Server>,
+    pub address: SocketAddr,
+    workers: Vec<JoinHandle<()>>,
+    finished: mpsc::Receiver<()>,
+}
+
+impl Site {
+    pub fn new(settings: Settings, app: impl Fn(&mut Task) + Send + Sync + 'static) -> Self {
+        let app: App = Arc::new(app);
+        let threads = settings.threads;
+        let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
+        let server = Arc::new(Server::bind(settings, &[any]).unwrap());
+        let Listening::Tcp(address) = server.listening()[0] else {
+            panic!("a TCP address")
+        };
+        let (tell, finished) = mpsc::channel();
+        server
+            .start(Box::new(move || tell.send(()).unwrap()))
+            .unwrap();
+        let workers = (0..threads).map(|_| {
+            let (server, app) = (Arc::clone(&server), Arc::clone(&app));
+            std::thread::spawn(move || {
+                let mut tasks = server.tasks();
+                loop {
+                    while let Some(mut task) = tasks.next() {
+                        app(&mut task);
+                        tasks.complete(task);
+                    }
+                    if !tasks.park() {
+                        break;
+                    }
+                }
+            })
+        });
+        let workers = workers.collect();
+        Self {
+            server,
+            address,
+            workers,
+            finished,
+        }
+    }
+
+    pub fn connect(&self) -> Client {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Client {
+            stream,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Waits for the drain, then for every worker.
+    pub fn join(self) -> Arc<Server> {
+        self.finished
+            .recv_timeout(PATIENCE)
+            .expect("the server drains");
+        for worker in self.workers {
+            worker.join().unwrap();
+        }
+        self.server
+    }
+
+    pub fn stop(self) -> Arc<Server> {
+        self.server.stop();
+        self.join()
+    }
+
+    pub fn stat(&self, name: &str) -> u64 {
+        self.server
+            .stats()
+            .into_iter()
+            .find(|(n, _)| *n == name)
+            .unwrap_or_else(|| panic!("no {name}"))
+            .1 as u64
+    }
+
+    /// Waits until a figure has reached `least`.
+    pub fn until(&self, name: &str, least: u64) {
+        wait_for(&format!("{name} >= {least}"), || self.stat(name) >= least);
+    }
+
+    /// Waits until a figure is exactly `value`.
+    pub fn until_is(&self, name: &str, value: u64) {
+        wait_for(&format!("{name} == {value}"), || self.stat(name) == value);
+    }
+}
+
+/// Waits for an event that leaves no trace to block on.
+pub fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + PATIENCE;
+    while !happened() {
+        assert!(std::time::Instant::now() < end, "gave up waiting: {what}");
+        std::thread::yield_now();
+    }
+}
+
+pub struct Client {
+    pub stream: TcpStream,
+    pub buffer: Vec<u8>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Client {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+        self
+    }
+
+    pub fn get(&mut self, path: &str) -> Reply {
+        self.send(request(path)).reply()
+    }
+
+    /// The next reply, framed by Content-Length or none.
+    pub fn reply(&mut self) -> Reply {
+        let head = self.until(b"\r\n\r\n").expect("a reply head");
+        let head = String::from_utf8(head).unwrap();
+        let status = head[9..12].parse().unwrap();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("Content-Length: "))
+            .map_or(0, |n| n.parse().unwrap());
+        while self.buffer.len() < length {
+            assert!(
+                self.fill() > 0,
+                "closed inside a body of {length} after {:?}",
+                self.buffer.len()
+            );
+        }
+        let body = self.buffer.drain(..length).collect();
+        Reply { status, head, body }
+    }
+
+    /// Everything until the server closes.
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.fill() > 0 {}
+        std::mem::take(&mut self.buffer)
+    }
+
+    pub fn is_closed(&mut self) -> bool {
+        self.buffer.is_empty() && self.fill() == 0
+    }
+
+    fn until(&mut self, mark: &[u8]) -> Option<Vec<u8>> {
+        loop {
+            if let Some(at) = self
+                .buffer
+                .windows(mark.len())
+                .position(|window| window == mark)
+            {
+                return Some(self.buffer.drain(..at + mark.len()).collect());
+            }
+            if self.fill() == 0 {
+                return None;
+            }
+        }
+    }
+
+    fn fill(&mut self) -> usize {
+        let mut piece = [0; 65536];
+        let got = match self.stream.read(&mut piece) {
+            Ok(got) => got,
+            // A reset is an end, too; what was read before stays.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
+            Err(error) => panic!("{error}"),
+        };
+        self.buffer.extend_from_slice(&piece[..got]);
+        got
+    }
+}
+
+pub fn request(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")
+}
+
+/// A complete reply with `body`.
+pub fn answer(task: &mut Task, body: &[u8]) {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    task.buffer().extend_from_slice(head.as_bytes());
+    task.buffer().extend_from_slice(body);
+    if !task.keep_alive() {
+        task.close_after();
+    }
+}
+
+/// Answers with the path.
+pub fn echo_path(task: &mut Task) {
+    let path = task.head().path().to_vec();
+    answer(task, &path);
+}
+
+/// Streams `data`, waiting for the client where the engine says so. `false`: the client is gone.
+pub fn stream(task: &mut Task, data: &[u8]) -> bool {
+    task.buffer().extend_from_slice(data);
+    match task.flush() {
+        Ok(Flushed::HandedOver) => true,
+        Ok(Flushed::Full) => task.make_room().is_ok(),
+        Err(_) => false,
+    }
+}
+
+/// A door that tasks wait at until the test opens it.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<(Mutex<usize>, Condvar)>);
+
+impl Gate {
+    pub fn wait(&self) {
+        let mut open = self.0.0.lock().unwrap();
+        while *open == 0 {
+            open = self.0.1.wait(open).unwrap();
+        }
+        *open -= 1;
+    }
+
+    /// Lets `n` through.
+    pub fn open(&self, n: usize) {
+        *self.0.0.lock().unwrap() += n;
+        self.0.1.notify_all();
+    }
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        threads: 2,
+        ..Settings::default()
+    }
+}
+
+/// What a test waits at most for something that should happen at once.
+pub const PATIENCE: Duration = Duration::from_secs(20);

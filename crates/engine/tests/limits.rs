@@ -1,0 +1,236 @@
+//! Limits: queue, connections, spools, slow readers, clients that leave.
+
+mod common;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::{Gate, Site, answer, echo_path, request, settings, stream};
+use headwaiter_engine::{Abandoned, Settings};
+
+#[test]
+fn queue_limit_refuses_at_once_and_counts_free_workers() {
+    let gate = Gate::default();
+    let door = gate.clone();
+    let site = Site::new(
+        Settings {
+            threads: 2,
+            queue_limit: Some(1),
+            ..settings()
+        },
+        move |task| {
+            door.wait();
+            echo_path(task);
+        },
+    );
+    let mut running: Vec<_> = (0..2).map(|_| site.connect()).collect();
+    for (n, client) in running.iter_mut().enumerate() {
+        client.send(request("/run"));
+        site.until("busy_workers", n as u64 + 1);
+    }
+    let mut waiting = site.connect();
+    waiting.send(request("/wait"));
+    site.until("queue_depth", 1);
+    let mut refused = site.connect();
+    assert_eq!(refused.get("/refused").status, 503);
+    gate.open(3);
+    assert_eq!(waiting.reply().status, 200);
+}
+
+#[test]
+fn at_the_connection_limit_the_longest_idle_goes_first() {
+    let site = Site::new(
+        Settings {
+            connection_limit: 3,
+            ..settings()
+        },
+        echo_path,
+    );
+    let mut clients: Vec<_> = (0..3).map(|_| site.connect()).collect();
+    for client in &mut clients {
+        client.get("/");
+    }
+    // The first is used again, so the second is the one.
+    clients[0].get("/");
+    let mut newcomer = site.connect();
+    assert_eq!(newcomer.get("/new").status, 200);
+    assert!(clients[1].is_closed());
+    assert_eq!(
+        (clients[0].get("/").status, clients[2].get("/").status),
+        (200, 200)
+    );
+    assert_eq!(site.stat("evicted"), 1);
+}
+
+#[test]
+fn with_no_idle_channel_newcomers_wait_until_one_ends() {
+    let gate = Gate::default();
+    let door = gate.clone();
+    let site = Site::new(
+        Settings {
+            connection_limit: 1,
+            ..settings()
+        },
+        move |task| {
+            door.wait();
+            echo_path(task);
+        },
+    );
+    let mut busy = site.connect();
+    busy.send(request("/busy"));
+    site.until("busy_workers", 1);
+    let mut waiting = site.connect();
+    waiting.send(request("/waiting"));
+    site.until("accept_pauses", 1);
+    gate.open(2);
+    assert_eq!(busy.reply().status, 200);
+    assert_eq!(waiting.reply().body, b"/waiting");
+}
+
+#[test]
+fn an_upload_without_room_on_disk_gets_503_and_leaves_nothing() {
+    let limits = Settings {
+        inbuf_overflow: 1000,
+        spool_limit: 100_000,
+        ..settings()
+    };
+    let site = Site::new(limits, echo_path);
+    let mut client = site.connect();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n");
+    // The server may stop reading before all of it is sent.
+    let _ = client.stream.write_all(&[b'x'; 200_000]);
+    assert_eq!(client.reply().status, 503);
+    site.until_is("spool_bytes", 0);
+    assert_eq!(site.connect().get("/").status, 200);
+}
+
+#[test]
+fn slow_readers_cost_no_worker() {
+    const SIZE: usize = 16 << 20;
+    let site = Site::new(settings(), |task| {
+        if task.head().path() == b"/quick" {
+            return echo_path(task);
+        }
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n");
+        task.buffer().extend_from_slice(head.as_bytes());
+        for n in 0..SIZE / 65536 {
+            assert!(stream(task, &[n as u8; 65536]));
+        }
+    });
+    let mut slow: Vec<_> = (0..4).map(|_| site.connect()).collect();
+    for client in &mut slow {
+        client.send(request("/big"));
+    }
+    assert_eq!(site.connect().get("/quick").status, 200);
+    site.until_is("busy_workers", 0);
+    for client in &mut slow {
+        let body = client.reply().body;
+        assert_eq!(body.len(), SIZE);
+        assert!(
+            body.chunks(65536)
+                .enumerate()
+                .all(|(n, piece)| piece.iter().all(|byte| *byte == n as u8))
+        );
+    }
+    site.until_is("spool_bytes", 0);
+}
+
+#[test]
+fn without_room_on_disk_the_worker_waits_for_its_client_and_loses_nothing() {
+    const SIZE: usize = 16 << 20;
+    let limits = Settings {
+        outbuf_overflow: 1 << 17,
+        spool_limit: 1 << 20,
+        ..settings()
+    };
+    let site = Site::new(limits, |task| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n");
+        task.buffer().extend_from_slice(head.as_bytes());
+        for n in 0..SIZE / 65536 {
+            assert!(stream(task, &[n as u8; 65536]));
+        }
+    });
+    let mut client = site.connect();
+    let body = client.get("/big").body;
+    assert!(
+        body.chunks(65536)
+            .enumerate()
+            .all(|(n, piece)| piece.iter().all(|byte| *byte == n as u8))
+    );
+    site.until_is("spool_bytes", 0);
+}
+
+#[test]
+fn files_are_sent_from_their_offset() {
+    let mut file = tempfile::tempfile().unwrap();
+    let content: Vec<u8> = (0..5_000_000_u32).map(|n| (n % 253) as u8).collect();
+    file.write_all(&content).unwrap();
+    let file = Arc::new(file);
+    let site = Site::new(settings(), move |task| {
+        task.buffer()
+            .extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 4999990\r\n\r\n");
+        task.send_file(Arc::clone(&file), 10, 4_999_990);
+    });
+    let mut client = site.connect();
+    for _ in 0..2 {
+        assert!(client.get("/file").body == content[10..]);
+    }
+}
+
+#[test]
+fn waiting_safe_requests_of_clients_that_left_are_never_run() {
+    for (policy, runs) in [
+        (Abandoned::DropSafe, 2),
+        (Abandoned::Drop, 1),
+        (Abandoned::Run, 3),
+    ] {
+        let gate = Gate::default();
+        let door = gate.clone();
+        let ran = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&ran);
+        let site = Site::new(
+            Settings {
+                threads: 1,
+                abandoned_requests: policy,
+                ..settings()
+            },
+            move |task| {
+                door.wait();
+                count.fetch_add(1, Ordering::SeqCst);
+                answer(task, b"");
+            },
+        );
+        let mut busy = site.connect();
+        busy.send(request("/busy"));
+        site.until("busy_workers", 1);
+        let (mut safe, mut unsafe_one) = (site.connect(), site.connect());
+        safe.send(request("/left"));
+        unsafe_one.send("POST /left HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        site.until("queue_depth", 2);
+        drop((safe, unsafe_one));
+        site.until_is("channels", 1);
+        gate.open(3);
+        busy.reply();
+        site.server.stop();
+        site.join();
+        assert_eq!(ran.load(Ordering::SeqCst), runs, "{policy:?}");
+    }
+}
+
+#[test]
+fn a_running_task_learns_that_its_client_left() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let site = Site::new(settings(), move |task| {
+        let client = task.client();
+        assert!(!client.is_gone());
+        tell.send(()).unwrap();
+        common::wait_for("the client is gone", || client.is_gone());
+        tell.send(()).unwrap();
+    });
+    let mut client = site.connect();
+    client.send(request("/"));
+    told.recv_timeout(common::PATIENCE).unwrap();
+    drop(client);
+    told.recv_timeout(common::PATIENCE).unwrap();
+}
