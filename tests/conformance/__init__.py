@@ -12,5 +12,6 @@ server is its command line (``launchers.py``).
 * ``app/``: the WSGI application every server runs. It keeps a journal of its calls in a file, which
   needs no free worker to be read and outlives a crash.
 * ``rows/``: the demands. ``differential/``: heads compared with what h11 makes of them.
+  ``catalogue.py``: all of them.
 * ``runner.py``, ``report.py``: running rows, the table, and ``docs/conformance.md``.
 """

@@ -9,11 +9,11 @@ import argparse
 import sys
 import time
 
+from tests.conformance.catalogue import ROWS
 from tests.conformance.launchers import LAUNCHERS
 from tests.conformance.model import Result, Row, Verdict
 from tests.conformance.process import NotStarted
 from tests.conformance.report import print_table, write_docs
-from tests.conformance.rows import ROWS
 from tests.conformance.runner import run_all
 
 

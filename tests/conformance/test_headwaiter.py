@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conformance.catalogue import ROWS
 from tests.conformance.launchers import LAUNCHERS
 from tests.conformance.model import Row, Verdict
 from tests.conformance.process import Server
-from tests.conformance.rows import ROWS
 from tests.conformance.runner import CUTS, run_row
 
 

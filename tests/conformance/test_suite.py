@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.conformance.catalogue import ROWS
 from tests.conformance.model import SECTIONS, Failed
 from tests.conformance.replies import Reply, ReplyParser
-from tests.conformance.rows import ROWS
-from tests.conformance.rows.wire import TAG, fill, chunked, cuts
+from tests.conformance.rows.wire import TAG, chunked, cuts, fill
 
 
 def parse(data: bytes, *methods: str, closed: bool = False, step: int = 0) -> ReplyParser:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -163,7 +164,12 @@ def environ_names(fields: Any) -> dict[str, str]:
             continue
         text = value.decode("latin-1")
         named[key] = f"{named[key]}, {text}" if key in named else text
-    return named
+    return {key: commas_alike(text) for key, text in named.items()}
+
+
+def commas_alike(value: str) -> str:
+    """Whether lines are joined with a space behind the comma is the server's choice."""
+    return re.sub(r"[ \t]*,[ \t]*", ", ", value)
 
 
 # Framing is compared by its effect; CGI has names of its own for the body's length and type.
@@ -180,7 +186,7 @@ def read_by_server(server: Server, tag: str) -> Reading | None:
         return None
     environ = seen[0]["environ"]
     fields = {
-        key: value
+        key: commas_alike(value)
         for key, value in environ.items()
         if key.startswith("HTTP_") and key not in SKIPPED and isinstance(value, str)
     }

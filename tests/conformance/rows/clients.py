@@ -249,6 +249,39 @@ def half_closed_pipeline(server: Server) -> None:
 
 
 @row(
+    "half-closed-ends",
+    "a connection the client has closed on its side ends with its last reply",
+    "waitress#418",
+    quick=True,
+)
+def half_closed_ends(server: Server) -> None:
+    for number in range(30):
+        with server.connect() as connection:
+            # The requests and the end of the stream arrive together, or nearly so.
+            for _ in range(1 + number % 3):
+                connection.request(f"/seen/{server.tag()}")
+            connection.half_close()
+            for _ in range(1 + number % 3):
+                connection.reply()
+            require(connection.closed(), f"left open at try {number + 1}")
+
+
+@row(
+    "half-closed-idle",
+    "an idle connection the client has closed on its side is closed",
+    "waitress#418",
+)
+def half_closed_idle(server: Server) -> None:
+    for used in (False, True):
+        with server.connect() as connection:
+            if used:
+                connection.request(f"/seen/{server.tag()}")
+                connection.reply()
+            connection.half_close()
+            require(connection.closed(), f"left open ({'used' if used else 'new'})")
+
+
+@row(
     "half-closed-quiet",
     "half-closed and idle connections cost no CPU time",
     "waitress#418; cheroot#378",

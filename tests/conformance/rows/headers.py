@@ -62,9 +62,9 @@ def latin1(server: Server) -> None:
     require(reply.all("x-latin") == ["caf\u00e9"], f"X-Latin: {reply.all('x-latin')}")
 
 
-@row("date", "every reply carries one Date in the preferred format", "RFC 9110 section 6.6.1")
+@row("date", "a reply below 500 carries one Date in the preferred format", "RFC 9110 section 6.6.1")
 def date(server: Server) -> None:
-    for target in ("reason", "no-body", "never-start"):
+    for target in ("reason", "no-body"):
         values = server.get(f"/{target}/{server.tag()}").all("date")
         require(len(values) == 1, f"{target}: Date {values}")
         require(values[0].endswith(" GMT") and parsedate_to_datetime(values[0]), values[0])
@@ -73,7 +73,7 @@ def date(server: Server) -> None:
 @row("own-date", "an application's own Date is not doubled", "RFC 9110 section 5.3")
 def own_date(server: Server) -> None:
     values = server.get(f"/own-date/{server.tag()}").all("date")
-    require(values == ["Thu, 01 Jan 1970 00:00:00 GMT"], f"Date: {values}")
+    require(len(values) == 1, f"Date: {values}")
 
 
 @row("many", "two thousand headers: a whole reply, or a 500", "granian CVE-2026-42545")
