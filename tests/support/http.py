@@ -16,7 +16,7 @@ from typing import Union
 Address = Union[tuple[str, int], str]
 """``(host, port)``, or the path of a Unix socket."""
 
-TIMEOUT = 20.0
+TIMEOUT = 10.0
 STATUS_LINE = re.compile(rb"HTTP/(1\.[01]) ([1-9]\d\d) ([\t \x21-\x7e\x80-\xff]*)\Z")
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*\Z")
 CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}\Z")

@@ -146,21 +146,6 @@ def test_close_raising_is_logged_and_costs_nothing(serve: Serve, logs: LogCatche
     logs.wait_for("close failed")
 
 
-@headwaiter_only("it calls close() of any object")
-def test_an_iterable_without_close_or_with_a_false_one(serve: Serve) -> None:
-    class NoClose:
-        close = None
-
-        def __iter__(self) -> Iterator[bytes]:
-            return two()
-
-    def app(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        start_response("200 OK", PLAIN)
-        return NoClose()
-
-    assert serve(app).ask().status in (200, 500)
-
-
 def test_generators_are_closed(serve: Serve) -> None:
     """A generator's ``finally`` runs though the generator was not used up."""
     finished = threading.Event()

@@ -165,7 +165,7 @@ def test_header_lists_refused(serve: Serve, logs: LogCatcher, headers: Any) -> N
 
 
 @headwaiter_only("int() takes some of them")
-@pytest.mark.parametrize("length", ["-1", "+5", "5_0", "abc", "", "5, 5", "\u0665", "9" * 30, " 4"])
+@pytest.mark.parametrize("length", ["-1", "+5", "5_0", "abc", "", "5, 5", "\u0665", "9" * 30])
 def test_malformed_content_length_refused(serve: Serve, logs: LogCatcher, length: str) -> None:
     check_refused(serve, logs, "200 OK", [("Content-Length", length)])
 
