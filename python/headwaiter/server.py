@@ -292,3 +292,6 @@ def _cut_running() -> None:
 
 
 atexit.register(_cut_running)
+if hasattr(os, "register_at_fork"):
+    # The servers of the parent are not the child's to cut: it shares their sockets.
+    os.register_at_fork(after_in_child=_running.clear)

@@ -259,3 +259,47 @@ def test_sockets_meant_for_another_process_are_left_alone(folder: Path) -> None:
         process.send_signal(signal.SIGTERM)
         end(process)
     assert process.returncode == 0
+
+
+def test_what_the_service_manager_passes_must_be_a_socket(folder: Path) -> None:
+    starter = """
+import os, sys
+os.dup2(os.open(os.devnull, os.O_RDONLY), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, "-m", "headwaiter", "program:app"])
+"""
+    with started(folder, ["-c", starter]) as process:
+        _, err = end(process)
+    assert process.returncode == 2
+    assert err.startswith("headwaiter: LISTEN_FDS: ")
+
+
+def test_a_forked_child_has_servers_of_its_own_only(folder: Path) -> None:
+    script = (
+        PROGRAM
+        + """
+import logging, urllib.request, warnings
+warnings.simplefilter("ignore")  # newer Pythons warn of forks beside threads
+logging.basicConfig(level="WARNING")
+
+def running():
+    server = headwaiter.create_server(app, listen="127.0.0.1:0")
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    assert urllib.request.urlopen(server.urls[0]).read() == b"hello"
+    return server, thread
+
+server, thread = running()
+child = os.fork()
+own = running() if child == 0 else (server, thread)
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+    assert urllib.request.urlopen(server.urls[0]).read() == b"hello"
+own[0].close()
+own[1].join()
+print("over", flush=True)
+"""
+    )
+    with started(folder, ["-c", script]) as process:
+        out, err = end(process)
+    assert (process.returncode, out, err) == (0, "over\nover\n", "")
