@@ -114,7 +114,7 @@ impl IoThread {
             Arc::clone(&self.mailbox),
         );
         entry.insert(Channel::new(Arc::new(link)));
-        self.become_idle(index);
+        self.become_idle(index, self.now);
         if self.shared.draining() {
             self.drain_idle(index);
         }

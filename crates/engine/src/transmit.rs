@@ -1,6 +1,7 @@
 //! Bytes out: replies, refusals, the end of a reply, and closing.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use headwaiter_http::{BodyKind, Refusal, ReplyContext, ReplyHead};
 
@@ -119,6 +120,12 @@ impl IoThread {
     /// The whole reply is with the kernel: on to the next request, or the end of the channel.
     fn reply_complete(&mut self, index: usize, exchange: Box<Exchange>) {
         let close = exchange.close;
+        // News of a reply that its worker sent may be old.
+        let since = if exchange.sent {
+            exchange.record.answered
+        } else {
+            self.now
+        };
         self.finish_record(exchange);
         let channel = &mut self.channels[index];
         if close {
@@ -130,7 +137,7 @@ impl IoThread {
                 self.close(index)
             };
         }
-        self.become_idle(index);
+        self.become_idle(index, since);
         let channel = &self.channels[index];
         if channel.readable || !channel.inbuf.is_empty() {
             // Not here: a pipeline answered on this thread would nest as deep as it is long.
@@ -141,10 +148,10 @@ impl IoThread {
     }
 
     /// The channel waits for its next request.
-    pub(crate) fn become_idle(&mut self, index: usize) {
+    pub(crate) fn become_idle(&mut self, index: usize, since: Instant) {
         let channel = &mut self.channels[index];
         channel.state = State::Idle;
-        let due = self.now + self.shared.settings.channel_timeout;
+        let due = since + self.shared.settings.channel_timeout;
         self.deadlines
             .arm(channel.link.token, &mut channel.deadline, due);
         self.idle.push(&mut self.channels, index);
