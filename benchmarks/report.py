@@ -112,7 +112,7 @@ def _mode(mode: Mode, charts: str) -> Iterator[str]:
     yield f"## {mode.name.capitalize()}\n"
     yield _standings(mode)
     shown = [name for name in HEADLINES if name in mode.records]
-    yield "".join(f"![{name}]({charts}/{mode.name}-{name}.svg)\n\n" for name in shown)
+    yield from (f"![{name}]({charts}/{mode.name}-{name}.svg)\n" for name in shown)
     others = [scenario.name for scenario, _ in mode.pairs() if scenario.name not in shown]
     if others:
         links = (f"[{name}]({charts}/{mode.name}-{name}.svg)" for name in others)
@@ -123,7 +123,7 @@ def _mode(mode: Mode, charts: str) -> Iterator[str]:
             yield f"### {title}, {mode.name}\n"
             yield _markdown(["scenario", *mode.names()], rows)
     yield from _beside(mode)
-    yield _gaps(mode)
+    yield from _gaps(mode)
 
 
 def _standings(mode: Mode) -> str:
@@ -194,7 +194,7 @@ def _beside(mode: Mode) -> Iterator[str]:
             yield _markdown(["server", *BESIDE.values()], rows)
 
 
-def _gaps(mode: Mode) -> str:
+def _gaps(mode: Mode) -> Iterator[str]:
     """Every cell that failed, and every one in which requests went wrong."""
     lines = []
     for scenario, record in mode.pairs():
@@ -207,9 +207,9 @@ def _gaps(mode: Mode) -> str:
                     f"- {scenario.name}, {name}: {errors.median:,.0f} errors beside {answered}"
                     " answers"
                 )
-    if not lines:
-        return ""
-    return f"### Without a figure or with errors, {mode.name}\n\n" + "\n".join(lines) + "\n"
+    if lines:
+        yield f"### Without a figure or with errors, {mode.name}\n"
+        yield "\n".join(lines) + "\n"
 
 
 def _circumstances(modes: list[Mode]) -> str:

@@ -70,6 +70,7 @@ def _row(number: int, bar: Bar, scale: float, room: float) -> str:
     top = TITLE + ROW * number
     middle = top + BAR / 2
     length = min(bar.value * scale, room)
+    end = LABEL + length
     parts = [
         f'<text x="{LABEL - 8}" y="{middle + 4:.1f}" text-anchor="end">{escape(bar.label)}</text>',
         f'<rect class="{bar.kind}" x="{LABEL}" y="{top}" width="{length:.1f}" height="{BAR}"/>',
@@ -79,12 +80,10 @@ def _row(number: int, bar: Bar, scale: float, room: float) -> str:
         parts.append(f'<path class="cut" d="M{x:.1f} {top + BAR} l6 -{BAR} h5 l-6 {BAR} z"/>')
     elif bar.spread:
         low, high = (LABEL + (bar.value + sign * bar.spread) * scale for sign in (-1, 1))
-        high = min(high, LABEL + room)
+        end = min(high, LABEL + room)
         parts.append(
-            f'<path class="whisker" d="M{low:.1f} {middle} H{high:.1f} '
-            f'M{low:.1f} {middle - 3} v6 M{high:.1f} {middle - 3} v6"/>'
+            f'<path class="whisker" d="M{low:.1f} {middle} H{end:.1f} '
+            f'M{low:.1f} {middle - 3} v6 M{end:.1f} {middle - 3} v6"/>'
         )
-    parts.append(
-        f'<text x="{LABEL + length + 8:.1f}" y="{middle + 4:.1f}">{escape(bar.words)}</text>'
-    )
+    parts.append(f'<text x="{end + 8:.1f}" y="{middle + 4:.1f}">{escape(bar.words)}</text>')
     return "\n".join(parts)
