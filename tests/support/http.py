@@ -232,6 +232,39 @@ class Client:
         return chunks
 
 
+class Endpoint:
+    """Something to connect to; ``disconnect`` closes every connection that a test left open."""
+
+    def __init__(self) -> None:
+        self.addresses: list[Address] = []
+        self._clients: list[Client] = []
+
+    @property
+    def address(self) -> Address:
+        """The first address."""
+        return self.addresses[0]
+
+    def connect(self, timeout: float = TIMEOUT, receive_buffer: int | None = None) -> Client:
+        self._clients.append(Client(self.address, timeout, receive_buffer))
+        return self._clients[-1]
+
+    def ask(
+        self,
+        target: str = "/",
+        method: str = "GET",
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes | None = None,
+        version: str = "1.1",
+    ) -> Reply:
+        """One request over a connection of its own."""
+        with Client(self.address) as client:
+            return client.ask(target, method, headers, body, version)
+
+    def disconnect(self) -> None:
+        while self._clients:
+            self._clients.pop().close()
+
+
 def framing(reply: Reply, method: str) -> str:
     """How the end of the body is found (RFC 9112 section 6.3), asserting that it is unambiguous."""
     for name in ONCE:

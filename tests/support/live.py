@@ -10,10 +10,9 @@ import contextlib
 import importlib
 import logging
 import threading
-from collections.abc import Iterable
 from typing import Any, Callable
 
-from .http import TIMEOUT, Address, Client, Reply
+from .http import TIMEOUT, Endpoint
 from .target import IS_WAITRESS, NAME
 from .wsgi import App
 
@@ -23,15 +22,15 @@ def create(app: App, name: str = NAME, **settings: Any) -> Any:
     return importlib.import_module(name).create_server(app, **settings)
 
 
-class LiveServer:
+class LiveServer(Endpoint):
     """``app`` behind a server that runs in a thread of its own until ``close``."""
 
     def __init__(self, app: App, name: str = NAME, **settings: Any) -> None:
         if not {"listen", "unix_socket", "sockets", "host", "port"} & settings.keys():
             settings["listen"] = "127.0.0.1:0"
+        super().__init__()
         self.name = name
         self.server = create(app, name, **settings)
-        self.addresses: list[Address]
         if "unix_socket" in settings:
             self.addresses = [settings["unix_socket"]]
         elif hasattr(self.server, "effective_listen"):
@@ -49,25 +48,6 @@ class LiveServer:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    @property
-    def address(self) -> Address:
-        return self.addresses[0]
-
-    def connect(self, timeout: float = TIMEOUT, receive_buffer: int | None = None) -> Client:
-        return Client(self.address, timeout, receive_buffer)
-
-    def ask(
-        self,
-        target: str = "/",
-        method: str = "GET",
-        headers: Iterable[tuple[str, str]] = (),
-        body: bytes | None = None,
-        version: str = "1.1",
-    ) -> Reply:
-        """One request over a connection of its own."""
-        with self.connect() as client:
-            return client.ask(target, method, headers, body, version)
-
     def close(self) -> None:
         """Stops the server, waits until ``run`` returned and raises what it raised. Idempotent."""
         if self.closed:
@@ -77,7 +57,8 @@ class LiveServer:
             close_waitress(self.server)
         else:
             self.server.close()
-        self.thread.join(TIMEOUT)
+        self.thread.join(2 * TIMEOUT)
+        self.disconnect()
         assert not self.thread.is_alive(), "run() did not return after close()"
         if self.failure is not None:
             raise self.failure

@@ -13,12 +13,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Callable
 from urllib.parse import urlsplit
 
-from .http import TIMEOUT, Address, Client, Reply
+from .http import TIMEOUT, Endpoint
 from .target import IS_WAITRESS, NAME
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,12 +26,18 @@ URL = re.compile(r"(https?://\S+?:\d+)\b|unix:(\S+)")
 BANNER_TIMEOUT = 30.0
 
 
-class ServerProcess:
+class ServerProcess(Endpoint):
     """A running ``python -m headwaiter``."""
 
     def __init__(
-        self, argv: list[str], env: Mapping[str, str], cwd: Path, pass_fds: tuple[int, ...]
+        self,
+        argv: list[str],
+        env: Mapping[str, str],
+        cwd: Path,
+        pass_fds: tuple[int, ...],
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
+        super().__init__()
         self.argv = argv
         self._lines: list[str] = []
         self._news = threading.Condition()
@@ -40,7 +46,7 @@ class ServerProcess:
             argv,
             env=dict(env),
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             pass_fds=pass_fds,
@@ -50,16 +56,13 @@ class ServerProcess:
         self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.addresses: list[Address] = []
 
     def __enter__(self) -> ServerProcess:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_exc: object) -> None:
-        if self._stopped:
-            return
         try:
-            if kind is None:
+            if kind is None and not self._stopped:
                 self.stop()
         finally:
             self.kill()
@@ -69,29 +72,10 @@ class ServerProcess:
         return self.process.pid
 
     @property
-    def address(self) -> Address:
-        return self.addresses[0]
-
-    @property
     def log(self) -> str:
         """What the process has written to stderr so far."""
         with self._news:
             return "".join(self._lines)
-
-    def connect(self, timeout: float = TIMEOUT, receive_buffer: int | None = None) -> Client:
-        return Client(self.address, timeout, receive_buffer)
-
-    def ask(
-        self,
-        target: str = "/",
-        method: str = "GET",
-        headers: Iterable[tuple[str, str]] = (),
-        body: bytes | None = None,
-        version: str = "1.1",
-    ) -> Reply:
-        """One request over a connection of its own."""
-        with self.connect() as client:
-            return client.ask(target, method, headers, body, version)
 
     def wait_for_log(self, pattern: str, timeout: float = TIMEOUT) -> re.Match[str]:
         """Waits until stderr matches ``pattern``."""
@@ -105,6 +89,11 @@ class ServerProcess:
 
         self._wait(matches, timeout, pattern)
         return found[0]
+
+    def end_input(self) -> None:
+        """Closes the program's stdin: the word to go on, for programs that wait for it."""
+        assert self.process.stdin
+        self.process.stdin.close()
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -128,13 +117,15 @@ class ServerProcess:
         return took
 
     def kill(self) -> None:
-        """Ends the process now, whatever state it is in."""
+        """Ends the process now, whatever state it is in, and closes what is open to it."""
+        self.disconnect()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
         self._reader.join(TIMEOUT)
-        if self.process.stderr:
-            self.process.stderr.close()
+        for pipe in (self.process.stdin, self.process.stderr):
+            if pipe:
+                pipe.close()
         self._stopped = True
 
     def wait_for_addresses(self, count: int) -> None:
@@ -215,6 +206,18 @@ def start_server(
     server = ServerProcess(argv, environment(**(env or {})), cwd, pass_fds)
     try:
         server.wait_for_addresses(addresses)
+    except BaseException:
+        server.kill()
+        raise
+    return server
+
+
+def start_program(module: str, *arguments: str, **env: str) -> ServerProcess:
+    """Starts ``python -m module`` with an open stdin and waits for the address that it prints."""
+    argv = [sys.executable, "-m", module, *arguments]
+    server = ServerProcess(argv, environment(**env), ROOT, (), stdin=subprocess.PIPE)
+    try:
+        server.wait_for_addresses(1)
     except BaseException:
         server.kill()
         raise
