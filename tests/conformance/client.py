@@ -153,8 +153,11 @@ def ask(port: int, request: bytes, patience: float) -> Reply | None:
 class Exchange:
     """One connection of :func:`exchange_all`: the pieces to send, and what came back."""
 
-    def __init__(self, pieces: Sequence[bytes], *, half_close: bool = False) -> None:
+    def __init__(
+        self, pieces: Sequence[bytes], *, then: bytes = b"", half_close: bool = False
+    ) -> None:
         self.pieces = pieces
+        self.then = then  # sent behind the first reply, if the connection goes on
         self.half_close = half_close
         self.parser = ReplyParser()
         self.closed = False
@@ -183,23 +186,29 @@ class Exchange:
         try:
             if data:
                 self.parser.feed(data)
-                self._leave_if_told()
+                self._go_on()
             else:
                 self.closed = True
                 self.parser.finish()
         except Failed as failure:
             self.problem = str(failure)
 
-    def _leave_if_told(self) -> None:
-        """Closes the sending side once a reply has said that it is the last.
+    def _go_on(self) -> None:
+        """After a whole reply: closes the sending side if it was the last, or else sends ``then``.
 
-        That is what clients do, and a server may wait for it (RFC 9112 section 9.6). All there is
-        to send has been sent by now, so a server that read on would have read the probe.
+        Closing is what clients do, and a server may wait for it (RFC 9112 section 9.6). Whatever
+        was to be pipelined has been sent by now: a server that read on would have read it.
         """
         replies = self.parser.replies
-        if replies and replies[-1].complete and replies[-1].announces_close:
+        if not replies or not replies[-1].complete:
+            return
+        if replies[-1].announces_close:
+            self.then = b""
             with suppress(OSError):
                 self.socket.shutdown(socket.SHUT_WR)
+        elif self.then:
+            self.send(self.then)
+            self.then = b""
 
     def summary(self) -> str:
         """What came back, for messages."""

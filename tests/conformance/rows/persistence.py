@@ -12,6 +12,7 @@ from tests.conformance.client import Connection
 from tests.conformance.model import Failed, Registry, require
 from tests.conformance.process import Server
 from tests.conformance.replies import Reply
+from tests.conformance.rows.wire import PROBE, TAG, chunked, cuts, describe, run_cases
 
 REGISTRY = Registry("persistence")
 row = REGISTRY.row
@@ -169,6 +170,21 @@ def pipeline_bodies(server: Server) -> None:
     for number, tag in enumerate(tags):
         bodies = [event["body"] for event in server.noted(tag, "seen")]
         require(bodies == [f"body {number}"], f"request {number} came with {bodies}")
+
+
+@row(
+    "pipeline-cut",
+    "two pipelined requests are both served wherever their bytes are cut",
+    "RFC 9112 section 9.3.2",
+)
+def pipeline_cut(server: Server) -> None:
+    data = chunked(b"5\r\nhello\r\n0\r\n\r\n", path=b"/seen/" + TAG) + PROBE
+    cases = cuts(server, data, len(data))
+    tagged = run_cases(server, cases, done=lambda exchange: exchange.parser.complete > 1)
+    for tag, exchange in tagged:
+        calls = [event["path"] for event in server.noted(tag, "seen")]
+        if exchange.problem or calls != [f"/seen/{tag}", f"/probe/{tag}"]:
+            raise Failed(f"{exchange.problem or calls}; {describe(exchange)}")
 
 
 @row(

@@ -1,9 +1,9 @@
 """Drives the rows that are bytes: whole, cut at byte boundaries, dripped, with a probe behind.
 
-The probe is a second, valid request on the same connection. Behind a refused request it must never
-reach the application: who takes the refused bytes for something else than a proxy did would let a
-client smuggle one. Every case carries its own tag, so what the application saw of it is found in
-the journal whichever connection it came by.
+The probe is a second, valid request on the same connection, in the same bytes. Behind a refused
+request it must never reach the application: a server that takes the refused bytes for something
+else than a proxy in front of it did lets a client smuggle one. Every case carries its own tag, so
+that what the application saw of it is found in the journal whichever connection it came by.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Refusal:
         tagged = run_cases(
             server,
             cases,
-            done=lambda exchange: exchange.parser.complete > 1,
+            done=self._decided,
             half_close=self.half_close,
             interleave=interleave,
         )
@@ -104,6 +104,13 @@ class Refusal:
             return "not closed"
         return self._judge_status(exchange, started=bool(calls))
 
+    def _decided(self, exchange: Exchange) -> bool:
+        """Nothing that could still come would make this a refusal."""
+        replies = exchange.parser.replies
+        if exchange.parser.complete != 1 or self.may_serve:
+            return exchange.parser.complete > 1
+        return replies[0].status < 400
+
     def _judge_status(self, exchange: Exchange, *, started: bool) -> str | None:
         if not exchange.parser.replies:
             silent = CLOSED in self.allowed or (self.in_body and started)
@@ -118,7 +125,11 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """A valid request: served once with 200, and seen by the application as sent."""
+    """A valid request: served once with 200, and seen by the application as sent.
+
+    The probe is sent behind the reply, not pipelined (which has rows of its own): it shows that the
+    server has found the request's end.
+    """
 
     data: bytes
     #: Environ entries the application must see: the value, or the values it may have.
@@ -128,10 +139,9 @@ class Acceptance:
     statuses: frozenset[int] = frozenset({200})
 
     def __call__(self, server: Server) -> None:
-        whole = self.data + PROBE
-        self._run(server, [[whole]])
-        self._run(server, cuts(server, whole, len(self.data)))
-        self._run(server, [dripped(whole)], interleave=False)
+        self._run(server, [[self.data]])
+        self._run(server, cuts(server, self.data, len(self.data)))
+        self._run(server, [dripped(self.data)], interleave=False)
 
     def _run(
         self, server: Server, cases: Iterable[Sequence[bytes]], *, interleave: bool = True
@@ -140,6 +150,7 @@ class Acceptance:
             server,
             cases,
             done=lambda exchange: exchange.parser.complete > 1,
+            then=PROBE,
             interleave=interleave,
         )
         for tag, exchange in tagged:
@@ -190,6 +201,7 @@ def run_cases(
     cases: Iterable[Sequence[bytes]],
     *,
     done: Callable[[Exchange], bool],
+    then: bytes = b"",
     half_close: bool = False,
     interleave: bool = True,
 ) -> list[tuple[str, Exchange]]:
@@ -201,7 +213,8 @@ def run_cases(
     tagged: list[tuple[str, Exchange]] = []
     for pieces in cases:
         tag = server.tag()
-        exchange = Exchange(fill(pieces, tag.encode("ascii")), half_close=half_close)
+        name = tag.encode("ascii")
+        exchange = Exchange(fill(pieces, name), then=then.replace(TAG, name), half_close=half_close)
         if b"".join(pieces).startswith(b"HEAD "):
             exchange.parser.methods = ["HEAD"]  # whose reply has no body
         tagged.append((tag, exchange))
@@ -218,7 +231,7 @@ def run_cases(
 
 
 def cuts(server: Server, data: bytes, last: int) -> list[list[bytes]]:
-    """``data`` in two pieces, once per byte boundary up to just behind ``last``.
+    """``data`` in two pieces, once per byte boundary up to just behind offset ``last``.
 
     Long inputs, and all of them in a quick run, are cut at evenly spread places instead.
     """
