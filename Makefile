@@ -28,7 +28,7 @@ MATURIN      := env -u CONDA_PREFIX VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturi
 # The engine and the core know no Python; the binding is tested from Python, in tests/.
 PURE_RUST    := --workspace --exclude headwaiter-python
 
-.PHONY: help serve test test-rust test-python lint check bench bench-quick fuzz conformance soak wheel clean
+.PHONY: help serve test test-rust test-python lint lint-rust lint-python check bench bench-quick fuzz conformance soak wheel clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -51,16 +51,20 @@ test-rust:        ## The tests of the HTTP core and the engine, which need no Py
 ifeq ($(shell command -v cargo-nextest),)
 	cargo test $(PURE_RUST)
 else
-	cargo nextest run $(PURE_RUST)
+	cargo nextest run --status-level=fail $(PURE_RUST)
 	cargo test --doc $(PURE_RUST)
 endif
 
 test-python: $(VENV)/.dev $(VENV)/.test    ## The tests that drive the real server from outside
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: $(VENV)/.dev $(VENV)/.lint    ## Formatting, clippy, ruff, mypy --strict, stubtest
+lint: lint-rust lint-python    ## Formatting, clippy, ruff, mypy --strict, stubtest
+
+lint-rust:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+
+lint-python: $(VENV)/.dev $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PYTHON_TREES)
