@@ -77,13 +77,13 @@ def measure_scenario(
     return cells
 
 
-def choose(wanted: str | None, known: Iterable[str], default: Iterable[str]) -> list[str]:
-    """The names of a comma-separated list, in the known order.
+def choose(wanted: list[str] | None, known: Iterable[str], default: Iterable[str]) -> list[str]:
+    """The names wanted, apart by commas or spaces, in the known order.
 
     Raises:
         SystemExit: A name is not known; the message lists those that are.
     """
-    names = wanted.replace(",", " ").split() if wanted else list(default)
+    names = ",".join(wanted).replace(",", " ").split() if wanted else list(default)
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
@@ -92,8 +92,8 @@ def choose(wanted: str | None, known: Iterable[str], default: Iterable[str]) -> 
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--peers", metavar="A,B", help=f"of {', '.join(PEERS)}")
-    parser.add_argument("--scenarios", metavar="A,B", help=f"of {', '.join(SCENARIOS)}")
+    parser.add_argument("--peers", nargs="+", metavar="A,B", help=f"of {', '.join(PEERS)}")
+    parser.add_argument("--scenarios", nargs="+", metavar="A,B", help=f"of {', '.join(SCENARIOS)}")
     parser.add_argument("--rounds", type=int, metavar="N", help="runs per cell (3)")
     parser.add_argument("--seconds", type=int, metavar="N", help="length of a run (2)")
     where = parser.add_mutually_exclusive_group()

@@ -151,10 +151,11 @@ def test_paced_requests_without_an_answer_are_errors() -> None:
 
 
 def test_names_are_taken_in_the_known_order() -> None:
-    assert choose("bjoern, waitress", PEERS, []) == ["waitress", "bjoern"]
+    assert choose(["bjoern,waitress"], PEERS, []) == ["waitress", "bjoern"]
+    assert choose(["bjoern,", "waitress"], PEERS, []) == ["waitress", "bjoern"]
     assert choose(None, SCENARIOS, QUICK) == list(QUICK)
     with pytest.raises(SystemExit, match="unknown: nosuch"):
-        choose("waitress,nosuch", PEERS, [])
+        choose(["waitress,nosuch"], PEERS, [])
 
 
 def test_what_is_not_installed_is_said() -> None:
