@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use headwaiter_http::Refusal;
 
 use crate::channel::State;
+use crate::clock::ThreadClock;
 use crate::deadlines::Fired;
 use crate::exchange::Exchange;
 use crate::io_thread::IoThread;
@@ -24,8 +25,33 @@ impl IoThread {
             }
         }
         self.resume_accepting();
+        self.govern();
         if self.shared.queue.waiting() > 0 {
             self.tick();
+        }
+    }
+
+    /// Lets the governor look, about once a millisecond while workers have a choice of tasks.
+    fn govern(&mut self) {
+        let queue = &self.shared.queue;
+        if self.index != 0
+            || !self.shared.settings.gil
+            || !(queue.contended() || queue.waiting() > 0)
+        {
+            return;
+        }
+        if self
+            .governed
+            .is_none_or(|at| self.now.saturating_duration_since(at) >= GOVERN)
+        {
+            self.governed = Some(self.now);
+            // On one core what this thread uses is not the workers' to use.
+            let own = if self.single_core {
+                self.clock.and_then(ThreadClock::read)
+            } else {
+                None
+            };
+            queue.govern(self.now, own.unwrap_or_default());
         }
     }
 
@@ -59,11 +85,8 @@ impl IoThread {
         }
     }
 
-    /// Tasks wait: let the governor look, drop those that waited too long, and say so.
+    /// Tasks wait: drop those that waited too long, and say so.
     fn tick(&mut self) {
-        if self.index == 0 {
-            self.shared.queue.govern(self.now);
-        }
         if let Some(most) = self.shared.settings.queue_timeout {
             for exchange in self.shared.queue.expire(self.now, most) {
                 self.refuse_waiting(exchange, Refusal::QueueTimeout);

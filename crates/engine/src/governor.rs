@@ -16,8 +16,8 @@ use std::time::Duration;
 /// What happened since the last observation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    /// Wall time covered.
-    pub(crate) elapsed: Duration,
+    /// Wall time in which at least one worker ran a task, as far as a core was there for it.
+    pub(crate) busy: Duration,
     /// CPU time of all workers in it; `None` where it cannot be measured.
     pub(crate) cpu: Option<Duration>,
     /// Tasks taken in it.
@@ -49,13 +49,13 @@ impl Governor {
         self.stalled = if sample.taken > 0 {
             Duration::ZERO
         } else {
-            self.stalled + sample.elapsed
+            self.stalled + sample.busy
         };
         let Some(cpu) = sample.cpu else {
             self.target = self.most;
             return self.target;
         };
-        let cores = cpu.as_secs_f64() / sample.elapsed.as_secs_f64().max(1e-6);
+        let cores = cpu.as_secs_f64() / sample.busy.as_secs_f64().max(1e-6);
         if self.stalled >= STALL {
             self.stalled = Duration::ZERO;
             self.grow();
@@ -97,7 +97,7 @@ mod tests {
     fn run(governor: &mut Governor, ticks: u32, cores: f64, taken: u64) -> usize {
         for _ in 0..ticks {
             governor.observe(Sample {
-                elapsed: TICK,
+                busy: TICK,
                 cpu: Some(TICK.mul_f64(cores)),
                 taken,
             });
@@ -140,7 +140,7 @@ mod tests {
         run(&mut governor, 100, 1.0, 5);
         assert_eq!(
             governor.observe(Sample {
-                elapsed: TICK,
+                busy: TICK,
                 cpu: None,
                 taken: 0
             }),

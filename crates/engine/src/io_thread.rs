@@ -19,6 +19,7 @@ use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
 use crate::channel::{Channel, IdleList, State};
+use crate::clock::ThreadClock;
 use crate::deadlines::Deadlines;
 use crate::exchange::Exchange;
 use crate::link::{FIN, FINISHED};
@@ -54,6 +55,12 @@ pub(crate) struct IoThread {
     /// Tasks handed to the queue and not given back.
     pub(crate) outstanding: usize,
     pub(crate) drain: Option<Instant>,
+    /// When the governor was last asked.
+    pub(crate) governed: Option<Instant>,
+    /// This thread's CPU clock, from `run` on.
+    pub(crate) clock: Option<ThreadClock>,
+    /// The process has one core for everything.
+    pub(crate) single_core: bool,
     pub(crate) now: Instant,
 }
 
@@ -92,6 +99,9 @@ impl IoThread {
             date: DateLine::default(),
             outstanding: 0,
             drain: None,
+            governed: None,
+            clock: None,
+            single_core: std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1),
             now: shared.now(),
         })
     }
@@ -99,6 +109,7 @@ impl IoThread {
     /// Runs until the server has drained.
     pub(crate) fn run(mut self) {
         crate::clock::block_signals();
+        self.clock = ThreadClock::of_this_thread();
         while !self.is_done() {
             if let Err(error) = self.turn() {
                 log::error!(target: crate::LOG, "polling failed: {error}");

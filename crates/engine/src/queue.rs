@@ -12,7 +12,7 @@
 //! wanted, then one is woken.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -27,6 +27,10 @@ pub(crate) struct Queue {
     inner: Mutex<Inner>,
     /// `inner.waiting`, readable without the lock.
     waiting: AtomicUsize,
+    /// Tasks were left waiting when a worker took one, since the governor last looked.
+    contended: AtomicBool,
+    /// CPU clocks of the workers; apart, since reading them takes system calls.
+    clocks: Mutex<Vec<Option<ThreadClock>>>,
     gil: bool,
 }
 
@@ -44,6 +48,9 @@ struct Inner {
     target: usize,
     governor: Governor,
     observed: Option<Observed>,
+    /// Wall time in which at least one worker ran, and since when one does.
+    busy: Duration,
+    busy_since: Option<Instant>,
     taken: u64,
     closed: bool,
 }
@@ -51,7 +58,6 @@ struct Inner {
 #[derive(Debug)]
 struct Worker {
     thread: Thread,
-    clock: Option<ThreadClock>,
     state: WorkerState,
 }
 
@@ -66,7 +72,10 @@ enum WorkerState {
 #[derive(Clone, Copy, Debug)]
 struct Observed {
     at: Instant,
+    /// CPU time of the workers, and of the I/O thread.
     cpu: Option<Duration>,
+    io: Duration,
+    busy: Duration,
     taken: u64,
 }
 
@@ -95,22 +104,26 @@ impl Queue {
             target: threads,
             governor: Governor::new(threads),
             observed: None,
+            busy: Duration::ZERO,
+            busy_since: None,
             taken: 0,
             closed: false,
         };
         Self {
             inner: Mutex::new(inner),
             waiting: AtomicUsize::new(0),
+            contended: AtomicBool::new(false),
+            clocks: Mutex::default(),
             gil,
         }
     }
 
     /// The calling thread becomes a worker; returns its number.
     pub(crate) fn join(&self) -> usize {
+        self.clocks().push(ThreadClock::of_this_thread());
         let mut inner = self.lock();
         inner.workers.push(Worker {
             thread: std::thread::current(),
-            clock: ThreadClock::of_this_thread(),
             // As if it had been woken: it is up and about to look for a task.
             state: WorkerState::Standby,
         });
@@ -155,10 +168,15 @@ impl Queue {
                 inner.workers[worker].state = WorkerState::Running;
                 inner.running += 1;
                 inner.taken += 1;
+                inner.note_busy();
+                if inner.waiting > 0 {
+                    self.contended.store(true, Ordering::Relaxed);
+                }
                 self.wake_wanted(inner);
                 Found::Task(exchange)
             }
             None => {
+                inner.note_busy();
                 // Still up: it parks next, which looks again.
                 inner.workers[worker].state = WorkerState::Standby;
                 inner.standby += 1;
@@ -246,27 +264,37 @@ impl Queue {
         }
     }
 
-    /// Lets the governor look at the workers; call about once a millisecond while tasks wait.
-    pub(crate) fn govern(&self, now: Instant) {
-        if !self.gil {
-            return;
-        }
-        let mut inner = self.lock();
-        let cpu = inner
-            .workers
+    /// Whether the governor should look: some worker had the choice of more than one task.
+    pub(crate) fn contended(&self) -> bool {
+        self.contended.load(Ordering::Relaxed) && self.gil
+    }
+
+    /// Lets the governor look at the workers; call about once a millisecond while
+    /// [`Queue::contended`] or tasks wait. `io` is the caller's own CPU time where it competes with the
+    /// workers for one core, else zero.
+    pub(crate) fn govern(&self, now: Instant, io: Duration) {
+        self.contended.store(false, Ordering::Relaxed);
+        let cpu = self
+            .clocks()
             .iter()
-            .map(|w| w.clock.and_then(ThreadClock::read))
+            .map(|clock| clock.and_then(ThreadClock::read))
             .sum();
+        let mut inner = self.lock();
+        let busy = inner.busy
+            + inner
+                .busy_since
+                .map_or(Duration::ZERO, |since| since.elapsed());
         let seen = Observed {
             at: now,
             cpu,
+            io,
+            busy,
             taken: inner.taken,
         };
         let Some(last) = inner.observed.replace(seen) else {
             return;
         };
-        let elapsed = now.saturating_duration_since(last.at);
-        if elapsed > STALE {
+        if now.saturating_duration_since(last.at) > STALE {
             // The queue was empty meanwhile; what happened then says nothing about contention.
             return;
         }
@@ -274,12 +302,18 @@ impl Queue {
             .cpu
             .zip(last.cpu)
             .map(|(new, old)| new.saturating_sub(old));
-        let taken = seen.taken - last.taken;
-        inner.target = inner.governor.observe(Sample {
-            elapsed,
+        let mut busy = busy - last.busy;
+        let io = seen.io.saturating_sub(last.io);
+        if !io.is_zero() {
+            // Part of it fell between two tasks; one core cannot do more than one core's work.
+            busy = busy.saturating_sub(io).max(cpu.unwrap_or_default());
+        }
+        let sample = Sample {
+            busy,
             cpu,
-            taken,
-        });
+            taken: seen.taken - last.taken,
+        };
+        inner.target = inner.governor.observe(sample);
         self.wake_wanted(inner);
     }
 
@@ -316,6 +350,10 @@ impl Queue {
         for thread in wake.into_iter().flatten() {
             thread.unpark();
         }
+    }
+
+    fn clocks(&self) -> MutexGuard<'_, Vec<Option<ThreadClock>>> {
+        self.clocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn publish(&self, inner: &Inner) {
@@ -364,6 +402,18 @@ impl Inner {
             WorkerState::Parked => {}
             WorkerState::Standby => self.standby -= 1,
             WorkerState::Running => self.running -= 1,
+        }
+    }
+
+    /// Follows whether any worker runs; asks the clock only when that changes.
+    fn note_busy(&mut self) {
+        match (self.running > 0, self.busy_since) {
+            (true, None) => self.busy_since = Some(Instant::now()),
+            (false, Some(since)) => {
+                self.busy += since.elapsed();
+                self.busy_since = None;
+            }
+            _ => {}
         }
     }
 

@@ -3,7 +3,7 @@
 //! Each worker starts from a prepared dict per listener and keeps the keys of the header names it has
 //! met, so that a usual request makes no key and only the strings that are its own.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use headwaiter_engine::{Listening, Peer, Task};
 use headwaiter_http::{FieldChange, ProxyOutcome, ProxyPeer, Refusal, percent_decode};
@@ -24,8 +24,15 @@ pub(crate) struct Environs {
     /// One per listener.
     prepared: Vec<Py<PyDict>>,
     names: FxHashMap<Box<[u8]>, Name>,
+    peers: FxHashMap<SocketAddr, PeerTexts>,
     url_prefix: Vec<u8>,
     scratch: Vec<u8>,
+}
+
+/// Address and port of a client as strings; a keep-alive client is met again.
+struct PeerTexts {
+    address: Py<PyString>,
+    port: Py<PyString>,
 }
 
 /// What becomes of a header field with this name.
@@ -47,6 +54,7 @@ impl Environs {
         let mut environs = Self {
             prepared,
             names: FxHashMap::default(),
+            peers: FxHashMap::default(),
             url_prefix: site.boundary.url_prefix.clone().into_bytes(),
             scratch: Vec::new(),
         };
@@ -88,14 +96,14 @@ impl Environs {
         let path = path_info(head.path(), &self.url_prefix, &mut self.scratch);
         environ.set_item(intern!(py, "PATH_INFO"), latin1::string(py, path)?)?;
         self.add_fields(py, &environ, task, told)?;
-        add_peer(py, &environ, task.peer(), told)?;
+        self.add_peer(py, &environ, task.peer(), told)?;
         let body = task.take_body();
         if task.head().framing() == headwaiter_http::Framing::Chunked {
             // Decoded and complete: its length is known by now.
             environ.set_item(intern!(py, "CONTENT_LENGTH"), body.len().to_string())?;
         }
         environ.set_item(intern!(py, "wsgi.input"), Bound::new(py, Input::new(body))?)?;
-        environ.set_item(intern!(py, "wsgi.errors"), stderr(py)?)?;
+        environ.set_item(intern!(py, "wsgi.errors"), stderr(py))?;
         let client = Bound::new(py, ClientDisconnected(task.client()))?;
         environ.set_item(intern!(py, "waitress.client_disconnected"), &client)?;
         environ.set_item(intern!(py, "headwaiter.client_disconnected"), client)?;
@@ -146,6 +154,57 @@ impl Environs {
             environ.set_item(intern!(py, "HTTP_HOST"), latin1::string(py, host)?)?;
         }
         Ok(())
+    }
+
+    fn add_peer(
+        &mut self,
+        py: Python<'_>,
+        environ: &Bound<'_, PyDict>,
+        peer: Peer,
+        told: &ProxyOutcome,
+    ) -> PyResult<()> {
+        let address_key = intern!(py, "REMOTE_ADDR");
+        let host_key = intern!(py, "REMOTE_HOST");
+        let port_key = intern!(py, "REMOTE_PORT");
+        match (&told.remote_addr, peer) {
+            (Some(address), _) => {
+                let address = PyString::new(py, address);
+                environ.set_item(host_key, &address)?;
+                environ.set_item(address_key, address)?;
+                environ.set_item(port_key, told.remote_port.as_deref())?;
+            }
+            (None, Peer::Tcp(peer)) => {
+                let texts = self.peer_texts(py, peer);
+                environ.set_item(host_key, &texts.address)?;
+                environ.set_item(address_key, &texts.address)?;
+                environ.set_item(port_key, &texts.port)?;
+            }
+            (None, Peer::Unix) => {
+                environ.set_item(host_key, intern!(py, "localhost"))?;
+                environ.set_item(address_key, intern!(py, "localhost"))?;
+                environ.set_item(port_key, py.None())?;
+            }
+        }
+        if let Some(scheme) = &told.scheme {
+            environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
+        }
+        if let Some(name) = &told.server_name {
+            environ.set_item(intern!(py, "SERVER_NAME"), name.as_str())?;
+        }
+        if let Some(port) = &told.server_port {
+            environ.set_item(intern!(py, "SERVER_PORT"), port.as_str())?;
+        }
+        Ok(())
+    }
+
+    fn peer_texts(&mut self, py: Python<'_>, peer: SocketAddr) -> &PeerTexts {
+        if self.peers.len() >= MOST_PEERS && !self.peers.contains_key(&peer) {
+            self.peers.clear();
+        }
+        self.peers.entry(peer).or_insert_with(|| PeerTexts {
+            address: PyString::new(py, &peer.ip().to_string()).unbind(),
+            port: PyString::new(py, &peer.port().to_string()).unbind(),
+        })
     }
 }
 
@@ -217,42 +276,6 @@ fn add_field(
     environ.set_item(key, present.add(mark)?.add(value)?)
 }
 
-fn add_peer(
-    py: Python<'_>,
-    environ: &Bound<'_, PyDict>,
-    peer: Peer,
-    told: &ProxyOutcome,
-) -> PyResult<()> {
-    let (address, port) = match (&told.remote_addr, peer) {
-        (Some(address), _) => (PyString::new(py, address), told.remote_port.clone()),
-        (None, Peer::Tcp(peer)) => (
-            PyString::new(py, &address_text(peer.ip())),
-            Some(peer.port().to_string()),
-        ),
-        (None, Peer::Unix) => (intern!(py, "localhost").clone(), None),
-    };
-    environ.set_item(intern!(py, "REMOTE_HOST"), &address)?;
-    environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
-    match port {
-        Some(port) => environ.set_item(intern!(py, "REMOTE_PORT"), port)?,
-        None => environ.set_item(intern!(py, "REMOTE_PORT"), py.None())?,
-    }
-    if let Some(scheme) = &told.scheme {
-        environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
-    }
-    if let Some(name) = &told.server_name {
-        environ.set_item(intern!(py, "SERVER_NAME"), name.as_str())?;
-    }
-    if let Some(port) = &told.server_port {
-        environ.set_item(intern!(py, "SERVER_PORT"), port.as_str())?;
-    }
-    Ok(())
-}
-
-fn address_text(ip: IpAddr) -> String {
-    ip.to_string()
-}
-
 fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     Ok(match method {
         b"GET" => intern!(py, "GET").clone().into_any(),
@@ -279,10 +302,16 @@ fn path_info<'a>(raw: &'a [u8], prefix: &[u8], scratch: &'a mut Vec<u8>) -> &'a 
     }
 }
 
-fn stderr(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    // Asked anew each time: applications and test runners replace it.
-    py.import(intern!(py, "sys"))?
-        .getattr(intern!(py, "stderr"))
+/// `sys.stderr` as it is now: applications and test runners replace it.
+#[expect(
+    unsafe_code,
+    reason = "importing `sys` anew for each request costs a microsecond"
+)]
+fn stderr(py: Python<'_>) -> Bound<'_, PyAny> {
+    // SAFETY: attached; the name is a C string. The result is a borrowed reference, or null where
+    // somebody has deleted `sys.stderr`.
+    unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PySys_GetObject(c"stderr".as_ptr())) }
+        .unwrap_or_else(|| py.None().into_bound(py))
 }
 
 /// What trusted proxies say about `task`.
@@ -344,3 +373,5 @@ const USUAL_NAMES: &[&str] = &[
 ];
 /// Header names a worker remembers.
 const MOST_NAMES: usize = 512;
+/// Clients a worker remembers.
+const MOST_PEERS: usize = 1024;
