@@ -189,15 +189,18 @@ def test_what_is_logged_last_is_not_lost(logs: LogCatcher) -> None:
     assert any("at the very end" in text for text in logs.errors()), "close() returned before it"
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_logging_handler_that_raises_does_no_harm(serve: Serve) -> None:
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning",
+)
+def test_a_logging_handler_that_raises_does_no_harm(serve: Serve, logs: LogCatcher) -> None:
     class Bad(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             raise RuntimeError("handler failed")
 
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/raise":
-            raise LookupError
+            raise LookupError(environ["QUERY_STRING"])
         return hello(environ, start_response)
 
     bad = Bad()
@@ -212,3 +215,8 @@ def test_a_logging_handler_that_raises_does_no_harm(serve: Serve) -> None:
         assert server.ask().status == 200
     finally:
         logger.removeHandler(bad)
+    assert server.ask("/raise?afterwards").status == 500
+    with server.connect() as client:
+        client.send(b"BAD AFTERWARDS\r\n\r\n")
+        assert client.reply().status == 400
+    logs.wait_for("afterwards")

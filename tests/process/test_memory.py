@@ -1,0 +1,122 @@
+"""Memory stays bounded by settings, not by what clients send or applications return."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import procfs
+from tests.support.http import Client
+from tests.support.process import ServerProcess, start_server
+from tests.support.target import headwaiter_only
+
+pytestmark = [
+    pytest.mark.skipif(not procfs.AVAILABLE, reason="reads /proc"),
+    headwaiter_only("its buffers are in Python and follow other bounds"),
+]
+MIB = 1 << 20
+BOUND = 64 * MIB
+APP = "tests.support.apps:bulk"
+
+
+def upload(client: Client, size: int, chunked: bool = False) -> None:
+    """Sends ``size`` bytes in blocks of 1 MiB and checks that the application counted them."""
+    block = bytes(MIB)
+    if chunked:
+        client.request("/", "POST", [("Transfer-Encoding", "chunked")])
+        for _ in range(size // MIB):
+            client.send(b"%x\r\n%s\r\n" % (MIB, block))
+        client.send(b"0\r\n\r\n")
+    else:
+        client.request("/", "POST", [("Content-Length", str(size))])
+        for _ in range(size // MIB):
+            client.send(block)
+    assert client.reply().body == str(size).encode()
+
+
+def download(client: Client, target: str, size: int) -> None:
+    """Reads ``size`` bytes without keeping them."""
+    client.request(target)
+    assert client.head().header("Content-Length") == str(size)
+    for _ in range(size // MIB):
+        assert len(client.receive(MIB)) == MIB
+
+
+def growth(server: ServerProcess, before: int) -> int:
+    return procfs.peak_rss(server.pid) - before
+
+
+def warm(server: ServerProcess) -> int:
+    """Resident memory after one request, from where growth is counted."""
+    server.ask()
+    procfs.reset_peak(server.pid)
+    return procfs.rss(server.pid)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_an_upload_of_200_mib(chunked: bool) -> None:
+    with start_server(APP) as server, server.connect() as client:
+        before = warm(server)
+        upload(client, 200 * MIB, chunked)
+        assert growth(server, before) < BOUND
+
+
+@pytest.mark.slow
+def test_a_download_of_200_mib() -> None:
+    with start_server(APP) as server, server.connect() as client:
+        before = warm(server)
+        download(client, "/stream?mib=200", 200 * MIB)
+        assert growth(server, before) < BOUND
+
+
+@pytest.mark.slow
+def test_a_file_of_1_gib(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.truncate(1024 * MIB)
+    with start_server(APP) as server, server.connect() as client:
+        before = warm(server)
+        download(client, f"/file?path={path}", 1024 * MIB)
+        assert growth(server, before) < BOUND
+
+
+@pytest.mark.slow
+def test_a_high_overflow_is_not_memory_up_front() -> None:
+    """``inbuf_overflow`` says how much of a body may stay in memory, not what each one costs."""
+    with start_server(APP, inbuf_overflow=256 * MIB) as server:
+        before = warm(server)
+        for _ in range(20):
+            with server.connect() as client:
+                upload(client, 2 * MIB)
+        assert growth(server, before) < BOUND
+
+
+@pytest.mark.slow
+def test_memory_after_many_bodies_is_that_after_few() -> None:
+    """Bodies of all sizes over kept connections leave nothing behind."""
+    with start_server(APP) as server, server.connect() as client:
+
+        def mixture() -> None:
+            for mib in (1, 3, 10, 1, 20):
+                upload(client, mib * MIB)
+                download(client, f"/stream?mib={mib}", mib * MIB)
+
+        for _ in range(2):
+            mixture()
+        before = procfs.rss(server.pid)
+        for _ in range(6):
+            mixture()
+        assert procfs.rss(server.pid) - before < 16 * MIB
+
+
+def test_temporary_files_are_gone_after_the_reply(tmp_path: Path) -> None:
+    with start_server(APP, inbuf_overflow=1000, outbuf_overflow=1000, spool_dir=tmp_path) as server:
+        with server.connect() as client:
+            upload(client, 4 * MIB)
+            download(client, "/stream?mib=4", 4 * MIB)
+            assert client.ask().body == b"hello"
+            held = [name for name in procfs.descriptors(server.pid) if str(tmp_path) in name]
+            assert held == []
+        assert list(tmp_path.iterdir()) == []
