@@ -1,6 +1,7 @@
 //! A server whose application is a closure, and a client that reads replies strictly.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(unreachable_pub, reason = "shared by test binaries, public to none")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
