@@ -63,15 +63,17 @@ class Refusal:
         return replace(self, inputs=(inputs,) if isinstance(inputs, bytes) else tuple(inputs))
 
     def __call__(self, server: Server) -> None:
-        for data in self.inputs:
-            self._run(server, [[data + self.probe]])
+        refused = self._run(server, [[data + self.probe] for data in self.inputs])
+        if not refused:
+            return  # it waits for more body, and would do so at every cut
         first = self.inputs[0] + self.probe
         self._run(server, cuts(server, first, len(self.inputs[0])))
         self._run(server, [dripped(first)], interleave=False)
 
     def _run(
         self, server: Server, cases: Iterable[Sequence[bytes]], *, interleave: bool = True
-    ) -> None:
+    ) -> bool:
+        """Fails the row on any case that is neither refused nor waited on; true if none waits."""
         tagged = run_cases(
             server,
             cases,
@@ -83,6 +85,7 @@ class Refusal:
             problem = self._judge(server, tag, exchange)
             if problem:
                 raise Failed(f"{problem}; {describe(exchange)}")
+        return all(exchange.closed for _, exchange in tagged)
 
     def _judge(self, server: Server, tag: str, exchange: Exchange) -> str | None:
         calls = [event["path"] for event in server.noted(tag, "call")]
