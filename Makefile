@@ -86,6 +86,7 @@ soak: $(VENV)/.release $(VENV)/.test    ## Mixed and hostile traffic, every repl
 
 # cargo-fuzz asks for nightly flags; RUSTC_BOOTSTRAP lets the stable compiler take them.
 fuzz: target/tools/bin/cargo-fuzz    ## Each fuzz target for FUZZ_SECONDS seconds
+	cargo run --quiet --manifest-path fuzz/Cargo.toml --example seed
 	@set -e; export RUSTC_BOOTSTRAP=1; for target in $$($< list); do \
 	    echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
 	    $< run $$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
