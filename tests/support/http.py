@@ -62,7 +62,11 @@ class Client:
     """One connection."""
 
     def __init__(
-        self, address: Address, timeout: float = TIMEOUT, receive_buffer: int | None = None
+        self,
+        address: Address,
+        timeout: float = TIMEOUT,
+        receive_buffer: int | None = None,
+        source: str | None = None,
     ) -> None:
         if isinstance(address, str):
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -71,6 +75,8 @@ class Client:
             self.sock = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer is not None:  # before connecting: it sets the window that is offered
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source is not None:
+            self.sock.bind((source, 0))
         self.sock.settimeout(timeout)
         try:
             self.sock.connect(address)
