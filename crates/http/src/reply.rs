@@ -58,7 +58,7 @@ pub struct BodyFraming {
 /// How the client finds the end of a reply body (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
-    /// There is none, whatever the application yields: HEAD, 1xx, 204, 304.
+    /// There is none, whatever the application yields: HEAD, 204, 304.
     None,
     /// Exactly this many bytes.
     Length(u64),
@@ -74,7 +74,7 @@ pub enum BodyKind {
 pub enum ReplyError {
     /// The status does not start with three digits followed by a space or nothing.
     StatusMalformed,
-    /// The status code is not between 100 and 599 (RFC 9110 §15).
+    /// The status code is not that of a final reply, 200 to 599 (RFC 9110 §15).
     StatusOutOfRange,
     /// The reason phrase holds a control byte.
     ReasonMalformed,
@@ -96,7 +96,7 @@ impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::StatusMalformed => "status must be three digits, a space and a reason phrase",
-            Self::StatusOutOfRange => "status code must be between 100 and 599",
+            Self::StatusOutOfRange => "status code must be between 200 and 599",
             Self::ReasonMalformed => "reason phrase must not contain control characters",
             Self::NotBegun => "header given before the status",
             Self::NameMalformed => {
@@ -131,7 +131,8 @@ impl ReplyHead {
     /// Starts the head with a status such as `200 OK`, dropping what an earlier call had started.
     ///
     /// A bare `200` is taken as one with an empty reason, as Waitress does; `wsgiref.validate` merely warns.
-    /// Codes from 600 are refused: RFC 9110 §15 has none, and clients treat them as they please.
+    /// Codes from 600 are refused: RFC 9110 §15 has none, and clients treat them as they please. So are
+    /// those below 200: they announce a final reply, and an application has only one to give.
     ///
     /// # Errors
     ///
@@ -149,7 +150,7 @@ impl ReplyHead {
                 .then(|| code * 10 + u16::from(digit - b'0'))
         });
         let code = code.ok_or(ReplyError::StatusMalformed)?;
-        if !(100..=599).contains(&code) {
+        if !(200..=599).contains(&code) {
             return Err(ReplyError::StatusOutOfRange);
         }
         if find_control(reason, 0).is_some() {
@@ -226,19 +227,18 @@ impl ReplyHead {
 
     /// Appends the complete head to `out` and says how the body is framed.
     ///
-    /// 1. HEAD, 1xx, 204 and 304 have no body (RFC 9112 §6.3). 1xx and 204 have no Content-Length either
-    ///    (RFC 9110 §8.6); HEAD and 304 keep the one the application gave, but get none made up, since what
-    ///    it yields for them is not what it would yield for GET.
+    /// 1. HEAD, 204 and 304 have no body (RFC 9112 §6.3). 204 has no Content-Length either (RFC 9110 §8.6);
+    ///    HEAD and 304 keep the one the application gave, but get none made up, since what it yields for
+    ///    them is not what it would yield for GET.
     /// 2. A length, the application's before the server's, else chunked, or on HTTP/1.0 the end of the
     ///    connection.
-    /// 3. The connection closes if the client or the server wants that, if only its end marks the end of the
-    ///    body, and after a 1xx, behind which the client still waits for a final reply that WSGI can not give.
+    /// 3. The connection closes if the client or the server wants that, and if only its end marks the end
+    ///    of the body.
     pub fn finish(&mut self, ctx: &ReplyContext<'_>, out: &mut Vec<u8>) -> BodyFraming {
         debug_assert!(self.started(), "finish without begin");
-        let interim = self.status < 200;
-        let bodyless = ctx.head || interim || matches!(self.status, 204 | 304);
+        let bodyless = ctx.head || matches!(self.status, 204 | 304);
         let length = match self.content_length {
-            _ if interim || self.status == 204 => None,
+            _ if self.status == 204 => None,
             Some(length) => Some(length),
             None if bodyless => None,
             None => ctx.known_length,
@@ -249,7 +249,7 @@ impl ReplyHead {
             None if ctx.minor >= 1 => BodyKind::Chunked,
             None => BodyKind::UntilClose,
         };
-        let close = !ctx.keep_alive || kind == BodyKind::UntilClose || interim;
+        let close = !ctx.keep_alive || kind == BodyKind::UntilClose;
 
         out.reserve(self.bytes.len() + ctx.extra.len() + ctx.ident.len() + ADDED_AT_MOST);
         out.extend_from_slice(if ctx.minor >= 1 {
