@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Serve
 from tests.support.http import Client, render
-from tests.support.live import LogCatcher
+from tests.support.live import LOGGER, LogCatcher
 from tests.support.target import headwaiter_only
 from tests.support.wsgi import Environ, StartResponse
 
@@ -133,7 +133,7 @@ MALFORMED = [
     ("X-Forwarded-Proto", "gopher"),
     ("X-Forwarded-Port", "eighty"),
 ]
-MALFORMED_FORWARDED = ['for="192.0.2.1', "for", "=x", "for=a=b;", "nonsense"]
+MALFORMED_FORWARDED = ['for="192.0.2.1', "proto", "=value", "for=a=b;", "nonsense"]
 
 
 @headwaiter_only("some of them are a 500 or pass")
@@ -166,7 +166,9 @@ def check_400(serve: Serve, logs: LogCatcher, field: tuple[str, str], trusted: s
 
 def test_untrusted_headers_are_logged_on_request(serve: Serve, logs: LogCatcher) -> None:
     seen(serve, SPOOF, log_untrusted_proxy_headers=True)
-    assert "192.0.2.66" in logs.wait_for("orwarded").getMessage().replace("\n", " ")
+    for name, _ in SPOOF:
+        record = logs.wait_for(name, logging.WARNING)
+        assert record.name == LOGGER
 
 
 def test_untrusted_headers_are_not_logged_by_default(serve: Serve, logs: LogCatcher) -> None:

@@ -105,7 +105,7 @@ def build(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     about = {
         "version": list(sys.version_info[:3]),
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
-        "echo": environ["wsgi.input"].read().decode(),
+        "echo": environ["wsgi.input"].read(1 << 20).decode(),
         "thread": threading.current_thread().name,
     }
     body = json.dumps(about).encode()
