@@ -16,6 +16,8 @@ from tests.conformance.process import NotStarted
 from tests.conformance.report import print_table, write_docs
 from tests.conformance.runner import run_all
 
+QUICK_PATIENCE = 0.8
+
 
 def main() -> int:
     options = parse()
@@ -35,7 +37,9 @@ def main() -> int:
                 LAUNCHERS[name],
                 rows,
                 quick=options.quick,
-                patience=options.patience,
+                patience=min(options.patience, QUICK_PATIENCE)
+                if options.quick
+                else options.patience,
                 progress=show_all if options.verbose else show_bad,
             )
         except NotStarted as error:

@@ -30,7 +30,11 @@ class Connection:
         self.patience = patience
         if receive_buffer is not None:  # before connect: it bounds the window that is offered
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.connect(("127.0.0.1", port))
+        try:
+            self.socket.connect(("127.0.0.1", port))
+        except OSError:
+            self.socket.close()
+            raise
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.parser = ReplyParser()
         self._taken = 0
@@ -153,6 +157,8 @@ def ask(port: int, request: bytes, patience: float) -> Reply | None:
 class Exchange:
     """One connection of :func:`exchange_all`: the pieces to send, and what came back."""
 
+    stream: socket.socket  # from open() on
+
     def __init__(
         self, pieces: Sequence[bytes], *, then: bytes = b"", half_close: bool = False
     ) -> None:
@@ -162,25 +168,25 @@ class Exchange:
         self.parser = ReplyParser()
         self.closed = False
         self.problem: str | None = None  # a malformed reply
-        self.socket = socket.socket()
 
     def open(self, port: int) -> None:
-        self.socket.settimeout(2.0)
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.stream = socket.socket()
+        self.stream.settimeout(2.0)
+        self.stream.connect(("127.0.0.1", port))
+        self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, piece: bytes) -> None:
         with suppress(ConnectionError, socket.timeout):
-            self.socket.sendall(piece)
+            self.stream.sendall(piece)
 
     def finish_sending(self) -> None:
         if self.half_close:
             with suppress(OSError):
-                self.socket.shutdown(socket.SHUT_WR)
+                self.stream.shutdown(socket.SHUT_WR)
 
     def receive(self) -> None:
         try:
-            data = self.socket.recv(RECEIVE)
+            data = self.stream.recv(RECEIVE)
         except (ConnectionError, socket.timeout):
             data = b""
         try:
@@ -205,7 +211,7 @@ class Exchange:
         if replies[-1].announces_close:
             self.then = b""
             with suppress(OSError):
-                self.socket.shutdown(socket.SHUT_WR)
+                self.stream.shutdown(socket.SHUT_WR)
         elif self.then:
             self.send(self.then)
             self.then = b""
@@ -233,8 +239,10 @@ def exchange_all(
     waiting = list(exchanges)
     while waiting:
         batch, waiting = waiting[:parallel], waiting[parallel:]
+        opened: list[Exchange] = []
         try:
             for exchange in batch:
+                opened.append(exchange)
                 exchange.open(port)
             for turn in range(max(len(exchange.pieces) for exchange in batch)):
                 if turn:
@@ -246,18 +254,18 @@ def exchange_all(
                 exchange.finish_sending()
             _collect(batch, patience, done)
         finally:
-            for exchange in batch:
-                exchange.socket.close()
+            for exchange in opened:
+                exchange.stream.close()
 
 
 def _collect(batch: Sequence[Exchange], patience: float, done: Callable[[Exchange], bool]) -> None:
     with selectors.DefaultSelector() as selector:
         for exchange in batch:
-            selector.register(exchange.socket, selectors.EVENT_READ, exchange)
+            selector.register(exchange.stream, selectors.EVENT_READ, exchange)
         deadline = time.monotonic() + patience
         while selector.get_map() and (left := deadline - time.monotonic()) > 0:
             for key, _ in selector.select(left):
                 exchange = key.data
                 exchange.receive()
                 if exchange.closed or exchange.problem or done(exchange):
-                    selector.unregister(exchange.socket)
+                    selector.unregister(exchange.stream)

@@ -176,6 +176,7 @@ def commas_alike(value: str) -> str:
 SKIPPED = {
     *("HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING", "HTTP_CONNECTION"),
     *("HTTP_TRAILER", "HTTP_HOST"),  # Host: the authority of an absolute target replaces it
+    "HTTP_X_FROM_PROCESS",  # an environ made of the process's is the business of another row
 }
 
 
