@@ -24,6 +24,19 @@ fn main() -> io::Result<()> {
     heads.push((cut(corpus::PROBE), "probe"));
     write(&root.join("head"), heads)?;
 
+    // Every head between two that must be served, or not: a pipeline.
+    let heads = corpus::HEADS_ACCEPTED
+        .iter()
+        .copied()
+        .chain(corpus::HEADS_REFUSED.iter().map(|(head, _)| *head));
+    let pipelines = heads.map(|head| {
+        (
+            cut(&[corpus::PROBE, head, corpus::PROBE].concat()),
+            "pipeline",
+        )
+    });
+    write(&root.join("channel"), pipelines)?;
+
     let accepted = corpus::CHUNKED_ACCEPTED
         .iter()
         .map(|(body, _)| (*body, "accepted"));
