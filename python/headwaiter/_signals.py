@@ -69,16 +69,24 @@ def signal_wakeups() -> Iterator[socket.socket | None]:
             signal.set_wakeup_fd(before)
 
 
-def wait_readable(done: socket.socket, wakeups: socket.socket | None) -> bool:
-    """Wait until ``done`` is readable (then true) or a signal came (then false)."""
-    with selectors.DefaultSelector() as selector:
+@contextmanager
+def watching(done: socket.socket) -> Iterator[Callable[[], bool]]:
+    """A function that waits until ``done`` is readable (then true) or a signal came (then false).
+
+    It opens nothing while it waits: connections may have taken the last descriptor by then.
+    """
+    with selectors.DefaultSelector() as selector, signal_wakeups() as wakeups:
         selector.register(done, selectors.EVENT_READ)
         if wakeups is not None:
             selector.register(wakeups, selectors.EVENT_READ)
-        ready = {key.fileobj for key, _ in selector.select()}
-    if wakeups in ready:
-        _drain(wakeups)
-    return done in ready
+
+        def wait() -> bool:
+            ready = {key.fileobj for key, _ in selector.select()}
+            if wakeups in ready:
+                _drain(wakeups)
+            return done in ready
+
+        yield wait
 
 
 def _drain(sock: socket.socket | None) -> None:

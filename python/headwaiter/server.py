@@ -18,12 +18,13 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import _headwaiter, _logging, _signals, _systemd
+from headwaiter import _forks, _headwaiter, _logging, _signals, _systemd
 from headwaiter._listen import bracketed
 from headwaiter.settings import Adjustments
 
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Callable
     from types import TracebackType
 
     from _typeshed.wsgi import WSGIApplication
@@ -139,7 +140,8 @@ class Server:
 
     def _serve(self) -> None:
         done, done_engine = socket.socketpair()
-        with done, done_engine:
+        # Before the first connection is accepted, which might take the last descriptor.
+        with done, done_engine, _signals.watching(done) as over:
             with self._state:
                 if self._stopped:
                     return
@@ -147,7 +149,8 @@ class Server:
                 self._engine.start(done_engine.fileno())
             try:
                 self._start_workers()
-                self._wait(done)
+                while not self._wait_once(over):
+                    pass
             except BaseException:  # out of threads, say: nobody would be left to stop the engine
                 self.abort()
                 raise
@@ -157,20 +160,28 @@ class Server:
 
     def _start_workers(self) -> None:
         for number in range(self.adj.threads):
-            worker = threading.Thread(
-                target=self._engine.work, name=f"headwaiter-{number}", daemon=True
-            )
+            worker = threading.Thread(target=self._work, name=f"headwaiter-{number}", daemon=True)
             self._workers.append(worker)  # before it runs: its first task may call close()
-            worker.start()
+            try:
+                worker.start()
+            except (KeyboardInterrupt, SystemExit):  # while waiting for it to come up
+                self._interrupt()
 
-    def _wait(self, done: socket.socket) -> None:
-        with _signals.signal_wakeups() as wakeups:
-            while not self._wait_once(done, wakeups):
-                pass
-
-    def _wait_once(self, done: socket.socket, wakeups: socket.socket | None) -> bool:
+    def _work(self) -> None:
+        process = os.getpid()
+        error: BaseException | None = None
         try:
-            return _signals.wait_readable(done, wakeups)
+            self._engine.work()
+        except BaseException as raised:
+            error = raised
+        if os.getpid() != process:
+            _forks.leave(error)
+        if error is not None:
+            raise error
+
+    def _wait_once(self, over: Callable[[], bool]) -> bool:
+        try:
+            return over()
         except (KeyboardInterrupt, SystemExit):
             self._interrupt()
             return False
@@ -191,7 +202,8 @@ class Server:
         """Workers end with the drain; one that is stuck in the application may never."""
         bound = 0 if self.unfinished else JOIN_SECONDS
         for worker in self._workers:
-            worker.join(bound)
+            if worker.ident is not None:  # else interrupted before it started
+                worker.join(bound)
 
 
 def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeywords]) -> Server:
@@ -295,3 +307,4 @@ atexit.register(_cut_running)
 if hasattr(os, "register_at_fork"):
     # The servers of the parent are not the child's to cut: it shares their sockets.
     os.register_at_fork(after_in_child=_running.clear)
+    os.register_at_fork(after_in_child=_headwaiter.forked)

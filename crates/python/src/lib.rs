@@ -12,6 +12,7 @@ mod client;
 mod environ;
 mod failure;
 mod file_wrapper;
+mod fork;
 mod held;
 mod input;
 mod latin1;
@@ -33,6 +34,8 @@ mod _headwaiter {
 
     #[pymodule_export]
     use crate::file_wrapper::FileWrapper;
+    #[pymodule_export]
+    use crate::fork::forked;
     #[pymodule_export]
     use crate::logging::{log_take, log_wait, log_wake};
     #[pymodule_export]

@@ -11,12 +11,14 @@ use headwaiter_http::{
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::fork::Home;
 use crate::held::HeldBytes;
 
 /// What has been said so far.
 pub(crate) struct Reply {
     pub(crate) task: Task,
     pub(crate) head: ReplyHead,
+    pub(crate) home: Home,
     /// How the body is framed, once the head is among the task's bytes.
     framing: Option<BodyFraming>,
     written: u64,
@@ -48,6 +50,7 @@ impl Reply {
         Self {
             task,
             head,
+            home: Home::here(),
             framing: None,
             written: 0,
             overlong: false,
@@ -166,8 +169,12 @@ impl Reply {
         (take > 0).then_some(take)
     }
 
-    /// Hands what is written so far to the engine, without blocking.
+    /// Hands what is written so far to the engine, without blocking. The client is the parent's, so a
+    /// forked child has none.
     pub(crate) fn flush(&mut self) -> Result<Flushed, ClientGone> {
+        if self.home.is_left() {
+            return Err(ClientGone);
+        }
         self.task.flush()
     }
 

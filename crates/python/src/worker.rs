@@ -31,11 +31,18 @@ struct Worker<'a> {
     poker: Poker,
 }
 
-/// Runs tasks until the server has drained.
+/// What became of a task.
+enum Served {
+    ByUs,
+    /// The application forked, and this is the child, come back with what the application came to.
+    ByChild(PyResult<()>),
+}
+
+/// Runs tasks until the server has drained, or until the application comes back in a forked child.
 ///
 /// # Errors
 ///
-/// Those of preparing the environ, before the first task.
+/// Those of preparing the environ, before the first task; in a child, the application's.
 pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()> {
     let mut worker = Worker {
         site,
@@ -46,7 +53,9 @@ pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()>
     };
     loop {
         while let Some(task) = worker.tasks.next() {
-            worker.serve(py, task);
+            if let Served::ByChild(outcome) = worker.serve(py, task) {
+                return outcome;
+            }
         }
         let tasks = &mut worker.tasks;
         if !py.detach(|| tasks.park()) {
@@ -57,21 +66,25 @@ pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()>
 
 impl Worker<'_> {
     /// Runs one task to its end, whatever happens in it.
-    fn serve(&mut self, py: Python<'_>, task: Task) {
+    fn serve(&mut self, py: Python<'_>, task: Task) -> Served {
         // A panic costs this reply: the task it drops closes its channel.
-        if catch_unwind(AssertUnwindSafe(|| self.run(py, task))).is_err() {
+        catch_unwind(AssertUnwindSafe(|| self.run(py, task))).unwrap_or_else(|_| {
             failure::note(
                 log::Level::Error,
                 "a bug in headwaiter lost one reply; please report it",
             );
             self.head = ReplyHead::new();
-        }
+            Served::ByUs
+        })
     }
 
-    fn run(&mut self, py: Python<'_>, mut task: Task) {
+    fn run(&mut self, py: Python<'_>, mut task: Task) -> Served {
         let told = match ask_proxies(self.site, &task) {
             Ok(told) => told,
-            Err(refusal) => return self.refuse(task, refusal),
+            Err(refusal) => {
+                self.refuse(task, refusal);
+                return Served::ByUs;
+            }
         };
         self.log_untrusted(&told);
         let environ = self.environs.make(py, &mut task, &told);
@@ -87,7 +100,10 @@ impl Worker<'_> {
         let start = match Bound::new(py, StartResponse::new(reply)) {
             Ok(start) => start,
             // Out of memory. The task is lost with it, which closes the channel.
-            Err(error) => return error.write_unraisable(py, None),
+            Err(error) => {
+                error.write_unraisable(py, None);
+                return Served::ByUs;
+            }
         };
         let outcome = environ.and_then(|environ| {
             let result = self.site.application.bind(py).call1((environ, &start))?;
@@ -99,9 +115,14 @@ impl Worker<'_> {
             }
         });
         match start.get().take() {
+            Ok(reply) if reply.home.is_left() => {
+                std::mem::forget(reply);
+                return Served::ByChild(outcome);
+            }
             Ok(reply) => self.end(py, reply, outcome, &date),
             Err(error) => error.write_unraisable(py, Some(start.as_any())),
         }
+        Served::ByUs
     }
 
     fn end(&mut self, py: Python<'_>, mut reply: Reply, outcome: PyResult<()>, date: &[u8; 29]) {
