@@ -68,7 +68,7 @@ def run_all(
     """Runs the rows on a server of its own. Raises ``NotStarted`` if there is none to run on."""
     results: list[Result] = []
     restarts = 0
-    cuts = QUICK_CUTS if quick else CUTS if launcher.event_driven else CUTS // 4
+    cuts = QUICK_CUTS if quick else CUTS if launcher.event_driven else CUTS // 6
     with Server(launcher, patience=patience, cuts=cuts) as server:
         for row in rows:
             if quick and not row.quick:

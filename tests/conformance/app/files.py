@@ -60,6 +60,11 @@ def _source(kind: str, tag: str) -> Any:
         return source
     if kind == "reader":
         return Reader()
+    if kind == "sparse":  # 32 MiB of nothing: more than socket buffers hold
+        path = FOLDER / "sparse"
+        with path.open("ab") as empty:
+            empty.truncate(32 << 20)
+        return path.open("rb")
     path = FOLDER / "content"
     if not path.exists():
         path.write_bytes(content())
