@@ -25,7 +25,7 @@ use crate::exchange::Exchange;
 use crate::link::{FIN, FINISHED};
 use crate::listen::Listener;
 use crate::mailbox::{Mailbox, Message};
-use crate::shared::{Shared, Stage};
+use crate::shared::Shared;
 
 /// Everything one I/O thread owns.
 #[derive(Debug)]
@@ -106,22 +106,15 @@ impl IoThread {
         })
     }
 
-    /// Runs until the server has drained.
-    pub(crate) fn run(mut self) {
+    /// The calling thread is this loop's own.
+    pub(crate) fn settle(&mut self) {
         crate::clock::block_signals();
         self.clock = ThreadClock::of_this_thread();
-        while !self.is_done() {
-            if let Err(error) = self.turn() {
-                log::error!(target: crate::LOG, "polling failed: {error}");
-                self.shared.advance(Stage::Cutting);
-                self.cut_all();
-                break;
-            }
-        }
     }
 
-    /// One turn: sleep until something happens, then deal with all of it.
-    fn turn(&mut self) -> io::Result<()> {
+    /// One turn: sleep until something happens, then deal with all of it. The tasks it brings are in
+    /// `batch`.
+    pub(crate) fn turn(&mut self) -> io::Result<()> {
         let Some(mut events) = self.events.take() else {
             return Ok(());
         };
@@ -144,13 +137,15 @@ impl IoThread {
         self.go_on();
         self.expire();
         self.follow_stage();
-        self.hand_over();
         Ok(())
     }
 
     /// How long to sleep: for ever, when nothing is armed.
     fn poll_timeout(&self) -> Option<Duration> {
-        if !self.again.is_empty() || self.shared.draining() && self.drain.is_none() {
+        if !self.again.is_empty()
+            || !self.batch.is_empty()
+            || self.shared.draining() && self.drain.is_none()
+        {
             return Some(Duration::ZERO);
         }
         let at = |due: Instant| due.saturating_duration_since(self.now);
@@ -273,8 +268,22 @@ impl IoThread {
         }
     }
 
+    /// Tasks of this turn that were not handed over yet.
+    pub(crate) fn waiting_tasks(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// A worker that leads is through with `exchange`.
+    pub(crate) fn reply_to(&mut self, exchange: Box<Exchange>) {
+        let token = exchange.link.as_ref().map(|link| {
+            link.begin_reply();
+            link.token
+        });
+        self.guarded(token, |me| me.done(exchange));
+    }
+
     /// Gives the tasks of this turn to the queue, all at once.
-    fn hand_over(&mut self) {
+    pub(crate) fn hand_over(&mut self) {
         if !self.batch.is_empty() {
             self.outstanding += self.batch.len();
             self.shared.queue.push(&mut self.batch);

@@ -29,6 +29,8 @@ pub(crate) struct Queue {
     waiting: AtomicUsize,
     /// Tasks were left waiting when a worker took one, since the governor last looked.
     contended: AtomicBool,
+    /// A worker should attach once, and none was parked.
+    poked: AtomicBool,
     /// CPU clocks of the workers; apart, since reading them takes system calls.
     clocks: Mutex<Vec<Option<ThreadClock>>>,
     gil: bool,
@@ -113,6 +115,7 @@ impl Queue {
             inner: Mutex::new(inner),
             waiting: AtomicUsize::new(0),
             contended: AtomicBool::new(false),
+            poked: AtomicBool::new(false),
             clocks: Mutex::default(),
             gil,
         }
@@ -186,6 +189,20 @@ impl Queue {
         }
     }
 
+    /// The worker, which leads, has a task that never was in the queue. `false`: it may not run it now.
+    pub(crate) fn take_direct(&self, worker: usize) -> bool {
+        let mut inner = self.lock();
+        let free = inner.running < inner.target && inner.waiting == 0 && !inner.closed;
+        if free {
+            inner.leave_state(worker);
+            inner.workers[worker].state = WorkerState::Running;
+            inner.running += 1;
+            inner.taken += 1;
+            inner.note_busy();
+        }
+        free
+    }
+
     /// Blocks the worker, detached, until it is woken. `false`: the queue is closed and empty.
     pub(crate) fn park(&self, worker: usize) -> bool {
         let mut inner = self.lock();
@@ -208,13 +225,26 @@ impl Queue {
         }
     }
 
-    /// Wakes one parked worker though no task waits, so that it attaches once.
-    pub(crate) fn poke(&self) {
+    /// Wakes one parked worker though no task waits, so that it attaches once. `false`: none is parked,
+    /// and a worker that leads must look for itself.
+    pub(crate) fn poke(&self) -> bool {
         let mut inner = self.lock();
-        if let Some(thread) = inner.wake_one() {
-            drop(inner);
-            thread.unpark();
+        match inner.wake_one() {
+            Some(thread) => {
+                drop(inner);
+                thread.unpark();
+                true
+            }
+            None => {
+                self.poked.store(true, Ordering::SeqCst);
+                false
+            }
         }
+    }
+
+    /// Whether a leader was poked since it was last asked.
+    pub(crate) fn take_poke(&self) -> bool {
+        self.poked.load(Ordering::SeqCst) && self.poked.swap(false, Ordering::SeqCst)
     }
 
     /// Takes the task at `place` out of turn, if it still waits and is `wanted`.

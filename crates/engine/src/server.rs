@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::io_thread::IoThread;
+use crate::leader::conduct;
 use crate::listen::{BindError, ListenSpec, Listener, Listening, bind_all};
 use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
@@ -30,6 +31,11 @@ impl Server {
     ///
     /// The first address that could not be bound.
     pub fn bind(settings: Settings, specs: &[ListenSpec]) -> Result<Self, BindError> {
+        let settings = Settings {
+            // A leader must see every task, and another I/O thread's it would not.
+            lend_loop: settings.lend_loop && settings.io_threads == 1,
+            ..settings
+        };
         let listeners = bind_all(specs, &settings)?;
         let listening = listeners.iter().map(|l| l.listening().clone()).collect();
         let shared = Arc::new(Shared::new(settings, listening));
@@ -82,7 +88,12 @@ impl Server {
             let name = format!("headwaiter-io-{}", thread.index);
             std::thread::Builder::new().name(name).spawn(move || {
                 let leave = leave;
-                thread.run();
+                let mut thread = Box::new(thread);
+                thread.settle();
+                match thread.index {
+                    0 => conduct(thread, &leave.shared),
+                    _ => thread.run(),
+                }
                 drop(leave);
             })?;
         }
@@ -201,7 +212,9 @@ pub struct Poker(Arc<Shared>);
 impl Poker {
     /// Wakes one, if one is parked.
     pub fn poke(&self) {
-        self.0.queue.poke();
+        if !self.0.queue.poke() {
+            self.0.wake_io_threads();
+        }
     }
 }
 

@@ -71,6 +71,8 @@ pub struct Settings {
     /// Whether workers share one interpreter lock: one stand-by is enough then, and the governor
     /// decides how many may be active. Without one, a worker is woken per waiting task.
     pub gil: bool,
+    /// At low load an idle worker may run the I/O loop. Only with one I/O thread.
+    pub lend_loop: bool,
 }
 
 impl Default for Settings {
@@ -102,6 +104,7 @@ impl Default for Settings {
             log_socket_errors: true,
             unix_socket_perms: 0o600,
             gil: true,
+            lend_loop: true,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::listen::Listening;
 use crate::mailbox::Mailbox;
 use crate::queue::Queue;
 use crate::record::{End, Record};
+use crate::seat::Seat;
 use crate::settings::Settings;
 use crate::spool::Budget;
 use crate::stats::{Counters, Seldom};
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) listening: Vec<Listening>,
     pub(crate) queue: Queue,
+    /// Where the first I/O thread's loop is while a worker leads.
+    pub(crate) seat: Seat,
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Counters,
     /// One per I/O thread, from `start` on.
@@ -64,6 +67,7 @@ impl Shared {
     pub(crate) fn new(settings: Settings, listening: Vec<Listening>) -> Self {
         Self {
             queue: Queue::new(settings.threads, settings.gil),
+            seat: Seat::default(),
             budget: Arc::new(Budget::new(
                 settings.spool_dir.clone(),
                 settings.spool_limit,
@@ -113,7 +117,7 @@ impl Shared {
         self.wake_io_threads();
     }
 
-    fn wake_io_threads(&self) {
+    pub(crate) fn wake_io_threads(&self) {
         for mailbox in self.mailboxes.get().into_iter().flatten() {
             mailbox.wake();
         }

@@ -21,6 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use headwaiter_http::DateLine;
 
 use crate::exchange::{Exchange, Task};
+use crate::leader::{Led, lead};
 use crate::link::{FINISHED, PENDING};
 use crate::mailbox::Message;
 use crate::queue::Found;
@@ -32,6 +33,8 @@ pub struct Tasks {
     shared: Arc<Shared>,
     worker: usize,
     kept: Option<Box<Exchange>>,
+    /// A task that came to this worker while it led.
+    direct: Option<Box<Exchange>>,
     date: DateLine,
 }
 
@@ -42,6 +45,7 @@ impl Tasks {
             worker: shared.queue.join(),
             shared: Arc::clone(shared),
             kept: None,
+            direct: None,
             date: DateLine::default(),
         }
     }
@@ -52,8 +56,12 @@ impl Tasks {
         reason = "None now does not mean None for ever"
     )]
     pub fn next(&mut self) -> Option<Task> {
-        let Found::Task(mut exchange) = self.shared.queue.take(self.worker) else {
-            return None;
+        let mut exchange = match self.direct.take() {
+            Some(exchange) => exchange,
+            None => match self.shared.queue.take(self.worker) {
+                Found::Task(exchange) => exchange,
+                Found::Nothing => return None,
+            },
         };
         if let Some(kept) = self.kept.take() {
             // The next task may take long: its predecessor's reply must not wait for it.
@@ -84,7 +92,16 @@ impl Tasks {
     ///
     /// Call it detached from the interpreter.
     pub fn park(&mut self) -> bool {
-        if let Some(exchange) = self.kept.take() {
+        if let Some(io) = self.shared.seat.take() {
+            match lead(&self.shared, self.worker, io, self.kept.take()) {
+                Led::Task(exchange) => {
+                    self.direct = Some(exchange);
+                    return true;
+                }
+                Led::Poked => return true,
+                Led::GaveBack => {}
+            }
+        } else if let Some(exchange) = self.kept.take() {
             self.send_or_post(exchange);
         }
         self.shared.queue.park(self.worker)

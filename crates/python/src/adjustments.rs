@@ -91,6 +91,9 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         log_socket_errors: from.get("log_socket_errors")?,
         unix_socket_perms: from.get("unix_socket_perms")?,
         gil: gil_enabled(py)?,
+        // For measuring what leading gives.
+        lend_loop: std::env::var_os("HEADWAITER_HANDOFF")
+            .is_none_or(|policy| policy != "dedicated"),
     };
     let trusted = from
         .get::<Option<String>>("trusted_proxy")?

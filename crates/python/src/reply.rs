@@ -169,6 +169,14 @@ impl Reply {
         (take > 0).then_some(take)
     }
 
+    /// Whether further body bytes would all be dropped: there is no body, or it is full already.
+    pub(crate) fn is_sated(&self) -> bool {
+        self.overlong
+            || self
+                .framing
+                .is_some_and(|framing| framing.kind == BodyKind::None)
+    }
+
     /// Hands what is written so far to the engine, without blocking. The client is the parent's, so a
     /// forked child has none.
     pub(crate) fn flush(&mut self) -> Result<Flushed, ClientGone> {

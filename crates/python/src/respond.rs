@@ -78,9 +78,16 @@ fn stream(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> P
         }
         must_have_started(start)?;
         let known = single.then(|| piece.len() as u64);
-        start.with(|reply| piece.append(reply, known))?;
+        let sated = start.with(|reply| {
+            piece.append(reply, known);
+            reply.is_sated()
+        })?;
         if !single {
             start.flush(py)?;
+        }
+        if sated {
+            // An iterable without an end must not hold a worker for bytes that nobody gets.
+            break;
         }
     }
     Ok(())
