@@ -8,17 +8,15 @@ here wakes up unless something happened. What happens on sockets is the extensio
 
 from __future__ import annotations
 
-import atexit
 import os
 import platform
 import socket
 import sys
 import sysconfig
 import threading
-import weakref
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import _forks, _headwaiter, _logging, _signals, _systemd
+from headwaiter import _exit, _forks, _headwaiter, _logging, _signals, _systemd
 from headwaiter._listen import bracketed
 from headwaiter.settings import Adjustments
 
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
 
 # How long a worker that is past its last request may take to return.
 JOIN_SECONDS = 5.0
-# How long the end of the process is held up for workers of servers that nobody closed.
-EXIT_SECONDS = 1.0
 
 
 class Server:
@@ -77,13 +73,14 @@ class Server:
         """
         if self._runner is not None:
             raise RuntimeError("this server has been run already")
-        _running.add(self)
+        _exit.servers.add(self)
         try:
             with _logging.pumping():
                 self._serve()
         finally:
-            _running.discard(self)
             self._ended.set()
+            if not any(worker.is_alive() for worker in self._workers):
+                _exit.servers.discard(self)
 
     def stop(self) -> None:
         """Begin to drain and return at once; from any thread, any number of times."""
@@ -288,23 +285,3 @@ def _address(item: tuple[Any, ...]) -> tuple[str, str]:
 
 def _url(host: str, port: str) -> str:
     return f"unix:{port}" if host == "unix" else f"http://{bracketed(host)}:{port}"
-
-
-_running: weakref.WeakSet[Server] = weakref.WeakSet()
-
-
-def _cut_running() -> None:
-    """A worker that needs the interpreter after it is gone would bring the process down, so servers
-    that are still running on daemon threads are cut before that."""
-    servers = list(_running)
-    for server in servers:
-        server.abort()
-    for server in servers:
-        server._ended.wait(EXIT_SECONDS)
-
-
-atexit.register(_cut_running)
-if hasattr(os, "register_at_fork"):
-    # The servers of the parent are not the child's to cut: it shares their sockets.
-    os.register_at_fork(after_in_child=_running.clear)
-    os.register_at_fork(after_in_child=_headwaiter.forked)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator
 
-from tests.support.apps import BLOCK, PLAIN, blocks, gil, hello, query
+from tests.support.apps import PLAIN, blocks, gil, hello, query
 from tests.support.wsgi import Environ, StartResponse
 
 
@@ -76,14 +75,9 @@ def downloads(environ: Environ, start_response: StartResponse) -> Iterable[bytes
 
 
 def busy(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """``/spin`` and ``/hold`` as in ``gil``, and ``/stream`` of a bit of everything."""
-    if environ["PATH_INFO"] == "/stream":
-        start_response("200 OK", [PLAIN])
-        return slowly()
+    """``/spin`` and ``/hold`` as in ``gil``; ``/large?mib=`` is handed over in one piece."""
+    if environ["PATH_INFO"] == "/large":
+        body = bytes(int(query(environ, "mib")) << 20)
+        start_response("200 OK", [PLAIN, ("Content-Length", str(len(body)))])
+        return [body]
     return gil(environ, start_response)
-
-
-def slowly() -> Iterator[bytes]:
-    for _ in range(1000):
-        yield BLOCK[:1000]
-        threading.Event().wait(0.01)
