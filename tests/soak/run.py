@@ -127,16 +127,19 @@ class Soak:
     def _watch(self, server: ServerProcess, began: float) -> Sample:
         """A line now and then; ends with the time, with the server, or with too many errors."""
         warm: Sample | None = None
-        step = min(10.0, max(1.0, self.seconds / 5))
+        step, shown = min(10.0, max(1.0, self.seconds / 5)), 0.0
         while (passed := time.monotonic() - began) < self.seconds:
-            self._over.wait(min(step, self.seconds - passed))
+            self._over.wait(min(1.0, self.seconds - passed))
             passed = time.monotonic() - began
             if server.process.poll() is not None:
                 self.tally.wrong(f"the server left with status {server.process.returncode}")
                 break
             sample = Sample.of(server.pid)
-            if warm is None and passed >= self.seconds / 5:
-                warm = sample
+            if self.seconds / 5 <= passed < self.seconds * 2 / 5:
+                warm = max(warm or sample, sample, key=lambda one: one.rss)
+            if passed < shown + step:
+                continue
+            shown += step
             wrong = len(self.tally.unexplained)
             requests = self.tally.count("requests")
             self.say(f"{passed:6.0f} s  {requests:8d} requests  {wrong} unexplained  {sample}")
