@@ -166,24 +166,26 @@ impl Environs {
         let address_key = intern!(py, "REMOTE_ADDR");
         let host_key = intern!(py, "REMOTE_HOST");
         let port_key = intern!(py, "REMOTE_PORT");
-        match (&told.remote_addr, peer) {
-            (Some(address), _) => {
-                let address = PyString::new(py, address);
-                environ.set_item(host_key, &address)?;
-                environ.set_item(address_key, address)?;
-                environ.set_item(port_key, told.remote_port.as_deref())?;
-            }
-            (None, Peer::Tcp(peer)) => {
+        match peer {
+            Peer::Tcp(peer) => {
                 let texts = self.peer_texts(py, peer);
                 environ.set_item(host_key, &texts.address)?;
                 environ.set_item(address_key, &texts.address)?;
                 environ.set_item(port_key, &texts.port)?;
             }
-            (None, Peer::Unix) => {
+            Peer::Unix => {
                 environ.set_item(host_key, intern!(py, "localhost"))?;
                 environ.set_item(address_key, intern!(py, "localhost"))?;
                 environ.set_item(port_key, py.None())?;
             }
+        }
+        // A proxy that names no port leaves that of its own connection, as in Waitress.
+        if let Some(address) = &told.remote_addr {
+            environ.set_item(host_key, address.as_str())?;
+            environ.set_item(address_key, address.as_str())?;
+        }
+        if let Some(port) = &told.remote_port {
+            environ.set_item(port_key, port.as_str())?;
         }
         if let Some(scheme) = &told.scheme {
             environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
