@@ -19,6 +19,7 @@ from tests.support.http import render
 from tests.support.live import LOGGER, LogCatcher
 from tests.support.process import start_server
 from tests.support.target import headwaiter_only
+from tests.support.waiting import eventually
 from tests.support.wsgi import Environ, StartResponse
 
 PLAIN = [("Content-Type", "text/plain")]
@@ -134,11 +135,12 @@ def test_workers_can_be_seen_by_the_threading_module(serve: Serve) -> None:
 
     server = serve(app, threads=3)
     wanted = {f"{LOGGER}-{n}" for n in range(3)}
-    for _ in range(1000):  # the first request may come before the last worker has started
-        if wanted <= names:
-            break
+
+    def all_seen() -> bool:
         server.ask()
-    assert wanted <= names
+        return wanted <= names
+
+    eventually(all_seen, "all workers seen; the first request may come before the last of them")
 
 
 @headwaiter_only("one warning per queued request")

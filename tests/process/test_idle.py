@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Callable
 
 import pytest
@@ -10,16 +9,12 @@ import pytest
 from tests.support import procfs
 from tests.support.process import start_server
 from tests.support.target import headwaiter_only
+from tests.support.waiting import pause
 
 pytestmark = [
     pytest.mark.skipif(not procfs.AVAILABLE, reason="reads /proc"),
     headwaiter_only("it wakes up every second"),
 ]
-
-
-def pause(seconds: float) -> None:
-    """Lets time pass: here idleness itself is what is measured."""
-    threading.Event().wait(seconds)
 
 
 def test_an_idle_server_makes_no_wake_ups() -> None:

@@ -10,6 +10,7 @@ from tests.support import procfs
 from tests.support.http import render
 from tests.support.process import start_server
 from tests.support.target import IS_WAITRESS, headwaiter_only
+from tests.support.waiting import pause
 
 BULK = "tests.support.apps:bulk"
 
@@ -44,7 +45,7 @@ def test_silent_readers_get_everything_in_the_end() -> None:
 
 def test_dripping_heads_hold_no_worker() -> None:
     with start_server(BULK, threads=1) as server:
-        dripping = [server.connect() for _ in range(100)]
+        dripping = [server.connect() for _ in range(60)]
         for byte in b"GET / HTTP/1.1\r\nHost: example.com\r\n":
             for client in dripping[:10]:
                 client.send(bytes([byte]))
@@ -135,7 +136,7 @@ def settled_descriptors(pid: int) -> int:
     """How many there are once the number has stopped falling: closing is asynchronous."""
     least, again = len(procfs.descriptors(pid)), 0
     while again < 20:
-        threading.Event().wait(0.02)
+        pause(0.02)
         now = len(procfs.descriptors(pid))
         least, again = min(least, now), again + 1 if now >= least else 0
     return least

@@ -5,6 +5,7 @@
 ``process``   a server in a process of its own, started through the command line
 ``parity``    headwaiter and Waitress side by side
 ``procfs``    memory, processor time and descriptors of a process
+``waiting``   for what tells nobody that it happened
 ``target``    which server is under test: headwaiter, or Waitress to validate the tests themselves
 ``apps``      applications that server processes load by name
 """

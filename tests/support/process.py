@@ -179,7 +179,6 @@ def environment(**extra: str) -> dict[str, str]:
     """This process' environment without anything that would configure the server under test."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("HEADWAITER_", "PYTHON"))}
     clean["PYTHONUNBUFFERED"] = "1"
-    clean["PYTHONDONTWRITEBYTECODE"] = "1"
     clean.update(extra)
     return clean
 

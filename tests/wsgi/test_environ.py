@@ -19,6 +19,7 @@ from tests.conftest import Serve
 from tests.support.http import Client, chunked, render
 from tests.support.live import LiveServer, LogCatcher
 from tests.support.target import IS_WAITRESS, headwaiter_only
+from tests.support.waiting import eventually
 from tests.support.wsgi import Environ, StartResponse
 
 
@@ -351,11 +352,7 @@ def test_client_disconnected_tells_a_gone_client(serve: Serve) -> None:
         seen.append(environ["waitress.client_disconnected"]())
         running.set()
         assert gone.wait(20)
-        deadline = threading.Event()
-        for _ in range(400):  # the notice is asynchronous: asked again until it is there
-            if environ["waitress.client_disconnected"]():
-                break
-            deadline.wait(0.05)
+        eventually(environ["waitress.client_disconnected"], "the server knows that it left")
         seen.append(environ["waitress.client_disconnected"]())
         start_response("200 OK", [("Content-Length", "0")])
         return []

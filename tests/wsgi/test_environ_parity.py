@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.http import chunked, render
 from tests.support.parity import Pair
+from tests.support.target import headwaiter_only
 
 MANY = [(f"X-Header-{n}", f"value {n}") for n in range(60)]
 BROWSER = [
@@ -91,6 +92,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     pair.close()
 
 
+@headwaiter_only("it is what is compared with")
 @pytest.mark.filterwarnings("ignore:clear_untrusted_proxy_headers:DeprecationWarning")
 @pytest.mark.parametrize("name", REQUESTS)
 def test_environ_equals_that_of_waitress(pair: Pair, name: str) -> None:

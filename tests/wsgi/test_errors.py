@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import Serve
 from tests.support.live import LogCatcher
 from tests.support.target import IS_WAITRESS, headwaiter_only
+from tests.support.waiting import eventually
 from tests.support.wsgi import App, Environ, StartResponse
 
 PLAIN = [("Content-Type", "text/plain")]
@@ -130,8 +131,12 @@ def test_system_exit_does_not_end_a_worker(serve: Serve) -> None:
     server = serve(raising("call", SystemExit), threads=2)
     for _ in range(10):
         assert server.ask().status == 500
-    alive = {thread.name for thread in threading.enumerate() if thread.is_alive()}
-    assert {"headwaiter-0", "headwaiter-1"} <= alive
+
+    def all_alive() -> bool:
+        alive = {thread.name for thread in threading.enumerate() if thread.is_alive()}
+        return {"headwaiter-0", "headwaiter-1"} <= alive
+
+    eventually(all_alive, "both workers alive; the second may have started late")
 
 
 def test_the_log_has_the_traceback_and_the_request(serve: Serve, logs: LogCatcher) -> None:
