@@ -6,6 +6,7 @@ Exit code 0 if every row passed or does not apply, 1 if one failed, 2 if the ser
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 
@@ -20,6 +21,8 @@ QUICK_PATIENCE = 0.8
 
 
 def main() -> int:
+    # A runner that is told to stop must still stop the server it started.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     options = parse()
     rows = select(options.rows)
     if options.list:
