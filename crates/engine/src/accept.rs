@@ -18,22 +18,25 @@ impl IoThread {
     /// Takes what waits at listener `n`, to the last: readiness is reported once.
     pub(crate) fn accept_from(&mut self, n: usize) {
         while self.accept_paused.is_none() && n < self.listeners.len() {
-            if self.at_limit() && self.idle.longest().is_none() {
-                return self.pause_accepting("connection_limit is reached and no channel is idle");
+            if self.at_limit() {
+                if !self.listeners[n].has_waiting() {
+                    return;
+                }
+                if !self.evict() {
+                    return self
+                        .pause_accepting("connection_limit is reached and no channel is idle");
+                }
             }
             match self.listeners[n].accept() {
-                Ok((stream, peer)) => {
-                    if self.at_limit() {
-                        self.evict();
-                    }
-                    self.assign(stream, peer, n);
-                }
+                Ok((stream, peer)) => self.assign(stream, peer, n),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return,
                     // The client gave up while it waited.
                     io::ErrorKind::ConnectionAborted
                     | io::ErrorKind::ConnectionReset
                     | io::ErrorKind::Interrupted => {}
+                    // Without a free descriptor the system says so even if nobody waits.
+                    _ if !self.listeners[n].has_waiting() => return,
                     _ if self.evict() => {}
                     _ => return self.pause_accepting(&error.to_string()),
                 },
@@ -45,11 +48,15 @@ impl IoThread {
         self.shared.channels.load(Ordering::Relaxed) >= self.shared.settings.connection_limit
     }
 
-    /// Closes the channel that has been idle longest.
+    /// Closes the channel that has been idle longest. Not one accepted in this very turn: its request
+    /// may be here, unread.
     fn evict(&mut self) -> bool {
         let Some(index) = self.idle.longest() else {
             return false;
         };
+        if self.channels[index].accepted_in == self.turn {
+            return false;
+        }
         self.shared.counters.evicted.add(1);
         self.close(index);
         true
@@ -57,6 +64,11 @@ impl IoThread {
 
     /// Accepting rests for a moment; connections wait in the kernel's backlog meanwhile.
     fn pause_accepting(&mut self, why: &str) {
+        if self.idle.longest().is_some() {
+            // There are new ones only, which the next turn will read.
+            self.accept_paused = Some(self.now + SHORT_PAUSE);
+            return;
+        }
         self.accept_paused = Some(self.now + PAUSE);
         self.shared.counters.accept_pauses.add(1);
         if self.shared.accept_log.pass(self.now) {
@@ -113,7 +125,7 @@ impl IoThread {
             token,
             Arc::clone(&self.mailbox),
         );
-        entry.insert(Channel::new(Arc::new(link)));
+        entry.insert(Channel::new(Arc::new(link), self.turn));
         self.become_idle(index, self.now);
         if self.shared.draining() {
             self.drain_idle(index);
@@ -123,3 +135,5 @@ impl IoThread {
 
 /// How long accepting rests.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long it rests where the next turn may find room.
+const SHORT_PAUSE: Duration = Duration::from_millis(1);

@@ -48,6 +48,8 @@ pub(crate) struct Channel {
     /// It stands in the list of channels with more to do.
     pub(crate) queued_again: bool,
     pub(crate) deadline: Deadline,
+    /// The turn of the loop it was accepted in.
+    pub(crate) accepted_in: u64,
     idle: Option<Neighbours>,
 }
 
@@ -58,7 +60,7 @@ struct Neighbours {
 }
 
 impl Channel {
-    pub(crate) fn new(link: Arc<Link>) -> Self {
+    pub(crate) fn new(link: Arc<Link>, accepted_in: u64) -> Self {
         Self {
             link,
             state: State::Idle,
@@ -69,6 +71,7 @@ impl Channel {
             readable: false,
             queued_again: false,
             deadline: Deadline::default(),
+            accepted_in,
             idle: None,
         }
     }

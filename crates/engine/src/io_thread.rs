@@ -62,6 +62,8 @@ pub(crate) struct IoThread {
     /// The process has one core for everything.
     pub(crate) single_core: bool,
     pub(crate) now: Instant,
+    /// Turns made.
+    pub(crate) turn: u64,
 }
 
 impl IoThread {
@@ -103,6 +105,7 @@ impl IoThread {
             clock: None,
             single_core: std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1),
             now: shared.now(),
+            turn: 0,
         })
     }
 
@@ -129,6 +132,7 @@ impl IoThread {
             _ => {}
         }
         self.now = self.shared.now();
+        self.turn += 1;
         self.read_mail();
         for event in &events {
             self.on_event(event);

@@ -215,6 +215,23 @@ impl Listener {
         }
     }
 
+    /// Whether a connection waits to be accepted.
+    #[cfg(unix)]
+    pub(crate) fn has_waiting(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut one = match &self.acceptor {
+            Acceptor::Tcp(s) => [PollFd::new(s, PollFlags::IN)],
+            Acceptor::Unix(s) => [PollFd::new(s, PollFlags::IN)],
+        };
+        poll(&mut one, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Unknown here; to believe so costs one idle channel at worst.
+    #[cfg(not(unix))]
+    pub(crate) fn has_waiting(&self) -> bool {
+        true
+    }
+
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match &mut self.acceptor {
             Acceptor::Tcp(s) => s.register(registry, token, Interest::READABLE),
