@@ -1,7 +1,7 @@
 //! Temporary files and their common budget (`spool_dir`, `spool_limit`).
 //!
-//! A [`Spool`] holds a request body: in memory up to `inbuf_overflow`, in one temporary file
-//! beyond it. A [`Segment`] is a piece of a temporary file that replies spill to. Both take their
+//! A [`Spool`] holds a request body: its first `inbuf_overflow` bytes in memory, what follows in one
+//! temporary file. A [`Segment`] is a piece of a temporary file that replies spill to. Both take their
 //! bytes from one [`Budget`] before they write and give them back when dropped, so the adjustment
 //! bounds the disk whatever clients do. Files are unlinked at birth: a crash leaves none behind.
 
@@ -85,7 +85,7 @@ impl Drop for Temp {
     }
 }
 
-/// A request body: bytes in memory, or a file once they outgrew `inbuf_overflow`.
+/// A request body: its beginning in memory, the rest in a file once it outgrew `inbuf_overflow`.
 #[derive(Debug, Default)]
 pub struct Spool {
     memory: Vec<u8>,
@@ -100,7 +100,7 @@ impl Spool {
         self.memory.shrink_to(KEEP_CAPACITY);
     }
 
-    /// Appends `bytes`, moving everything to a temporary file once `overflow` is passed.
+    /// Appends `bytes`; those beyond `overflow` go to a temporary file.
     ///
     /// # Errors
     ///
@@ -111,19 +111,18 @@ impl Spool {
         overflow: u64,
         budget: &Arc<Budget>,
     ) -> io::Result<()> {
-        if let Some(temp) = &mut self.temp {
-            return temp.append(bytes);
-        }
-        if (self.memory.len() + bytes.len()) as u64 <= overflow {
-            self.memory.extend_from_slice(bytes);
+        let temp = match &mut self.temp {
+            Some(temp) => return temp.append(bytes),
+            None => &mut self.temp,
+        };
+        let room = overflow.saturating_sub(self.memory.len() as u64);
+        let split = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        let (first, rest) = bytes.split_at(split);
+        self.memory.extend_from_slice(first);
+        if rest.is_empty() {
             return Ok(());
         }
-        let mut temp = Temp::create(budget)?;
-        temp.append(&self.memory)?;
-        temp.append(bytes)?;
-        self.memory = Vec::new();
-        self.temp = Some(temp);
-        Ok(())
+        temp.insert(Temp::create(budget)?).append(rest)
     }
 
     /// The buffer to receive into directly, while the body is in memory and `more` bytes still fit.
@@ -134,9 +133,7 @@ impl Spool {
 
     /// Body bytes held.
     pub fn len(&self) -> u64 {
-        self.temp
-            .as_ref()
-            .map_or(self.memory.len() as u64, |temp| temp.len)
+        self.memory.len() as u64 + self.temp.as_ref().map_or(0, |temp| temp.len)
     }
 
     /// Whether the body has no bytes.
@@ -144,7 +141,7 @@ impl Spool {
         self.len() == 0
     }
 
-    /// The bytes, when they are in memory.
+    /// The bytes, when all are in memory.
     pub fn memory(&self) -> Option<&[u8]> {
         self.temp.is_none().then_some(self.memory.as_slice())
     }
@@ -155,15 +152,19 @@ impl Spool {
     ///
     /// Those of reading the temporary file.
     pub fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let Some(temp) = &mut self.temp else {
-            let start = usize::try_from(offset)
-                .unwrap_or(usize::MAX)
-                .min(self.memory.len());
-            let take = buf.len().min(self.memory.len() - start);
-            buf[..take].copy_from_slice(&self.memory[start..start + take]);
-            return Ok(take);
-        };
-        read_file_at(&mut temp.file, offset, buf)
+        let start = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(self.memory.len());
+        let take = buf.len().min(self.memory.len() - start);
+        let (first, rest) = buf.split_at_mut(take);
+        first.copy_from_slice(&self.memory[start..start + take]);
+        match &mut self.temp {
+            Some(temp) if !rest.is_empty() => {
+                let behind = (offset + take as u64) - self.memory.len() as u64;
+                Ok(take + read_file_at(&mut temp.file, behind, rest)?)
+            }
+            _ => Ok(take),
+        }
     }
 }
 
@@ -276,19 +277,27 @@ mod tests {
     }
 
     #[test]
-    fn body_moves_to_disk_past_the_threshold_and_reads_back() {
+    fn what_passes_the_threshold_goes_to_disk_and_reads_back_as_one() {
         let budget = budget(1000);
         let mut spool = Spool::default();
         spool.append(b"abc", 4, &budget).unwrap();
         assert_eq!(spool.memory(), Some(&b"abc"[..]));
         assert_eq!(budget.used(), 0);
         spool.append(b"defg", 4, &budget).unwrap();
-        assert_eq!((spool.memory(), spool.len(), budget.used()), (None, 7, 7));
-        let mut buf = [0; 4];
-        assert_eq!(spool.read_at(2, &mut buf).unwrap(), 4);
-        assert_eq!(&buf, b"cdef");
-        assert_eq!(spool.read_at(6, &mut buf).unwrap(), 1);
-        assert_eq!(spool.read_at(70, &mut buf).unwrap(), 0);
+        spool.append(b"hi", 4, &budget).unwrap();
+        assert_eq!((spool.memory(), spool.len(), budget.used()), (None, 9, 5));
+        for offset in 0..=11 {
+            for length in 0..=11 {
+                let mut buf = vec![0; length];
+                let got = spool.read_at(offset as u64, &mut buf).unwrap();
+                let from = offset.min(9);
+                assert_eq!(
+                    &buf[..got],
+                    &b"abcdefghi"[from..(from + length).min(9)],
+                    "{length} at {offset}"
+                );
+            }
+        }
         spool.clear();
         assert_eq!(budget.used(), 0);
     }

@@ -136,6 +136,12 @@ impl State {
             .and_then(|size| u64::try_from(size).ok())
             .map_or(left, |size| size.min(left));
         let Self { body, at } = self;
+        if let Some(memory) = body.memory() {
+            let start = usize::try_from(*at)?.min(memory.len());
+            let data = PyBytes::new(py, &memory[start..start + usize::try_from(take)?]);
+            *at += take;
+            return Ok(data);
+        }
         PyBytes::new_with(py, usize::try_from(take)?, |buffer| {
             let got = body.read_at(*at, buffer).map_err(PyOSError::new_err)?;
             *at += got as u64;
