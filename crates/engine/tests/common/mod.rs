@@ -151,6 +151,16 @@ impl Client {
         self.send(request(path)).reply()
     }
 
+    pub fn get_as(&mut self, path: &str, host: &str) -> Reply {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .reply()
+    }
+
+    /// The head of the next reply.
+    pub fn head(&mut self) -> Vec<u8> {
+        self.until(b"\r\n\r\n").expect("a reply head")
+    }
+
     /// The next reply, framed by Content-Length or none.
     pub fn reply(&mut self) -> Reply {
         let head = self.until(b"\r\n\r\n").expect("a reply head");
