@@ -7,6 +7,7 @@ the enabled families; anything that cannot be resolved is a ``ValueError`` befor
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import sys
 from collections.abc import Iterable, Sequence
@@ -79,6 +80,39 @@ def split(item: str) -> tuple[str, str]:
 def bracketed(host: str) -> str:
     """``host`` as it stands before a colon and a port."""
     return f"[{host}]" if ":" in host else host
+
+
+def specs(infos: Iterable[SocketInfo]) -> list[tuple[Any, ...]]:
+    """Resolved addresses as the extension's ``Server`` takes them."""
+    return [
+        ("inet6" if family == socket.AF_INET6 else "inet", *address)
+        for family, _, _, address in infos
+    ]
+
+
+def admin(where: str | None, *, public: bool) -> list[tuple[Any, ...]]:
+    """Where the admin endpoint listens: ``HOST:PORT`` or the path of a Unix socket.
+
+    Raises:
+        ValueError: Neither of these, or an address that others than this machine reach although it
+        is not ``public``.
+    """
+    if not where:
+        return []
+    if "/" in where:
+        if _UNIX is None:
+            raise ValueError("admin: this system has no Unix sockets")
+        return [("unix", where)]
+    if not where.rpartition(":")[2].isdigit():
+        raise ValueError(f"admin: expected HOST:PORT or a path with a slash, got {where!r}")
+    try:
+        infos = resolve([where], ipv4=True, ipv6=socket.has_ipv6)
+    except ValueError as error:
+        raise ValueError(f"admin: {error}") from None
+    for info in infos:
+        if not public and not ipaddress.ip_address(str(info[3][0]).split("%")[0]).is_loopback:
+            raise ValueError(f"admin: {where!r} is not loopback; set admin_public to allow that")
+    return specs(infos)
 
 
 def check_sockets(sockets: Iterable[socket.socket]) -> None:

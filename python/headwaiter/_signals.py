@@ -53,6 +53,21 @@ def stop_signals(handler: Callable[[signal.Signals], None]) -> Iterator[None]:
 
 
 @contextmanager
+def reopen_signal(reopen: Callable[[], None]) -> Iterator[None]:
+    """Call ``reopen`` for SIGUSR1, unless the application has a use for it; does nothing off the
+    main thread."""
+    number = getattr(signal, "SIGUSR1", None)
+    if number is None or not on_main_thread() or signal.getsignal(number) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(number, lambda _number, _frame: reopen())
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
 def signal_wakeups() -> Iterator[socket.socket | None]:
     """A socket that turns readable for every signal, or ``None`` off the main thread."""
     if not on_main_thread():

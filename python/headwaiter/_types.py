@@ -60,6 +60,10 @@ class AdjustmentKeywords(TypedDict, total=False):
     health_max_wait: float | str
     expose_tracebacks: bool | str
     log_socket_errors: bool | str
+    access_log: str | os.PathLike[str] | None
+    access_log_format: str
+    admin: str | os.PathLike[str] | None
+    admin_public: bool | str
     asyncore_loop_timeout: int | str
     asyncore_use_poll: bool | str
     cleanup_interval: int | str
@@ -117,6 +121,10 @@ class AdjustmentValues:
     health_max_wait: float
     expose_tracebacks: bool
     log_socket_errors: bool
+    access_log: str | None
+    access_log_format: str
+    admin: str | None
+    admin_public: bool
     asyncore_loop_timeout: int
     asyncore_use_poll: bool
     cleanup_interval: int

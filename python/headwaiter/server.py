@@ -8,6 +8,7 @@ here wakes up unless something happened. What happens on sockets is the extensio
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import socket
@@ -16,7 +17,7 @@ import sysconfig
 import threading
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import _exit, _forks, _headwaiter, _logging, _signals, _systemd
+from headwaiter import _exit, _forks, _headwaiter, _logging, _signals, _stacks, _systemd
 from headwaiter._listen import bracketed
 from headwaiter.settings import Adjustments
 
@@ -57,6 +58,7 @@ class Server:
             application, adj.engine_settings(_logging.logger_name()), adj.listeners()
         )
         self.effective_listen = [_address(item) for item in self._engine.listening]
+        self.admin_listen = [_address(item) for item in self._engine.admin_listening]
         self.effective_host, self.effective_port = self.effective_listen[0]
         self._workers: list[threading.Thread] = []
         self._runner: threading.Thread | None = None
@@ -116,8 +118,13 @@ class Server:
         return [_url(host, port) for host, port in self.effective_listen]
 
     def stats(self) -> dict[str, Any]:
-        """What the server is doing now, as plain numbers."""
-        return self._engine.stats()
+        """What the server has done and is doing now: what ``/status.json`` of ``admin`` shows."""
+        status: dict[str, Any] = json.loads(self._engine.status())
+        return status
+
+    def reopen_logs(self) -> None:
+        """Open the access log anew, as after it was renamed."""
+        self._engine.reopen_logs()
 
     def print_listen(self, format_str: str) -> None:
         """Log ``format_str``, filled with host and port, once per address."""
@@ -156,8 +163,15 @@ class Server:
             _logging.logger().warning("requests that had to be cut: %d", self.unfinished)
 
     def _start_workers(self) -> None:
-        for number in range(self.adj.threads):
-            worker = threading.Thread(target=self._work, name=f"headwaiter-{number}", daemon=True)
+        threads = [
+            threading.Thread(target=self._work, name=f"headwaiter-{number}", daemon=True)
+            for number in range(self.adj.threads)
+        ]
+        if self.adj.admin:
+            threads.append(
+                threading.Thread(target=self._watch, name="headwaiter-watch", daemon=True)
+            )
+        for worker in threads:
             self._workers.append(worker)  # before it runs: its first task may call close()
             try:
                 worker.start()
@@ -175,6 +189,9 @@ class Server:
             _forks.leave(error)
         if error is not None:
             raise error
+
+    def _watch(self) -> None:
+        self._engine.watch(_stacks.collect)
 
     def _wait_once(self, over: Callable[[], bool]) -> bool:
         try:
@@ -248,7 +265,7 @@ def run_until_signalled(server: Server, *, quiet: bool = False) -> None:
         what = "leaving now" if again else "finishing what was received; again to leave now"
         _logging.logger().info("%s: %s", received.name, what)
 
-    with server, _signals.stop_signals(on_signal):
+    with server, _signals.stop_signals(on_signal), _signals.reopen_signal(server.reopen_logs):
         if not quiet:
             _log_banner(server)
         _systemd.notify("READY=1")
@@ -269,6 +286,8 @@ def _log_banner(server: Server) -> None:
     threads = server.adj.threads
     for url in server.urls:
         logger.info("Serving on %s", url)
+    for host, port in server.admin_listen:
+        logger.info("Showing what happens on %s", _url(host, port))
     logger.info(
         "%d worker thread%s, %s, process %d; stop with Ctrl-C or SIGTERM",
         threads,

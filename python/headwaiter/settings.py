@@ -97,6 +97,7 @@ class Adjustments(AdjustmentValues):
                 value = getattr(self, row.name)
                 value = None if row.off is not None and value == row.off else value
                 settings[row.name] = sorted(value) if isinstance(value, set) else value
+        settings["admin"] = self._admin_listeners
         return settings
 
     def listeners(self) -> list[tuple[Any, ...]]:
@@ -105,10 +106,7 @@ class Adjustments(AdjustmentValues):
             return [("unix", self.unix_socket)]
         if self.sockets:
             return [("fd", sock.fileno()) for sock in self.sockets]
-        return [
-            ("inet6" if family == socket.AF_INET6 else "inet", *address)
-            for family, _, _, address in self.listen
-        ]
+        return _listen.specs(self.listen)
 
     def _settle(self, given: Mapping[str, Given]) -> None:
         self._given = given
@@ -119,6 +117,7 @@ class Adjustments(AdjustmentValues):
         self._settle_proxies()
         self._settle_spool()
         self._settle_listen()
+        self._admin_listeners = _listen.admin(self.admin, public=self.admin_public)
         if "connection_limit" not in given:
             self.connection_limit = _defaults.connection_limit()
 

@@ -44,6 +44,21 @@ impl IoThread {
         }
     }
 
+    /// Takes what waits at the admin endpoint, whatever the limits of the others.
+    pub(crate) fn accept_admin(&mut self, n: usize) {
+        while let Some(listener) = self.admin.listeners.get(n) {
+            match listener.accept() {
+                Ok((stream, peer)) if self.admin.channels < ADMIN_CHANNELS => {
+                    self.adopt(stream, peer, None);
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Out of descriptors: those who wait are let in when the next one knocks.
+                Err(_) => return,
+            }
+        }
+    }
+
     fn at_limit(&self) -> bool {
         self.shared.channels.load(Ordering::Relaxed) >= self.shared.settings.connection_limit
     }
@@ -103,36 +118,43 @@ impl IoThread {
             Some(mailbox) if owner != self.index && !self.shared.draining() => {
                 mailbox.post(Message::Accepted(stream, peer, listener), true)
             }
-            _ => self.adopt(stream, peer, listener),
+            _ => self.adopt(stream, peer, Some(listener)),
         }
     }
 
     /// Makes the connection a channel of this thread.
-    pub(crate) fn adopt(&mut self, mut stream: Stream, peer: Peer, listener: usize) {
+    /// `listener` is `None` for the admin endpoint.
+    pub(crate) fn adopt(&mut self, mut stream: Stream, peer: Peer, listener: Option<usize>) {
         self.generation = (self.generation + 1) & (INDEX_MASK >> 1);
         let entry = self.channels.vacant_entry();
         let index = entry.key();
         let token = (self.generation << (usize::BITS / 2)) | index;
         if let Err(error) = stream.register(self.poll.registry(), Token(token)) {
-            self.shared.channels.fetch_sub(1, Ordering::Relaxed);
+            if listener.is_some() {
+                self.shared.channels.fetch_sub(1, Ordering::Relaxed);
+            }
             log::warn!(target: crate::LOG, "a connection could not be watched: {error}");
             return;
         }
         let link = Link::new(
             stream,
             peer,
-            listener as u32,
+            listener.map(|n| n as u32),
             token,
             Arc::clone(&self.mailbox),
         );
         entry.insert(Channel::new(Arc::new(link), self.turn));
         self.become_idle(index, self.now);
-        if self.shared.draining() {
+        if listener.is_none() {
+            self.admin.channels += 1;
+        } else if self.shared.draining() {
             self.drain_idle(index);
         }
     }
 }
 
+/// Connections to the admin endpoint that are open at once.
+const ADMIN_CHANNELS: usize = 64;
 /// How long accepting rests.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long it rests where the next turn may find room.

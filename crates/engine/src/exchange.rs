@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use headwaiter_http::{Body, Framing, Head};
+use headwaiter_http::{Body, Framing, Head, Refusal};
 
 use crate::link::{FIN, GONE, Link};
 use crate::listen::{Listening, Peer};
@@ -31,6 +31,12 @@ pub(crate) struct Exchange {
     pub(crate) sent: bool,
     /// The channel must close behind this reply.
     pub(crate) close: bool,
+    /// Its end is recorded: there is nothing more to say about it.
+    pub(crate) recorded: bool,
+    /// The client as a trusted proxy named it.
+    pub(crate) client: Option<Box<str>>,
+    /// What came in place of a head that is malformed or incomplete: its first line, for the log.
+    pub(crate) first_line: Vec<u8>,
 }
 
 impl Exchange {
@@ -46,6 +52,9 @@ impl Exchange {
             flushed: false,
             sent: false,
             close: false,
+            recorded: false,
+            client: None,
+            first_line: Vec::new(),
         }
     }
 
@@ -60,8 +69,27 @@ impl Exchange {
         self.flushed = false;
         self.sent = false;
         self.close = false;
+        self.recorded = false;
+        self.client = None;
+        self.first_line.clear();
+    }
+
+    /// Keeps the first line of `data`, which is not a whole head, for the log.
+    pub(crate) fn note_first_line(&mut self, data: &[u8]) {
+        if self.head.method().is_empty() && self.first_line.is_empty() {
+            let line = data.split(|byte| matches!(byte, b'\r' | b'\n'));
+            let line = line
+                .into_iter()
+                .find(|line| !line.is_empty())
+                .unwrap_or_default();
+            self.first_line
+                .extend_from_slice(&line[..line.len().min(FIRST_LINE)]);
+        }
     }
 }
+
+/// Of what is not a head so much is kept.
+const FIRST_LINE: usize = 256;
 
 fn no_body() -> Body {
     match Body::new(Framing::None, 0) {
@@ -102,7 +130,8 @@ impl Drop for Task {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.outgoing.clear();
             exchange.close = true;
-            exchange.record.end = End::AppError;
+            exchange.record.stop(self.shared.now(), End::AppError, "");
+            self.shared.note_free(&mut exchange);
             self.link.io.post(Message::Done(exchange), true);
         }
     }
@@ -256,6 +285,8 @@ impl Task {
     pub fn make_room(&mut self) -> Result<(), ClientGone> {
         let settings = &self.shared.settings;
         let (watermark, low) = (settings.outbuf_high_watermark, settings.outbuf_overflow / 2);
+        let worker = self.exchange().record.worker;
+        self.shared.note_sending(worker, true);
         self.link.wait_room(|unsent| unsent.all < watermark);
         match self.spill() {
             Ok(()) => {}
@@ -264,6 +295,7 @@ impl Task {
                 self.link.wait_room(|unsent| unsent.memory <= low);
             }
         }
+        self.shared.note_sending(worker, false);
         if self.link.has(GONE) {
             self.discard();
             return Err(ClientGone);
@@ -316,6 +348,17 @@ impl Task {
     /// Notes how the request ended.
     pub fn set_end(&mut self, end: End) {
         self.exchange_mut().record.end = end;
+    }
+
+    /// Notes that `refusal` is the answer.
+    pub fn set_refused(&mut self, refusal: Refusal) {
+        let now = self.shared.now();
+        self.exchange_mut().record.refuse(now, refusal);
+    }
+
+    /// Notes the client that a trusted proxy has named, for the access log.
+    pub fn set_client(&mut self, client: &str) {
+        self.exchange_mut().client = Some(client.into());
     }
 }
 

@@ -10,6 +10,10 @@ use crate::clock::ThreadClock;
 use crate::deadlines::Fired;
 use crate::exchange::Exchange;
 use crate::io_thread::IoThread;
+use crate::link::TIMED_OUT;
+use crate::listen::Peer;
+use crate::record::End;
+use crate::recorder::{SEND_TIMEOUT, SHUTDOWN_TIMEOUT};
 use crate::shared::Stage;
 
 impl IoThread {
@@ -61,10 +65,15 @@ impl IoThread {
             State::Idle | State::Lingering => self.close(index),
             State::Head => self.refuse(index, Refusal::HeaderTimeout),
             State::Body => self.refuse(index, Refusal::BodyTimeout),
+            State::Asking => self.no_stacks(index),
             // Only an HTTP/1.1 client must be able to skip what the probe sends.
             State::Task if channel.sending.is_empty() => channel.link.probe(),
             State::Task | State::Replying | State::Refusing => {
                 self.shared.counters.send_timeouts.add(1);
+                channel.link.set(TIMED_OUT);
+                if let Some(exchange) = &mut channel.exchange {
+                    exchange.record.spoil(End::Cut, SEND_TIMEOUT);
+                }
                 log::info!(
                     target: crate::LOG,
                     "cut {}: it took no bytes for send_timeout={} seconds",
@@ -87,6 +96,9 @@ impl IoThread {
 
     /// Tasks wait: drop those that waited too long, and say so.
     fn tick(&mut self) {
+        if self.index == 0 {
+            self.shared.observe();
+        }
         if let Some(most) = self.shared.settings.queue_timeout {
             for exchange in self.shared.queue.expire(self.now, most) {
                 self.refuse_waiting(exchange, Refusal::QueueTimeout);
@@ -97,7 +109,7 @@ impl IoThread {
             let running = self.shared.running_now(self.now);
             let slowest = running
                 .first()
-                .map(|(what, age)| format!("; slowest: {what}, {:.1} s", age.as_secs_f64()));
+                .map(|r| format!("; slowest: {}, {:.1} s", r.what(), r.age.as_secs_f64()));
             log::warn!(
                 target: crate::QUEUE_LOG,
                 "Task queue depth is {}; {} of {} workers busy; oldest task waits {:.2} s{}",
@@ -131,6 +143,8 @@ impl IoThread {
                 self.shared.settings.ident.as_bytes(),
                 exchange.head.is_head(),
             );
+            exchange.record.refuse(self.now, refusal);
+            exchange.record.reply_head = crate::transmit::head_length(&reply);
             exchange.outgoing.tail().extend_from_slice(&reply);
             exchange.close = true;
             link.begin_reply();
@@ -167,6 +181,9 @@ impl IoThread {
     fn begin_drain(&mut self) -> Instant {
         let end = self.now + self.shared.settings.shutdown_timeout;
         self.drain = Some(end);
+        if self.index == 0 {
+            self.shared.say_advice();
+        }
         self.accept_paused = None;
         for n in 0..self.listeners.len() {
             self.accept_from(n);
@@ -176,9 +193,12 @@ impl IoThread {
             listener.deregister(self.poll.registry());
         }
         for index in self.all_channels() {
-            match self.channels.get(index).map(|channel| channel.state) {
-                Some(State::Idle) => self.drain_idle(index),
-                Some(State::Head) => self.refuse(index, Refusal::Draining),
+            let Some(channel) = self.channels.get(index).filter(|c| !c.link.admin) else {
+                continue;
+            };
+            match channel.state {
+                State::Idle => self.drain_idle(index),
+                State::Head => self.refuse(index, Refusal::Draining),
                 _ => {}
             }
         }
@@ -197,32 +217,66 @@ impl IoThread {
 
     /// Cuts every channel and every waiting task, and says what was lost.
     pub(crate) fn cut_all(&mut self) {
-        let replying = |index: &usize| self.channels[*index].state == State::Replying;
+        let replying = |index: &usize| {
+            let channel = &self.channels[*index];
+            channel.state == State::Replying && !channel.link.admin
+        };
         let lost = self.outstanding
             + self.batch.len()
             + self.all_channels().iter().filter(|i| replying(i)).count();
         self.shared.unfinished.fetch_add(lost, Ordering::SeqCst);
         if self.index == 0 {
-            for (what, age) in self.shared.running_now(self.now).into_iter().take(SHOWN) {
-                log::error!(target: crate::LOG, "cut while it was running: {what}, {:.1} s", age.as_secs_f64());
-            }
+            self.cut_running();
         }
         self.listeners.clear();
-        self.batch.clear();
-        drop(self.shared.queue.clear());
+        self.admin.listeners.clear();
+        let batch = std::mem::take(&mut self.batch);
+        for mut exchange in batch.into_iter().chain(self.shared.queue.clear()) {
+            exchange.record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
+            if let Some(link) = exchange.link.clone() {
+                self.record(&mut exchange, &link);
+            }
+        }
         for index in self.all_channels() {
-            self.channels[index].link.mark_gone();
+            let channel = &mut self.channels[index];
+            channel.link.mark_gone();
+            if let Some(exchange) = &mut channel.exchange {
+                exchange.record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
+            }
             self.close(index);
         }
         self.outstanding = 0;
         self.drain = Some(self.now);
+        self.recorder.flush(&self.shared);
     }
 
-    /// Whether nothing is left to do.
+    /// Records what is cut while it runs: its worker may never come back to do it.
+    fn cut_running(&mut self) {
+        for (nth, request) in self.shared.cut_running(self.now).into_iter().enumerate() {
+            if nth < SHOWN {
+                log::error!(
+                    target: crate::LOG,
+                    "cut while it was running: {}, {:.1} s",
+                    request.what(),
+                    request.age.as_secs_f64(),
+                );
+            }
+            let mut exchange = Exchange::new(self.now);
+            exchange.record = request.record;
+            exchange.record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
+            exchange.record.ended = Some(self.now);
+            let line = [&request.method[..], b" ", &request.path[..]].concat();
+            exchange.note_first_line(&line);
+            let peer = request.peer.unwrap_or(Peer::Unix);
+            self.recorder.record_of(&self.shared, &mut exchange, peer);
+        }
+    }
+
+    /// Whether nothing is left to do. The admin endpoint is there for the rest, and goes with it.
     pub(crate) fn is_done(&self) -> bool {
         self.drain.is_some()
             && self.listeners.is_empty()
-            && self.channels.is_empty()
+            && self.channels.len() == self.admin.channels
             && self.outstanding == 0
     }
 }

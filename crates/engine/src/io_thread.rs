@@ -18,6 +18,7 @@ use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
 
+use crate::admin::Admin;
 use crate::channel::{Channel, IdleList, State};
 use crate::clock::ThreadClock;
 use crate::deadlines::Deadlines;
@@ -25,6 +26,7 @@ use crate::exchange::Exchange;
 use crate::link::{FIN, FINISHED};
 use crate::listen::Listener;
 use crate::mailbox::{Mailbox, Message};
+use crate::recorder::Recorder;
 use crate::shared::Shared;
 
 /// Everything one I/O thread owns.
@@ -46,6 +48,8 @@ pub(crate) struct IoThread {
     pub(crate) accept_paused: Option<Instant>,
     pub(crate) next_owner: usize,
     pub(crate) pool: Vec<Box<Exchange>>,
+    pub(crate) recorder: Recorder,
+    pub(crate) admin: Admin,
     /// Tasks complete in this turn, handed over together.
     pub(crate) batch: Vec<Box<Exchange>>,
     /// Channels that used up their share of this turn.
@@ -74,11 +78,15 @@ impl IoThread {
         index: usize,
         shared: &Arc<Shared>,
         mut listeners: Vec<Listener>,
+        mut admin: Admin,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), Token(WAKE))?;
         for (n, listener) in listeners.iter_mut().enumerate() {
             listener.register(poll.registry(), Token(LISTEN - n))?;
+        }
+        for (n, listener) in admin.listeners.iter_mut().enumerate() {
+            listener.register(poll.registry(), Token(LISTEN - ADMIN - n))?;
         }
         Ok(Self {
             index,
@@ -95,6 +103,8 @@ impl IoThread {
             accept_paused: None,
             next_owner: 0,
             pool: Vec::new(),
+            recorder: Recorder::new(shared),
+            admin,
             batch: Vec::new(),
             again: VecDeque::new(),
             scratch: vec![0; SCRATCH],
@@ -121,6 +131,8 @@ impl IoThread {
         let Some(mut events) = self.events.take() else {
             return Ok(());
         };
+        // What a leader left behind must not wait until something happens.
+        self.recorder.flush(&self.shared);
         let wait = self.poll_timeout();
         let slept = wait != Some(Duration::ZERO) && self.mailbox.fall_asleep();
         let polled = self
@@ -141,6 +153,8 @@ impl IoThread {
         self.go_on();
         self.expire();
         self.follow_stage();
+        self.recorder.flush(&self.shared);
+        self.vote();
         Ok(())
     }
 
@@ -186,7 +200,8 @@ impl IoThread {
             self.guarded(message_channel(&message), |me| match message {
                 Message::Done(exchange) => me.done(exchange),
                 Message::Flush(token) => me.flush(token),
-                Message::Accepted(stream, peer, listener) => me.adopt(stream, peer, listener),
+                Message::Accepted(stream, peer, listener) => me.adopt(stream, peer, Some(listener)),
+                Message::Stacks(text) => me.stacks_collected(&text),
             });
         }
         self.inbox = inbox;
@@ -198,7 +213,10 @@ impl IoThread {
             return;
         }
         if token > LISTEN - MOST_LISTENERS {
-            self.guarded(None, |me| me.accept_from(LISTEN - token));
+            self.guarded(None, |me| match (LISTEN - token).checked_sub(ADMIN) {
+                Some(n) => me.accept_admin(n),
+                None => me.accept_from(LISTEN - token),
+            });
             return;
         }
         let gone = event.is_error() || event.is_write_closed();
@@ -338,7 +356,7 @@ fn message_channel(message: &Message) -> Option<usize> {
     match message {
         Message::Done(exchange) => exchange.link.as_ref().map(|link| link.token),
         Message::Flush(token) => Some(*token),
-        Message::Accepted(..) => None,
+        Message::Accepted(..) | Message::Stacks(_) => None,
     }
 }
 
@@ -348,6 +366,8 @@ pub(crate) const INDEX_MASK: usize = usize::MAX >> (usize::BITS / 2);
 const WAKE: usize = usize::MAX;
 const LISTEN: usize = usize::MAX - 1;
 const MOST_LISTENERS: usize = 4096;
+/// Where the listeners of the admin endpoint begin among them.
+const ADMIN: usize = 2048;
 /// Events taken from the kernel in one turn.
 const EVENTS: usize = 1024;
 /// Bytes read at once; borrowed by one channel at a time, so an idle one holds none.

@@ -10,21 +10,29 @@
 )]
 
 mod accept;
+mod access_log;
+mod admin;
+mod advice;
+mod answer;
+mod census;
 mod channel;
 mod clock;
 mod deadlines;
 mod exchange;
 mod expire;
 mod governor;
+mod histogram;
 mod io_thread;
 mod leader;
 mod link;
 mod listen;
 mod mailbox;
 mod outgoing;
+mod process;
 mod queue;
 mod receive;
 mod record;
+mod recorder;
 mod seat;
 mod server;
 mod settings;
@@ -34,7 +42,9 @@ mod spool;
 mod stats;
 mod tasks;
 mod transmit;
+mod watch;
 
+pub use access_log::{AccessLogFormat, AccessLogTarget, FormatError};
 pub use exchange::{Client, ClientGone, Flushed, Task};
 pub use listen::{BindError, ListenSpec, Listening, Peer};
 pub use outgoing::Held;
@@ -43,8 +53,11 @@ pub use server::{OnFinished, Poker, Server};
 pub use settings::{Abandoned, Settings};
 pub use spool::Spool;
 pub use tasks::Tasks;
+pub use watch::{Probe, Watcher};
 
 /// The `log` target of the engine's events.
 pub const LOG: &str = "headwaiter";
 /// The `log` target of records about the queue.
 pub const QUEUE_LOG: &str = "headwaiter.queue";
+/// The `log` target of the access log, where it goes to a logger.
+pub const ACCESS_LOG: &str = "headwaiter.access";

@@ -19,6 +19,8 @@ pub(crate) struct Link {
     pub(crate) peer: Peer,
     /// Index of the listener the connection came in by.
     pub(crate) listener: u32,
+    /// It came in by the admin endpoint: not a client of the application.
+    pub(crate) admin: bool,
     /// Place in the queue of the task that waits for this channel.
     pub(crate) place: AtomicU64,
     pub(crate) token: usize,
@@ -26,6 +28,8 @@ pub(crate) struct Link {
     flags: AtomicU32,
     unsent: AtomicU64,
     unsent_memory: AtomicU64,
+    /// Bytes sent of the reply whose record the worker still holds.
+    early: AtomicU64,
     outbox: Mutex<Outbox>,
     room: Condvar,
 }
@@ -52,27 +56,32 @@ const WAITING: u32 = 16;
 const STARTED: u32 = 32;
 /// A probe was sent for this request.
 const PROBED: u32 = 64;
+/// `send_timeout` has cut it.
+pub(crate) const TIMED_OUT: u32 = 128;
 /// What does not outlive a request.
 const PER_REQUEST: u32 = PENDING | FINISHED | STARTED | PROBED;
 
 impl Link {
+    /// `listener` is `None` for the admin endpoint.
     pub(crate) fn new(
         stream: Stream,
         peer: Peer,
-        listener: u32,
+        listener: Option<u32>,
         token: usize,
         io: Arc<Mailbox>,
     ) -> Self {
         Self {
             stream,
             peer,
-            listener,
+            listener: listener.unwrap_or_default(),
+            admin: listener.is_none(),
             place: AtomicU64::new(0),
             token,
             io,
             flags: AtomicU32::new(0),
             unsent: AtomicU64::new(0),
             unsent_memory: AtomicU64::new(0),
+            early: AtomicU64::new(0),
             outbox: Mutex::default(),
             room: Condvar::new(),
         }
@@ -167,6 +176,16 @@ impl Link {
         self.unsent.fetch_sub(sent.all, Ordering::SeqCst);
         self.unsent_memory.fetch_sub(sent.memory, Ordering::SeqCst);
         self.notify_room();
+    }
+
+    /// Counts bytes sent while the worker still holds the record.
+    pub(crate) fn note_early(&self, bytes: u64) {
+        self.early.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The bytes of [`Link::note_early`], once.
+    pub(crate) fn take_early(&self) -> u64 {
+        self.early.swap(0, Ordering::Relaxed)
     }
 
     fn notify_room(&self) {

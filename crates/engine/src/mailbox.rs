@@ -21,6 +21,8 @@ pub(crate) enum Message {
     Flush(usize),
     /// A connection this thread is to own, and the index of its listener.
     Accepted(Stream, Peer, usize),
+    /// The Python stacks that the admin endpoint asked for.
+    Stacks(String),
 }
 
 /// The box, and whether its owner sleeps.

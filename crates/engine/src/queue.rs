@@ -361,6 +361,27 @@ impl Queue {
         }
     }
 
+    /// The oldest `most` waiting tasks, shown by `show`.
+    pub(crate) fn oldest<T>(&self, most: usize, show: impl Fn(&Exchange) -> T) -> Vec<T> {
+        let inner = self.lock();
+        let tasks = inner.tasks.iter().filter_map(Option::as_deref);
+        tasks.take(most).map(show).collect()
+    }
+
+    /// How long all waiting tasks have waited, together, and the CPU time of all workers.
+    pub(crate) fn totals(&self, now: Instant) -> (Duration, Option<Duration>) {
+        let inner = self.lock();
+        let tasks = inner.tasks.iter().filter_map(Option::as_deref);
+        let since = tasks.map(|task| task.record.waiting_since());
+        let waited = since
+            .map(|since| now.saturating_duration_since(since))
+            .sum();
+        drop(inner);
+        let clocks = self.clocks();
+        let read = |clock: &Option<ThreadClock>| clock.and_then(ThreadClock::read);
+        (waited, clocks.iter().map(read).sum())
+    }
+
     fn wake_wanted(&self, mut inner: MutexGuard<'_, Inner>) {
         let mut wake: [Wake; WAKE_BATCH] = [const { None }; WAKE_BATCH];
         for slot in &mut wake {
@@ -424,7 +445,7 @@ impl Inner {
             self.front += 1;
         }
         let oldest = self.tasks.front()?.as_ref()?;
-        Some(now.saturating_duration_since(oldest.record.received))
+        Some(now.saturating_duration_since(oldest.record.waiting_since()))
     }
 
     fn leave_state(&mut self, worker: usize) {

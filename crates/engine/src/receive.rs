@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use headwaiter_http::{Body, Decoded, Refusal};
 
+use crate::answer::Answer;
 use crate::channel::State;
 use crate::exchange::Exchange;
 use crate::io_thread::{IoThread, SCRATCH};
@@ -26,6 +27,7 @@ impl IoThread {
         if self.shared.draining()
             && let Some(index) = self.find(token)
             && self.channels[index].state == State::Idle
+            && !self.channels[index].link.admin
         {
             self.close(index);
         }
@@ -40,7 +42,7 @@ impl IoThread {
         while share > 0 && self.find(token).is_some() && self.channels[index].readable {
             let outcome = match self.channels[index].state {
                 // Read on when the reply is out: until then the kernel keeps what comes.
-                State::Task | State::Replying | State::Refusing => break,
+                State::Task | State::Asking | State::Replying | State::Refusing => break,
                 State::Body => match self.read_body_in_place(index) {
                     Some(outcome) => outcome,
                     None => self.read_through(index, &mut scratch),
@@ -78,7 +80,7 @@ impl IoThread {
         let channel = &mut self.channels[index];
         // The end of input, once reported, is not reported again: it has to be read.
         channel.readable = !SHORT_READ_DRAINS || got == scratch.len() || channel.link.has(FIN);
-        if self.channels[index].state != State::Lingering {
+        if self.channels[index].state != State::Lingering && !self.channels[index].link.admin {
             self.shared.counters.bytes_in.add(got as u64);
         }
         self.feed(index, &scratch[..got]);
@@ -105,6 +107,7 @@ impl IoThread {
             Err(error) => return Some(Err(error)),
         };
         exchange.decoder.advance(got as u64);
+        exchange.record.bytes_in += got as u64;
         self.shared.counters.bytes_in.add(got as u64);
         channel.readable = !SHORT_READ_DRAINS || got == most || channel.link.has(FIN);
         if exchange.decoder.is_done() {
@@ -144,7 +147,7 @@ impl IoThread {
             }
             State::Body => self.feed_body(index, data),
             State::Lingering => {}
-            State::Task | State::Replying | State::Refusing => {
+            State::Task | State::Asking | State::Replying | State::Refusing => {
                 unreachable!("not read in this state")
             }
         }
@@ -167,8 +170,13 @@ impl IoThread {
         let Some(exchange) = channel.exchange.as_mut() else {
             return;
         };
+        exchange.record.bytes_in = data.len() as u64;
         match exchange.head.parse(data, &mut channel.scanned, most) {
-            Ok(Some(consumed)) => self.head_complete(index, &data[consumed..]),
+            Ok(Some(consumed)) => {
+                exchange.record.bytes_in = consumed as u64;
+                exchange.record.head = Some(self.now);
+                self.head_complete(index, &data[consumed..]);
+            }
             Ok(None) if channel.state == State::Head => {}
             Ok(None) => {
                 channel.state = State::Head;
@@ -181,11 +189,14 @@ impl IoThread {
                     ),
                     None => channel.deadline.disarm(),
                 }
-                if self.shared.draining() {
+                if self.shared.draining() && !channel.link.admin {
                     self.refuse(index, Refusal::Draining);
                 }
             }
-            Err(refusal) => self.refuse(index, refusal),
+            Err(refusal) => {
+                exchange.note_first_line(data);
+                self.refuse(index, refusal);
+            }
         }
     }
 
@@ -215,6 +226,7 @@ impl IoThread {
 
     fn feed_body(&mut self, index: usize, mut data: &[u8]) {
         let overflow = self.shared.settings.inbuf_overflow;
+        let whole = data.len();
         loop {
             let Some(exchange) = self.channels[index].exchange.as_mut() else {
                 return;
@@ -230,9 +242,19 @@ impl IoThread {
                     }
                     data = &data[consumed..];
                 }
-                Ok(Decoded::NeedMore { .. }) => break self.await_body(index),
-                Ok(Decoded::Done { consumed }) => break self.submit(index, &data[consumed..]),
-                Err(refusal) => break self.refuse(index, refusal),
+                Ok(Decoded::NeedMore { .. }) => {
+                    exchange.record.bytes_in += whole as u64;
+                    break self.await_body(index);
+                }
+                Ok(Decoded::Done { consumed }) => {
+                    let rest = &data[consumed..];
+                    exchange.record.bytes_in += (whole - rest.len()) as u64;
+                    break self.submit(index, rest);
+                }
+                Err(refusal) => {
+                    exchange.record.bytes_in += whole as u64;
+                    break self.refuse(index, refusal);
+                }
             }
         }
     }
@@ -258,7 +280,10 @@ impl IoThread {
         let Some(mut exchange) = channel.exchange.take() else {
             return;
         };
-        exchange.record.received = self.now;
+        exchange.record.received = Some(self.now);
+        if channel.link.admin {
+            return self.answer_admin(index, exchange);
+        }
         if self
             .shared
             .settings
@@ -285,29 +310,22 @@ impl IoThread {
 
     /// Answers `health_path` without a worker: 200 while the server can serve, else 503.
     fn answer_health(&mut self, index: usize, exchange: Box<Exchange>) {
-        let look = self.shared.queue.look(self.now);
-        let draining = self.shared.draining();
-        let late = self
-            .shared
-            .settings
-            .health_max_wait
-            .is_some_and(|most| look.oldest_wait > most);
-        let text = match (draining, late) {
-            (true, _) => "draining\n",
-            (_, true) => "requests wait too long for a worker\n",
-            _ => "ok\n",
-        };
         self.shared.counters.health_checks.add(1);
-        self.reply_here(
-            index,
-            exchange,
-            if draining || late {
-                b"503 Service Unavailable"
-            } else {
-                b"200 OK"
-            },
-            text,
-        );
+        let answer = self.readiness();
+        self.reply_here(index, exchange, &answer);
+    }
+
+    /// Whether new requests should come here: 200, or 503 and why not.
+    pub(crate) fn readiness(&self) -> Answer {
+        let most = self.shared.settings.health_max_wait;
+        let wait = self.shared.queue.look(self.now).oldest_wait;
+        if self.shared.draining() {
+            Answer::text(503, "draining\n")
+        } else if most.is_some_and(|most| wait > most) {
+            Answer::text(503, "requests wait too long for a worker\n")
+        } else {
+            Answer::text(200, "ok\n")
+        }
     }
 }
 

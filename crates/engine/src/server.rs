@@ -6,12 +6,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::access_log::AccessLog;
+use crate::admin::Admin;
 use crate::io_thread::IoThread;
 use crate::leader::conduct;
 use crate::listen::{BindError, ListenSpec, Listener, Listening, bind_all};
 use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
 use crate::tasks::Tasks;
+use crate::watch::Watcher;
 
 /// A server of one application.
 ///
@@ -21,7 +24,15 @@ use crate::tasks::Tasks;
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
-    listeners: Mutex<Vec<Listener>>,
+    admin_listening: Vec<Listening>,
+    listeners: Mutex<Listeners>,
+}
+
+/// Sockets that no I/O thread has yet.
+#[derive(Debug, Default)]
+struct Listeners {
+    serving: Vec<Listener>,
+    admin: Vec<Listener>,
 }
 
 impl Server {
@@ -37,17 +48,38 @@ impl Server {
             ..settings
         };
         let listeners = bind_all(specs, &settings)?;
-        let listening = listeners.iter().map(|l| l.listening().clone()).collect();
-        let shared = Arc::new(Shared::new(settings, listening));
+        let admin = bind_all(&settings.admin, &settings)?;
+        let addresses = |all: &[Listener]| {
+            all.iter()
+                .map(|l| l.listening().clone())
+                .collect::<Vec<_>>()
+        };
+        let access_log = settings.access_log.as_ref().map(|target| {
+            AccessLog::open(target, &settings.access_log_format).map_err(|error| BindError {
+                place: format!("access_log: {target}"),
+                error,
+            })
+        });
+        let access_log = access_log.transpose()?;
+        let listening = addresses(&listeners);
         Ok(Self {
-            shared,
-            listeners: Mutex::new(listeners),
+            admin_listening: addresses(&admin),
+            shared: Arc::new(Shared::new(settings, listening, access_log)),
+            listeners: Mutex::new(Listeners {
+                serving: listeners,
+                admin,
+            }),
         })
     }
 
     /// Where it listens, in the order of the specs.
     pub fn listening(&self) -> &[Listening] {
         &self.shared.listening
+    }
+
+    /// Where the admin endpoint listens.
+    pub fn admin_listening(&self) -> &[Listening] {
+        &self.admin_listening
     }
 
     /// The engine's adjustments.
@@ -68,8 +100,12 @@ impl Server {
             threads.push(IoThread::new(
                 index,
                 &self.shared,
-                std::mem::take(&mut listeners),
+                std::mem::take(&mut listeners.serving),
+                Admin::new(std::mem::take(&mut listeners.admin)),
             )?);
+        }
+        if let Some(log) = &self.shared.access_log {
+            log.start()?;
         }
         let mailboxes = threads
             .iter()
@@ -118,7 +154,7 @@ impl Server {
 
     fn end(&self, stage: Stage) {
         // Not started yet: the sockets are all there is to close.
-        self.lock_listeners().clear();
+        drop(std::mem::take(&mut *self.lock_listeners()));
         self.shared.advance(stage);
     }
 
@@ -143,9 +179,31 @@ impl Server {
         self.shared.move_clock(by);
     }
 
-    /// Names and values of every figure.
+    /// Everything the admin endpoint's `/status.json` shows, as JSON. How many channels are where is
+    /// known from the last time somebody asked.
+    pub fn status(&self) -> String {
+        self.shared.want_census();
+        self.shared.watch.sample(&self.shared);
+        crate::admin::status(&self.shared).to_string()
+    }
+
+    /// Opens the access log anew, as after it was renamed.
+    pub fn reopen_logs(&self) {
+        if let Some(log) = &self.shared.access_log {
+            log.reopen();
+        }
+    }
+
+    /// The calling thread watches how long the interpreter takes to be had, for the admin endpoint.
+    pub fn watcher(&self) -> Watcher {
+        Watcher::new(&self.shared)
+    }
+
+    /// Figures by their names, for tests: the full set is [`Server::status`].
+    #[doc(hidden)]
     pub fn stats(&self) -> Vec<(&'static str, f64)> {
         let look = self.shared.queue.look(self.shared.now());
+        let figures = self.shared.shards.figures();
         let mut all: Vec<_> = self
             .shared
             .counters
@@ -154,6 +212,7 @@ impl Server {
             .map(|(name, n)| (name, n as f64))
             .collect();
         all.extend([
+            ("requests", figures.requests() as f64),
             (
                 "channels",
                 self.shared.channels.load(Ordering::Relaxed) as f64,
@@ -169,7 +228,7 @@ impl Server {
         all
     }
 
-    fn lock_listeners(&self) -> std::sync::MutexGuard<'_, Vec<Listener>> {
+    fn lock_listeners(&self) -> std::sync::MutexGuard<'_, Listeners> {
         self.listeners
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -193,6 +252,10 @@ impl Drop for Leave {
         }
         if self.shared.io_threads_alive.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.shared.queue.close();
+            self.shared.watch.close();
+            if let Some(log) = &self.shared.access_log {
+                log.close();
+            }
             let on_finished = self
                 .on_finished
                 .lock()

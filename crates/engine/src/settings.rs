@@ -6,6 +6,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::access_log::{AccessLogFormat, AccessLogTarget};
+use crate::listen::ListenSpec;
+
 /// What happens to a waiting task whose client has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abandoned {
@@ -68,6 +71,16 @@ pub struct Settings {
     pub log_socket_errors: bool,
     /// Permission bits of Unix sockets.
     pub unix_socket_perms: u32,
+    /// Where the access log goes.
+    pub access_log: Option<AccessLogTarget>,
+    /// What its lines hold.
+    pub access_log_format: AccessLogFormat,
+    /// Where the admin endpoint listens.
+    pub admin: Vec<ListenSpec>,
+    /// Whether the admin endpoint answers whatever `Host` it is called by.
+    pub admin_public: bool,
+    /// The interpreter, in words.
+    pub runtime: String,
     /// Whether workers share one interpreter lock: one stand-by is enough then, and the governor
     /// decides how many may be active. Without one, a worker is woken per waiting task.
     pub gil: bool,
@@ -103,6 +116,11 @@ impl Default for Settings {
             health_max_wait: None,
             log_socket_errors: true,
             unix_socket_perms: 0o600,
+            access_log: None,
+            access_log_format: AccessLogFormat::Json,
+            admin: Vec::new(),
+            admin_public: false,
+            runtime: String::new(),
             gil: true,
             lend_loop: true,
         }

@@ -2,18 +2,25 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::access_log::AccessLog;
+use crate::advice::{Advice, Kind, Window, advise};
+use crate::census::Ballot;
+use crate::clock::{CpuMeter, ThreadClock};
 use crate::exchange::Exchange;
 use crate::listen::Listening;
+use crate::listen::Peer;
 use crate::mailbox::Mailbox;
 use crate::queue::Queue;
-use crate::record::{End, Record};
+use crate::record::Record;
+use crate::recorder::Shards;
 use crate::seat::Seat;
 use crate::settings::Settings;
 use crate::spool::Budget;
 use crate::stats::{Counters, Seldom};
+use crate::watch::{Sample, Watch};
 
 /// The common part of a server.
 #[derive(Debug)]
@@ -25,6 +32,11 @@ pub(crate) struct Shared {
     pub(crate) seat: Seat,
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Counters,
+    pub(crate) shards: Shards,
+    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) watch: Watch,
+    /// One per I/O thread.
+    pub(crate) ballots: Vec<Ballot>,
     /// One per I/O thread, from `start` on.
     pub(crate) mailboxes: OnceLock<Vec<Arc<Mailbox>>>,
     /// Channels open now.
@@ -41,15 +53,67 @@ pub(crate) struct Shared {
     storage_log: Seldom,
     pub(crate) queue_log: Seldom,
     pub(crate) accept_log: Seldom,
+    advice_log: Seldom,
+    /// The kind of the advice in force, by its number.
+    advised: AtomicU8,
 }
 
 /// What a worker runs now; the buffers are reused.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
-    /// When it was taken; `None` while the worker is free.
-    pub(crate) since: Option<Instant>,
+    /// Of the request it runs; `None` while the worker is free.
+    pub(crate) record: Option<Record>,
     pub(crate) method: Vec<u8>,
     pub(crate) path: Vec<u8>,
+    pub(crate) peer: Option<Peer>,
+    /// It waits for its client to take bytes.
+    pub(crate) sending: bool,
+    /// The server has ended without it, and recorded it as cut.
+    cut: bool,
+    clock: Option<ThreadClock>,
+    /// What the worker's CPU clock said when it was last read before the request was taken.
+    cpu: Option<Duration>,
+}
+
+/// A request that runs, as logs and the admin endpoint show it.
+#[derive(Clone, Debug)]
+pub(crate) struct RunningRequest {
+    pub(crate) worker: usize,
+    pub(crate) record: Record,
+    pub(crate) method: Vec<u8>,
+    pub(crate) path: Vec<u8>,
+    pub(crate) peer: Option<Peer>,
+    pub(crate) sending: bool,
+    pub(crate) age: Duration,
+    pub(crate) cpu: Option<Duration>,
+}
+
+impl RunningRequest {
+    /// Method and path for a log record.
+    pub(crate) fn what(&self) -> String {
+        format!(
+            "{} {}",
+            self.method.escape_ascii(),
+            self.path.escape_ascii()
+        )
+    }
+}
+
+impl Running {
+    fn show(&self, worker: usize, now: Instant) -> Option<RunningRequest> {
+        let record = self.record?;
+        let cpu = self.clock.and_then(ThreadClock::read).zip(self.cpu);
+        Some(RunningRequest {
+            worker,
+            record,
+            method: self.method.clone(),
+            path: self.path.clone(),
+            peer: self.peer,
+            sending: self.sending,
+            age: now.saturating_duration_since(record.taken.unwrap_or(now)),
+            cpu: cpu.map(|(now, then)| now.saturating_sub(then)),
+        })
+    }
 }
 
 /// How far the end has come.
@@ -64,7 +128,11 @@ pub(crate) enum Stage {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: Settings, listening: Vec<Listening>) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        listening: Vec<Listening>,
+        access_log: Option<AccessLog>,
+    ) -> Self {
         Self {
             queue: Queue::new(settings.threads, settings.gil),
             seat: Seat::default(),
@@ -73,6 +141,12 @@ impl Shared {
                 settings.spool_limit,
             )),
             counters: Counters::default(),
+            shards: Shards::default(),
+            watch: Watch::new(),
+            ballots: (0..settings.io_threads.max(1))
+                .map(|_| Ballot::default())
+                .collect(),
+            access_log,
             mailboxes: OnceLock::new(),
             channels: AtomicUsize::new(0),
             io_threads_alive: AtomicUsize::new(0),
@@ -83,6 +157,8 @@ impl Shared {
             storage_log: Seldom::new(MINUTE),
             queue_log: Seldom::new(Duration::from_secs(1)),
             accept_log: Seldom::new(MINUTE),
+            advice_log: Seldom::new(MINUTE),
+            advised: AtomicU8::new(0),
             settings,
             listening,
         }
@@ -123,27 +199,71 @@ impl Shared {
         }
     }
 
-    /// Counts a request that is over.
-    pub(crate) fn count(&self, record: &Record) {
-        let counters = &self.counters;
-        counters.requests.add(1);
-        counters.bytes_out.add(record.sent_bytes);
-        counters.queue_wait_nanos.add_time(record.queue_wait());
-        counters.busy_nanos.add_time(record.run_time());
-        match record.end {
-            End::Complete => {}
-            End::AppError => counters.app_errors.add(1),
-            End::Disconnected => counters.disconnected.add(1),
+    /// What would help, by the figures of about the last minute.
+    pub(crate) fn advice(&self) -> Advice {
+        match self.watch.window() {
+            Some((first, last)) => self.advise(&first, &last),
+            None => self.advise(self.watch.first(), &Sample::take(self)),
         }
     }
 
-    /// Notes that `worker` runs `exchange`.
-    pub(crate) fn note_running(&self, worker: usize, exchange: &Exchange) {
-        let Some(slot) = self.running.get(worker) else {
+    fn advise(&self, first: &Sample, last: &Sample) -> Advice {
+        let Settings { threads, gil, .. } = self.settings;
+        advise(&Window::between(first, last, threads, gil))
+    }
+
+    /// Looks at the figures, at most once a second, and says so in the log when they have become
+    /// worse.
+    pub(crate) fn observe(&self) {
+        if !self.watch.sample(self) {
+            return;
+        }
+        let Some((first, last)) = self.watch.window() else {
             return;
         };
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.since = Some(exchange.record.taken);
+        if last.at < first.at + LEAST_OBSERVED {
+            return;
+        }
+        let advice = self.advise(&first, &last);
+        let kind = advice.kind as u8;
+        let worse = advice.kind.is_trouble() && kind != self.advised.load(Ordering::Relaxed);
+        if worse && !self.advice_log.pass(last.at) {
+            return; // another time, if it stays so
+        }
+        self.advised.store(kind, Ordering::Relaxed);
+        if worse {
+            log::warn!(target: crate::LOG, "{}", advice.text);
+        }
+    }
+
+    /// Says at the end what would have helped.
+    pub(crate) fn say_advice(&self) {
+        let advice = self.advise(self.watch.first(), &Sample::take(self));
+        if advice.kind != Kind::Idle {
+            log::info!(target: crate::LOG, "advice for the whole run: {}", advice.text);
+        }
+    }
+
+    fn slot(&self, worker: usize) -> Option<MutexGuard<'_, Running>> {
+        let slot = self.running.get(worker)?;
+        Some(slot.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A worker has started.
+    pub(crate) fn note_worker(&self, worker: usize, cpu: &CpuMeter) {
+        if let Some(mut slot) = self.slot(worker) {
+            slot.clock = cpu.clock();
+        }
+    }
+
+    /// Notes that `worker` runs `exchange`; `cpu` is what its CPU clock last said.
+    pub(crate) fn note_running(&self, worker: usize, exchange: &Exchange, cpu: Option<Duration>) {
+        let Some(mut slot) = self.slot(worker) else {
+            return;
+        };
+        slot.record = Some(exchange.record);
+        slot.peer = exchange.link.as_ref().map(|link| link.peer);
+        slot.cpu = cpu;
         slot.method.clear();
         slot.method.extend_from_slice(exchange.head.method());
         slot.path.clear();
@@ -152,30 +272,41 @@ impl Shared {
             .extend_from_slice(&path[..path.len().min(PATH_SHOWN)]);
     }
 
-    /// Notes that `worker` is free.
-    pub(crate) fn note_free(&self, worker: usize) {
-        if let Some(slot) = self.running.get(worker) {
-            slot.lock().unwrap_or_else(PoisonError::into_inner).since = None;
+    /// Notes that the worker of `exchange` is free.
+    pub(crate) fn note_free(&self, exchange: &mut Exchange) {
+        let worker = exchange.record.worker.map(|worker| worker as usize);
+        if let Some(mut slot) = worker.and_then(|worker| self.slot(worker)) {
+            slot.record = None;
+            slot.sending = false;
+            exchange.recorded |= std::mem::take(&mut slot.cut);
         }
     }
 
-    /// Method, path and age of the requests that run, longest first.
-    pub(crate) fn running_now(&self, now: Instant) -> Vec<(String, Duration)> {
-        let mut all: Vec<_> = self
-            .running
-            .iter()
-            .filter_map(|slot| {
-                let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-                let since = slot.since?;
-                let what = format!(
-                    "{} {}",
-                    slot.method.escape_ascii(),
-                    slot.path.escape_ascii()
-                );
-                Some((what, now.saturating_duration_since(since)))
-            })
+    /// Notes whether the worker waits for its client to take bytes.
+    pub(crate) fn note_sending(&self, worker: Option<u32>, sending: bool) {
+        if let Some(mut slot) = worker.and_then(|worker| self.slot(worker as usize)) {
+            slot.sending = sending;
+        }
+    }
+
+    /// The requests that run, longest first.
+    pub(crate) fn running_now(&self, now: Instant) -> Vec<RunningRequest> {
+        let mut all: Vec<_> = (0..self.running.len())
+            .filter_map(|worker| self.slot(worker)?.show(worker, now))
             .collect();
-        all.sort_by_key(|(_, age)| std::cmp::Reverse(*age));
+        all.sort_by_key(|request| std::cmp::Reverse(request.age));
+        all
+    }
+
+    /// The requests that run, which from here on count as recorded: their workers will not.
+    pub(crate) fn cut_running(&self, now: Instant) -> Vec<RunningRequest> {
+        let cut = |worker| {
+            let mut slot = self.slot(worker)?;
+            let request = slot.show(worker, now)?;
+            (!std::mem::replace(&mut slot.cut, true)).then_some(request)
+        };
+        let mut all: Vec<_> = (0..self.running.len()).filter_map(cut).collect();
+        all.sort_by_key(|request| std::cmp::Reverse(request.age));
         all
     }
 
@@ -192,6 +323,8 @@ impl Shared {
     }
 }
 
+/// Less than this says nothing about how a server is used.
+const LEAST_OBSERVED: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_secs(60);
 /// Of longer paths the beginning is kept for logs.
 const PATH_SHOWN: usize = 256;

@@ -21,18 +21,8 @@ macro_rules! counters {
 counters! {
     /// Connections accepted.
     connections,
-    /// Requests answered by the application.
-    requests,
-    /// Requests refused by a rule.
-    refused,
     /// Requests answered at `health_path`.
     health_checks,
-    /// Requests dropped because the client had left.
-    abandoned,
-    /// Replies the application failed in.
-    app_errors,
-    /// Replies whose client left before their end.
-    disconnected,
     /// Channels cut because the client took no bytes for `send_timeout`.
     send_timeouts,
     /// Idle channels closed to make room for new ones.
@@ -41,14 +31,8 @@ counters! {
     accept_pauses,
     /// Request bytes read.
     bytes_in,
-    /// Reply bytes sent.
-    bytes_out,
     /// Panics caught.
     panics,
-    /// Nanoseconds requests waited for a worker, all together.
-    queue_wait_nanos,
-    /// Nanoseconds workers were busy, all together.
-    busy_nanos,
 }
 
 /// A number that only grows.
@@ -58,10 +42,6 @@ pub(crate) struct Counter(AtomicU64);
 impl Counter {
     pub(crate) fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
-    }
-
-    pub(crate) fn add_time(&self, time: Duration) {
-        self.add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn get(&self) -> u64 {

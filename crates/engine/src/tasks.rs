@@ -16,16 +16,19 @@
 //! interpreter, and sent right there without a hand-off.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use headwaiter_http::DateLine;
 
+use crate::clock::CpuMeter;
 use crate::exchange::{Exchange, Task};
 use crate::leader::{Led, lead};
-use crate::link::{FINISHED, PENDING};
+use crate::link::{FINISHED, GONE, Link, PENDING};
 use crate::mailbox::Message;
 use crate::queue::Found;
-use crate::shared::Shared;
+use crate::record::End;
+use crate::recorder::{Recorder, SHUTDOWN_TIMEOUT};
+use crate::shared::{Shared, Stage};
 
 /// Where one worker gets its tasks from.
 #[derive(Debug)]
@@ -36,17 +39,27 @@ pub struct Tasks {
     /// A task that came to this worker while it led.
     direct: Option<Box<Exchange>>,
     date: DateLine,
+    /// When it was last woken, until it has attached and looked for a task.
+    woken: Option<Instant>,
+    cpu: CpuMeter,
+    recorder: Recorder,
 }
 
 impl Tasks {
     /// The calling thread becomes a worker.
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        let worker = shared.queue.join();
+        let cpu = CpuMeter::of_this_thread();
+        shared.note_worker(worker, &cpu);
         Self {
-            worker: shared.queue.join(),
+            worker,
             shared: Arc::clone(shared),
             kept: None,
             direct: None,
             date: DateLine::default(),
+            woken: None,
+            cpu,
+            recorder: Recorder::new(shared),
         }
     }
 
@@ -56,6 +69,7 @@ impl Tasks {
         reason = "None now does not mean None for ever"
     )]
     pub fn next(&mut self) -> Option<Task> {
+        let woken = self.woken.take();
         let mut exchange = match self.direct.take() {
             Some(exchange) => exchange,
             None => match self.shared.queue.take(self.worker) {
@@ -67,8 +81,12 @@ impl Tasks {
             // The next task may take long: its predecessor's reply must not wait for it.
             post(kept);
         }
-        exchange.record.taken = self.shared.now();
-        self.shared.note_running(self.worker, &exchange);
+        let now = self.shared.now();
+        // Between being woken and being here lies nothing but attaching to the interpreter. A worker
+        // that was not woken had it all the time.
+        exchange.record.take(now, woken.unwrap_or(now), self.worker);
+        let cpu = self.cpu.begin(woken.is_some());
+        self.shared.note_running(self.worker, &exchange, cpu);
         Task::new(exchange, &self.shared)
     }
 
@@ -77,10 +95,15 @@ impl Tasks {
         let Some(mut exchange) = task.into_exchange() else {
             return;
         };
-        exchange.record.answered = self.shared.now();
+        let now = self.shared.now();
+        let record = &mut exchange.record;
+        record.answered = Some(now);
+        record.app_cpu = self
+            .cpu
+            .end(now.saturating_duration_since(record.taken.unwrap_or(now)));
         // A temporary file must not wait until the I/O thread has time.
         exchange.body.clear();
-        self.shared.note_free(self.worker);
+        self.shared.note_free(&mut exchange);
         if exchange.flushed || self.shared.queue.waiting() > 0 {
             post(exchange);
         } else {
@@ -92,6 +115,12 @@ impl Tasks {
     ///
     /// Call it detached from the interpreter.
     pub fn park(&mut self) -> bool {
+        let goes_on = self.wait();
+        self.woken = Some(self.shared.now());
+        goes_on
+    }
+
+    fn wait(&mut self) -> bool {
         if let Some(io) = self.shared.seat.take() {
             match lead(&self.shared, self.worker, io, self.kept.take()) {
                 Led::Task(exchange) => {
@@ -121,7 +150,7 @@ impl Tasks {
     }
 
     /// Sends the reply here and now; what the kernel does not take is left to the I/O thread.
-    fn send_or_post(&self, mut exchange: Box<Exchange>) {
+    fn send_or_post(&mut self, mut exchange: Box<Exchange>) {
         let Some(link) = exchange.link.clone() else {
             return;
         };
@@ -132,13 +161,18 @@ impl Tasks {
         match link.stream.send(bytes) {
             Ok(n) if n == bytes.len() => {
                 exchange.outgoing.advance_single(n);
-                exchange.record.sent_bytes += n as u64;
+                exchange.record.bytes_out += n as u64;
                 exchange.sent = true;
-                self.shared.count(&exchange.record);
+                self.record(&mut exchange, &link);
             }
             Ok(n) => {
                 exchange.outgoing.advance_single(n);
-                exchange.record.sent_bytes += n as u64;
+                exchange.record.bytes_out += n as u64;
+            }
+            // The I/O thread has cut everything and reads no mail any more.
+            Err(_) if link.has(GONE) && self.shared.stage() == Stage::Cutting => {
+                exchange.record.spoil(End::Cut, SHUTDOWN_TIMEOUT);
+                self.record(&mut exchange, &link);
             }
             // The I/O thread meets the same error and deals with it.
             Err(_) => {}
@@ -152,6 +186,12 @@ impl Tasks {
         if urgent {
             io.wake();
         }
+    }
+
+    fn record(&mut self, exchange: &mut Exchange, link: &Link) {
+        exchange.record.ended = Some(self.shared.now());
+        self.recorder.record(&self.shared, exchange, link);
+        self.recorder.flush(&self.shared);
     }
 }
 

@@ -3,14 +3,17 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use headwaiter_http::{BodyKind, Refusal, ReplyContext, ReplyHead};
+use headwaiter_http::{BodyKind, Refusal, ReplyContext};
 
+use crate::answer::Answer;
 use crate::channel::State;
 use crate::exchange::Exchange;
 use crate::io_thread::IoThread;
+use crate::link::{Link, TIMED_OUT};
 use crate::outgoing::{Part, Sent, Size, send_parts};
 use crate::receive::LINGER;
 use crate::record::End;
+use crate::recorder::SEND_TIMEOUT;
 use crate::settings::Abandoned;
 
 impl IoThread {
@@ -19,12 +22,21 @@ impl IoThread {
         self.outstanding = self.outstanding.saturating_sub(1);
         let link = exchange.link.clone();
         let index = link.as_ref().and_then(|link| self.find(link.token));
-        let (Some(index), Some(link)) = (index, link) else {
-            // The client left while the application ran.
-            if !exchange.sent {
-                exchange.record.end = End::Disconnected;
+        let Some(link) = link else {
+            return self.keep(exchange);
+        };
+        exchange.record.bytes_out += link.take_early();
+        let Some(index) = index else {
+            // The client left, or was cut, while the application ran.
+            if link.has(TIMED_OUT) {
+                // The application was told of it as of a client that left.
+                exchange.record.end = End::Cut;
+                exchange.record.reason = SEND_TIMEOUT;
+            } else {
+                exchange.record.spoil(End::Disconnected, "");
             }
-            return self.finish_record(exchange);
+            self.record(&mut exchange, &link);
+            return self.keep(exchange);
         };
         if exchange.sent {
             return self.reply_complete(index, exchange);
@@ -40,7 +52,7 @@ impl IoThread {
             match link.stream.send(bytes) {
                 Ok(n) => {
                     let all = n == bytes.len();
-                    exchange.record.sent_bytes += n as u64;
+                    exchange.record.bytes_out += n as u64;
                     exchange.outgoing.advance_single(n);
                     if all {
                         return self.reply_complete(index, exchange);
@@ -83,10 +95,9 @@ impl IoThread {
         if sent.all > 0 {
             channel.link.sent(sent);
             if let Some(exchange) = &mut channel.exchange {
-                exchange.record.sent_bytes += sent.all;
+                exchange.record.bytes_out += sent.all;
             } else {
-                // The worker still holds the record.
-                self.shared.counters.bytes_out.add(sent.all);
+                channel.link.note_early(sent.all);
             }
         }
         match result {
@@ -96,7 +107,12 @@ impl IoThread {
                         self.reply_complete(index, exchange);
                     }
                 }
-                State::Refusing => self.linger(index),
+                State::Refusing => {
+                    if let Some(exchange) = channel.exchange.take() {
+                        self.finish(index, exchange);
+                    }
+                    self.linger(index);
+                }
                 _ => channel.deadline.disarm(),
             },
             Ok(Sent::Share) => self.later(index),
@@ -122,11 +138,11 @@ impl IoThread {
         let close = exchange.close;
         // News of a reply that its worker sent may be old.
         let since = if exchange.sent {
-            exchange.record.answered
+            exchange.record.answered.unwrap_or(self.now)
         } else {
             self.now
         };
-        self.finish_record(exchange);
+        self.finish(index, exchange);
         let channel = &mut self.channels[index];
         if close {
             // Closing a socket that holds unread bytes resets it, and the reply may be lost.
@@ -154,19 +170,31 @@ impl IoThread {
         let due = since + self.shared.settings.channel_timeout;
         self.deadlines
             .arm(channel.link.token, &mut channel.deadline, due);
-        self.idle.push(&mut self.channels, index);
+        if !channel.link.admin {
+            self.idle.push(&mut self.channels, index);
+        }
     }
 
-    /// Counts what is over and keeps its buffers for the next request.
-    fn finish_record(&mut self, mut exchange: Box<Exchange>) {
+    /// Records what is over and keeps its buffers for the next request.
+    fn finish(&mut self, index: usize, mut exchange: Box<Exchange>) {
         if !exchange.sent {
-            self.shared.count(&exchange.record);
+            exchange.record.ended = Some(self.shared.now());
+            self.recorder
+                .record(&self.shared, &mut exchange, &self.channels[index].link);
         }
-        exchange.clear();
         self.keep(exchange);
     }
 
-    fn keep(&mut self, exchange: Box<Exchange>) {
+    /// Records a request that ends now without its channel.
+    pub(crate) fn record(&mut self, exchange: &mut Exchange, link: &Link) {
+        if !exchange.sent {
+            exchange.record.ended = Some(self.shared.now());
+            self.recorder.record(&self.shared, exchange, link);
+        }
+    }
+
+    fn keep(&mut self, mut exchange: Box<Exchange>) {
+        exchange.clear();
         if self.pool.len() < POOL {
             self.pool.push(exchange);
         }
@@ -180,7 +208,6 @@ impl IoThread {
             .exchange
             .as_ref()
             .is_some_and(|exchange| exchange.head.is_head());
-        self.shared.counters.refused.add(1);
         log::info!(
             target: crate::LOG,
             "refused a request of {}: {} {} ({})",
@@ -196,11 +223,12 @@ impl IoThread {
             self.shared.settings.ident.as_bytes(),
             head_only,
         );
-        if let Some(mut exchange) = channel.exchange.take() {
-            exchange.clear();
-            self.keep(exchange);
+        if let Some(exchange) = &mut channel.exchange {
+            exchange.record.refuse(self.now, refusal);
+            exchange.record.reply_head = head_length(&reply);
+            exchange.note_first_line(&channel.inbuf);
+            exchange.body.clear();
         }
-        let channel = &mut self.channels[index];
         channel.inbuf = Vec::new();
         channel.deadline.disarm();
         if channel.state == State::Idle {
@@ -214,28 +242,25 @@ impl IoThread {
         &mut self,
         index: usize,
         mut exchange: Box<Exchange>,
-        status: &[u8],
-        text: &str,
+        answer: &Answer,
     ) {
-        let mut head = ReplyHead::new();
-        let complete = head
-            .begin(status)
-            .and_then(|()| head.field(b"Content-Type", b"text/plain"));
-        debug_assert!(complete.is_ok(), "a status and a field of our own");
         let mut reply = Vec::new();
         let date = self.date();
+        let admin = self.channels[index].link.admin;
         let context = ReplyContext {
             minor: exchange.head.minor(),
             head: exchange.head.is_head(),
-            keep_alive: exchange.head.keep_alive() && !self.shared.draining(),
-            known_length: Some(text.len() as u64),
+            keep_alive: exchange.head.keep_alive() && (admin || !self.shared.draining()),
+            known_length: Some(answer.body.len() as u64),
             date: &date,
             ident: self.shared.settings.ident.as_bytes(),
-            extra: b"",
+            extra: answer.fields,
         };
-        let framing = head.finish(&context, &mut reply);
+        let framing = answer.head().finish(&context, &mut reply);
+        exchange.record.reply_head = reply.len() as u64;
+        exchange.record.status = answer.status;
         if framing.kind != BodyKind::None {
-            reply.extend_from_slice(text.as_bytes());
+            reply.extend_from_slice(&answer.body);
         }
         exchange.close = framing.close;
         self.channels[index].exchange = Some(exchange);
@@ -270,15 +295,8 @@ impl IoThread {
     pub(crate) fn client_gone(&mut self, index: usize) {
         let channel = &mut self.channels[index];
         channel.link.mark_gone();
-        match channel.state {
-            State::Task => self.abandon(index),
-            State::Replying => {
-                if let Some(mut exchange) = channel.exchange.take() {
-                    exchange.record.end = End::Disconnected;
-                    self.finish_record(exchange);
-                }
-            }
-            _ => {}
+        if channel.state == State::Task {
+            self.abandon(index);
         }
         self.close(index);
     }
@@ -305,19 +323,26 @@ impl IoThread {
             }
         };
         if let Some(mut exchange) = dropped {
-            self.shared.counters.abandoned.add(1);
-            exchange.clear();
-            self.keep(exchange);
+            exchange.record.stop(self.now, End::Abandoned, "");
+            self.finish(index, exchange);
         }
     }
 
-    /// Forgets the channel; its descriptor closes when no worker holds it any more.
+    /// Forgets the channel; its descriptor closes when no worker holds it any more. A request that
+    /// was being received or answered ends with it.
     pub(crate) fn close(&mut self, index: usize) {
         self.idle.remove(&mut self.channels, index);
         let mut channel = self.channels.remove(index);
-        self.shared.channels.fetch_sub(1, Ordering::Relaxed);
+        match channel.link.admin {
+            true => self.admin.channels -= 1,
+            false => {
+                self.shared.channels.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
         if let Some(mut exchange) = channel.exchange.take() {
-            exchange.clear();
+            exchange.note_first_line(&channel.inbuf);
+            exchange.record.stop(self.now, End::Disconnected, "");
+            self.record(&mut exchange, &channel.link);
             self.keep(exchange);
         }
         if std::sync::Arc::strong_count(&channel.link) > 1 {
@@ -330,6 +355,12 @@ impl IoThread {
             self.accept_paused = Some(self.now);
         }
     }
+}
+
+/// Bytes up to the end of the empty line.
+pub(crate) fn head_length(reply: &[u8]) -> u64 {
+    let end = reply.windows(4).position(|window| window == b"\r\n\r\n");
+    end.map_or(0, |at| at as u64 + 4)
 }
 
 /// Bytes one channel may send in a turn, so that a fast reader cannot hold the loop.

@@ -28,13 +28,13 @@ fn body_timeout_counts_from_the_last_progress() {
     let site = Site::new(settings(), echo_path);
     let mut client = site.connect();
     client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n1");
-    site.until("bytes_in", 48);
-    site.server.move_clock(59 * SECOND);
-    client.send("2");
     site.until("bytes_in", 49);
     site.server.move_clock(59 * SECOND);
-    client.send("3");
+    client.send("2");
     site.until("bytes_in", 50);
+    site.server.move_clock(59 * SECOND);
+    client.send("3");
+    site.until("bytes_in", 51);
     site.server.move_clock(61 * SECOND);
     assert_eq!(client.reply().status, 408);
 }

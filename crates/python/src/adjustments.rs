@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use headwaiter_engine::{Abandoned, ListenSpec, Settings};
+use headwaiter_engine::{Abandoned, AccessLogTarget, ListenSpec, Settings};
 use headwaiter_http::ProxyPolicy;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
@@ -90,6 +90,24 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         health_max_wait: from.seconds("health_max_wait")?,
         log_socket_errors: from.get("log_socket_errors")?,
         unix_socket_perms: from.get("unix_socket_perms")?,
+        access_log: from
+            .get::<Option<PathBuf>>("access_log")?
+            .map(|target| match target.to_str() {
+                Some("-") => AccessLogTarget::Stdout,
+                Some("logger") => AccessLogTarget::Logger,
+                _ => AccessLogTarget::Path(target),
+            }),
+        access_log_format: from
+            .get::<String>("access_log_format")?
+            .parse()
+            .map_err(|error| PyValueError::new_err(format!("access_log_format: {error}")))?,
+        admin: from
+            .get::<Vec<Bound<'_, PyTuple>>>("admin")?
+            .iter()
+            .map(listen_spec)
+            .collect::<PyResult<_>>()?,
+        admin_public: from.get("admin_public")?,
+        runtime: runtime(py)?,
         gil: gil_enabled(py)?,
         // For measuring what leading gives.
         lend_loop: std::env::var_os("HEADWAITER_HANDOFF")
@@ -118,6 +136,17 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
             .map_err(PyValueError::new_err)?,
     };
     Ok((settings, boundary))
+}
+
+/// Such as `CPython 3.14.0`.
+fn runtime(py: Python<'_>) -> PyResult<String> {
+    let platform = py.import("platform")?;
+    let part = |name: &str| platform.call_method0(name)?.extract::<String>();
+    Ok(format!(
+        "{} {}",
+        part("python_implementation")?,
+        part("python_version")?
+    ))
 }
 
 /// Whether threads of this interpreter share a lock.

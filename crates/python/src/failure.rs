@@ -39,6 +39,8 @@ pub(crate) fn answer(
     };
     let is_head = task.head().is_head();
     head.finish(&context, task.buffer());
+    let length = task.buffer().len();
+    task.record().reply_head = length as u64;
     if !is_head {
         task.buffer().extend_from_slice(body.as_bytes());
     }

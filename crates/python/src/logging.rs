@@ -53,10 +53,10 @@ impl Log for Collector {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let child = if record.target() == headwaiter_engine::QUEUE_LOG {
-            "queue"
-        } else {
-            ""
+        let child = match record.target() {
+            headwaiter_engine::QUEUE_LOG => "queue",
+            headwaiter_engine::ACCESS_LOG => "access",
+            _ => "",
         };
         let created = SystemTime::now()
             .duration_since(UNIX_EPOCH)

@@ -87,7 +87,10 @@ impl Reply {
             ident: self.ident.as_bytes(),
             extra: b"",
         };
+        let before = self.task.buffer().len();
         let framing = self.head.finish(&context, self.task.buffer());
+        let length = self.task.buffer().len() - before;
+        self.task.record().reply_head = length as u64;
         self.framing = Some(framing);
         framing
     }

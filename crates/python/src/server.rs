@@ -45,20 +45,16 @@ impl Server {
         Ok(Self { engine, site })
     }
 
+    /// Where the admin endpoint listens, in the same way as `listening`.
+    #[getter]
+    fn admin_listening<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+        shown(py, self.engine.admin_listening())
+    }
+
     /// Where it listens: `("inet", host, port)`, `("inet6", host, port)` or `("unix", path)`.
     #[getter]
     fn listening<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-        self.engine
-            .listening()
-            .iter()
-            .map(|listening| match listening {
-                Listening::Tcp(address) => {
-                    let kind = if address.is_ipv6() { "inet6" } else { "inet" };
-                    (kind, address.ip().to_string(), address.port()).into_pyobject(py)
-                }
-                Listening::Unix(path) => ("unix", path.as_os_str()).into_pyobject(py),
-            })
-            .collect()
+        shown(py, self.engine.listening())
     }
 
     /// Starts the I/O threads. One byte is sent on the socket `done_fileno` when the server has finished.
@@ -100,14 +96,41 @@ impl Server {
         self.engine.unfinished()
     }
 
-    /// Every figure by its name.
-    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = PyDict::new(py);
-        for (name, value) in self.engine.stats() {
-            stats.set_item(name, value)?;
-        }
-        Ok(stats)
+    /// Every figure, as JSON: what the admin endpoint has at `/status.json`.
+    fn status(&self) -> String {
+        self.engine.status()
     }
+
+    /// Opens the access log anew, as after it was renamed.
+    fn reopen_logs(&self) {
+        self.engine.reopen_logs();
+    }
+
+    /// The body of the thread that finds out how long the interpreter takes to be had, and collects
+    /// stacks (by calling `stacks`) for the admin endpoint. Returns when the server has drained.
+    fn watch(&self, py: Python<'_>, stacks: &Bound<'_, PyAny>) -> PyResult<()> {
+        let watcher = self.engine.watcher();
+        while let Some(probe) = py.detach(|| watcher.wait()) {
+            watcher.attached(&probe);
+            if probe.wants_stacks() {
+                watcher.stacks(probe, stacks.call0()?.extract()?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shown<'py>(py: Python<'py>, addresses: &[Listening]) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+    addresses
+        .iter()
+        .map(|listening| match listening {
+            Listening::Tcp(address) => {
+                let kind = if address.is_ipv6() { "inet6" } else { "inet" };
+                (kind, address.ip().to_string(), address.port()).into_pyobject(py)
+            }
+            Listening::Unix(path) => ("unix", path.as_os_str()).into_pyobject(py),
+        })
+        .collect()
 }
 
 fn os_error(error: &io::Error, place: &str) -> PyErr {

@@ -87,6 +87,9 @@ impl Worker<'_> {
             }
         };
         self.log_untrusted(&told);
+        if let Some(client) = &told.remote_addr {
+            task.set_client(client);
+        }
         let environ = self.environs.make(py, &mut task, &told);
         let date = *self.tasks.date();
         let head = std::mem::take(&mut self.head);
@@ -198,7 +201,7 @@ impl Worker<'_> {
         let date = *self.tasks.date();
         let head_only = task.head().is_head();
         refusal.write_reply(task.buffer(), &date, self.site.ident.as_bytes(), head_only);
-        task.record().status = refusal.status();
+        task.set_refused(refusal);
         task.close_after();
         self.tasks.complete(task);
     }

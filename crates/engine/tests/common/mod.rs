@@ -58,13 +58,15 @@ impl Site {
     }
 
     pub fn connect(&self) -> Client {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Client {
-            stream,
-            buffer: Vec::new(),
-        }
+        Client::to(self.address)
+    }
+
+    /// A client of the admin endpoint.
+    pub fn admin(&self) -> Client {
+        let Listening::Tcp(address) = self.server.admin_listening()[0] else {
+            panic!("a TCP address")
+        };
+        Client::to(address)
     }
 
     /// Waits for the drain, then for every worker.
@@ -81,6 +83,11 @@ impl Site {
     pub fn stop(self) -> Arc<Server> {
         self.server.stop();
         self.join()
+    }
+
+    /// What `/status.json` would show.
+    pub fn status(&self) -> serde_json::Value {
+        serde_json::from_str(&self.server.status()).unwrap()
     }
 
     pub fn stat(&self, name: &str) -> u64 {
@@ -125,6 +132,16 @@ pub struct Reply {
 }
 
 impl Client {
+    pub fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
+    }
+
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.write_all(bytes.as_ref()).unwrap();
         self
@@ -132,6 +149,16 @@ impl Client {
 
     pub fn get(&mut self, path: &str) -> Reply {
         self.send(request(path)).reply()
+    }
+
+    pub fn get_as(&mut self, path: &str, host: &str) -> Reply {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .reply()
+    }
+
+    /// The head of the next reply.
+    pub fn head(&mut self) -> Vec<u8> {
+        self.until(b"\r\n\r\n").expect("a reply head")
     }
 
     /// The next reply, framed by Content-Length or none.
@@ -201,6 +228,8 @@ pub fn answer(task: &mut Task, body: &[u8]) {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
     task.buffer().extend_from_slice(head.as_bytes());
     task.buffer().extend_from_slice(body);
+    task.record().status = 200;
+    task.record().reply_head = head.len() as u64;
     if !task.keep_alive() {
         task.close_after();
     }

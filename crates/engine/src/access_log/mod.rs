@@ -1,0 +1,82 @@
+//! The access log: one line per request, whatever its end.
+//!
+//! Lines are made by the thread that ends the request, off the interpreter, and written by a thread
+//! of their own. Rules: nobody but that thread ever waits for a disk or a pipe; what it cannot keep up
+//! with is dropped whole lines at a time, counted, and said in the log.
+
+mod format;
+mod line;
+mod writer;
+
+pub use format::{AccessLogFormat, FormatError};
+pub use writer::AccessLogTarget;
+
+use std::io;
+use std::sync::Arc;
+
+use crate::access_log::writer::Writer;
+use crate::exchange::Exchange;
+use crate::listen::Peer;
+
+/// Where lines go, and what they look like.
+#[derive(Debug)]
+pub(crate) struct AccessLog {
+    format: AccessLogFormat,
+    writer: Arc<Writer>,
+}
+
+impl AccessLog {
+    /// # Errors
+    ///
+    /// The file cannot be opened for appending.
+    pub(crate) fn open(target: &AccessLogTarget, format: &AccessLogFormat) -> io::Result<Self> {
+        Ok(Self {
+            format: format.clone(),
+            writer: Arc::new(Writer::open(target)?),
+        })
+    }
+
+    /// Starts the writer's thread.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a thread.
+    pub(crate) fn start(&self) -> io::Result<()> {
+        let writer = Arc::clone(&self.writer);
+        std::thread::Builder::new()
+            .name("headwaiter-access".into())
+            .spawn(move || writer.run())
+            .map(drop)
+    }
+
+    /// Appends the line of a request that is over to `lines`.
+    pub(crate) fn format(
+        &self,
+        exchange: &Exchange,
+        peer: Peer,
+        date: &[u8; 29],
+        lines: &mut Vec<u8>,
+    ) {
+        line::append(lines, &self.format, exchange, peer, date);
+    }
+
+    /// Gives `count` lines to the writer and empties `lines`. Never waits for the disk.
+    pub(crate) fn push(&self, lines: &mut Vec<u8>, count: u64) {
+        self.writer.push(lines, count);
+    }
+
+    /// Opens the file anew, as after it was renamed.
+    pub(crate) fn reopen(&self) {
+        self.writer.reopen();
+    }
+
+    /// Lines dropped so far.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.writer.dropped()
+    }
+
+    /// Writes what is left; a target that takes nothing is given up after a moment.
+    pub(crate) fn close(&self) {
+        self.writer.close();
+    }
+}

@@ -1,0 +1,378 @@
+//! The thread that writes lines, and the bounded buffer in front of it.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::stats::Seldom;
+
+/// Where the access log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLogTarget {
+    /// A file, appended to.
+    Path(PathBuf),
+    /// Standard output.
+    Stdout,
+    /// The `log` target [`crate::ACCESS_LOG`].
+    Logger,
+}
+
+impl fmt::Display for AccessLogTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Stdout => f.write_str("-"),
+            Self::Logger => f.write_str("logger"),
+        }
+    }
+}
+
+/// The buffer and its writer.
+#[derive(Debug)]
+pub(super) struct Writer {
+    target: AccessLogTarget,
+    inner: Mutex<Inner>,
+    /// Something has come up for the writer.
+    work: Condvar,
+    /// The writer has ended.
+    ended: Condvar,
+}
+
+#[derive(Debug)]
+struct Inner {
+    lines: Vec<u8>,
+    count: u64,
+    dropped: u64,
+    /// Open until the writer takes it.
+    file: Option<File>,
+    reopen: bool,
+    closed: bool,
+    running: bool,
+}
+
+impl Writer {
+    pub(super) fn open(target: &AccessLogTarget) -> io::Result<Self> {
+        let file = match target {
+            AccessLogTarget::Path(path) => Some(append_to(path)?),
+            AccessLogTarget::Stdout | AccessLogTarget::Logger => None,
+        };
+        Ok(Self {
+            target: target.clone(),
+            inner: Mutex::new(Inner {
+                lines: Vec::new(),
+                count: 0,
+                dropped: 0,
+                file,
+                reopen: false,
+                closed: false,
+                running: false,
+            }),
+            work: Condvar::new(),
+            ended: Condvar::new(),
+        })
+    }
+
+    pub(super) fn push(&self, lines: &mut Vec<u8>, count: u64) {
+        let mut inner = self.lock();
+        if inner.closed || inner.lines.len() + lines.len() > MOST {
+            inner.dropped += count;
+        } else {
+            let first = inner.lines.is_empty();
+            inner.lines.extend_from_slice(lines);
+            inner.count += count;
+            if first {
+                self.work.notify_all();
+            }
+        }
+        drop(inner);
+        lines.clear();
+    }
+
+    pub(super) fn reopen(&self) {
+        self.lock().reopen = true;
+        self.work.notify_all();
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    pub(super) fn close(&self) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        self.work.notify_all();
+        let end = Instant::now() + PATIENCE;
+        while inner.running {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                log::warn!(target: crate::LOG, "the access log takes nothing: its last lines are lost");
+                return;
+            }
+            inner = self
+                .ended
+                .wait_timeout(inner, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// The writer's life: wait for lines, let some more gather, write them all at once.
+    pub(super) fn run(&self) {
+        crate::clock::block_signals();
+        let mut inner = self.lock();
+        inner.running = true;
+        let mut sink = Sink {
+            target: &self.target,
+            file: inner.file.take(),
+            torn: false,
+            trouble: Seldom::new(MINUTE),
+        };
+        let mut said = Said::default();
+        loop {
+            while inner.lines.is_empty() && !inner.reopen && !inner.closed {
+                inner = self.wait(inner, None);
+            }
+            let due = Instant::now() + GATHER;
+            while !inner.reopen && !inner.closed && inner.lines.len() < MOST / 2 {
+                let left = due.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                inner = self.wait(inner, Some(left));
+            }
+            let lines = std::mem::take(&mut inner.lines);
+            let count = std::mem::take(&mut inner.count);
+            let reopen = std::mem::take(&mut inner.reopen);
+            let closed = inner.closed;
+            drop(inner);
+            let lost = if lines.is_empty() {
+                0
+            } else {
+                sink.write(&lines, count)
+            };
+            if reopen {
+                sink.reopen();
+            }
+            inner = self.lock();
+            inner.dropped += lost;
+            said.dropped(inner.dropped, closed);
+            if closed {
+                inner.running = false;
+                self.ended.notify_all();
+                return;
+            }
+            if inner.lines.is_empty() {
+                // Its room is used again.
+                inner.lines = lines;
+                inner.lines.clear();
+                inner.lines.shrink_to(MOST / 8);
+            }
+        }
+    }
+
+    fn wait<'a>(
+        &'a self,
+        inner: MutexGuard<'a, Inner>,
+        most: Option<Duration>,
+    ) -> MutexGuard<'a, Inner> {
+        match most {
+            None => self
+                .work
+                .wait(inner)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(most) => {
+                self.work
+                    .wait_timeout(inner, most)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says how many lines were dropped, at most once a minute and at the end.
+struct Said {
+    dropped: u64,
+    seldom: Seldom,
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        Self {
+            dropped: 0,
+            seldom: Seldom::new(MINUTE),
+        }
+    }
+}
+
+impl Said {
+    fn dropped(&mut self, dropped: u64, last: bool) {
+        if dropped > self.dropped && (last || self.seldom.pass(Instant::now())) {
+            log::warn!(
+                target: crate::LOG,
+                "the access log could not take {} lines; they were dropped",
+                dropped - self.dropped,
+            );
+            self.dropped = dropped;
+        }
+    }
+}
+
+/// What is written to.
+struct Sink<'a> {
+    target: &'a AccessLogTarget,
+    file: Option<File>,
+    /// The last line is there only in part.
+    torn: bool,
+    trouble: Seldom,
+}
+
+impl Sink<'_> {
+    /// Writes whole lines; returns how many were lost.
+    fn write(&mut self, lines: &[u8], count: u64) -> u64 {
+        let (written, result) = match (self.target, &mut self.file) {
+            (AccessLogTarget::Logger, _) => {
+                for line in lines.split(|byte| *byte == b'\n') {
+                    if !line.is_empty() {
+                        let line = String::from_utf8_lossy(line);
+                        log::info!(target: crate::ACCESS_LOG, "{line}");
+                    }
+                }
+                return 0;
+            }
+            (_, Some(file)) => write_all(file, lines, self.torn),
+            (_, None) => {
+                let mut out = io::stdout().lock();
+                let (written, result) = write_all(&mut out, lines, self.torn);
+                (written, result.and_then(|()| out.flush()))
+            }
+        };
+        match result {
+            Ok(()) => {
+                self.torn = false;
+                0
+            }
+            Err(error) => {
+                if self.trouble.pass(Instant::now()) {
+                    log::error!(target: crate::LOG, "the access log cannot be written: {error}");
+                }
+                let whole = lines[..written]
+                    .iter()
+                    .filter(|byte| **byte == b'\n')
+                    .count();
+                if written > 0 {
+                    self.torn = lines[written - 1] != b'\n';
+                }
+                count - whole as u64
+            }
+        }
+    }
+
+    fn reopen(&mut self) {
+        let AccessLogTarget::Path(path) = self.target else {
+            return;
+        };
+        match append_to(path) {
+            Ok(file) => {
+                self.file = Some(file);
+                self.torn = false;
+                log::info!(target: crate::LOG, "opened the access log anew: {}", path.display());
+            }
+            Err(error) => log::error!(
+                target: crate::LOG,
+                "the access log cannot be opened anew, so the old file is kept: {}: {error}",
+                path.display(),
+            ),
+        }
+    }
+}
+
+/// Writes all of `lines`, behind an end of line if the last one is `torn`; also says how far it came.
+fn write_all(out: &mut impl Write, lines: &[u8], torn: bool) -> (usize, io::Result<()>) {
+    if torn && let Err(error) = out.write_all(b"\n") {
+        return (0, Err(error));
+    }
+    let mut at = 0;
+    while at < lines.len() {
+        match out.write(&lines[at..]) {
+            Ok(0) => return (at, Err(io::ErrorKind::WriteZero.into())),
+            Ok(n) => at += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (at, Err(error)),
+        }
+    }
+    (at, Ok(()))
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// Bytes of lines that wait at most.
+const MOST: usize = 1 << 20;
+/// How long lines gather before they are written together.
+const GATHER: Duration = Duration::from_millis(50);
+/// How long the end of the server waits for the last lines.
+const PATIENCE: Duration = Duration::from_secs(2);
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes so many bytes, then fails.
+    struct Full {
+        taken: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Full {
+        fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+            let n = data.len().min(self.room);
+            if n == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= n;
+            self.taken.extend_from_slice(&data[..n]);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_torn_by_a_full_disk_is_ended_before_the_next() {
+        let mut disk = Full {
+            taken: Vec::new(),
+            room: 5,
+        };
+        let (written, result) = write_all(&mut disk, b"one\ntwo\n", false);
+        assert_eq!((written, result.is_err()), (5, true));
+        disk.room = 100;
+        write_all(&mut disk, b"three\n", true).1.unwrap();
+        assert_eq!(disk.taken, b"one\nt\nthree\n");
+    }
+
+    #[test]
+    fn without_a_writer_the_buffer_stays_bounded_and_drops_are_counted() {
+        let writer = Writer::open(&AccessLogTarget::Stdout).unwrap();
+        for _ in 0..3 * MOST / 1000 {
+            writer.push(&mut vec![b'x'; 1000], 1);
+        }
+        assert!(writer.lock().lines.len() <= MOST);
+        assert_eq!(
+            writer.dropped() + writer.lock().count,
+            3 * MOST as u64 / 1000
+        );
+        assert!(writer.dropped() > 0);
+    }
+}

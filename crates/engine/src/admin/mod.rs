@@ -1,0 +1,155 @@
+//! The admin endpoint: what a person or a monitor sees of the server, answered by I/O thread 0.
+//!
+//! It has listeners of its own; their channels go the way of all others up to a complete request and
+//! are answered at once. Rules: it never touches the interpreter, so it answers while every worker is
+//! stuck; its requests are in no figure and in no log; it only shows, and changes nothing. Limits and
+//! deadlines of channels hold here, too; `connection_limit` and draining do not.
+
+mod metrics;
+mod show;
+mod status;
+
+use std::time::Duration;
+
+use crate::answer::Answer;
+use crate::channel::State;
+use crate::exchange::Exchange;
+use crate::io_thread::IoThread;
+use crate::listen::{Listener, Peer};
+
+pub(crate) use status::status;
+
+/// What I/O thread 0 has of it.
+#[derive(Debug, Default)]
+pub(crate) struct Admin {
+    pub(crate) listeners: Vec<Listener>,
+    /// Channels open.
+    pub(crate) channels: usize,
+    /// Tokens of channels that wait for stacks.
+    asking: Vec<usize>,
+}
+
+impl Admin {
+    pub(crate) fn new(listeners: Vec<Listener>) -> Self {
+        Self {
+            listeners,
+            ..Self::default()
+        }
+    }
+}
+
+impl IoThread {
+    /// Answers a request that came in by the admin endpoint.
+    pub(crate) fn answer_admin(&mut self, index: usize, exchange: Box<Exchange>) {
+        if !exchange.head.is_head() && exchange.head.method() != b"GET" {
+            return self.reply_here(index, exchange, &Answer::text(405, "GET only\n"));
+        }
+        if !self.admin_host(index, &exchange) {
+            let text = "The Host header names a host that this endpoint does not go by; \
+                see admin_public.\n";
+            return self.reply_here(index, exchange, &Answer::text(403, text));
+        }
+        if exchange.head.path() == b"/stacks" {
+            return self.ask_for_stacks(index, exchange);
+        }
+        let mut answer = self.admin_page(exchange.head.path());
+        answer.fields = FIELDS;
+        self.reply_here(index, exchange, &answer);
+    }
+
+    fn admin_page(&mut self, path: &[u8]) -> Answer {
+        let shared = &self.shared;
+        match path {
+            b"/live" => return Answer::text(200, "ok\n"),
+            b"/ready" => return self.readiness(),
+            b"/" => return Answer::new(200, "text/html; charset=utf-8", DASHBOARD),
+            b"/requests" => {
+                let requests = show::requests(shared, self.now);
+                return Answer::new(200, JSON, format!("{requests}\n"));
+            }
+            _ => {}
+        }
+        // What follows shows figures: current ones.
+        shared.want_census();
+        self.count_channels();
+        shared.watch.sample(shared);
+        match path {
+            b"/status.json" => Answer::new(200, JSON, format!("{}\n", status(shared))),
+            b"/advice" => Answer::text(200, format!("{}\n", shared.advice().text)),
+            b"/metrics" => Answer::new(200, metrics::CONTENT_TYPE, metrics::page(shared)),
+            _ => Answer::text(404, PAGES),
+        }
+    }
+
+    /// Whether the endpoint may answer to the name it was called by. A page in the browser of somebody
+    /// on this machine can make its own name resolve to 127.0.0.1 and read what it gets (DNS
+    /// rebinding); it cannot make its name an address.
+    fn admin_host(&self, index: usize, exchange: &Exchange) -> bool {
+        if self.shared.settings.admin_public || self.channels[index].link.peer == Peer::Unix {
+            return true;
+        }
+        let Some(host) = exchange.head.host() else {
+            return true;
+        };
+        let host = String::from_utf8_lossy(host);
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => &host,
+        };
+        let name = name.trim_start_matches('[').trim_end_matches(']');
+        name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
+    }
+
+    /// Stacks are the interpreter's: somebody else collects them, and may have to wait for it.
+    fn ask_for_stacks(&mut self, index: usize, exchange: Box<Exchange>) {
+        let channel = &mut self.channels[index];
+        channel.exchange = Some(exchange);
+        channel.state = State::Asking;
+        if !self.shared.watch.ask_for_stacks(&self.mailbox) {
+            return self.no_stacks(index);
+        }
+        self.admin.asking.push(channel.link.token);
+        let due = self.now + STACKS_PATIENCE;
+        self.deadlines
+            .arm(channel.link.token, &mut channel.deadline, due);
+    }
+
+    /// The stacks are there.
+    pub(crate) fn stacks_collected(&mut self, text: &str) {
+        for token in std::mem::take(&mut self.admin.asking) {
+            if let Some(index) = self.find(token) {
+                self.answer_stacks(index, text);
+            }
+        }
+    }
+
+    /// They did not come in time: says who may be the reason.
+    pub(crate) fn no_stacks(&mut self, index: usize) {
+        let text = show::instead_of_stacks(&self.shared, self.now);
+        self.answer_stacks(index, &text);
+    }
+
+    fn answer_stacks(&mut self, index: usize, text: &str) {
+        let channel = &mut self.channels[index];
+        if channel.state != State::Asking {
+            return;
+        }
+        channel.deadline.disarm();
+        if let Some(exchange) = channel.exchange.take() {
+            let mut answer = Answer::text(200, text.to_owned());
+            answer.fields = FIELDS;
+            self.reply_here(index, exchange, &answer);
+        }
+    }
+}
+
+const JSON: &str = "application/json";
+const DASHBOARD: &str = include_str!("dashboard.html");
+const PAGES: &str = "There are / /status.json /metrics /requests /stacks /advice /live /ready\n";
+/// Figures are of now, and the page is nobody's to frame or to extend.
+const FIELDS: &[u8] = b"Cache-Control: no-store\r\n\
+    X-Content-Type-Options: nosniff\r\n\
+    Content-Security-Policy: default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+    img-src data:; connect-src 'self'; frame-ancestors 'none'\r\n";
+/// How long `/stacks` waits for the interpreter.
+const STACKS_PATIENCE: Duration = Duration::from_secs(1);

@@ -1,0 +1,92 @@
+//! Requests that run or wait, as JSON and as text.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::listen::Peer;
+use crate::shared::{RunningRequest, Shared};
+
+/// `/requests`.
+pub(super) fn requests(shared: &Shared, now: Instant) -> Value {
+    let running = shared.running_now(now);
+    let running: Vec<_> = running.iter().map(self::running).collect();
+    json!({"running": running, "waiting": waiting(shared, now)})
+}
+
+/// A worker that runs a request.
+pub(super) fn running(request: &RunningRequest) -> Value {
+    json!({
+        "worker": request.worker,
+        "state": "running",
+        "method": text(&request.method),
+        "path": text(&request.path),
+        "client": request.peer.map(client),
+        "age": request.age.as_secs_f64(),
+        "cpu": request.cpu.map(|cpu| cpu.as_secs_f64()),
+        "phase": if request.sending { "sending" } else { "app" },
+    })
+}
+
+/// The oldest requests that wait for a worker.
+pub(super) fn waiting(shared: &Shared, now: Instant) -> Vec<Value> {
+    let raw = shared.queue.oldest(MOST, |exchange| {
+        let path = exchange.head.path();
+        let peer = exchange.link.as_ref().map(|link| link.peer);
+        let since = exchange.record.waiting_since();
+        let path = path[..path.len().min(PATH_SHOWN)].to_vec();
+        (exchange.head.method().to_vec(), path, peer, since)
+    });
+    raw.into_iter()
+        .map(|(method, path, peer, since)| {
+            json!({
+                "method": text(&method),
+                "path": text(&path),
+                "client": peer.map(client),
+                "age": now.saturating_duration_since(since).as_secs_f64(),
+            })
+        })
+        .collect()
+}
+
+/// What `/stacks` says when the interpreter cannot be had.
+pub(super) fn instead_of_stacks(shared: &Shared, now: Instant) -> String {
+    let mut text = String::from(
+        "The interpreter could not be had: some thread holds the GIL and does not let go of it, \
+         or the server is stopping.\n",
+    );
+    let running = shared.running_now(now);
+    if !running.is_empty() {
+        text.push_str("\nRequests that run, longest first:\n");
+    }
+    for request in running {
+        let cpu = match request.cpu {
+            Some(cpu) => format!(", {:.3} s of CPU", cpu.as_secs_f64()),
+            None => String::new(),
+        };
+        text.push_str(&format!(
+            "  headwaiter-{}: {} for {:.3} s{cpu}\n",
+            request.worker,
+            request.what(),
+            request.age.as_secs_f64(),
+        ));
+    }
+    text
+}
+
+/// Bytes of a client, shown: what is not printable ASCII is escaped.
+fn text(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+fn client(peer: Peer) -> String {
+    match peer {
+        Peer::Tcp(address) => address.to_string(),
+        Peer::Unix => "unix".into(),
+    }
+}
+
+/// Waiting requests shown.
+const MOST: usize = 50;
+/// Of longer paths the beginning is shown.
+const PATH_SHOWN: usize = 256;

@@ -1,0 +1,239 @@
+//! Histograms of durations that one thread writes and any thread reads, without a lock.
+//!
+//! Bounds are 1, 1.5, 2, 3, 5 and 7 in every decade from a microsecond to a hundred seconds: close
+//! enough for quantiles, and the ones that exposition shows (1, 2, 5) are exact, not interpolated.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A number that only one thread changes, so that adding is a load and a store.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(AtomicU64);
+
+impl Tally {
+    /// Adds `n`; by the owning thread only.
+    #[inline]
+    pub(crate) fn add(&self, n: u64) {
+        let sum = self.0.load(Ordering::Relaxed).wrapping_add(n);
+        self.0.store(sum, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One thread's part of a histogram.
+#[derive(Debug)]
+pub(crate) struct Histogram {
+    buckets: [Tally; BUCKETS],
+    nanos: Tally,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self {
+            buckets: [const { Tally(AtomicU64::new(0)) }; BUCKETS],
+            nanos: Tally::default(),
+        }
+    }
+}
+
+impl Histogram {
+    /// Adds a duration; by the owning thread only.
+    #[inline]
+    pub(crate) fn record(&self, duration: Duration) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.buckets[bucket_of(nanos)].add(1);
+        self.nanos.add(nanos);
+    }
+
+    /// Adds what was recorded so far to `sum`.
+    pub(crate) fn add_to(&self, sum: &mut Distribution) {
+        for (into, bucket) in sum.buckets.iter_mut().zip(&self.buckets) {
+            *into += bucket.get();
+        }
+        sum.nanos += self.nanos.get();
+    }
+}
+
+/// A histogram as it stood at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Distribution {
+    buckets: [u64; BUCKETS],
+    nanos: u64,
+}
+
+impl Default for Distribution {
+    fn default() -> Self {
+        Self {
+            buckets: [0; BUCKETS],
+            nanos: 0,
+        }
+    }
+}
+
+impl Distribution {
+    pub(crate) fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// Seconds, all together.
+    pub(crate) fn sum(&self) -> f64 {
+        self.nanos as f64 / 1e9
+    }
+
+    /// Mean in seconds; 0 for nothing.
+    pub(crate) fn mean(&self) -> f64 {
+        self.sum() / (self.count().max(1) as f64)
+    }
+
+    /// What has come since `earlier`.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        let mut buckets = self.buckets;
+        for (bucket, before) in buckets.iter_mut().zip(&earlier.buckets) {
+            *bucket = bucket.saturating_sub(*before);
+        }
+        Self {
+            buckets,
+            nanos: self.nanos.saturating_sub(earlier.nanos),
+        }
+    }
+
+    /// The duration in seconds that a share `q` of them does not exceed, interpolated within its
+    /// bucket; 0 for nothing.
+    pub(crate) fn quantile(&self, q: f64) -> f64 {
+        let rank = q * self.count() as f64;
+        let mut below = 0;
+        for (index, &count) in self.buckets.iter().enumerate() {
+            if count > 0 && (below + count) as f64 >= rank {
+                let low = index.checked_sub(1).map_or(0, |i| BOUNDS[i]);
+                let high = BOUNDS.get(index).copied().unwrap_or(low);
+                let part = ((rank - below as f64) / count as f64).clamp(0.0, 1.0);
+                return (low as f64 + part * (high - low) as f64) / 1e9;
+            }
+            below += count;
+        }
+        0.0
+    }
+
+    /// Upper bounds in seconds and how many lie within each bucket, for exposition: coarser, and the
+    /// last one infinite.
+    pub(crate) fn shown(&self) -> Vec<(f64, u64)> {
+        let mut shown = Vec::new();
+        let mut within = 0;
+        for (index, count) in self.buckets.iter().enumerate() {
+            within += count;
+            match BOUNDS.get(index) {
+                Some(&bound) if SHOWN.contains(&(index % STEPS.len())) => {
+                    shown.push((bound as f64 / 1e9, std::mem::take(&mut within)));
+                }
+                Some(_) => {}
+                None => shown.push((f64::MAX, within)),
+            }
+        }
+        shown
+    }
+}
+
+#[inline]
+fn bucket_of(nanos: u64) -> usize {
+    let mut index = usize::from(FIRST[nanos.leading_zeros() as usize]);
+    while index < BOUNDS.len() && nanos > BOUNDS[index] {
+        index += 1;
+    }
+    index
+}
+
+/// Tenths of a decade's start.
+const STEPS: [u64; 6] = [10, 15, 20, 30, 50, 70];
+/// Which of the steps exposition shows: 1, 2 and 5.
+const SHOWN: [usize; 3] = [0, 2, 4];
+const DECADES: usize = 8;
+/// Upper bounds in nanoseconds, inclusive; the last bucket has none.
+const BOUNDS: [u64; DECADES * STEPS.len() + 1] = {
+    let mut bounds = [0; DECADES * STEPS.len() + 1];
+    let mut scale = 100;
+    let mut index = 0;
+    while index < bounds.len() {
+        bounds[index] = STEPS[index % STEPS.len()] * scale;
+        index += 1;
+        if index % STEPS.len() == 0 {
+            scale *= 10;
+        }
+    }
+    bounds
+};
+const BUCKETS: usize = BOUNDS.len() + 1;
+/// The first bucket that can hold a number with this many leading zeros.
+const FIRST: [u8; 65] = {
+    let mut first = [0; 65];
+    let mut zeros = 0;
+    while zeros < 64 {
+        let least = 1_u64 << (63 - zeros);
+        let mut index = 0;
+        while index < BOUNDS.len() && least > BOUNDS[index] {
+            index += 1;
+        }
+        first[zeros] = index as u8;
+        zeros += 1;
+    }
+    first
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn distribution(nanos: impl IntoIterator<Item = u64>) -> Distribution {
+        let histogram = Histogram::default();
+        for n in nanos {
+            histogram.record(Duration::from_nanos(n));
+        }
+        let mut sum = Distribution::default();
+        histogram.add_to(&mut sum);
+        sum
+    }
+
+    #[test]
+    fn every_number_falls_into_the_bucket_of_its_bounds() {
+        let around = BOUNDS.iter().flat_map(|b| [b - 1, *b, b + 1]);
+        for nanos in around.chain([0, 1, 2, u64::MAX]) {
+            let index = bucket_of(nanos);
+            assert!(index == 0 || nanos > BOUNDS[index - 1], "{nanos}");
+            assert!(index == BOUNDS.len() || nanos <= BOUNDS[index], "{nanos}");
+        }
+        assert_eq!(BOUNDS[0], 1_000);
+        assert_eq!(BOUNDS.last(), Some(&100_000_000_000));
+    }
+
+    #[test]
+    fn quantiles_are_within_a_bucket_of_the_truth() {
+        let sum = distribution((1..=1000).map(|n| n * 1_000_000));
+        assert_eq!(sum.count(), 1000);
+        assert!((sum.mean() - 0.5005).abs() < 1e-9);
+        assert!((0.3..=0.5).contains(&sum.quantile(0.4)));
+        assert!((0.7..=1.0).contains(&sum.quantile(0.99)));
+        assert_eq!(Distribution::default().quantile(0.5), 0.0);
+    }
+
+    #[test]
+    fn exposition_has_round_bounds_and_loses_nothing() {
+        let sum = distribution([900, 1_000_000, 1_200_000, 4_000_000, 500_000_000_000]);
+        let shown = sum.shown();
+        assert_eq!(shown.iter().map(|(_, n)| n).sum::<u64>(), 5);
+        assert_eq!(shown.last(), Some(&(f64::MAX, 1)));
+        let at = |bound: f64| shown.iter().find(|(b, _)| *b == bound).map(|(_, n)| *n);
+        assert_eq!(
+            (at(0.001), at(0.002), at(0.005)),
+            (Some(1), Some(1), Some(1))
+        );
+        assert_eq!(shown.len(), 3 * DECADES + 2);
+    }
+
+    #[test]
+    fn the_difference_is_what_came_in_between() {
+        let (early, late) = (distribution([5_000; 3]), distribution([5_000; 7]));
+        assert_eq!(late.since(&early), distribution([5_000; 4]));
+    }
+}
