@@ -290,6 +290,11 @@ impl IoThread {
         }
     }
 
+    /// Gives the access log the lines of requests that ended here.
+    pub(crate) fn flush_records(&mut self) {
+        self.recorder.flush(&self.shared);
+    }
+
     /// Tasks of this turn that were not handed over yet.
     pub(crate) fn waiting_tasks(&self) -> usize {
         self.batch.len()

@@ -66,6 +66,8 @@ pub(crate) fn conduct(mut io: Box<IoThread>, shared: &Arc<Shared>) {
         io.now = shared.now();
         lending.came_back(back, lent.elapsed(), io.now);
     }
+    // A leader may have ended the last request between two turns.
+    io.flush_records();
 }
 
 /// Why a worker stopped leading.

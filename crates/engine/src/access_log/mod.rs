@@ -45,8 +45,9 @@ impl AccessLog {
         let writer = Arc::clone(&self.writer);
         std::thread::Builder::new()
             .name("headwaiter-access".into())
-            .spawn(move || writer.run())
-            .map(drop)
+            .spawn(move || writer.run())?;
+        self.writer.expect();
+        Ok(())
     }
 
     /// Appends the line of a request that is over to `lines`.

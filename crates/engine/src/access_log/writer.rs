@@ -119,11 +119,15 @@ impl Writer {
         }
     }
 
+    /// A thread is about to [`Writer::run`]: closing has to wait for it, even before it is there.
+    pub(super) fn expect(&self) {
+        self.lock().running = true;
+    }
+
     /// The writer's life: wait for lines, let some more gather, write them all at once.
     pub(super) fn run(&self) {
         crate::clock::block_signals();
         let mut inner = self.lock();
-        inner.running = true;
         let mut sink = Sink {
             target: &self.target,
             file: inner.file.take(),
