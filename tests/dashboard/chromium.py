@@ -157,11 +157,11 @@ class Page:
 
     def wait_for(self, condition: str, timeout: float = TIMEOUT) -> None:
         """Wait until the JavaScript ``condition`` holds, looked at before every frame."""
-        held = self.evaluate(
-            "new Promise(done => { const end = performance.now() + %d; const look = () =>"
-            " { let held = false; try { held = (%s) } catch {} if (held) done(true);"
-            " else if (performance.now() > end) done(false); else requestAnimationFrame(look) };"
-            " look() })" % (1000 * timeout, condition)
+        held = self.evaluate(  # in a block, as its names are to be forgotten
+            "{" + f"const end = performance.now() + {1000 * timeout};"
+            f"const holds = () => {{ try {{ return {condition} }} catch {{ return false }} }};"
+            "new Promise(done => { const look = () => holds() ? done(true)"
+            " : performance.now() > end ? done(false) : requestAnimationFrame(look); look() }) }"
         )
         assert held, f"never held: {condition}\n{self.text()}"
 
@@ -189,9 +189,8 @@ class Page:
             elif event["method"] == "Runtime.consoleAPICalled":
                 if params["type"] in ("error", "warning", "assert"):
                     found.append(json.dumps(params["args"]))
-            elif event["method"] == "Log.entryAdded":
-                if params["entry"]["level"] in ("error", "warning"):
-                    found.append(json.dumps(params["entry"]))
+            elif event["method"] == "Log.entryAdded" and params["entry"]["level"] != "info":
+                found.append(json.dumps(params["entry"]))
         return found
 
     def requested(self) -> list[str]:

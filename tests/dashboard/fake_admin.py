@@ -20,7 +20,7 @@ from .scenarios import SCENARIOS, Story
 DASHBOARD = Path(__file__).resolve().parents[2] / "crates/engine/src/admin/dashboard.html"
 
 
-class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
     admin: FakeAdmin
@@ -39,8 +39,8 @@ class _Handler(BaseHTTPRequestHandler):
     def address_string(self) -> str:
         return "local"
 
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+    def log_request(self, *_args: object) -> None:
+        """Keep quiet."""
 
     def do_GET(self) -> None:
         status, kind, body = self.server.admin.answer(self.path)
@@ -63,15 +63,15 @@ class FakeAdmin:
         self.raw: bytes | None = None  # told instead of the story's status
         self.polls = 0
         self._news = threading.Condition()
-        self._server = _UnixServer(path, _Handler) if path else _Server(("127.0.0.1", port), _Handler)
+        self.address = path or ""
+        # The module's stubs know addresses of TCP only.
+        where: Any = path or ("127.0.0.1", port)
+        self._server = (_UnixServer if path else _Server)(where, _Handler)
+        if not path:
+            self.address = f"127.0.0.1:{self._server.server_address[1]}"
         self._server.admin = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
-
-    @property
-    def address(self) -> str:
-        where = self._server.server_address
-        return str(where) if isinstance(where, str) else f"{where[0]}:{where[1]}"  # type: ignore[str-bytes-safe]
 
     @property
     def url(self) -> str:

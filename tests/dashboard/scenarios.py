@@ -54,7 +54,7 @@ SCENARIOS = {
         depth=12,
         oldest=1.48,
         gil_share=0.03,
-        running=tuple((n, "GET", "/orders/%d" % (100 + n), 0.008, 0.5) for n in range(4)),
+        running=tuple((n, "GET", f"/orders/{100 + n}", 0.008, 0.5) for n in range(4)),
     ),
     "gil": Scenario(
         kind="gil",
@@ -85,7 +85,7 @@ SCENARIOS = {
         gil_share=1.0,
         gil_probe=0.0002,
         cores=1.97,
-        running=tuple((n, "PUT", "/blobs/%d/sha256" % n, 0.49, 0.4) for n in range(4)),
+        running=tuple((n, "PUT", f"/blobs/{n}/sha256", 0.49, 0.4) for n in range(4)),
     ),
     "idle": Scenario(
         kind="idle",
@@ -106,7 +106,7 @@ SCENARIOS = {
     ),
     "slow-clients": Scenario(
         kind="slow-clients",
-        advice="Clients take 4.2 s to read their replies; no thread waits for them, and none is needed.",
+        advice="Clients take 4.2 s to read their replies; no thread waits for them.",
         rates={"2xx": 14},
         phases={"queue": 0.0001, "gil": 0.0001, "app": 0.03, "app_cpu": 0.01, "flush": 4.2},
         sending=61,
@@ -141,7 +141,7 @@ SCENARIOS = {
         oldest=0.41,
         gil_share=0.3,
         cores=0.4,
-        running=tuple((n, "GET", "/tenants/%d" % n, 0.01 * (n % 90), 0.5) for n in range(46)),
+        running=tuple((n, "GET", f"/tenants/{n}", 0.01 * (n % 90), 0.5) for n in range(46)),
     ),
     "free-threaded": Scenario(
         kind="ok",
