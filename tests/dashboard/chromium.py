@@ -25,6 +25,7 @@ FLAGS = (
     "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe",
 )  # fmt: skip
 TIMEOUT = 30.0
+KEYS = {"Enter": (13, "\r"), "ArrowLeft": (37, "")}
 
 Message = dict[str, Any]
 
@@ -90,7 +91,8 @@ class Browser:
             message["sessionId"] = session
         os.write(self._write, json.dumps(message).encode() + b"\0")
         answer = self._answers.get(timeout=TIMEOUT)
-        assert answer.get("id") == self._last, answer
+        while answer["id"] < self._last:  # to a command that nobody waited for any longer
+            answer = self._answers.get(timeout=TIMEOUT)
         assert "error" not in answer, (method, answer["error"])
         result: Message = answer["result"]
         return result
@@ -169,8 +171,18 @@ class Page:
         return str(self.evaluate("document.body.innerText"))
 
     def key(self, key: str) -> None:
+        """Press and release one of ``KEYS``."""
+        code, text = KEYS[key]
+        self.call("Page.bringToFront")  # a page in the background takes no keys
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+            self.call(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=key,
+                text=text,
+                windowsVirtualKeyCode=code,
+            )
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]

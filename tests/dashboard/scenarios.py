@@ -242,7 +242,7 @@ class Story:
     def _worker(self, number: int) -> Status:
         for worker, method, path, share, length in self.scenario.running:
             if worker == number:
-                age = (self.uptime - 90.0 + 0.113 * number) % length
+                age = (self.uptime - 89.93 + 0.113 * number) % length
                 return {
                     "worker": number, "state": "running", "method": method, "path": path,
                     "client": f"127.0.0.1:{50000 + number}", "age": age, "cpu": age * share,
