@@ -42,17 +42,24 @@ class Terminal:
         self._keys = sys.stdin is not None and sys.stdin.isatty()
         self._before: Any = None
         self._handlers: dict[int, Any] = {}
+        self._wakeup_before = -1
 
     def __enter__(self) -> Terminal:
         for name in ("SIGTERM", "SIGHUP", "SIGWINCH", "SIGTSTP"):
             number = getattr(signal, name, None)
             if number is not None:
                 self._handlers[number] = signal.signal(number, self._on_signal)
+        # A signal may be delivered to another thread, or just before `select`: the byte that the
+        # interpreter then writes wakes us, and the handler runs.
+        self._wakeup_before = signal.set_wakeup_fd(
+            self._wake_write.fileno(), warn_on_full_buffer=False
+        )
         self._enter()
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self._leave()
+        signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._wake_read.close()
@@ -70,7 +77,7 @@ class Terminal:
         self._write(f"{HOME}{text}{TO_LINE_END}{TO_SCREEN_END}")
 
     def wake(self) -> None:
-        """Let :meth:`wait` return; from any thread or a signal handler."""
+        """Let :meth:`wait` return; from any thread."""
         self._woken.set()
         with contextlib.suppress(OSError):  # full: it is awake; closed: it is over
             self._wake_write.send(b"\0")
@@ -110,14 +117,11 @@ class Terminal:
                 termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number == getattr(signal, "SIGWINCH", None):
-            self.wake()
-        elif number == getattr(signal, "SIGTSTP", None):
+        if number == getattr(signal, "SIGTSTP", None):
             self._leave()
             os.kill(os.getpid(), signal.SIGSTOP)
             self._enter()
-            self.wake()
-        else:
+        elif number != getattr(signal, "SIGWINCH", None):
             raise SystemExit(128 + number)
 
     def _write(self, text: str) -> None:
