@@ -21,7 +21,7 @@ ASLEEP = 0.02
 
 @dataclass(frozen=True)
 class Worker:
-    """``state``: idle, computing, asleep, sending, or what is wanted, gil or core."""
+    """``state``: idle, computing, asleep, sending, what is wanted (gil, core), or else running."""
 
     number: int
     state: str
@@ -29,7 +29,7 @@ class Worker:
     path: str = ""
     client: str = ""
     age: float = 0.0
-    cpu: float = 0.0
+    cpu: float | None = None  # where a thread's clock cannot be read
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Figures:
 
     outcomes: Mapping[str, float]  # CLASSES, and "no reply"
     phases: Mapping[str, float] | None  # None: no request has finished
-    cores: float
+    cores: float | None
     gil_share: float | None  # None: there is no GIL, or no second has passed
     gil_bound: bool
     workers: tuple[Worker, ...]
@@ -54,11 +54,12 @@ def figures(before: Status | None, after: Status) -> Figures:
     # C code that has let go of the GIL computes too: only the probe tells whether others get it.
     probe = after["now"].get("gil_probe") or 0.0
     gil_bound = after["advice"]["kind"] == "gil" or ((gil_share or 0.0) > 0.85 and probe > 0.002)
-    cores = _rate(before["process"]["cpu"], after["process"]["cpu"], seconds)
+    was, used = before["process"]["cpu"], after["process"]["cpu"]
+    cores = None if was is None or used is None else _rate(was, used, seconds)
     lacks = "asleep"
     if gil_bound:
         lacks = "gil"
-    elif cores > 0.9 * after["server"]["cores"]:
+    elif (cores or 0.0) > 0.9 * after["server"]["cores"]:
         lacks = "core"
     earlier = {worker["worker"]: worker for worker in before["workers"]}
     return Figures(
@@ -121,7 +122,9 @@ def _worker(
     if now["state"] != "running":
         return Worker(now["worker"], "idle")
     age, cpu = now["age"], now["cpu"]
-    if before is not None and seconds > 0 and _is_same_request(before, now, seconds):
+    if cpu is None:
+        share = 0.0
+    elif before is not None and seconds > 0 and _is_same_request(before, now, seconds):
         share = (cpu - before["cpu"]) / seconds
     else:
         share = cpu / age if age > 0 else 0.0
@@ -129,6 +132,8 @@ def _worker(
         state = "computing"
     elif now.get("phase") == "sending":
         state = "sending"
+    elif cpu is None:
+        state = "running"
     else:
         state = lacks if share > ASLEEP else "asleep"
     return Worker(

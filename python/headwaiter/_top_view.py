@@ -62,8 +62,8 @@ def bare(line: Line) -> str:
 
 
 def safe(text: object) -> str:
-    """Text from a client, each byte of it visible."""
-    shown = str(text).encode("ascii", "backslashreplace").decode()
+    """Text from a client, each byte of it visible; ``None`` is no text."""
+    shown = str("" if text is None else text).encode("ascii", "backslashreplace").decode()
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown)
 
 
@@ -111,7 +111,7 @@ def _meters(history: Sequence[Figures], width: int, blocks: str) -> list[Line]:
     depth, oldest = status["queue_depth"], seconds(status["oldest_wait"])
     waits = f"{depth} wait{'s' if depth == 1 else ''}, the oldest for {oldest}"
     cores = max(1, server["cores"])
-    used = [one.cores for one in history]
+    used = [one.cores or 0.0 for one in history]
     total = now.status["quantiles"].get("total") or {}
     asked = "  ".join(
         f"{name} {_count(now.outcomes[name])}"
@@ -129,8 +129,9 @@ def _meters(history: Sequence[Figures], width: int, blocks: str) -> list[Line]:
     queue = [one.status["now"]["queue_depth"] for one in history]
     meters = [
         ("Queue", queue, max(10, *queue), "queue", waits if depth else "nothing waits"),
-        ("CPU", used, cores, "computing", f"{now.cores:.2f} of {cores} cores"),
     ]
+    if now.cores is not None:
+        meters.append(("CPU", used, cores, "computing", f"{now.cores:.2f} of {cores} cores"))
     if now.gil_share is not None:
         probe = status.get("gil_probe")
         says = f"{'' if now.gil_bound else 'at most '}{100 * now.gil_share:.0f} % held"

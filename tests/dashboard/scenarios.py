@@ -162,6 +162,7 @@ class Story:
         self.scenario = SCENARIOS[scenario]
         self.pid = pid
         self.draining = False
+        self.clocks = True  # False: a system that cannot tell CPU times, nor the process's figures
         self.uptime = 90.0
         self.totals: Status = {
             "requests": {"2xx": 1000, "3xx": 12, "4xx": 40, "5xx": 3},
@@ -212,6 +213,10 @@ class Story:
         }
         total = sum(values["p50"] for values in quantiles.values())
         quantiles["total"] = {"p50": total, "p99": 1.4 * total}
+        process = {"cpu": self.cpu, "rss": 48_234_496, "fds": 31,
+                   "gil_held_share": now.gil_share if now.gil else None}  # fmt: skip
+        if not self.clocks:
+            process = dict.fromkeys(process)
         return copy.deepcopy({
             "server": {
                 "version": "0.1.0", "pid": self.pid, "uptime": self.uptime,
@@ -233,8 +238,7 @@ class Story:
             },
             "totals": self.totals,
             "quantiles": quantiles,
-            "process": {"cpu": self.cpu, "rss": 48_234_496, "fds": 31,
-                        "gil_held_share": now.gil_share if now.gil else None},
+            "process": process,
             "workers": workers,
             "waiting": waiting,
         })  # fmt: skip
@@ -245,7 +249,8 @@ class Story:
                 age = (self.uptime - 89.93 + 0.113 * number) % length
                 return {
                     "worker": number, "state": "running", "method": method, "path": path,
-                    "client": f"127.0.0.1:{50000 + number}", "age": age, "cpu": age * share,
+                    "client": f"127.0.0.1:{50000 + number}", "age": age,
+                    "cpu": age * share if self.clocks else None,
                     "phase": "app",
                 }  # fmt: skip
         return {"worker": number, "state": "idle"}

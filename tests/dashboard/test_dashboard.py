@@ -83,6 +83,17 @@ def test_a_python_without_a_gil_has_no_lane_for_it(open_page: Open) -> None:
         assert "wants the GIL" not in text
 
 
+def test_does_without_the_clocks_that_a_system_lacks(open_page: Open) -> None:
+    with FakeAdmin("asleep") as admin:
+        admin.story.clocks = False
+        page = open_page(admin)
+        page.wait_for(f"{LANES}.join() === 'running,running,running,running'")
+        page.wait_for(f"{VERDICT}.startsWith('All 4 workers are in the application; 12')")
+        tiles = page.evaluate("document.querySelector('#tiles').innerText").split("\n")
+        assert tiles[tiles.index("Memory") + 1 :] == ["\u2013"]
+        assert page.errors() == []
+
+
 def test_shows_the_worker_that_is_stuck(open_page: Open) -> None:
     with FakeAdmin("stuck") as admin:
         page = open_page(admin)
@@ -177,6 +188,8 @@ def test_fits_a_phone(open_page: Open, scenario: str) -> None:
         page = open_page(admin, width=360, height=740)
         admin.wait_for_polls(3)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        table = "document.querySelector('.scroll')"
+        assert page.evaluate(f"{table}.scrollWidth <= {table}.clientWidth")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

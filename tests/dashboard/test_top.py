@@ -100,6 +100,15 @@ def test_what_clients_sent_is_printable_ascii() -> None:
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
 
 
+def test_does_without_the_clocks_that_a_system_lacks() -> None:
+    story = Story("gil")
+    story.clocks = False
+    now = figures(story.advance(), story.advance())
+    text = "\n".join(map(_top_view.bare, _top_view.render([now], 100, None, blocks=" #")))
+    assert re.search(r"^0      running .* ms       -  POST /render", text, re.MULTILINE), text
+    assert "cores" not in text.split("Requests")[1]
+
+
 def test_a_restart_begins_anew() -> None:
     before, after = Story("asleep").advance(), Story("idle", pid=4712).advance()
     assert sum(figures(before, after).outcomes.values()) == 0
