@@ -41,6 +41,7 @@ class Figures:
     cores: float | None
     gil_share: float | None  # None: there is no GIL, or no second has passed
     gil_bound: bool
+    held_back: bool  # idle workers are, as one more would only fight for the GIL
     workers: tuple[Worker, ...]
     status: Status
 
@@ -52,7 +53,8 @@ def figures(before: Status | None, after: Status) -> Figures:
     seconds = after["server"]["uptime"] - before["server"]["uptime"]
     gil_share = after["process"].get("gil_held_share") if after["server"]["gil"] else None
     # C code that has let go of the GIL computes too: only the probe tells whether others get it.
-    probe = after["now"].get("gil_probe") or 0.0
+    now = after["now"]
+    probe = now.get("gil_probe") or 0.0
     gil_bound = after["advice"]["kind"] == "gil" or ((gil_share or 0.0) > 0.85 and probe > 0.002)
     was, used = before["process"]["cpu"], after["process"]["cpu"]
     cores = None if was is None or used is None else _rate(was, used, seconds)
@@ -68,6 +70,7 @@ def figures(before: Status | None, after: Status) -> Figures:
         cores=cores,
         gil_share=gil_share,
         gil_bound=gil_bound,
+        held_back=gil_bound and now["queue_depth"] > 0 and now["active_limit"] < now["workers"],
         workers=tuple(
             _worker(earlier.get(worker["worker"]), worker, seconds, lacks)
             for worker in after["workers"]

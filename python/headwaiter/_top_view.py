@@ -174,7 +174,8 @@ def _rows(now: Figures, width: int, space: int | None) -> list[Line]:
     waiting = now.status["waiting"]
     if space is not None and len(workers) + min(len(waiting), 3) > space:
         workers = sorted((w for w in workers if w.state != "idle"), key=lambda w: -w.age)
-    rows = [_worker_row(worker, width) for worker in workers]
+    held_back = "held back for the GIL" if now.held_back else ""
+    rows = [_worker_row(worker, width, held_back) for worker in workers]
     for task in waiting:
         what = f"{safe(task['method'])} {safe(task['path'])}"
         text = _columns("", "queued", seconds(task["age"]), "", what, safe(task["client"]), width)
@@ -189,9 +190,9 @@ def _rows(now: Figures, width: int, space: int | None) -> list[Line]:
     return rows
 
 
-def _worker_row(worker: Worker, width: int) -> Line:
+def _worker_row(worker: Worker, width: int, held_back: str) -> Line:
     if worker.state == "idle":
-        return [(_columns(str(worker.number), "idle", "", "", "", "", width), "idle")]
+        return [(_columns(str(worker.number), "idle", "", "", held_back, "", width), "idle")]
     text = _columns(
         str(worker.number),
         WORDS.get(worker.state, worker.state),

@@ -61,7 +61,7 @@ def headwaiter(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
                     r"^3      asleep .* GET /orders/103 "]),
         ("gil", [r"^THE GIL IS THE LIMIT$", r"^GIL .*█  98 % held; got in 10.2 ms|10 ms$",
                  r"^0      computing .* POST /render", r"^1      wants the GIL .* GET /report.pdf",
-                 r"^2      idle$"]),
+                 r"^2      idle +held back for the GIL$"]),
         ("cpu", [r"^THE CPU IS USED UP$", r"^CPU .*█  1.97 of 2 cores$", r"^0      wants a core "]),
         ("idle", [r"^IDLE$", r"^Queue +nothing waits$", r"^0      idle$"]),
         ("slow-clients", [r"^SLOW CLIENTS$", r"^Time +C?a?f{80,}$", r"f=flush \d.\d s"]),
