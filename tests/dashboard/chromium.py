@@ -41,10 +41,10 @@ class Browser:
     def __init__(self) -> None:
         executable = find()
         assert executable is not None
-        self._profile = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
+        self._profile = tempfile.mkdtemp(prefix="chromium-")
         from_us, self._write = os.pipe()
         self._read, to_us = os.pipe()
-        command = [executable, *FLAGS, f"--user-data-dir={self._profile.name}", "about:blank"]
+        command = [executable, *FLAGS, f"--user-data-dir={self._profile}", "about:blank"]
         # The descriptors that we pass may themselves be 3 and 4, so a shell puts them in place.
         shell = f'exec 8<&{from_us} 9>&{to_us} && exec 3<&8 4>&9 8<&- 9>&- && exec "$@"'
         self._process = subprocess.Popen(
@@ -53,7 +53,7 @@ class Browser:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "HOME": self._profile.name},
+            env={**os.environ, "HOME": self._profile},
         )
         os.close(from_us)
         os.close(to_us)
@@ -73,7 +73,7 @@ class Browser:
             self._reader.join()
             os.close(self._write)
             os.close(self._read)
-            self._profile.cleanup()
+            shutil.rmtree(self._profile, ignore_errors=True)  # helpers may still write there
 
     def open(self, url: str, **how: Any) -> Page:
         """A new page at ``url``; ``how`` is what :class:`Page` takes."""
