@@ -184,6 +184,18 @@ class Page:
                 windowsVirtualKeyCode=code,
             )
 
+    def point_at(self, selector: str, fraction: float) -> None:
+        """Move the pointer to an element, ``fraction`` of its width from its left."""
+        self.call("Page.bringToFront")
+        self.evaluate(f"document.querySelector('{selector}').scrollIntoView({{block: 'nearest'}})")
+        x, y, width, height = self.evaluate(
+            f"(box => [box.x, box.y, box.width, box.height])"
+            f"(document.querySelector('{selector}').getBoundingClientRect())"
+        )
+        self.call(
+            "Input.dispatchMouseEvent", type="mouseMoved", x=x + width * fraction, y=y + height / 2
+        )
+
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}

@@ -182,6 +182,19 @@ def test_the_keyboard_looks_back_and_pauses(open_page: Open) -> None:
         assert admin.polls > polls
 
 
+def test_the_pointer_looks_back(open_page: Open) -> None:
+    with FakeAdmin("asleep") as admin:
+        page = open_page(admin)
+        admin.wait_for_polls(70)
+        admin.story.scenario = SCENARIOS["idle"]
+        admin.wait_for_polls(50)
+        page.wait_for(f"{VERDICT}.startsWith('All 4 workers are idle')")
+        page.point_at("#phases", 0.5)
+        page.wait_for(f"{VERDICT}.startsWith('All 4 workers are asleep')")
+        page.point_at("h1", 0.5)
+        page.wait_for(f"{VERDICT}.startsWith('All 4 workers are idle')")
+
+
 @pytest.mark.parametrize("scenario", ["asleep", "gil", "many", "hostile"])
 def test_fits_a_phone(open_page: Open, scenario: str) -> None:
     with FakeAdmin(scenario) as admin:
