@@ -30,10 +30,10 @@ AREAS = """(number => Object.fromEntries(
          "All 4 workers are asleep in the application; 12 requests wait, the oldest for 1.5 s."),
         ("gil", "THE GIL IS THE LIMIT", ["computing", "gil", "idle", "idle"],
          "One thread at a time computes in Python, and one always does: the GIL is never free. "
-         "Of 4 workers, 1 is computing, 1 is waiting for the GIL, 2 are held back, as they would "
+         "Of 4 workers, 1 is computing, 1 is competing for the GIL, 2 are held back, as they would "
          "only fight for it; 9 requests wait, the oldest for 610 ms."),
         ("cpu", "THE CPU IS USED UP", ["core"] * 4,
-         "All 4 workers are waiting for a core; 8 requests wait, the oldest for 840 ms."),
+         "All 4 workers are competing for a core; 8 requests wait, the oldest for 840 ms."),
         ("idle", "IDLE", ["idle"] * 4, "All 4 workers are idle; no request waits."),
         ("slow-clients", "SLOW CLIENTS", ["idle", "idle", "asleep", "idle"],
          "Of 4 workers, 1 is asleep in the application, 3 are idle; no request waits."),
