@@ -1,4 +1,4 @@
-"""The command line: ``headwaiter MODULE:OBJECT``.
+"""The command line: ``headwaiter MODULE:OBJECT``, and ``headwaiter top`` (``top.py``).
 
 ``__main__.py`` calls :func:`run`. Rules: what a person can get wrong is one message on standard
 error and an exit status, never a traceback of ours; the application's own traceback is shown when
@@ -40,6 +40,10 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit status: 0 done, 1 could not start, 2 wrong usage, 3 requests were cut.
     """
+    if arguments and arguments[0] == "top":
+        from headwaiter import top
+
+        return top.run(arguments[1:])
     try:
         options = _flags.parse(list(arguments))
         if options.help:

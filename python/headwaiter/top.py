@@ -1,0 +1,157 @@
+"""``headwaiter top``: a running server in a terminal, asked over its admin endpoint once a second.
+
+``cli.py`` calls :func:`run`. Needs the standard library only, so that it is there wherever the
+server is. Rules: the server is asked on a thread of its own, so that keys work while it is silent;
+the first question decides whether there is a server at all; later ones are repeated for ever.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from headwaiter import _top_terminal, _top_view
+from headwaiter._top_figures import Figures, figures, is_other_process
+from headwaiter._top_status import DEFAULT_PORT, Status, Unreachable, fetch
+
+DONE, UNREACHABLE, USAGE = 0, 1, 2
+HISTORY = 240  # seconds; no terminal is wider than what is drawn of it
+QUIT = ("q", "Q", "\x03", "\x1b")
+
+EPILOG = f"""\
+ADDRESS is what the server's adjustment `admin` is: HOST:PORT, a port, or the path of a Unix
+socket. Without it HEADWAITER_ADMIN is asked, or else 127.0.0.1:{DEFAULT_PORT}.
+
+Keys: q quits. Exit status: 0 done, 1 the server cannot be reached, 2 wrong usage.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what ``arguments`` ask for and return the exit status; ``top`` is not among them."""
+    options = _parser().parse_args(list(arguments))
+    address = options.address or os.environ.get("HEADWAITER_ADMIN") or f"127.0.0.1:{DEFAULT_PORT}"
+    try:
+        first = fetch(address)
+        if options.once or not _is_screen():
+            time.sleep(options.interval)  # rates need two statuses
+            print(_text(figures(first, fetch(address))))
+        else:
+            _watch(address, options.interval, first)
+    except ValueError as error:
+        return _fail(str(error), USAGE)
+    except Unreachable as error:
+        hint = "Was the server started with --admin, and is that its address?"
+        return _fail(f"no status from {address}: {error}\n{hint}", UNREACHABLE)
+    except KeyboardInterrupt:
+        pass
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="headwaiter top",
+        description="Watch a running server: advice, queue, GIL, workers and their requests.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("address", nargs="?", metavar="ADDRESS")
+    parser.add_argument("--once", action="store_true", help="print one picture and leave")
+    parser.add_argument(
+        "--interval", type=_interval, default=1.0, metavar="SECONDS", help="between questions: 1"
+    )
+    return parser
+
+
+def _interval(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 3600:
+        raise argparse.ArgumentTypeError("from 0.1 to 3600")
+    return value
+
+
+def _is_screen() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _text(now: Figures) -> str:
+    lines = _top_view.render([now], 100, None, blocks=_blocks())
+    return "\n".join(_top_view.bare(line) for line in lines)
+
+
+def _blocks() -> str:
+    try:
+        _top_view.BLOCKS.encode(sys.stdout.encoding or "ascii")
+    except UnicodeError:
+        return _top_view.ASCII_BLOCKS
+    return _top_view.BLOCKS
+
+
+class _Watcher:
+    """Asks the server for ever, on a thread; what it learned is read by the thread that draws."""
+
+    def __init__(self, address: str, interval: float, first: Status) -> None:
+        self._address = address
+        self._interval = interval
+        self._last = first
+        self._lock = threading.Lock()
+        self._history = deque([figures(None, first)], HISTORY)
+        self._trouble = ""
+        self.leave = threading.Event()
+
+    def watch(self, terminal: _top_terminal.Terminal) -> None:
+        """The thread: ask, note, wake the terminal."""
+        heard = time.monotonic()
+        while not self.leave.wait(self._interval):
+            try:
+                status = fetch(self._address)
+                now = figures(self._last, status)
+            except (Unreachable, KeyError, TypeError) as error:
+                known = isinstance(error, Unreachable)
+                why = error if known else "its answer is of another version"
+                ago = _top_view.seconds(time.monotonic() - heard)
+                with self._lock:
+                    self._trouble = (
+                        f"The server cannot be reached: {why}. What is below is {ago} old. "
+                        "Trying again."
+                    )
+            else:
+                heard = time.monotonic()
+                with self._lock:
+                    self._trouble = ""
+                    if is_other_process(self._last, status):
+                        self._history.clear()
+                    self._history.append(now)
+                self._last = status
+            terminal.wake()
+
+    def present(self) -> tuple[list[Figures], str]:
+        """What is known, the newest last, and what is wrong."""
+        with self._lock:
+            return list(self._history), self._trouble
+
+
+def _watch(address: str, interval: float, first: Status) -> None:
+    watcher = _Watcher(address, interval, first)
+    shown = _top_view.bare if os.environ.get("NO_COLOR") else _top_view.sgr
+    with _top_terminal.opened() as terminal:
+        # A daemon: a question under way must not hold up the one who leaves.
+        threading.Thread(target=watcher.watch, args=(terminal,), daemon=True).start()
+        try:
+            key = ""
+            while key not in QUIT:
+                history, trouble = watcher.present()
+                lines = _top_view.render(history, *terminal.size, blocks=_blocks(), trouble=trouble)
+                terminal.draw([shown(line) for line in lines])
+                key = terminal.wait()
+        finally:
+            watcher.leave.set()
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"headwaiter top: {message}", file=sys.stderr)
+    return status
