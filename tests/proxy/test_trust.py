@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ import pytest
 from tests.conftest import Serve
 from tests.support.http import Client, render
 from tests.support.live import LOGGER, LogCatcher
+from tests.support.recorder import Recorder
 from tests.support.target import headwaiter_only
-from tests.support.wsgi import Environ, StartResponse
+from tests.support.wsgi import Environ
 
 X_ALL = "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port x-forwarded-by"
 SPOOF = [
@@ -24,16 +24,6 @@ SPOOF = [
     ("X-Forwarded-By", "192.0.2.66"),
     ("Forwarded", "for=192.0.2.66;host=evil.example;proto=https"),
 ]
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.environs: list[Environ] = []
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        self.environs.append(dict(environ))
-        start_response("200 OK", [("Content-Length", "0")])
-        return []
 
 
 def seen(serve: Serve, headers: list[tuple[str, str]], **settings: Any) -> Environ:

@@ -27,11 +27,6 @@ def hello(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return [b"hello"]
 
 
-def not_callable_factory() -> App:
-    """For ``--call``."""
-    return hello
-
-
 def sleepy(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """``/?seconds=1``: says on stderr when it began, sleeps without the GIL, then answers."""
     errors = environ["wsgi.errors"]

@@ -6,46 +6,18 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import sys
-import threading
 from collections.abc import Iterable
 from http.cookies import SimpleCookie
-from typing import Any
 
 import pytest
 
 from tests.conftest import Serve
-from tests.support.http import Client, chunked, render
-from tests.support.live import LiveServer, LogCatcher
+from tests.support.http import chunked, render
+from tests.support.live import LogCatcher
+from tests.support.recorder import Recorder
 from tests.support.target import IS_WAITRESS, headwaiter_only
-from tests.support.waiting import eventually
 from tests.support.wsgi import Environ, StartResponse
-
-
-class Recorder:
-    """An application that keeps a copy of every environ it was called with."""
-
-    def __init__(self) -> None:
-        self.environs: list[Environ] = []
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        copy = dict(environ)
-        copy["body"] = environ["wsgi.input"].read()
-        self.environs.append(copy)
-        start_response("200 OK", [("Content-Length", "0")])
-        return [b""]
-
-
-def environ_for(serve: Serve, raw: bytes, **settings: Any) -> Environ:
-    """What the application sees for the request ``raw``."""
-    recorder = Recorder()
-    server = serve(recorder, **settings)
-    with server.connect() as client:
-        client.send(raw)
-        method = raw.split(b" ", 1)[0].decode()
-        assert client.reply(method).status == 200
-    return recorder.environs[0]
+from tests.wsgi.asking import environ_for
 
 
 def test_required_keys(serve: Serve) -> None:
@@ -299,150 +271,9 @@ def test_wsgi_errors_reaches_stderr_or_the_log(
         assert text in shown
 
 
-def test_server_name_and_port(serve: Serve) -> None:
-    """The name comes from the settings, never from the Host header."""
-    recorder = Recorder()
-    server = serve(recorder, server_name="www.example.org")
-    server.ask(headers=[("Host", "elsewhere.example:99")])
-    assert recorder.environs[0]["SERVER_NAME"] == "www.example.org"
-    assert recorder.environs[0]["SERVER_PORT"] == str(server.address[1])
-
-
-def test_url_scheme(serve: Serve) -> None:
-    assert environ_for(serve, render("/"), url_scheme="https")["wsgi.url_scheme"] == "https"
-
-
-PREFIXES = [
-    # url_prefix, target, SCRIPT_NAME, PATH_INFO
-    ("/app", "/app/x", "/app", "/x"),
-    ("/app", "/app", "/app", ""),
-    ("/app", "/app/", "/app", "/"),
-    ("/app", "/apple", "/app", "/apple"),
-    ("/app", "/other", "/app", "/other"),
-    ("/app", "//app/x", "/app", "/x"),
-    ("app/", "/app/x", "/app", "/x"),
-    ("/a/b", "/a/b/c", "/a/b", "/c"),
-    ("", "/app/x", "", "/app/x"),
-    pytest.param(
-        *("/", "/app/x", "", "/app/x"),
-        marks=headwaiter_only("SCRIPT_NAME becomes '/', which wsgiref.validate refuses"),
-    ),
-]
-
-
-@pytest.mark.parametrize(("prefix", "target", "script", "path"), PREFIXES)
-def test_url_prefix(serve: Serve, prefix: str, target: str, script: str, path: str) -> None:
-    environ = environ_for(serve, render(target), url_prefix=prefix)
-    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (script, path)
-
-
-def test_ident_is_the_server_software(serve: Serve) -> None:
-    assert environ_for(serve, render("/"), ident="my ident")["SERVER_SOFTWARE"] == "my ident"
-
-
-def test_client_disconnected_tells_a_gone_client(serve: Serve) -> None:
-    """``waitress.client_disconnected`` turns true while the application runs."""
-    running, gone = threading.Event(), threading.Event()
-    seen: list[bool] = []
-
-    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/probe":
-            start_response("200 OK", [("Content-Length", "0")])
-            return []
-        seen.append(environ["waitress.client_disconnected"]())
-        running.set()
-        assert gone.wait(20)
-        eventually(environ["waitress.client_disconnected"], "the server knows that it left")
-        seen.append(environ["waitress.client_disconnected"]())
-        start_response("200 OK", [("Content-Length", "0")])
-        return []
-
-    # Waitress looks at the socket of a running request only with lookahead
-    settings = {"channel_request_lookahead": 1} if IS_WAITRESS else {}
-    server = serve(app, **settings)
-    client = server.connect()
-    client.request("/")
-    assert running.wait(20)
-    client.reset()
-    gone.set()
-    server.close()
-    assert seen == [False, True]
-
-
-def test_half_closed_client_is_not_gone(serve: Serve) -> None:
-    """A client that will send nothing more still waits for its reply."""
-    running, release = threading.Event(), threading.Event()
-
-    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        running.set()
-        assert release.wait(20)
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"whole ", b"reply"]
-
-    server = serve(app)
-    with server.connect() as client:
-        client.request("/", "POST", body=b"x")
-        assert running.wait(20)
-        client.half_close()
-        release.set()
-        assert client.reply().body == b"whole reply"
-
-
-@headwaiter_only("another name")
-def test_client_disconnected_has_the_own_name_too(serve: Serve) -> None:
-    environ = environ_for(serve, render("/"))
-    assert environ["headwaiter.client_disconnected"]() in (True, False)
-
-
-def test_body_object_is_binary_and_seekable(serve: Serve) -> None:
-    positions: list[Any] = []
-
-    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        body = environ["wsgi.input"]
-        body.read()
-        positions.append(body.tell())
-        body.seek(0)
-        positions.append(body.read())
-        start_response("200 OK", [("Content-Length", "0")])
-        return []
-
-    serve(app).ask("/", "POST", body=b"12345")
-    assert positions == [5, b"12345"]
-
-
 def test_environ_works_with_wsgiref_util(serve: Serve) -> None:
     from wsgiref.util import application_uri, request_uri
 
     environ = environ_for(serve, render("/a%20b?c=d"))
     assert application_uri(environ) == "http://example.com/"
     assert request_uri(environ) == "http://example.com/a%20b?c=d"
-
-
-def test_environ_values_do_not_leak(serve: Serve) -> None:
-    """A thousand requests hold no references to what they were given."""
-    counts: list[int] = []
-
-    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        counts.append(sys.getrefcount(start_response))
-        start_response("200 OK", [("Content-Length", "0")])
-        return []
-
-    server: LiveServer = serve(app)
-    with Client(server.address) as client:
-        for _ in range(50):
-            client.ask()
-    assert max(counts) == min(counts)
-
-
-def test_text_wrapper_around_the_body(serve: Serve) -> None:
-    """``io.TextIOWrapper`` and ``io.BufferedReader`` are how some applications decode a body."""
-    results: list[Any] = []
-
-    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        data = io.BytesIO(environ["wsgi.input"].read())
-        results.append(io.TextIOWrapper(data, encoding="utf-8").read())
-        start_response("200 OK", [("Content-Length", "0")])
-        return []
-
-    serve(app).ask("/", "POST", body="\u20ac".encode())
-    assert results == ["\u20ac"]

@@ -1,0 +1,52 @@
+"""The settings that show in the environ: names, scheme, prefix and ident."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Serve
+from tests.support.http import render
+from tests.support.recorder import Recorder
+from tests.support.target import headwaiter_only
+from tests.wsgi.asking import environ_for
+
+
+def test_server_name_and_port(serve: Serve) -> None:
+    """The name comes from the settings, never from the Host header."""
+    recorder = Recorder()
+    server = serve(recorder, server_name="www.example.org")
+    server.ask(headers=[("Host", "elsewhere.example:99")])
+    assert recorder.environs[0]["SERVER_NAME"] == "www.example.org"
+    assert recorder.environs[0]["SERVER_PORT"] == str(server.address[1])
+
+
+def test_url_scheme(serve: Serve) -> None:
+    assert environ_for(serve, render("/"), url_scheme="https")["wsgi.url_scheme"] == "https"
+
+
+PREFIXES = [
+    # url_prefix, target, SCRIPT_NAME, PATH_INFO
+    ("/app", "/app/x", "/app", "/x"),
+    ("/app", "/app", "/app", ""),
+    ("/app", "/app/", "/app", "/"),
+    ("/app", "/apple", "/app", "/apple"),
+    ("/app", "/other", "/app", "/other"),
+    ("/app", "//app/x", "/app", "/x"),
+    ("app/", "/app/x", "/app", "/x"),
+    ("/a/b", "/a/b/c", "/a/b", "/c"),
+    ("", "/app/x", "", "/app/x"),
+    pytest.param(
+        *("/", "/app/x", "", "/app/x"),
+        marks=headwaiter_only("SCRIPT_NAME becomes '/', which wsgiref.validate refuses"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("prefix", "target", "script", "path"), PREFIXES)
+def test_url_prefix(serve: Serve, prefix: str, target: str, script: str, path: str) -> None:
+    environ = environ_for(serve, render(target), url_prefix=prefix)
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == (script, path)
+
+
+def test_ident_is_the_server_software(serve: Serve) -> None:
+    assert environ_for(serve, render("/"), ident="my ident")["SERVER_SOFTWARE"] == "my ident"
