@@ -127,8 +127,10 @@ impl Shards {
 
     /// The sum of all shards.
     pub(crate) fn figures(&self) -> Figures {
-        let mut sum = Figures::default();
-        sum.reasons = reasons().map(|reason| (reason, 0)).collect();
+        let mut sum = Figures {
+            reasons: reasons().map(|reason| (reason, 0)).collect(),
+            ..Figures::default()
+        };
         for shard in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             add(&mut sum.statuses, &shard.statuses);
             add(&mut sum.ends, &shard.ends);

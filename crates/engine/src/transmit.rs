@@ -204,10 +204,11 @@ impl IoThread {
     pub(crate) fn refuse(&mut self, index: usize, refusal: Refusal) {
         let date = self.date();
         let channel = &mut self.channels[index];
-        let head_only = channel
-            .exchange
-            .as_ref()
-            .is_some_and(|exchange| exchange.head.is_head());
+        let head_only = channel.exchange.as_mut().is_some_and(|exchange| {
+            exchange.note_first_line(&channel.inbuf);
+            // A head that was refused itself has left its first line only.
+            exchange.head.is_head() || exchange.first_line.starts_with(b"HEAD ")
+        });
         log::info!(
             target: crate::LOG,
             "refused a request of {}: {} {} ({})",
@@ -226,7 +227,6 @@ impl IoThread {
         if let Some(exchange) = &mut channel.exchange {
             exchange.record.refuse(self.now, refusal);
             exchange.record.reply_head = head_length(&reply);
-            exchange.note_first_line(&channel.inbuf);
             exchange.body.clear();
         }
         channel.inbuf = Vec::new();

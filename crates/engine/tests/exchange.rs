@@ -170,6 +170,20 @@ fn nothing_behind_a_refused_request_is_served() {
 }
 
 #[test]
+fn a_refused_head_request_gets_a_head_only() {
+    let site = Site::new(settings(), echo_path);
+    for cut in [9, 40] {
+        let mut client = site.connect();
+        let (first, rest) = "HEAD / HTTP/1.1\r\nHost: x\r\nBad header\r\n\r\n".split_at(cut);
+        client.send(first);
+        site.connect().get("/");
+        let reply = client.send(rest).rest();
+        assert!(reply.starts_with(b"HTTP/1.1 400 "));
+        assert!(reply.ends_with(b"\r\n\r\n"), "{}", reply.escape_ascii());
+    }
+}
+
+#[test]
 fn a_body_too_large_is_refused_readably_while_the_client_still_sends() {
     let site = Site::new(
         Settings {
