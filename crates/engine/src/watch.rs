@@ -25,6 +25,8 @@ pub(crate) struct Sample {
     pub(crate) waited: f64,
     /// CPU seconds of the workers; `None` where it cannot be measured.
     pub(crate) worker_cpu: Option<f64>,
+    /// Seconds that workers were ready to run and had no processor.
+    pub(crate) delayed: f64,
     /// CPU seconds of the process.
     pub(crate) process_cpu: Option<f64>,
     /// The GIL probe's waits.
@@ -37,7 +39,8 @@ impl Sample {
         let at = shared.now();
         let figures = shared.shards.figures();
         let running = shared.running_now(at);
-        let (waiting, worker_cpu) = shared.queue.totals(at);
+        let waiting = shared.queue.waited(at);
+        let (worker_cpu, delayed) = shared.queue.worker_cpu();
         let running: Duration = running.iter().map(|request| request.age).sum();
         let sum = |phase| figures.phase(phase).sum();
         Self {
@@ -46,6 +49,7 @@ impl Sample {
             waited: sum(Phase::Queue) + sum(Phase::Gil) + waiting.as_secs_f64(),
             figures,
             worker_cpu: worker_cpu.map(|cpu| cpu.as_secs_f64()),
+            delayed: delayed.as_secs_f64(),
             process_cpu: crate::process::cpu(),
             probe: shared.watch.probe_waits(),
         }
@@ -83,6 +87,7 @@ impl Watch {
             busy: 0.0,
             waited: 0.0,
             worker_cpu: Some(0.0),
+            delayed: 0.0,
             process_cpu: crate::process::cpu(),
             probe: Distribution::default(),
         };

@@ -42,7 +42,15 @@ fn everything_is_answered_while_all_workers_are_stuck() {
     waiting.send(request("/waiting\u{7f}").replace('\u{7f}', "%7F"));
     site.until("queue_depth", 1);
 
-    for path in ["/", "/live", "/ready", "/metrics", "/advice", "/status.json", "/requests"] {
+    for path in [
+        "/",
+        "/live",
+        "/ready",
+        "/metrics",
+        "/advice",
+        "/status.json",
+        "/requests",
+    ] {
         assert_eq!(get(&site, path).status, 200, "{path}");
     }
     let requests = json(&get(&site, "/requests").body);
@@ -55,7 +63,10 @@ fn everything_is_answered_while_all_workers_are_stuck() {
     assert_eq!(status["now"]["workers_busy"], 2);
     assert_eq!(status["workers"].as_array().unwrap().len(), 2);
     let channels = &status["now"]["channels"];
-    assert_eq!((&channels["running"], &channels["waiting"]), (&2.into(), &1.into()));
+    assert_eq!(
+        (&channels["running"], &channels["waiting"]),
+        (&2.into(), &1.into())
+    );
     // Nobody collects stacks here, so at least who is stuck.
     let stacks = String::from_utf8(get(&site, "/stacks").body).unwrap();
     assert_eq!(stacks.matches("GET /stuck for ").count(), 2, "{stacks}");
@@ -74,7 +85,10 @@ fn its_own_requests_are_in_no_figure() {
     }
     let totals = &site.status()["totals"];
     assert_eq!(totals["requests"]["2xx"], 1);
-    assert_eq!((&totals["connections"], &totals["refusals"]), (&1.into(), &Value::Object(Default::default())));
+    assert_eq!(
+        (&totals["connections"], &totals["refusals"]),
+        (&1.into(), &Value::Object(Default::default()))
+    );
 }
 
 #[test]
@@ -122,13 +136,19 @@ fn waits_for_queue(site: &Site) {
 fn only_reading_by_a_name_that_is_its_own() {
     let site = Site::new(admin(), echo_path);
     for (sent, status) in [
-        ("POST /live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 405),
+        (
+            "POST /live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+            405,
+        ),
         ("HEAD /live HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
         ("GET /live HTTP/1.1\r\nHost: [::1]:9090\r\n\r\n", 200),
         ("GET /live HTTP/1.0\r\n\r\n", 200),
         ("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
         // DNS rebinding: somebody else's page, by a name that resolves to this machine.
-        ("GET /requests HTTP/1.1\r\nHost: evil.example:9090\r\n\r\n", 403),
+        (
+            "GET /requests HTTP/1.1\r\nHost: evil.example:9090\r\n\r\n",
+            403,
+        ),
         ("GET /live HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
     ] {
         let mut client = site.admin();

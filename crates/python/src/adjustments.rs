@@ -90,13 +90,13 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         health_max_wait: from.seconds("health_max_wait")?,
         log_socket_errors: from.get("log_socket_errors")?,
         unix_socket_perms: from.get("unix_socket_perms")?,
-        access_log: from
-            .get::<Option<PathBuf>>("access_log")?
-            .map(|target| match target.to_str() {
+        access_log: from.get::<Option<PathBuf>>("access_log")?.map(|target| {
+            match target.to_str() {
                 Some("-") => AccessLogTarget::Stdout,
                 Some("logger") => AccessLogTarget::Logger,
                 _ => AccessLogTarget::Path(target),
-            }),
+            }
+        }),
         access_log_format: from
             .get::<String>("access_log_format")?
             .parse()
