@@ -69,8 +69,6 @@ pub(crate) struct Watch {
 #[derive(Debug)]
 struct ProbeState {
     closed: bool,
-    /// The thread is there.
-    present: bool,
     waits: Arc<Histogram>,
     last: Option<Duration>,
     /// When the probe under way asked for the interpreter.
@@ -96,7 +94,6 @@ impl Watch {
             first,
             probe: Mutex::new(ProbeState {
                 closed: false,
-                present: false,
                 waits: Arc::default(),
                 last: None,
                 asking: None,
@@ -156,10 +153,10 @@ impl Watch {
         probe.last.max(under_way)
     }
 
-    /// Has stacks collected and sent to `mailbox`; `false` if nobody is there to do it.
+    /// Has stacks collected and sent to `mailbox`; `false` once nobody will do it any more.
     pub(crate) fn ask_for_stacks(&self, mailbox: &Arc<Mailbox>) -> bool {
         let mut probe = self.probe();
-        if !probe.present || probe.closed {
+        if probe.closed {
             return false;
         }
         probe.stacks = Some(Arc::clone(mailbox));
@@ -205,7 +202,6 @@ pub struct Probe {
 
 impl Watcher {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        shared.watch.probe().present = true;
         Self(Arc::clone(shared))
     }
 
@@ -254,12 +250,6 @@ impl Probe {
     /// Whether somebody wants to see the stacks of all threads.
     pub fn wants_stacks(&self) -> bool {
         self.stacks.is_some()
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.0.watch.probe().present = false;
     }
 }
 
