@@ -91,6 +91,11 @@ impl Writer {
         lines.clear();
     }
 
+    /// A thread is about to [`Writer::run`], or could not be had: whether the end has to wait for one.
+    pub(super) fn expect(&self, running: bool) {
+        self.lock().running = running;
+    }
+
     pub(super) fn reopen(&self) {
         self.lock().reopen = true;
         self.work.notify_all();
@@ -123,7 +128,6 @@ impl Writer {
     pub(super) fn run(&self) {
         crate::clock::block_signals();
         let mut inner = self.lock();
-        inner.running = true;
         let mut sink = Sink {
             target: &self.target,
             file: inner.file.take(),
