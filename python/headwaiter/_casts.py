@@ -147,6 +147,8 @@ OCTAL = Kind("octal digits as a string", "PERMS", "str", octal)
 TEXT = Kind("text", "TEXT", "str", text)
 OPTIONAL_TEXT = Kind("text", "TEXT", "str | None", text_or_none)
 OPTIONAL_PATH = Kind("a path", "PATH", "str | os.PathLike[str] | None", path_or_none)
+ACCESS_LOG = Kind("a path, '-' or 'logger'", "PATH", "str | os.PathLike[str] | None", path_or_none)
+ADMIN = Kind("HOST:PORT or a path", "HOST:PORT", "str | os.PathLike[str] | None", path_or_none)
 URL_PATH = Kind(
     "a path that starts with '/' and has no query", "PATH", "str | None", url_path_or_none
 )

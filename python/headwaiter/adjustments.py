@@ -237,17 +237,17 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("log_socket_errors", kinds.BOOLEAN, True, "Behaviour", """
         Log clients that leave in the middle of an exchange."""),
 
-    _row("access_log", kinds.OPTIONAL_PATH, None, "Observing", """
+    _row("access_log", kinds.ACCESS_LOG, None, "Observing", """
         Where one line per request goes, whatever its end: a file, `-` for standard output, or
         `logger` for the Python logger `headwaiter.access`. SIGUSR1 opens the file anew, as after
         it was renamed.""", waitress="absent"),
     _row("access_log_format", kinds.TEXT, "combined", "Observing", """
         `combined`, `json`, or a text with `%(NAME)s` in it; [observing.md](observing.md) lists the
         names.""", waitress="absent"),
-    _row("admin", kinds.OPTIONAL_PATH, None, "Observing", """
+    _row("admin", kinds.ADMIN, None, "Observing", """
         `HOST:PORT`, or the path of a Unix socket, where the server shows what it is doing: a
         dashboard, metrics, running requests, stacks. Loopback only, unless `admin_public`.""",
-        engine=False, waitress="absent"),
+        waitress="absent"),
     _row("admin_public", kinds.BOOLEAN, False, "Observing", """
         Let `admin` be any address. Whoever reaches it sees paths and addresses of clients.""",
         waitress="absent"),

@@ -167,10 +167,9 @@ class Server:
             threading.Thread(target=self._work, name=f"headwaiter-{number}", daemon=True)
             for number in range(self.adj.threads)
         ]
-        if self.adj.admin:
-            threads.append(
-                threading.Thread(target=self._watch, name="headwaiter-watch", daemon=True)
-            )
+        if self.adj.admin:  # first: it is to see what the others do to the GIL
+            watch = threading.Thread(target=self._watch, name="headwaiter-watch", daemon=True)
+            threads.insert(0, watch)
         for worker in threads:
             self._workers.append(worker)  # before it runs: its first task may call close()
             try:

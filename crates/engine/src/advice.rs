@@ -75,6 +75,8 @@ pub(crate) struct Window {
     pub(crate) probe: f64,
     /// Cores that the workers used; `None` where it cannot be measured.
     pub(crate) worker_cores: Option<f64>,
+    /// Cores that the workers would have used beyond that, if others had left them.
+    pub(crate) delayed: f64,
     /// Cores that the process used.
     pub(crate) process_cores: f64,
     /// Cores there are.
@@ -101,6 +103,7 @@ impl Window {
             gil_wait: phase(Phase::Gil).mean(),
             probe: last.probe.since(&first.probe).mean(),
             worker_cores: grown(last.worker_cpu, first.worker_cpu),
+            delayed: per_second(last.delayed - first.delayed),
             process_cores: grown(last.process_cpu, first.process_cpu).unwrap_or_default(),
             cores: crate::process::cores(),
             threads,
@@ -136,10 +139,15 @@ pub(crate) fn advise(window: &Window) -> Advice {
 
 /// Requests wait: for what?
 fn crowded(w: &Window) -> Advice {
-    let cores = w.worker_cores.unwrap_or(w.process_cores);
+    // What they ask for; a machine that is busy with other things gives them less.
+    let cores = w.worker_cores.unwrap_or(w.process_cores) + w.delayed;
     let waits = format!("requests wait {} for a worker", time(w.wait));
-    let machine_full = w.process_cores >= FULL * w.cores as f64;
-    if w.gil && w.cores > 1 && (FULL..=PARALLEL).contains(&cores) {
+    let machine_full = w.process_cores.max(cores) >= FULL * w.cores as f64;
+    // Threads that compute under the GIL wait for it most of the time; others are always ready to run.
+    let serial = w.gil
+        && w.worker_cores.is_none_or(|used| used <= PARALLEL)
+        && (cores <= PARALLEL || cores < READY * w.busy);
+    if serial && w.cores > 1 && cores >= FULL {
         return gil(&format!(
             "The GIL is busy {:.0} % of the time and {waits}",
             100.0 * cores.min(1.0)
@@ -147,8 +155,8 @@ fn crowded(w: &Window) -> Advice {
     }
     if machine_full {
         let text = format!(
-            "All CPU is used ({:.1} of {}) and {waits}: more threads will not help; cheaper requests or more \
-             machines would.",
+            "All CPU of the machine is used ({:.1} of {} by this process) and {waits}: more threads will \
+             not help; cheaper requests or more machines would.",
             w.process_cores,
             plural(w.cores, "core")
         );
@@ -161,19 +169,23 @@ fn crowded(w: &Window) -> Advice {
         ));
     }
     // How many threads the CPU has room for, given what each busy one takes.
-    let room = if w.gil { FULL } else { FULL * w.cores as f64 };
+    let room = if serial { FULL } else { FULL * w.cores as f64 };
     let each = (cores / w.busy.max(QUIET)).max(1e-3);
     let useful = (room / each).floor() as usize;
     let wanted = round_up((w.waiting + w.busy).ceil() as usize);
     let most = wanted.min(useful).min(MOST);
     if most <= w.threads {
-        if w.gil {
+        if serial {
             return gil(&format!(
                 "The threads use {cores:.1} cores between them, which is most of what the GIL allows, and {waits}"
             ));
         }
-        let text = format!("The queue has just grown: {waits}.");
-        return advice(Kind::Ok, text, None);
+        let text = format!(
+            "The threads use {cores:.1} of {}, which is most of what there is, and {waits}: more threads will \
+             not help; cheaper requests or more machines would.",
+            plural(w.cores, "core")
+        );
+        return advice(Kind::Cpu, text, None);
     }
     let remedy = if most == wanted {
         "would remove the wait"
@@ -256,6 +268,8 @@ const NOTICEABLE: f64 = 0.005;
 const FULL: f64 = 0.85;
 /// More cores than this cannot be code that holds the GIL.
 const PARALLEL: f64 = 1.3;
+/// Busy threads that are ready to run for less than this share of the time wait for something.
+const READY: f64 = 0.6;
 /// Waits for the interpreter from here on are no switch interval any more.
 const HELD: f64 = 0.05;
 /// More threads than this are nobody's remedy.
@@ -275,6 +289,7 @@ mod tests {
         gil_wait: 0.0,
         probe: 0.0001,
         worker_cores: Some(0.2),
+        delayed: 0.0,
         process_cores: 0.25,
         cores: 2,
         threads: 4,
@@ -345,7 +360,19 @@ mod tests {
             cores: 1,
             ..spinning
         };
-        check(single, Kind::Cpu, None, "1 core)");
+        check(single, Kind::Cpu, None, "1 core by this");
+        // A machine that is busy with other things makes it no sleeper.
+        let starved = Window {
+            worker_cores: Some(0.5),
+            delayed: 0.45,
+            ..spinning
+        };
+        check(starved, Kind::Gil, None, "95 %");
+        let contended = Window {
+            delayed: 1.2,
+            ..starved
+        };
+        check(contended, Kind::Gil, None, "100 %");
     }
 
     #[test]
@@ -356,6 +383,20 @@ mod tests {
             ..SLEEPY
         };
         check(hashing, Kind::Cpu, None, "2 cores");
+        // Others use the machine, too.
+        let beside = Window {
+            worker_cores: Some(1.4),
+            process_cores: 1.45,
+            ..hashing
+        };
+        check(beside, Kind::Cpu, None, "1.4 of 2 cores");
+        let starved = Window {
+            worker_cores: Some(0.3),
+            process_cores: 0.3,
+            delayed: 3.0,
+            ..hashing
+        };
+        check(starved, Kind::Cpu, None, "0.3 of 2 cores");
     }
 
     #[test]

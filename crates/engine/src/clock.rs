@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(crate) struct ThreadClock {
     #[cfg(target_os = "linux")]
     id: libc::clockid_t,
+    #[cfg(target_os = "linux")]
+    thread: i32,
 }
 
 #[cfg(target_os = "linux")]
@@ -20,7 +22,19 @@ impl ThreadClock {
         let mut id = 0;
         // SAFETY: `id` is a valid place for the result, and the calling thread exists.
         let failed = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut id) };
-        (failed == 0).then_some(Self { id })
+        (failed == 0).then(|| Self {
+            id,
+            thread: rustix::thread::gettid().as_raw_nonzero().get(),
+        })
+    }
+
+    /// How long the thread was ready to run and had no processor; `None` where the kernel does not
+    /// say.
+    pub(crate) fn delayed(self) -> Option<Duration> {
+        let path = format!("/proc/self/task/{}/schedstat", self.thread);
+        let text = std::fs::read_to_string(path).ok()?;
+        let nanos = text.split(' ').nth(1)?.parse().ok()?;
+        Some(Duration::from_nanos(nanos))
     }
 
     /// CPU time the thread has used; `None` once it has ended.
@@ -43,6 +57,11 @@ impl ThreadClock {
 impl ThreadClock {
     /// No clock that other threads can read: the governor lets all workers be active.
     pub(crate) fn of_this_thread() -> Option<Self> {
+        None
+    }
+
+    /// Never called, since no clock exists.
+    pub(crate) fn delayed(self) -> Option<Duration> {
         None
     }
 

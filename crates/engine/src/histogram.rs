@@ -129,7 +129,7 @@ impl Distribution {
                     shown.push((bound as f64 / 1e9, std::mem::take(&mut within)));
                 }
                 Some(_) => {}
-                None => shown.push((f64::MAX, within)),
+                None => shown.push((f64::INFINITY, within)),
             }
         }
         shown
@@ -222,7 +222,7 @@ mod tests {
         let sum = distribution([900, 1_000_000, 1_200_000, 4_000_000, 500_000_000_000]);
         let shown = sum.shown();
         assert_eq!(shown.iter().map(|(_, n)| n).sum::<u64>(), 5);
-        assert_eq!(shown.last(), Some(&(f64::MAX, 1)));
+        assert_eq!(shown.last(), Some(&(f64::INFINITY, 1)));
         let at = |bound: f64| shown.iter().find(|(b, _)| *b == bound).map(|(_, n)| *n);
         assert_eq!(
             (at(0.001), at(0.002), at(0.005)),

@@ -368,18 +368,22 @@ impl Queue {
         tasks.take(most).map(show).collect()
     }
 
-    /// How long all waiting tasks have waited, together, and the CPU time of all workers.
-    pub(crate) fn totals(&self, now: Instant) -> (Duration, Option<Duration>) {
+    /// How long all waiting tasks have waited, together.
+    pub(crate) fn waited(&self, now: Instant) -> Duration {
         let inner = self.lock();
         let tasks = inner.tasks.iter().filter_map(Option::as_deref);
         let since = tasks.map(|task| task.record.waiting_since());
-        let waited = since
+        since
             .map(|since| now.saturating_duration_since(since))
-            .sum();
-        drop(inner);
-        let clocks = self.clocks();
+            .sum()
+    }
+
+    /// CPU time of all workers, and how long they were ready to run and had no processor.
+    pub(crate) fn worker_cpu(&self) -> (Option<Duration>, Duration) {
+        let clocks = self.clocks().clone();
         let read = |clock: &Option<ThreadClock>| clock.and_then(ThreadClock::read);
-        (waited, clocks.iter().map(read).sum())
+        let delayed = clocks.iter().flatten().filter_map(|clock| clock.delayed());
+        (clocks.iter().map(read).sum(), delayed.sum())
     }
 
     fn wake_wanted(&self, mut inner: MutexGuard<'_, Inner>) {

@@ -25,6 +25,8 @@ pub(crate) struct Sample {
     pub(crate) waited: f64,
     /// CPU seconds of the workers; `None` where it cannot be measured.
     pub(crate) worker_cpu: Option<f64>,
+    /// Seconds that workers were ready to run and had no processor.
+    pub(crate) delayed: f64,
     /// CPU seconds of the process.
     pub(crate) process_cpu: Option<f64>,
     /// The GIL probe's waits.
@@ -37,7 +39,8 @@ impl Sample {
         let at = shared.now();
         let figures = shared.shards.figures();
         let running = shared.running_now(at);
-        let (waiting, worker_cpu) = shared.queue.totals(at);
+        let waiting = shared.queue.waited(at);
+        let (worker_cpu, delayed) = shared.queue.worker_cpu();
         let running: Duration = running.iter().map(|request| request.age).sum();
         let sum = |phase| figures.phase(phase).sum();
         Self {
@@ -46,6 +49,7 @@ impl Sample {
             waited: sum(Phase::Queue) + sum(Phase::Gil) + waiting.as_secs_f64(),
             figures,
             worker_cpu: worker_cpu.map(|cpu| cpu.as_secs_f64()),
+            delayed: delayed.as_secs_f64(),
             process_cpu: crate::process::cpu(),
             probe: shared.watch.probe_waits(),
         }
@@ -65,8 +69,6 @@ pub(crate) struct Watch {
 #[derive(Debug)]
 struct ProbeState {
     closed: bool,
-    /// The thread is there.
-    present: bool,
     waits: Arc<Histogram>,
     last: Option<Duration>,
     /// When the probe under way asked for the interpreter.
@@ -83,6 +85,7 @@ impl Watch {
             busy: 0.0,
             waited: 0.0,
             worker_cpu: Some(0.0),
+            delayed: 0.0,
             process_cpu: crate::process::cpu(),
             probe: Distribution::default(),
         };
@@ -91,7 +94,6 @@ impl Watch {
             first,
             probe: Mutex::new(ProbeState {
                 closed: false,
-                present: false,
                 waits: Arc::default(),
                 last: None,
                 asking: None,
@@ -151,10 +153,10 @@ impl Watch {
         probe.last.max(under_way)
     }
 
-    /// Has stacks collected and sent to `mailbox`; `false` if nobody is there to do it.
+    /// Has stacks collected and sent to `mailbox`; `false` once nobody will do it any more.
     pub(crate) fn ask_for_stacks(&self, mailbox: &Arc<Mailbox>) -> bool {
         let mut probe = self.probe();
-        if !probe.present || probe.closed {
+        if probe.closed {
             return false;
         }
         probe.stacks = Some(Arc::clone(mailbox));
@@ -200,7 +202,6 @@ pub struct Probe {
 
 impl Watcher {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        shared.watch.probe().present = true;
         Self(Arc::clone(shared))
     }
 
@@ -249,12 +250,6 @@ impl Probe {
     /// Whether somebody wants to see the stacks of all threads.
     pub fn wants_stacks(&self) -> bool {
         self.stacks.is_some()
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.0.watch.probe().present = false;
     }
 }
 

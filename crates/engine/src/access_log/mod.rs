@@ -43,11 +43,14 @@ impl AccessLog {
     /// The system refuses a thread.
     pub(crate) fn start(&self) -> io::Result<()> {
         let writer = Arc::clone(&self.writer);
-        std::thread::Builder::new()
+        self.writer.expect(true);
+        let started = std::thread::Builder::new()
             .name("headwaiter-access".into())
-            .spawn(move || writer.run())?;
-        self.writer.expect();
-        Ok(())
+            .spawn(move || writer.run());
+        if started.is_err() {
+            self.writer.expect(false);
+        }
+        started.map(drop)
     }
 
     /// Appends the line of a request that is over to `lines`.

@@ -91,6 +91,11 @@ impl Writer {
         lines.clear();
     }
 
+    /// A thread is about to [`Writer::run`], or could not be had: whether the end has to wait for one.
+    pub(super) fn expect(&self, running: bool) {
+        self.lock().running = running;
+    }
+
     pub(super) fn reopen(&self) {
         self.lock().reopen = true;
         self.work.notify_all();
@@ -117,11 +122,6 @@ impl Writer {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-    }
-
-    /// A thread is about to [`Writer::run`]: closing has to wait for it, even before it is there.
-    pub(super) fn expect(&self) {
-        self.lock().running = true;
     }
 
     /// The writer's life: wait for lines, let some more gather, write them all at once.

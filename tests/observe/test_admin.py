@@ -1,0 +1,146 @@
+"""The admin endpoint in front of a real interpreter."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from ..conftest import Serve
+from ..support.http import Client
+from ..support.live import LiveServer
+from ..support.process import ROOT, start_server
+from ..support.wsgi import Environ, StartResponse
+
+ADMIN = "127.0.0.1:0"
+LOCAL = [("Host", "localhost")]
+
+
+def hello(_environ: Environ, start_response: StartResponse) -> list[bytes]:
+    start_response("200 OK", [("Content-Length", "5")])
+    return [b"hello"]
+
+
+def admin(server: LiveServer, path: str) -> Any:
+    host, port = server.server.admin_listen[0]
+    with Client((host, int(port))) as client:
+        return client.ask(path, headers=LOCAL)
+
+
+def families(text: bytes) -> dict[str, Any]:
+    return {f.name: f for f in text_string_to_metric_families(text.decode())}
+
+
+def test_metrics_parse_and_are_those_that_the_page_documents(serve: Serve) -> None:
+    server = serve(hello, admin=ADMIN)
+    server.ask("/")
+    server.ask("/bad path")
+    reply = admin(server, "/metrics")
+    assert reply.header("content-type").startswith("application/openmetrics-text")
+    found = families(reply.body)
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.MULTILINE)
+    # The parser takes the unit for a part of the name, as the page does.
+    assert {(name, family.type) for name, family in found.items()} == set(rows)
+
+    def value(name: str, **labels: str) -> float:
+        samples = found[name.removesuffix("_total").removesuffix("_count")].samples
+        return next(
+            s.value for s in samples if s.name == name and s.labels.items() >= labels.items()
+        )
+
+    assert value("headwaiter_requests_total", status="2xx") == 1
+    assert value("headwaiter_request_ends_total", end="refused") == 1
+    assert value("headwaiter_request_phase_seconds_count", phase="app") == 1
+    assert value("headwaiter_request_seconds_count") == 2
+
+
+def test_stats_are_what_status_json_shows(serve: Serve) -> None:
+    server = serve(hello, admin=ADMIN)
+    for _ in range(3):
+        server.ask("/")
+    shown = json.loads(admin(server, "/status.json").body)
+    stats = server.server.stats()
+    assert stats["totals"]["requests"] == shown["totals"]["requests"]
+    assert shown["totals"]["ends"]["complete"] == 3
+    assert stats.keys() == shown.keys()
+    assert shown["server"]["listening"] == [f"http://{server.address[0]}:{server.address[1]}"]
+
+
+def test_stats_work_without_an_admin_endpoint(serve: Serve) -> None:
+    server = serve(hello)
+    server.ask("/")
+    assert server.server.stats()["totals"]["requests"]["2xx"] == 1
+    assert server.server.admin_listen == []
+
+
+def test_stacks_show_where_a_worker_is(serve: Serve) -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def waits_in_this_function(_environ: Environ, start_response: StartResponse) -> list[bytes]:
+        inside.set()
+        leave.wait(20)
+        return hello({}, start_response)
+
+    server = serve(waits_in_this_function, admin=ADMIN, threads=2)
+    asking = threading.Thread(target=server.ask)
+    asking.start()
+    assert inside.wait(20)
+    stacks = admin(server, "/stacks").body.decode()
+    leave.set()
+    asking.join()
+    busy = stacks.split("\n\n")[0] if "idle" not in stacks.splitlines()[0] else stacks
+    assert "waits_in_this_function" in busy
+    assert stacks.count(": idle") == 1
+
+
+def test_it_answers_while_the_gil_is_held(tmp_path: Path) -> None:
+    with start_server("tests.observe.apps:holding", addresses=2, admin=ADMIN) as server:
+        address = re.findall(r"what happens on http://([\d.]+):(\d+)", server.log)[0]
+        with (
+            Client(server.addresses[0]) as holder,
+            Client((address[0], int(address[1]))) as watcher,
+        ):
+            holder.request("/hold")
+            deadline = time.monotonic() + 20
+            while b"/hold" not in watcher.ask("/requests", headers=LOCAL).body:
+                assert time.monotonic() < deadline
+            took = []
+            for path in ["/metrics", "/live", "/requests", "/status.json"] * 5:
+                began = time.monotonic()
+                assert watcher.ask(path, headers=LOCAL).status == 200
+                took.append(time.monotonic() - began)
+            # The GIL is held for five seconds.
+            assert max(took) < 1, took
+            stacks = watcher.ask("/stacks", headers=LOCAL).body.decode()
+            assert "could not be had" in stacks
+            assert "GET /hold for" in stacks
+            status = json.loads(watcher.ask("/status.json", headers=LOCAL).body)
+            assert status["now"]["gil_probe"] > 0.1
+            assert holder.reply().status == 200
+
+
+@pytest.mark.parametrize("where", ["0.0.0.0:9090", "[::]:9090"])
+def test_others_than_this_machine_are_kept_out(serve: Serve, where: str) -> None:
+    with pytest.raises(ValueError, match="admin_public"):
+        serve(hello, admin=where)
+
+
+@pytest.mark.parametrize("where", ["localhost", "127.0.0.1", "nonsense"])
+def test_an_address_needs_a_port(serve: Serve, where: str) -> None:
+    with pytest.raises(ValueError, match="admin: expected HOST:PORT"):
+        serve(hello, admin=where)
+
+
+def test_a_unix_socket(serve: Serve, tmp_path: Path) -> None:
+    path = str(tmp_path / "admin.sock")
+    server = serve(hello, admin=path)
+    assert server.server.admin_listen == [("unix", path)]
+    with Client(path) as client:
+        assert client.ask("/live").body == b"ok\n"
