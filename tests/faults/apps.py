@@ -81,3 +81,9 @@ def busy(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [PLAIN, ("Content-Length", str(len(body)))])
         return [body]
     return gil(environ, start_response)
+
+
+def in_pieces(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """A streamed reply."""
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "9")])
+    yield from (b"one", b"two", b"six")

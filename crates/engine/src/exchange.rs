@@ -159,7 +159,7 @@ impl Task {
         exchange
     }
 
-    fn exchange_mut(&mut self) -> &mut Exchange {
+    pub(crate) fn exchange_mut(&mut self) -> &mut Exchange {
         let Some(exchange) = &mut self.exchange else {
             unreachable!("taken only by value")
         };

@@ -22,6 +22,7 @@ mod exchange;
 mod expire;
 mod governor;
 mod histogram;
+mod inject;
 mod io_thread;
 mod leader;
 mod link;
@@ -46,6 +47,8 @@ mod watch;
 
 pub use access_log::{AccessLogFormat, AccessLogTarget, FormatError};
 pub use exchange::{Client, ClientGone, Flushed, Task};
+#[doc(hidden)]
+pub use inject::{POINTS as PANIC_POINTS, inject_panic};
 pub use listen::{BindError, ListenSpec, Listening, Peer};
 pub use outgoing::Held;
 pub use record::{End, Record};

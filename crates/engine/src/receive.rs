@@ -127,6 +127,7 @@ impl IoThread {
 
     /// Digests `data`, which the channel has just received.
     pub(crate) fn feed(&mut self, index: usize, data: &[u8]) {
+        crate::inject_panic("receive");
         match self.channels[index].state {
             State::Idle => {
                 self.idle.remove(&mut self.channels, index);

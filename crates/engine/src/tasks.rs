@@ -70,13 +70,16 @@ impl Tasks {
     )]
     pub fn next(&mut self) -> Option<Task> {
         let woken = self.woken.take();
-        let mut exchange = match self.direct.take() {
+        let exchange = match self.direct.take() {
             Some(exchange) => exchange,
             None => match self.shared.queue.take(self.worker) {
                 Found::Task(exchange) => exchange,
                 Found::Nothing => return None,
             },
         };
+        // From here on it cannot get lost: a task that is dropped closes its channel.
+        let mut task = Task::new(exchange, &self.shared)?;
+        crate::inject_panic("take");
         if let Some(kept) = self.kept.take() {
             // The next task may take long: its predecessor's reply must not wait for it.
             post(kept);
@@ -84,10 +87,11 @@ impl Tasks {
         let now = self.shared.now();
         // Between being woken and being here lies nothing but attaching to the interpreter. A worker
         // that was not woken had it all the time.
+        let exchange = task.exchange_mut();
         exchange.record.take(now, woken.unwrap_or(now), self.worker);
         let cpu = self.cpu.begin(woken.is_some());
-        self.shared.note_running(self.worker, &exchange, cpu);
-        Task::new(exchange, &self.shared)
+        self.shared.note_running(self.worker, exchange, cpu);
+        Some(task)
     }
 
     /// Gives a task back with its whole reply in it.

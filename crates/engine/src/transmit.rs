@@ -20,6 +20,7 @@ impl IoThread {
     /// A worker is through with `exchange`.
     pub(crate) fn done(&mut self, mut exchange: Box<Exchange>) {
         self.outstanding = self.outstanding.saturating_sub(1);
+        crate::inject_panic("done");
         let link = exchange.link.clone();
         let index = link.as_ref().and_then(|link| self.find(link.token));
         let Some(link) = link else {
@@ -83,6 +84,7 @@ impl IoThread {
 
     /// Sends what the kernel takes of a channel's parts.
     pub(crate) fn transmit(&mut self, index: usize) {
+        crate::inject_panic("transmit");
         let channel = &mut self.channels[index];
         let mut sent = Size::default();
         let result = send_parts(

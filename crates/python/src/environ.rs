@@ -77,6 +77,7 @@ impl Environs {
         task: &mut Task,
         told: &ProxyOutcome,
     ) -> PyResult<Bound<'py, PyDict>> {
+        headwaiter_engine::inject_panic("environ");
         let environ = self.prepared[task.listener()].bind(py).copy()?;
         let head = task.head();
         environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, head.method())?)?;

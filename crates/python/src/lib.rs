@@ -30,7 +30,7 @@ use pyo3::prelude::*;
 mod _headwaiter {
     use super::PyResult;
     use pyo3::Bound;
-    use pyo3::types::PyModule;
+    use pyo3::types::{PyModule, PyModuleMethods};
 
     #[pymodule_export]
     use crate::file_wrapper::FileWrapper;
@@ -44,8 +44,8 @@ mod _headwaiter {
     use crate::tables::load_toml;
 
     #[pymodule_init]
-    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::logging::install();
-        Ok(())
+        module.add("PANIC_POINTS", headwaiter_engine::PANIC_POINTS)
     }
 }

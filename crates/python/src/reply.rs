@@ -97,6 +97,7 @@ impl Reply {
 
     /// Appends body bytes; large ones by reference.
     pub(crate) fn append(&mut self, bytes: &Bound<'_, PyBytes>, known: Option<u64>) {
+        headwaiter_engine::inject_panic("append");
         let data = bytes.as_bytes();
         if data.is_empty() {
             return;
@@ -191,6 +192,7 @@ impl Reply {
 
     /// The application is through without an error.
     pub(crate) fn finish(mut self) -> Finished {
+        headwaiter_engine::inject_panic("finish");
         let framing = self.frame(Some(0));
         let mut missing = 0;
         match framing.kind {

@@ -30,6 +30,7 @@ impl StartResponse {
         headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Write> {
+        headwaiter_engine::inject_panic("start_response");
         // Before anything is locked: this may run code of the application's.
         let headers = Fields::of(headers)?;
         slf.get().with(|reply| {

@@ -52,7 +52,7 @@ pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()>
         poker: engine.poker(),
     };
     loop {
-        while let Some(task) = worker.tasks.next() {
+        while let Some(task) = worker.next() {
             if let Served::ByChild(outcome) = worker.serve(py, task) {
                 return outcome;
             }
@@ -65,14 +65,21 @@ pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()>
 }
 
 impl Worker<'_> {
+    /// The next task, if there is one for this worker.
+    fn next(&mut self) -> Option<Task> {
+        loop {
+            if let Ok(task) = catch_unwind(AssertUnwindSafe(|| self.tasks.next())) {
+                return task;
+            }
+            note_bug();
+        }
+    }
+
     /// Runs one task to its end, whatever happens in it.
     fn serve(&mut self, py: Python<'_>, task: Task) -> Served {
         // A panic costs this reply: the task it drops closes its channel.
         catch_unwind(AssertUnwindSafe(|| self.run(py, task))).unwrap_or_else(|_| {
-            failure::note(
-                log::Level::Error,
-                "a bug in headwaiter lost one reply; please report it",
-            );
+            note_bug();
             self.head = ReplyHead::new();
             Served::ByUs
         })
@@ -216,4 +223,11 @@ impl Worker<'_> {
             );
         }
     }
+}
+
+fn note_bug() {
+    failure::note(
+        log::Level::Error,
+        "a bug in headwaiter lost one reply; please report it",
+    );
 }

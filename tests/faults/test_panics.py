@@ -1,0 +1,44 @@
+"""A bug of headwaiter's own costs one reply, never the process: panics injected at each boundary.
+
+Debug builds only (`make test` makes one): a release build has no points to inject at.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from headwaiter import _headwaiter
+from tests.support.http import Client
+from tests.support.process import ServerProcess, start_server
+from tests.support.target import IS_WAITRESS
+
+POINTS = [] if IS_WAITRESS else list(_headwaiter.PANIC_POINTS)
+ROUNDS = 12
+
+
+def ask(server: ServerProcess) -> int | None:
+    """The status of a request on a connection of its own; ``None`` if it is cut."""
+    client: Client = server.connect()
+    try:
+        return client.ask().status
+    except (AssertionError, ConnectionError, EOFError):
+        return None
+    finally:
+        client.close()
+
+
+@pytest.mark.skipif(not POINTS, reason="a release build: no panics can be injected")
+@pytest.mark.parametrize("number", [1, 5])
+@pytest.mark.parametrize("point", POINTS)
+def test_a_panic_costs_one_reply(point: str, number: int) -> None:
+    # A reply in pieces passes the points of small replies, and those of streams.
+    server = start_server(
+        "tests.faults.apps:in_pieces", env={"HEADWAITER_INJECT_PANIC": f"{point}:{number}"}
+    )
+    with server:
+        statuses = [ask(server) for _ in range(ROUNDS)]
+        lost = [status for status in statuses if status != 200]
+        assert len(lost) <= 1, statuses
+        assert set(lost) <= {None, 500}
+        assert f"injected at {point}" in server.log
+        server.stop(expect=0)
