@@ -9,6 +9,7 @@ from typing_extensions import Self
 __all__ = ["FileWrapper", "Server", "forked", "load_toml", "log_take", "log_wait", "log_wake"]
 
 def forked() -> None: ...
+
 # Where debug builds can be made to panic, for tests; empty in a release build.
 PANIC_POINTS: list[str]
 
