@@ -64,6 +64,7 @@ class AdjustmentKeywords(TypedDict, total=False):
     access_log_format: str
     admin: str | os.PathLike[str] | None
     admin_public: bool | str
+    server_timing: bool | str
     asyncore_loop_timeout: int | str
     asyncore_use_poll: bool | str
     cleanup_interval: int | str
@@ -125,6 +126,7 @@ class AdjustmentValues:
     access_log_format: str
     admin: str | None
     admin_public: bool
+    server_timing: bool
     asyncore_loop_timeout: int
     asyncore_use_poll: bool
     cleanup_interval: int

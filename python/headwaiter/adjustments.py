@@ -251,6 +251,10 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("admin_public", kinds.BOOLEAN, False, "Observing", """
         Let `admin` be any address. Whoever reaches it sees paths and addresses of clients.""",
         waitress="absent"),
+    _row("server_timing", kinds.BOOLEAN, False, "Observing", """
+        Send `Server-Timing` with the waits for a worker and for the GIL and the time in the
+        application up to the head of the reply: the network panel of a browser shows them.""",
+        waitress="absent"),
 
     _row("asyncore_loop_timeout", kinds.WHOLE_SECONDS, 1, "Unused", """
         Accepted for Waitress' sake; there is no such loop.""", engine=False, waitress="differs"),

@@ -6,8 +6,9 @@ import json
 import re
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -34,7 +35,8 @@ def admin(server: LiveServer, path: str) -> Any:
 
 
 def families(text: bytes) -> dict[str, Any]:
-    return {f.name: f for f in text_string_to_metric_families(text.decode())}
+    parse: Callable[[str], Iterable[Any]] = text_string_to_metric_families
+    return {family.name: family for family in parse(text.decode())}
 
 
 def test_metrics_parse_and_are_those_that_the_page_documents(serve: Serve) -> None:
@@ -50,10 +52,9 @@ def test_metrics_parse_and_are_those_that_the_page_documents(serve: Serve) -> No
     assert {(name, family.type) for name, family in found.items()} == set(rows)
 
     def value(name: str, **labels: str) -> float:
-        samples = found[name.removesuffix("_total").removesuffix("_count")].samples
-        return next(
-            s.value for s in samples if s.name == name and s.labels.items() >= labels.items()
-        )
+        samples: list[Any] = found[name.removesuffix("_total").removesuffix("_count")].samples
+        matching = (s for s in samples if s.name == name and s.labels.items() >= labels.items())
+        return float(next(matching).value)
 
     assert value("headwaiter_requests_total", status="2xx") == 1
     assert value("headwaiter_request_ends_total", end="refused") == 1

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use headwaiter_http::{Body, Framing, Head, Refusal};
 
@@ -354,6 +354,22 @@ impl Task {
     pub fn set_refused(&mut self, refusal: Refusal) {
         let now = self.shared.now();
         self.exchange_mut().record.refuse(now, refusal);
+    }
+
+    /// Appends a `Server-Timing` field line of what is known by now, in milliseconds (W3C Server
+    /// Timing): the wait for a worker, for the interpreter, and the time in the application so far.
+    pub fn write_server_timing(&self, out: &mut Vec<u8>) {
+        let record = &self.exchange().record;
+        let phases = record.phases();
+        let taken = record.taken.unwrap_or(record.arrived);
+        let millis = |span: Duration| span.as_secs_f64() * 1000.0;
+        let line = format!(
+            "Server-Timing: queue;dur={:.3}, gil;dur={:.3}, app;dur={:.3}\r\n",
+            millis(phases.queue.unwrap_or_default()),
+            millis(phases.gil.unwrap_or_default()),
+            millis(self.shared.now().saturating_duration_since(taken)),
+        );
+        out.extend_from_slice(line.as_bytes());
     }
 
     /// Notes the client that a trusted proxy has named, for the access log.

@@ -97,7 +97,7 @@ impl IoThread {
     /// Tasks wait: drop those that waited too long, and say so.
     fn tick(&mut self) {
         if self.index == 0 {
-            self.shared.observe();
+            self.shared.observe(self.now);
         }
         if let Some(most) = self.shared.settings.queue_timeout {
             for exchange in self.shared.queue.expire(self.now, most) {

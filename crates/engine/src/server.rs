@@ -183,7 +183,7 @@ impl Server {
     /// known from the last time somebody asked.
     pub fn status(&self) -> String {
         self.shared.want_census();
-        self.shared.watch.sample(&self.shared);
+        self.shared.watch.sample(&self.shared, self.shared.now());
         crate::admin::status(&self.shared).to_string()
     }
 

@@ -214,8 +214,8 @@ impl Shared {
 
     /// Looks at the figures, at most once a second, and says so in the log when they have become
     /// worse.
-    pub(crate) fn observe(&self) {
-        if !self.watch.sample(self) {
+    pub(crate) fn observe(&self, now: Instant) {
+        if !self.watch.sample(self, now) {
             return;
         }
         let Some((first, last)) = self.watch.window() else {

@@ -6,6 +6,7 @@
 //! the binding that asks for the interpreter ten times a second; it exists only beside an admin endpoint.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,8 @@ impl Sample {
 pub(crate) struct Watch {
     /// How everything stood when the server was made.
     first: Sample,
+    /// Milliseconds after `first` when the next sample is due.
+    due: AtomicU64,
     samples: Mutex<VecDeque<Sample>>,
     probe: Mutex<ProbeState>,
     news: Condvar,
@@ -92,6 +95,7 @@ impl Watch {
         Self {
             samples: Mutex::new(VecDeque::from([first.clone()])),
             first,
+            due: AtomicU64::new(0),
             probe: Mutex::new(ProbeState {
                 closed: false,
                 waits: Arc::default(),
@@ -104,11 +108,12 @@ impl Watch {
     }
 
     /// Takes a sample, unless the last one is younger than a second. Says whether it did.
-    pub(crate) fn sample(&self, shared: &Shared) -> bool {
-        let fresh = |last: &Sample| shared.now() < last.at + SECOND;
-        if self.samples().back().is_some_and(fresh) {
+    pub(crate) fn sample(&self, shared: &Shared, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.first.at).as_millis() as u64;
+        if age < self.due.load(Ordering::Relaxed) {
             return false;
         }
+        self.due.store(age + PERIOD_OF_SAMPLES, Ordering::Relaxed);
         let sample = Sample::take(shared);
         let mut samples = self.samples();
         samples.push_back(sample);
@@ -253,7 +258,8 @@ impl Probe {
     }
 }
 
-const SECOND: Duration = Duration::from_secs(1);
+/// Milliseconds between two samples.
+const PERIOD_OF_SAMPLES: u64 = 1000;
 /// How far back samples go.
 const WINDOW: Duration = Duration::from_secs(60);
 /// How often the probe asks.

@@ -17,6 +17,7 @@ pub(crate) struct Boundary {
     pub(crate) url_prefix: String,
     pub(crate) server_name: String,
     pub(crate) expose_tracebacks: bool,
+    pub(crate) server_timing: bool,
     pub(crate) proxy: ProxyPolicy,
 }
 
@@ -132,6 +133,7 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         url_prefix: from.get("url_prefix")?,
         server_name: from.get("server_name")?,
         expose_tracebacks: from.get("expose_tracebacks")?,
+        server_timing: from.get("server_timing")?,
         proxy: ProxyPolicy::new(&trusted, count, &headers, clear, log)
             .map_err(PyValueError::new_err)?,
     };

@@ -25,6 +25,7 @@ pub(crate) struct Reply {
     overlong: bool,
     date: [u8; 29],
     ident: std::sync::Arc<str>,
+    server_timing: bool,
     poker: Poker,
 }
 
@@ -45,6 +46,7 @@ impl Reply {
         head: ReplyHead,
         date: [u8; 29],
         ident: std::sync::Arc<str>,
+        server_timing: bool,
         poker: Poker,
     ) -> Self {
         Self {
@@ -56,6 +58,7 @@ impl Reply {
             overlong: false,
             date,
             ident,
+            server_timing,
             poker,
         }
     }
@@ -78,6 +81,10 @@ impl Reply {
         if let Some(framing) = self.framing {
             return framing;
         }
+        let mut timing = Vec::new();
+        if self.server_timing {
+            self.task.write_server_timing(&mut timing);
+        }
         let context = ReplyContext {
             minor: self.task.head().minor(),
             head: self.task.head().is_head(),
@@ -85,7 +92,7 @@ impl Reply {
             known_length: known,
             date: &self.date,
             ident: self.ident.as_bytes(),
-            extra: b"",
+            extra: &timing,
         };
         let before = self.task.buffer().len();
         let framing = self.head.finish(&context, self.task.buffer());

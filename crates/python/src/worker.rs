@@ -105,6 +105,7 @@ impl Worker<'_> {
             head,
             date,
             Arc::clone(&self.site.ident),
+            self.site.boundary.server_timing,
             self.poker.clone(),
         );
         let start = match Bound::new(py, StartResponse::new(reply)) {

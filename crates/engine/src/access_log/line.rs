@@ -71,16 +71,16 @@ impl Line<'_> {
             Atom::Protocol => self.protocol(out),
             Atom::Status => match self.record.status {
                 0 => out.push(b'-'),
-                status => put(out, format_args!("{status}")),
+                status => integer(out, status.into()),
             },
-            Atom::BodyBytes => put(out, format_args!("{}", self.body_bytes())),
+            Atom::BodyBytes => integer(out, self.body_bytes()),
             Atom::BodyBytesOrHyphen => match self.body_bytes() {
                 0 => out.push(b'-'),
-                bytes => put(out, format_args!("{bytes}")),
+                bytes => integer(out, bytes),
             },
             Atom::Referer => self.header(out, "referer"),
             Atom::UserAgent => self.header(out, "user-agent"),
-            Atom::Seconds => put(out, format_args!("{}", self.total().as_secs())),
+            Atom::Seconds => integer(out, self.total().as_secs()),
             Atom::Millis => put(out, format_args!("{}", self.total().as_millis())),
             Atom::Micros => put(out, format_args!("{}", self.total().as_micros())),
             Atom::Fraction => seconds(out, self.total()),
@@ -93,11 +93,11 @@ impl Line<'_> {
             Atom::End => out.extend_from_slice(self.record.end.name().as_bytes()),
             Atom::Reason => self.text(out, self.record.reason.as_bytes()),
             Atom::Worker => match self.record.worker {
-                Some(worker) => put(out, format_args!("{worker}")),
+                Some(worker) => integer(out, worker.into()),
                 None => out.push(b'-'),
             },
-            Atom::BytesIn => put(out, format_args!("{}", self.record.bytes_in)),
-            Atom::BytesOut => put(out, format_args!("{}", self.record.bytes_out)),
+            Atom::BytesIn => integer(out, self.record.bytes_in),
+            Atom::BytesOut => integer(out, self.record.bytes_out),
         }
     }
 
@@ -119,27 +119,29 @@ impl Line<'_> {
             ("end", self.record.end.name().as_bytes()),
             ("reason", self.record.reason.as_bytes()),
         ] {
-            put(out, format_args!(",\"{name}\":"));
+            key(out, name);
             json_text(out, value);
         }
-        out.extend_from_slice(b",\"protocol\":\"");
+        key(out, "protocol");
+        out.push(b'"');
         self.protocol(out);
-        put(
-            out,
-            format_args!(
-                "\",\"status\":{},\"bytes_in\":{},\"bytes_out\":{},\"body_bytes\":{},\"worker\":",
-                self.record.status,
-                self.record.bytes_in,
-                self.record.bytes_out,
-                self.body_bytes(),
-            ),
-        );
+        out.push(b'"');
+        for (name, n) in [
+            ("status", self.record.status.into()),
+            ("bytes_in", self.record.bytes_in),
+            ("bytes_out", self.record.bytes_out),
+            ("body_bytes", self.body_bytes()),
+        ] {
+            key(out, name);
+            integer(out, n);
+        }
+        key(out, "worker");
         match self.record.worker {
-            Some(worker) => put(out, format_args!("{worker}")),
+            Some(worker) => integer(out, worker.into()),
             None => out.extend_from_slice(b"null"),
         }
         for ((_, name), span) in Phase::ALL.iter().zip(self.spans) {
-            put(out, format_args!(",\"{name}\":"));
+            key(out, name);
             match span {
                 Some(span) => seconds(out, span),
                 None => out.extend_from_slice(b"null"),
@@ -203,7 +205,11 @@ impl Line<'_> {
         if self.exchange.head.method().is_empty() {
             out.push(b'-');
         } else {
-            put(out, format_args!("HTTP/1.{}", self.exchange.head.minor()));
+            let protocol: &[u8] = match self.exchange.head.minor() {
+                0 => b"HTTP/1.0",
+                _ => b"HTTP/1.1",
+            };
+            out.extend_from_slice(protocol);
         }
     }
 
@@ -239,20 +245,43 @@ fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
+/// `,"name":`
+fn key(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn integer(out: &mut Vec<u8>, n: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+}
+
+/// Seconds with six digits behind the point.
 fn seconds(out: &mut Vec<u8>, span: Duration) {
-    put(
-        out,
-        format_args!("{}.{:06}", span.as_secs(), span.subsec_micros()),
-    );
+    integer(out, span.as_secs());
+    let mut digits = *b".000000";
+    let mut micros = span.subsec_micros();
+    for digit in digits[1..].iter_mut().rev() {
+        *digit += (micros % 10) as u8;
+        micros /= 10;
+    }
+    out.extend_from_slice(&digits);
 }
 
 /// Appends `text` with everything that could harm a terminal or a parser as `\xHH`.
 fn escape(out: &mut Vec<u8>, text: &[u8], spaces: bool) {
-    for &byte in text {
-        if is_plain(byte) && !(spaces && byte == b' ') {
-            out.push(byte);
-        } else {
-            put(out, format_args!("\\x{byte:02x}"));
+    for run in text.chunk_by(|a, b| is_plain(*a) && is_plain(*b)) {
+        match run {
+            [b' '] if spaces => out.extend_from_slice(b"\\x20"),
+            [byte] if !is_plain(*byte) => put(out, format_args!("\\x{byte:02x}")),
+            run if spaces && run.contains(&b' ') => {
+                let words = run.split(|byte| *byte == b' ');
+                for (n, word) in words.enumerate() {
+                    out.extend_from_slice(if n > 0 { b"\\x20" } else { b"" });
+                    out.extend_from_slice(word);
+                }
+            }
+            run => out.extend_from_slice(run),
         }
     }
 }
@@ -260,11 +289,10 @@ fn escape(out: &mut Vec<u8>, text: &[u8], spaces: bool) {
 /// Appends `text`, a byte a character, as a JSON string.
 fn json_text(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
-    for &byte in text {
-        if is_plain(byte) {
-            out.push(byte);
-        } else {
-            put(out, format_args!("\\u{byte:04x}"));
+    for run in text.chunk_by(|a, b| is_plain(*a) && is_plain(*b)) {
+        match run {
+            [byte] if !is_plain(*byte) => put(out, format_args!("\\u{byte:04x}")),
+            run => out.extend_from_slice(run),
         }
     }
     out.push(b'"');

@@ -72,7 +72,7 @@ impl IoThread {
         // What follows shows figures: current ones.
         shared.want_census();
         self.count_channels();
-        shared.watch.sample(shared);
+        shared.watch.sample(shared, self.now);
         match path {
             b"/status.json" => Answer::new(200, JSON, format!("{}\n", status(shared))),
             b"/advice" => Answer::text(200, format!("{}\n", shared.advice().text)),
