@@ -19,6 +19,8 @@ EPILOG = """\
 Each adjustment may also come from the environment (--threads: HEADWAITER_THREADS)
 or from a TOML file (threads = 8); a flag beats the environment, which beats the file.
 
+headwaiter top [ADDRESS] shows a running server, started with --admin, in the terminal.
+
 Exit status: 0 drained and done, 1 could not start, 2 wrong usage, 3 requests had to be cut.
 """
 
