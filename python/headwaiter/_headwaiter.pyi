@@ -6,7 +6,16 @@ from typing import Any, final
 from _typeshed.wsgi import WSGIApplication
 from typing_extensions import Self
 
-__all__ = ["FileWrapper", "Server", "forked", "load_toml", "log_take", "log_wait", "log_wake"]
+__all__ = [
+    "PANIC_POINTS",
+    "FileWrapper",
+    "Server",
+    "forked",
+    "load_toml",
+    "log_take",
+    "log_wait",
+    "log_wake",
+]
 
 def forked() -> None: ...
 
