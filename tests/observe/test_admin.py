@@ -17,6 +17,7 @@ from ..conftest import Serve
 from ..support.http import Client
 from ..support.live import LiveServer
 from ..support.process import ROOT, start_server
+from ..support.waiting import eventually
 from ..support.wsgi import Environ, StartResponse
 
 ADMIN = "127.0.0.1:0"
@@ -34,6 +35,16 @@ def admin(server: LiveServer, path: str) -> Any:
         return client.ask(path, headers=LOCAL)
 
 
+def counted(server: LiveServer, requests: int) -> None:
+    """Waits for the figures: a client may have its reply before whoever sent it has counted it."""
+
+    def enough() -> bool:
+        ends: dict[str, int] = server.server.stats()["totals"]["ends"]
+        return sum(ends.values()) >= requests
+
+    eventually(enough, f"{requests} requests are counted")
+
+
 def families(text: bytes) -> dict[str, Any]:
     parse: Callable[[str], Iterable[Any]] = text_string_to_metric_families
     return {family.name: family for family in parse(text.decode())}
@@ -43,6 +54,7 @@ def test_metrics_parse_and_are_those_that_the_page_documents(serve: Serve) -> No
     server = serve(hello, admin=ADMIN)
     server.ask("/")
     server.ask("/bad path")
+    counted(server, 2)
     reply = admin(server, "/metrics")
     assert reply.header("content-type").startswith("application/openmetrics-text")
     found = families(reply.body)
@@ -66,6 +78,7 @@ def test_stats_are_what_status_json_shows(serve: Serve) -> None:
     server = serve(hello, admin=ADMIN)
     for _ in range(3):
         server.ask("/")
+    counted(server, 3)
     shown = json.loads(admin(server, "/status.json").body)
     stats = server.server.stats()
     assert stats["totals"]["requests"] == shown["totals"]["requests"]
@@ -77,6 +90,7 @@ def test_stats_are_what_status_json_shows(serve: Serve) -> None:
 def test_stats_work_without_an_admin_endpoint(serve: Serve) -> None:
     server = serve(hello)
     server.ask("/")
+    counted(server, 1)
     assert server.server.stats()["totals"]["requests"]["2xx"] == 1
     assert server.server.admin_listen == []
 
@@ -90,6 +104,7 @@ def test_stacks_show_where_a_worker_is(serve: Serve) -> None:
         return hello({}, start_response)
 
     server = serve(waits_in_this_function, admin=ADMIN, threads=2)
+    eventually(lambda: server.server.stats()["now"]["workers"] == 2, "both workers are there")
     asking = threading.Thread(target=server.ask)
     asking.start()
     assert inside.wait(20)
