@@ -287,7 +287,8 @@ impl Task {
         let (watermark, low) = (settings.outbuf_high_watermark, settings.outbuf_overflow / 2);
         let worker = self.exchange().record.worker;
         self.shared.note_sending(worker, true);
-        self.link.wait_room(|unsent| unsent.all < watermark);
+        self.link
+            .wait_room(|unsent| unsent.all == 0 || unsent.all < watermark);
         match self.spill() {
             Ok(()) => {}
             Err(error) => {

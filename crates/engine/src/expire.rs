@@ -25,7 +25,7 @@ impl IoThread {
             };
             let deadline = &mut self.channels[index].deadline;
             if self.deadlines.check(at, token, deadline, self.now) == Fired::Due {
-                self.deadline_passed(index);
+                self.guarded(Some(token), |me| me.deadline_passed(index));
             }
         }
         self.resume_accepting();
@@ -38,10 +38,8 @@ impl IoThread {
     /// Lets the governor look, about once a millisecond while workers have a choice of tasks.
     fn govern(&mut self) {
         let queue = &self.shared.queue;
-        if self.index != 0
-            || !self.shared.settings.gil
-            || !(queue.contended() || queue.waiting() > 0)
-        {
+        // Whichever I/O thread is awake: the one that was not would miss tasks of the others.
+        if !self.shared.settings.gil || !(queue.contended() || queue.waiting() > 0) {
             return;
         }
         if self
@@ -87,7 +85,7 @@ impl IoThread {
 
     /// How often to look at the queue while tasks wait.
     pub(crate) fn tick_period(&self) -> Duration {
-        if self.index == 0 && self.shared.settings.gil {
+        if self.shared.settings.gil {
             GOVERN
         } else {
             WATCH
@@ -132,6 +130,9 @@ impl IoThread {
             if let Some(index) = self.find(link.token) {
                 self.channels[index].exchange = Some(exchange);
                 self.refuse(index, refusal);
+            } else {
+                exchange.record.stop(self.now, End::Disconnected, "");
+                self.record(&mut exchange, &link);
             }
         } else {
             // Its channel belongs to another I/O thread, which gets it back as answered.
@@ -192,6 +193,9 @@ impl IoThread {
         for mut listener in std::mem::take(&mut self.listeners) {
             listener.deregister(self.poll.registry());
         }
+        if self.index == 0 {
+            self.shared.end_listening();
+        }
         for index in self.all_channels() {
             let Some(channel) = self.channels.get(index).filter(|c| !c.link.admin) else {
                 continue;
@@ -230,6 +234,9 @@ impl IoThread {
         }
         self.listeners.clear();
         self.admin.listeners.clear();
+        if self.index == 0 {
+            self.shared.end_listening();
+        }
         let batch = std::mem::take(&mut self.batch);
         for mut exchange in batch.into_iter().chain(self.shared.queue.clear()) {
             exchange.record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
@@ -278,6 +285,9 @@ impl IoThread {
             && self.listeners.is_empty()
             && self.channels.len() == self.admin.channels
             && self.outstanding == 0
+            // Until then the first thread may still give this one a connection.
+            && self.shared.is_listening_over()
+            && self.mailbox.is_empty()
     }
 }
 

@@ -140,7 +140,10 @@ impl IoThread {
             .poll(&mut events, if slept { wait } else { Some(Duration::ZERO) });
         self.mailbox.awake();
         match polled {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                self.events = Some(events);
+                return Err(error);
+            }
             _ => {}
         }
         self.now = self.shared.now();
@@ -341,7 +344,7 @@ impl IoThread {
     }
 
     /// Runs `work`; a panic in it closes the channel `token` and is logged.
-    fn guarded(&mut self, token: Option<usize>, work: impl FnOnce(&mut Self)) {
+    pub(crate) fn guarded(&mut self, token: Option<usize>, work: impl FnOnce(&mut Self)) {
         // What a half-done step leaves behind belongs to the one channel that is closed for it.
         if catch_unwind(AssertUnwindSafe(|| work(self))).is_ok() {
             return;
@@ -379,4 +382,4 @@ const EVENTS: usize = 1024;
 pub(crate) const SCRATCH: usize = 128 * 1024;
 /// A client that has finished sending is asked whether it is still there when its request has
 /// waited this long.
-const PROBE_AFTER: Duration = Duration::from_millis(100);
+pub(crate) const PROBE_AFTER: Duration = Duration::from_millis(100);

@@ -93,10 +93,13 @@ impl Link {
     }
 
     /// A new request starts on this channel; `pending`: bytes wait behind it already.
-    pub(crate) fn begin_request(&self, pending: bool) {
+    /// Only a client that `knows_interim` replies (RFC 9110 §15.2) will be probed.
+    pub(crate) fn begin_request(&self, pending: bool, knows_interim: bool) {
         self.clear(PER_REQUEST);
-        if pending {
-            self.set(PENDING);
+        let pending = if pending { PENDING } else { 0 };
+        let probed = if knows_interim { 0 } else { PROBED };
+        if pending | probed != 0 {
+            self.set(pending | probed);
         }
     }
 

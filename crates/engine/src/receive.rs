@@ -8,7 +8,7 @@ use headwaiter_http::{Body, Decoded, Refusal};
 use crate::answer::Answer;
 use crate::channel::State;
 use crate::exchange::Exchange;
-use crate::io_thread::{IoThread, SCRATCH};
+use crate::io_thread::{IoThread, PROBE_AFTER, SCRATCH};
 use crate::link::FIN;
 use crate::record::Record;
 use crate::socket::SHORT_READ_DRAINS;
@@ -43,6 +43,11 @@ impl IoThread {
             let outcome = match self.channels[index].state {
                 // Read on when the reply is out: until then the kernel keeps what comes.
                 State::Task | State::Asking | State::Replying | State::Refusing => break,
+                // A reply made on this thread left bytes behind its request: those come first.
+                State::Idle if !self.channels[index].inbuf.is_empty() => {
+                    self.later(index);
+                    break;
+                }
                 State::Body => match self.read_body_in_place(index) {
                     Some(outcome) => outcome,
                     None => self.read_through(index, &mut scratch),
@@ -138,12 +143,16 @@ impl IoThread {
                 self.feed_head(index, data);
             }
             State::Head => {
+                let token = self.channels[index].link.token;
                 let mut whole = std::mem::take(&mut self.channels[index].inbuf);
                 whole.extend_from_slice(data);
                 self.feed_head(index, &whole);
-                let channel = &mut self.channels[index];
-                if channel.state == State::Head && channel.inbuf.is_empty() {
-                    channel.inbuf = whole;
+                // It may be gone: answered and closed, or refused and unreachable.
+                if let Some(index) = self.find(token)
+                    && self.channels[index].state == State::Head
+                    && self.channels[index].inbuf.is_empty()
+                {
+                    self.channels[index].inbuf = whole;
                 }
             }
             State::Body => self.feed_body(index, data),
@@ -302,9 +311,15 @@ impl IoThread {
             return self.refuse(index, Refusal::QueueFull);
         }
         channel.state = State::Task;
+        let knows_interim = exchange.head.minor() > 0;
         channel
             .link
-            .begin_request(!rest.is_empty() || channel.readable);
+            .begin_request(!rest.is_empty() || channel.readable, knows_interim);
+        if knows_interim && channel.link.has(FIN) {
+            let due = self.now + PROBE_AFTER;
+            self.deadlines
+                .arm(channel.link.token, &mut channel.deadline, due);
+        }
         exchange.link = Some(channel.link.clone());
         self.batch.push(exchange);
     }

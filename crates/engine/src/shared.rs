@@ -1,7 +1,7 @@
 //! What all threads of one server share.
 
 use std::io;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     /// What each worker runs.
     pub(crate) running: Vec<Mutex<Running>>,
     stage: AtomicU8,
+    /// The first I/O thread will accept no more.
+    listening_over: AtomicBool,
     /// Nanoseconds that tests have moved the clock ahead.
     ahead: AtomicU64,
     storage_log: Seldom,
@@ -153,6 +155,7 @@ impl Shared {
             unfinished: AtomicUsize::new(0),
             running: (0..settings.threads).map(|_| Mutex::default()).collect(),
             stage: AtomicU8::new(Stage::Serving as u8),
+            listening_over: AtomicBool::new(false),
             ahead: AtomicU64::new(0),
             storage_log: Seldom::new(MINUTE),
             queue_log: Seldom::new(Duration::from_secs(1)),
@@ -191,6 +194,16 @@ impl Shared {
     pub(crate) fn advance(&self, stage: Stage) {
         self.stage.fetch_max(stage as u8, Ordering::SeqCst);
         self.wake_io_threads();
+    }
+
+    /// No connection will be accepted any more; the other I/O threads may end from here on.
+    pub(crate) fn end_listening(&self) {
+        self.listening_over.store(true, Ordering::SeqCst);
+        self.wake_io_threads();
+    }
+
+    pub(crate) fn is_listening_over(&self) -> bool {
+        self.listening_over.load(Ordering::SeqCst)
     }
 
     pub(crate) fn wake_io_threads(&self) {

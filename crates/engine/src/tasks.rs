@@ -15,6 +15,7 @@
 //! nothing waits, the last reply is kept until [`Tasks::park`], where the worker has let go of the
 //! interpreter, and sent right there without a hand-off.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -126,7 +127,9 @@ impl Tasks {
 
     fn wait(&mut self) -> bool {
         if let Some(io) = self.shared.seat.take() {
-            match lead(&self.shared, self.worker, io, self.kept.take()) {
+            let led = AssertUnwindSafe(|| lead(&self.shared, self.worker, io, self.kept.take()));
+            // After a bug in it the loop is its I/O thread's again, and this worker an ordinary one.
+            match catch_unwind(led).unwrap_or(Led::GaveBack) {
                 Led::Task(exchange) => {
                     self.direct = Some(exchange);
                     return true;

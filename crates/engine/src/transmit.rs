@@ -44,6 +44,9 @@ impl IoThread {
         }
         let channel = &mut self.channels[index];
         channel.state = State::Replying;
+        if channel.sending.is_empty() {
+            channel.deadline.disarm();
+        }
         if exchange.flushed {
             link.collect(&mut channel.sending);
         } else if channel.sending.is_empty()
@@ -78,6 +81,10 @@ impl IoThread {
             return;
         };
         let channel = &mut self.channels[index];
+        if channel.sending.is_empty() {
+            // A probe was due, at most.
+            channel.deadline.disarm();
+        }
         channel.link.collect(&mut channel.sending);
         self.transmit(index);
     }
@@ -96,6 +103,8 @@ impl IoThread {
         );
         if sent.all > 0 {
             channel.link.sent(sent);
+            // Progress: what was due is armed anew if the kernel blocks.
+            channel.deadline.disarm();
             if let Some(exchange) = &mut channel.exchange {
                 exchange.record.bytes_out += sent.all;
             } else {
@@ -161,7 +170,10 @@ impl IoThread {
             // Not here: a pipeline answered on this thread would nest as deep as it is long.
             self.later(index);
         } else if self.shared.draining() {
-            self.close(index);
+            // The next request may be here, unread: sent before the client could know. One more look,
+            // then what is still idle is closed.
+            self.channels[index].readable = true;
+            self.later(index);
         }
     }
 
