@@ -103,6 +103,8 @@ def _bind(application: WSGIApplication, adjustments: Adjustments) -> Server:
         return Server(application, adjustments)
     except OSError as error:
         where = error.filename or ", ".join(map(_listener, adjustments.listeners()))
+        if str(where).startswith("access_log"):
+            raise StartError(f"{where}: {error.strerror or error}") from None
         raise StartError(f"cannot listen on {where}: {error.strerror or error}") from None
     except ValueError as error:
         raise StartError(str(error)) from None

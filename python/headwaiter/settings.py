@@ -165,6 +165,8 @@ class Adjustments(AdjustmentValues):
         self.spool_dir = self.spool_dir or _defaults.spool_dir()
         if not os.path.isdir(self.spool_dir):
             raise ValueError(f"spool_dir: {self.spool_dir!r} is not a directory")
+        if not os.access(self.spool_dir, os.W_OK | os.X_OK):
+            raise ValueError(f"spool_dir: no permission to write in {self.spool_dir!r}")
         if "spool_limit" not in self._given:
             self.spool_limit = _defaults.spool_limit(self.spool_dir)
 

@@ -174,6 +174,16 @@ fn crowded(w: &Window) -> Advice {
     let useful = (room / each).floor() as usize;
     let wanted = round_up((w.waiting + w.busy).ceil() as usize);
     let most = wanted.min(useful).min(MOST);
+    if useful > w.threads && wanted <= w.threads {
+        // Little's mean is within the threads: what waited came all at once.
+        let text = format!(
+            "Requests come in bursts and {waits}, but {} of {} are busy on average: more threads would help \
+             in the bursts only.",
+            number(w.busy),
+            threads(w.threads)
+        );
+        return advice(Kind::Ok, text, None);
+    }
     if most <= w.threads {
         if serial {
             return gil(&format!(
@@ -339,6 +349,19 @@ mod tests {
             ..CALM
         };
         check(download, Kind::SlowClients, None, "40 replies");
+    }
+
+    #[test]
+    fn a_burst_of_sleepers_is_not_blamed_on_the_gil() {
+        let burst = Window {
+            busy: 1.0,
+            waiting: 0.5,
+            wait: 1.7,
+            worker_cores: Some(0.0),
+            process_cores: 0.0,
+            ..SLEEPY
+        };
+        check(burst, Kind::Ok, None, "in the bursts only");
     }
 
     #[test]

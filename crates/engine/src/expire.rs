@@ -75,7 +75,7 @@ impl IoThread {
                 log::info!(
                     target: crate::LOG,
                     "cut {}: it took no bytes for send_timeout={} seconds",
-                    crate::listen::Shown(channel.link.peer),
+                    channel.link.peer,
                     self.shared.settings.send_timeout.unwrap_or_default().as_secs_f64(),
                 );
                 self.client_gone(index);

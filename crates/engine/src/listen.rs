@@ -54,14 +54,11 @@ pub enum Peer {
     Unix,
 }
 
-/// A peer as logs show it.
-pub(crate) struct Shown(pub(crate) Peer);
-
-impl std::fmt::Display for Shown {
+impl std::fmt::Display for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Peer::Tcp(addr) => addr.fmt(f),
-            Peer::Unix => f.write_str("a Unix socket"),
+        match self {
+            Self::Tcp(addr) => addr.fmt(f),
+            Self::Unix => f.write_str("a Unix socket"),
         }
     }
 }

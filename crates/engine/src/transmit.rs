@@ -226,7 +226,7 @@ impl IoThread {
         log::info!(
             target: crate::LOG,
             "refused a request of {}: {} {} ({})",
-            crate::listen::Shown(channel.link.peer),
+            channel.link.peer,
             refusal.status(),
             refusal.reason(),
             refusal.rule(),

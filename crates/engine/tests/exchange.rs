@@ -170,6 +170,53 @@ fn nothing_behind_a_refused_request_is_served() {
 }
 
 #[test]
+fn a_pipeline_behind_a_health_answer_keeps_its_order() {
+    // Bytes left behind a request that was answered on the I/O thread come before newer ones.
+    let health = Settings {
+        health_path: Some(b"/health".to_vec()),
+        ..settings()
+    };
+    let site = Site::new(health, echo_path);
+    let mut half_closed = site.connect();
+    half_closed.send(format!("{}{}", request("/health"), request("/x")));
+    half_closed
+        .stream
+        .shutdown(std::net::Shutdown::Write)
+        .unwrap();
+    assert_eq!(half_closed.reply().body, b"ok\n");
+    assert_eq!(half_closed.reply().body, b"/x");
+    assert!(half_closed.is_closed());
+
+    let mut long = site.connect();
+    let mut writer = long.stream.try_clone().unwrap();
+    let sender = std::thread::spawn(move || {
+        let all: String = (0..8000)
+            .map(|n| request("/health") + &request(&format!("/{n}")))
+            .collect();
+        std::io::Write::write_all(&mut writer, all.as_bytes()).unwrap();
+    });
+    for n in 0..8000 {
+        assert_eq!(long.reply().body, b"ok\n");
+        assert_eq!(long.reply().body, format!("/{n}").into_bytes());
+    }
+    sender.join().unwrap();
+}
+
+#[test]
+fn a_health_check_in_two_parts_that_closes_is_no_bug() {
+    let health = Settings {
+        health_path: Some(b"/health".to_vec()),
+        ..settings()
+    };
+    let site = Site::new(health, echo_path);
+    let mut client = site.connect();
+    client.send("GET /health HTTP/1.0\r\n");
+    site.connect().get("/");
+    assert!(client.send("\r\n").rest().ends_with(b"ok\n"));
+    assert_eq!(site.status()["totals"]["bugs"].as_u64().unwrap_or(0), 0);
+}
+
+#[test]
 fn a_refused_head_request_gets_a_head_only() {
     let site = Site::new(settings(), echo_path);
     for cut in [9, 40] {

@@ -234,3 +234,63 @@ fn a_running_task_learns_that_its_client_left() {
     drop(client);
     told.recv_timeout(common::PATIENCE).unwrap();
 }
+
+#[test]
+fn tasks_of_a_second_io_thread_do_not_starve_behind_a_lock_bound_past() {
+    // Computing has made the governor allow one worker; then that one blocks.
+    let gate = Gate::default();
+    let door = gate.clone();
+    let site = Site::new(
+        Settings {
+            threads: 3,
+            io_threads: 2,
+            ..settings()
+        },
+        move |task| {
+            if task.head().path() == b"/held" {
+                door.wait();
+            }
+            let end = std::time::Instant::now() + std::time::Duration::from_micros(300);
+            while task.head().path() == b"/burn" && std::time::Instant::now() < end {}
+            echo_path(task);
+        },
+    );
+    let mut clients: Vec<_> = (0..8).map(|_| site.connect()).collect();
+    for _ in 0..40 {
+        for client in &mut clients {
+            client.send(request("/burn"));
+        }
+        for client in &mut clients {
+            client.reply();
+        }
+    }
+    for client in &mut clients[..2] {
+        client.send(request("/held"));
+    }
+    site.until("busy_workers", 2);
+    assert_eq!(clients[3].get("/other").body, b"/other");
+    gate.open(2);
+}
+
+#[test]
+fn an_old_client_that_half_closed_is_never_probed() {
+    let gate = Gate::default();
+    let door = gate.clone();
+    let site = Site::new(settings(), move |task| {
+        door.wait();
+        answer(task, b"done");
+    });
+    let mut old = site.connect();
+    old.send("GET / HTTP/1.0\r\n\r\n");
+    site.until("busy_workers", 1);
+    old.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    site.connect()
+        .send("GET /health HTTP/1.1\r\nHost: x\r\nBad\r\n\r\n")
+        .rest();
+    site.server.move_clock(std::time::Duration::from_secs(1));
+    site.connect()
+        .send("GET /again HTTP/1.1\r\nHost: x\r\nBad\r\n\r\n")
+        .rest();
+    gate.open(1);
+    assert!(old.rest().starts_with(b"HTTP/1.1 200 OK\r\n"));
+}

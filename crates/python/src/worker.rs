@@ -200,7 +200,8 @@ impl Worker<'_> {
         failure::note(
             log::Level::Info,
             &format!(
-                "refused a request: {} {} ({})",
+                "refused a request of {}: {} {} ({})",
+                task.peer(),
                 refusal.status(),
                 refusal.reason(),
                 refusal.rule()
