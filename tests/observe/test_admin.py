@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -116,6 +117,9 @@ def test_stacks_show_where_a_worker_is(serve: Serve) -> None:
     assert stacks.count(": idle") == 1
 
 
+@pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no GIL to hold"
+)
 def test_it_answers_while_the_gil_is_held(tmp_path: Path) -> None:
     with start_server("tests.observe.apps:holding", addresses=2, admin=ADMIN) as server:
         address = re.findall(r"what happens on http://([\d.]+):(\d+)", server.log)[0]
