@@ -68,7 +68,10 @@ def run(arguments: Sequence[str]) -> int:
         server = _bind(application, adjustments)
     except StartError as error:
         return _fail(str(error), NOT_STARTED)
-    run_until_signalled(server)
+    try:
+        run_until_signalled(server)
+    except (OSError, RuntimeError) as error:  # no descriptor or thread is left to begin with
+        return _fail(f"cannot serve: {error}", NOT_STARTED)
     return CUT if server.unfinished else DONE
 
 

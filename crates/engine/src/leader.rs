@@ -68,6 +68,7 @@ pub(crate) fn conduct(mut io: Box<IoThread>, shared: &Arc<Shared>) {
     }
     // A leader may have ended the last request between two turns.
     io.flush_records();
+    io.mailbox.close();
 }
 
 /// Why a worker stopped leading.
@@ -179,6 +180,7 @@ impl IoThread {
         while !self.is_done() {
             self.turn_or_end();
         }
+        self.mailbox.close();
     }
 }
 

@@ -3,7 +3,7 @@
 //! A message wakes the I/O thread only if it sleeps and the sender needs it now: while it is busy
 //! it will look here anyway before it sleeps, so replies under load cost no wake-up each.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use mio::Waker;
@@ -29,6 +29,8 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     messages: Mutex<Vec<Message>>,
+    /// The owner has ended: what comes now is for nobody.
+    closed: AtomicBool,
     state: AtomicU8,
     waker: Waker,
 }
@@ -37,6 +39,7 @@ impl Mailbox {
     pub(crate) fn new(waker: Waker) -> Self {
         Self {
             messages: Mutex::new(Vec::new()),
+            closed: AtomicBool::new(false),
             state: AtomicU8::new(AWAKE),
             waker,
         }
@@ -44,7 +47,12 @@ impl Mailbox {
 
     /// Leaves a message; `urgent` ones wake a sleeping owner, others wait until it wakes by itself.
     pub(crate) fn post(&self, message: Message, urgent: bool) {
-        self.lock().push(message);
+        let mut messages = self.lock();
+        if self.closed.load(Ordering::SeqCst) {
+            return;
+        }
+        messages.push(message);
+        drop(messages);
         if urgent {
             self.wake();
         }
@@ -81,6 +89,15 @@ impl Mailbox {
     /// The owner is up, and will look at everything from here on.
     pub(crate) fn awake(&self) {
         self.state.store(AWAKE, Ordering::SeqCst);
+    }
+
+    /// The owner ends. A message holds its channel, and a channel this box: nothing may stay in it.
+    pub(crate) fn close(&self) {
+        let mut messages = self.lock();
+        self.closed.store(true, Ordering::SeqCst);
+        let last = std::mem::take(&mut *messages);
+        drop(messages);
+        drop(last);
     }
 
     /// Whether no message waits.

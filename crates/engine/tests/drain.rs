@@ -138,3 +138,27 @@ fn unix_sockets_replace_stale_files_only_and_clean_up() {
     assert!(Server::bind(settings(), &[spec()]).is_err());
     assert_eq!(std::fs::read(&path).unwrap(), b"somebody's data");
 }
+
+#[test]
+fn a_reply_that_comes_after_the_end_leaves_no_descriptor() {
+    let open = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let before = open();
+    for _ in 0..60 {
+        let gate = Gate::default();
+        let door = gate.clone();
+        let site = Site::new(settings(), move |task| {
+            door.wait();
+            echo_path(task);
+        });
+        let mut client = site.connect();
+        client.send(request("/"));
+        site.until("busy_workers", 1);
+        site.server.abort();
+        assert!(client.is_closed());
+        common::wait_for("the end", || site.server.finished());
+        gate.open(1);
+        site.join();
+    }
+    // Other tests of this process come and go.
+    assert!(open() < before + 50, "{before} before, {} after", open());
+}
