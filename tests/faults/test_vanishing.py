@@ -37,7 +37,11 @@ DOWNLOAD = render("/stream?mib=1")
 def server() -> Iterator[ServerProcess]:
     """A server that must be the same after the test, with nothing on stderr that is a fault."""
     with start_server(
-        "tests.faults.apps:downloads", threads=4, inbuf_overflow=16384, outbuf_overflow=65536
+        "tests.faults.apps:downloads",
+        threads=4,
+        inbuf_overflow=16384,
+        outbuf_overflow=65536,
+        channel_timeout=86400,  # the connection of old waits as long as the test takes
     ) as server:
         with server.connect() as client:
             for _ in range(10):
