@@ -1,8 +1,8 @@
 //! Decides how many workers may be active while they share one interpreter lock.
 //!
 //! Workers that compute only fight over the lock; workers that block leave it free. Which of the
-//! two happens shows in their CPU clocks. The I/O thread calls [`Governor::observe`] about once a
-//! millisecond, and only while tasks wait. Rules, first match wins:
+//! two happens shows in their CPU clocks. An I/O thread calls [`Governor::observe`] about once a
+//! millisecond, and only while tasks wait or workers have had a choice of tasks. Rules, first match wins:
 //!
 //! 1. no task taken for [`STALL`]: one more, so one long computation never holds up the rest;
 //! 2. together less than 70 % of a core: they block, one more;
