@@ -26,6 +26,7 @@ use crate::exchange::Exchange;
 use crate::link::{FIN, FINISHED};
 use crate::listen::Listener;
 use crate::mailbox::{Mailbox, Message};
+use crate::nap::Pace;
 use crate::recorder::Recorder;
 use crate::shared::Shared;
 
@@ -61,6 +62,7 @@ pub(crate) struct IoThread {
     pub(crate) drain: Option<Instant>,
     /// When the governor was last asked.
     pub(crate) governed: Option<Instant>,
+    pub(crate) pace: Pace,
     /// This thread's CPU clock, from `run` on.
     pub(crate) clock: Option<ThreadClock>,
     /// The process has one core for everything.
@@ -112,6 +114,7 @@ impl IoThread {
             outstanding: 0,
             drain: None,
             governed: None,
+            pace: Pace::new(shared.now()),
             clock: None,
             single_core: std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1),
             now: shared.now(),

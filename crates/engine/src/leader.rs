@@ -154,6 +154,7 @@ impl Drop for Lent<'_> {
 impl IoThread {
     /// A turn, then its tasks to the queue; how many there were. An error of the poll ends the server.
     fn turn_or_end(&mut self) -> usize {
+        self.nap();
         if let Err(error) = self.turn() {
             self.fail(&error);
         }

@@ -28,6 +28,7 @@ mod leader;
 mod link;
 mod listen;
 mod mailbox;
+mod nap;
 mod outgoing;
 mod process;
 mod queue;

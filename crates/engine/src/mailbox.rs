@@ -4,7 +4,8 @@
 //! it will look here anyway before it sleeps, so replies under load cost no wake-up each.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::Thread;
 
 use mio::Waker;
 
@@ -33,6 +34,8 @@ pub(crate) struct Mailbox {
     closed: AtomicBool,
     state: AtomicU8,
     waker: Waker,
+    /// Who naps here.
+    napper: OnceLock<Thread>,
 }
 
 impl Mailbox {
@@ -42,10 +45,12 @@ impl Mailbox {
             closed: AtomicBool::new(false),
             state: AtomicU8::new(AWAKE),
             waker,
+            napper: OnceLock::new(),
         }
     }
 
-    /// Leaves a message; `urgent` ones wake a sleeping owner, others wait until it wakes by itself.
+    /// Leaves a message; `urgent` ones wake a sleeping owner, others wait until it wakes by itself. A
+    /// nap is short: none ends it.
     pub(crate) fn post(&self, message: Message, urgent: bool) {
         let mut messages = self.lock();
         if self.closed.load(Ordering::SeqCst) {
@@ -53,16 +58,45 @@ impl Mailbox {
         }
         messages.push(message);
         drop(messages);
-        if urgent {
+        if urgent && self.state.load(Ordering::SeqCst) != NAPPING {
             self.wake();
         }
     }
 
     /// Makes the owner look around: now if it sleeps, else before it does.
     pub(crate) fn wake(&self) {
-        if self.state.swap(NOTIFIED, Ordering::SeqCst) == ASLEEP {
-            // Fails only when the poll is gone, and then nobody is there to be woken.
-            let _ = self.waker.wake();
+        match self.state.swap(NOTIFIED, Ordering::SeqCst) {
+            ASLEEP => {
+                // Fails only when the poll is gone, and then nobody is there to be woken.
+                let _ = self.waker.wake();
+            }
+            NAPPING => self.rouse(),
+            _ => {}
+        }
+    }
+
+    /// The owner is about to nap, out of the poll. `false`: something has come up.
+    pub(crate) fn begin_nap(&self) -> bool {
+        self.napper.get_or_init(std::thread::current);
+        let quiet =
+            self.state
+                .compare_exchange(AWAKE, NAPPING, Ordering::SeqCst, Ordering::SeqCst);
+        quiet.is_ok() && self.lock().is_empty()
+    }
+
+    /// Ends a nap, if there is one.
+    pub(crate) fn end_nap(&self) {
+        let napping =
+            self.state
+                .compare_exchange(NAPPING, NOTIFIED, Ordering::SeqCst, Ordering::SeqCst);
+        if napping.is_ok() {
+            self.rouse();
+        }
+    }
+
+    fn rouse(&self) {
+        if let Some(napper) = self.napper.get() {
+            napper.unpark();
         }
     }
 
@@ -116,3 +150,5 @@ const AWAKE: u8 = 0;
 const ASLEEP: u8 = 1;
 /// Somebody wants the owner to look.
 const NOTIFIED: u8 = 2;
+/// The owner rests, and will look within a millisecond. See `nap.rs`.
+const NAPPING: u8 = 3;

@@ -54,6 +54,8 @@ struct Inner {
     busy: Duration,
     busy_since: Option<Instant>,
     taken: u64,
+    /// An I/O thread naps until no more than so many tasks wait.
+    nap_until: Option<usize>,
     closed: bool,
 }
 
@@ -84,8 +86,8 @@ struct Observed {
 /// What a worker that looked for a task found.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// A task to run.
-    Task(Box<Exchange>),
+    /// A task to run. `low`: half of the tasks are gone that an I/O thread has left to itself.
+    Task { exchange: Box<Exchange>, low: bool },
     /// None, or none it may take: park.
     Nothing,
 }
@@ -109,6 +111,7 @@ impl Queue {
             busy: Duration::ZERO,
             busy_since: None,
             taken: 0,
+            nap_until: None,
             closed: false,
         };
         Self {
@@ -146,6 +149,18 @@ impl Queue {
         inner.waiting + more >= limit + free
     }
 
+    /// Tasks taken so far, if at least `deep` others wait.
+    pub(crate) fn taken_if_deep(&self, deep: usize) -> Option<u64> {
+        (self.waiting() >= deep).then(|| self.lock().taken)
+    }
+
+    /// An I/O thread naps: the worker that leaves half of the tasks waiting will be told.
+    pub(crate) fn watch_half(&self) {
+        let mut inner = self.lock();
+        let half = inner.waiting / 2;
+        inner.nap_until = Some(inner.nap_until.map_or(half, |few| few.max(half)));
+    }
+
     /// Puts `batch` at the end, in order, and wakes who is wanted.
     pub(crate) fn push(&self, batch: &mut Vec<Box<Exchange>>) {
         let mut inner = self.lock();
@@ -175,8 +190,12 @@ impl Queue {
                 if inner.waiting > 0 {
                     self.contended.store(true, Ordering::Relaxed);
                 }
+                let low = inner.nap_until.is_some_and(|few| inner.waiting <= few);
+                if low {
+                    inner.nap_until = None;
+                }
                 self.wake_wanted(inner);
-                Found::Task(exchange)
+                Found::Task { exchange, low }
             }
             None => {
                 inner.note_busy();

@@ -212,6 +212,13 @@ impl Shared {
         }
     }
 
+    /// The tasks that were left to the workers are running out.
+    pub(crate) fn end_naps(&self) {
+        for mailbox in self.mailboxes.get().into_iter().flatten() {
+            mailbox.end_nap();
+        }
+    }
+
     /// What would help, by the figures of about the last minute.
     pub(crate) fn advice(&self) -> Advice {
         match self.watch.window() {

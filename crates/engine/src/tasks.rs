@@ -74,7 +74,12 @@ impl Tasks {
         let exchange = match self.direct.take() {
             Some(exchange) => exchange,
             None => match self.shared.queue.take(self.worker) {
-                Found::Task(exchange) => exchange,
+                Found::Task { exchange, low } => {
+                    if low {
+                        self.shared.end_naps();
+                    }
+                    exchange
+                }
                 Found::Nothing => return None,
             },
         };

@@ -1,0 +1,66 @@
+//! When an I/O thread lets arrivals and replies gather, while workers have enough to do.
+//!
+//! At saturation every reply and every arrival would wake the I/O thread for itself, and on a busy
+//! machine each wake-up takes a core away from the application and back again. So while many tasks
+//! wait and are taken briskly, the thread rests *outside* the poll, where arrivals do not wake it. It
+//! gets up when half of the tasks are taken, when somebody needs it, and after [`NAP`] at the latest:
+//! that is the most a reply is held up by this, and only while requests wait for a worker anyway.
+
+use std::time::{Duration, Instant};
+
+use crate::io_thread::IoThread;
+
+/// Follows how briskly tasks are taken.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    since: Instant,
+    taken: u64,
+    brisk: bool,
+}
+
+impl Pace {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            taken: 0,
+            brisk: false,
+        }
+    }
+
+    /// Whether tasks are so short that several are taken during a nap; `taken` counts all so far.
+    fn is_brisk(&mut self, taken: u64, now: Instant) -> bool {
+        let tasks = taken - self.taken;
+        let span = now.saturating_duration_since(self.since);
+        if tasks >= FEW || span >= NAP {
+            self.brisk = span.as_nanos() * u128::from(FEW) <= NAP.as_nanos() * u128::from(tasks);
+            self.since = now;
+            self.taken = taken;
+        }
+        self.brisk
+    }
+}
+
+impl IoThread {
+    /// Rests, if that is worth it. Only the loop's own thread calls this, never a leader.
+    pub(crate) fn nap(&mut self) {
+        if !self.again.is_empty() || !self.batch.is_empty() || self.shared.draining() {
+            return;
+        }
+        let queue = &self.shared.queue;
+        let Some(taken) = queue.taken_if_deep(DEEP) else {
+            return;
+        };
+        if self.pace.is_brisk(taken, self.now) && self.mailbox.begin_nap() {
+            queue.watch_half();
+            std::thread::park_timeout(NAP);
+            self.mailbox.awake();
+        }
+    }
+}
+
+/// The longest nap.
+const NAP: Duration = Duration::from_millis(1);
+/// With fewer tasks waiting there is no nap.
+const DEEP: usize = 8;
+/// So many tasks in the time of a nap make it worth while.
+const FEW: u64 = 4;
