@@ -26,9 +26,15 @@ CALLS = {"hello-c64": 200_000, "json": 50_000, "flask": 20_000, "django": 1_000}
 """Calls per measurement: about half a second each."""
 
 
-def environ() -> dict[str, Any]:
-    """What a GET without a body looks like (PEP 3333)."""
+def keys_of(headers: dict[str, str]) -> dict[str, str]:
+    """Header fields by their keys in an environ."""
+    return {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+
+
+def environ(fields: dict[str, str]) -> dict[str, Any]:
+    """What a GET without a body looks like (PEP 3333), with the header `fields` by their keys."""
     return {
+        **fields,
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "",
         "PATH_INFO": "/",
@@ -54,7 +60,9 @@ def environ() -> dict[str, Any]:
 
 def cpu_per_call(scenario: str) -> float:
     """Microseconds of thread CPU time for one call of the scenario's application."""
-    module, _, name = SCENARIOS[scenario].app.partition(":")
+    chosen = SCENARIOS[scenario]
+    fields = keys_of(chosen.headers)
+    module, _, name = chosen.app.partition(":")
     app = getattr(importlib.import_module(module), name)
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
@@ -62,7 +70,7 @@ def cpu_per_call(scenario: str) -> float:
 
     def call(times: int) -> None:
         for _ in range(times):
-            body = app(environ(), start_response)
+            body = app(environ(fields), start_response)
             b"".join(body)
             if hasattr(body, "close"):
                 body.close()

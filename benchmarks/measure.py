@@ -121,7 +121,8 @@ def can_count_syscalls() -> bool:
 def _started(scenario: Scenario, peer: Peer, cores: Cores) -> Iterator[Server]:
     port = free_port()
     with Server(peer.command(port, scenario.app), port, cores.server) as server:
-        sent = request(scenario.method, scenario.path, b"x" * scenario.body_size)
+        body = b"x" * scenario.body_size
+        sent = request(scenario.method, scenario.path, body, scenario.headers)
         server.wait_ready(sent)
         _check_answer(scenario, port, sent)
         _warm(port, sent)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -157,11 +157,15 @@ def free_port() -> int:
     raise ServerError(f"no free port from {FIRST_PORT} to {LAST_PORT}")
 
 
-def request(method: str, path: str, body: bytes = b"") -> bytes:
+def request(
+    method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> bytes:
     """A request after which the server closes the connection."""
-    length = f"Content-Length: {len(body)}\r\n" if body else ""
-    head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n{length}\r\n"
-    return head.encode() + body
+    fields = {"Host": "bench", **(headers or {}), "Connection": "close"}
+    if body:
+        fields["Content-Length"] = str(len(body))
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
 @dataclass(frozen=True)

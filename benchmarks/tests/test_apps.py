@@ -22,9 +22,11 @@ def call(scenario: Scenario, path: str = "/") -> bytes:
         "PATH_INFO": path,
         "QUERY_STRING": "",
         "wsgi.input": io.BytesIO(b"x" * scenario.body_size),
+        **inprocess.keys_of(scenario.headers),
     }
     if scenario.body_size:
         environ["CONTENT_LENGTH"] = str(scenario.body_size)
+    environ.setdefault("SERVER_PROTOCOL", "HTTP/1.1")
     setup_testing_defaults(environ)
     started = []
 
