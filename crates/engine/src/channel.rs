@@ -9,6 +9,7 @@ use crate::deadlines::Deadline;
 use crate::exchange::Exchange;
 use crate::link::Link;
 use crate::outgoing::Part;
+use crate::transmit::Ahead;
 
 /// Where a channel is on a request's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(crate) struct Channel {
     pub(crate) scanned: usize,
     /// The request being received, or the one whose reply is being sent.
     pub(crate) exchange: Option<Box<Exchange>>,
+    /// Replies before that one, whose bytes stand first in `sending`.
+    pub(crate) ahead: VecDeque<Ahead>,
     /// Reply bytes the kernel has not taken.
     pub(crate) sending: VecDeque<Part>,
     /// The kernel may hold bytes we have not read.
@@ -69,6 +72,7 @@ impl Channel {
             inbuf: Vec::new(),
             scanned: 0,
             exchange: None,
+            ahead: VecDeque::new(),
             sending: VecDeque::new(),
             readable: false,
             queued_again: false,
@@ -76,6 +80,14 @@ impl Channel {
             accepted_in,
             idle: None,
         }
+    }
+}
+
+impl Channel {
+    /// The exchanges it holds, in order.
+    pub(crate) fn replies(&mut self) -> impl Iterator<Item = &mut Exchange> {
+        let ahead = self.ahead.iter_mut().map(|ahead| &mut *ahead.exchange);
+        ahead.chain(self.exchange.as_deref_mut())
     }
 }
 

@@ -31,6 +31,12 @@ pub(crate) struct Exchange {
     pub(crate) sent: bool,
     /// The channel must close behind this reply.
     pub(crate) close: bool,
+    /// The request that came in behind this one, with those behind it. See `pipeline.rs`.
+    pub(crate) behind: Option<Box<Exchange>>,
+    /// It came in behind another, whose reply may not be out yet.
+    pub(crate) joined: bool,
+    /// Its follower is on the way to a worker: the channel goes on.
+    pub(crate) followed: bool,
     /// Its end is recorded: there is nothing more to say about it.
     pub(crate) recorded: bool,
     /// The client as a trusted proxy named it.
@@ -52,6 +58,9 @@ impl Exchange {
             flushed: false,
             sent: false,
             close: false,
+            behind: None,
+            joined: false,
+            followed: false,
             recorded: false,
             client: None,
             first_line: Vec::new(),
@@ -69,6 +78,9 @@ impl Exchange {
         self.flushed = false;
         self.sent = false;
         self.close = false;
+        self.behind = None;
+        self.joined = false;
+        self.followed = false;
         self.recorded = false;
         self.client = None;
         self.first_line.clear();
@@ -196,9 +208,11 @@ impl Task {
         self.link.listener as usize
     }
 
-    /// Whether the channel may stay open behind the reply: the client's wish and ours.
+    /// Whether the channel may stay open behind the reply: the client's wish and ours. A drain still
+    /// serves what came in behind it.
     pub fn keep_alive(&self) -> bool {
-        self.exchange().head.keep_alive() && !self.shared.draining()
+        let exchange = self.exchange();
+        exchange.head.keep_alive() && (exchange.behind.is_some() || !self.shared.draining())
     }
 
     /// A handle that tells whether the client is gone, also after the task is complete.

@@ -69,7 +69,7 @@ impl IoThread {
             State::Task | State::Replying | State::Refusing => {
                 self.shared.counters.send_timeouts.add(1);
                 channel.link.set(TIMED_OUT);
-                if let Some(exchange) = &mut channel.exchange {
+                for exchange in channel.replies() {
                     exchange.record.spoil(End::Cut, SEND_TIMEOUT);
                 }
                 log::info!(
@@ -127,6 +127,7 @@ impl IoThread {
         };
         if self.mailbox_of(&link.io) {
             self.outstanding = self.outstanding.saturating_sub(1);
+            self.drop_followers(&mut exchange, false);
             if let Some(index) = self.find(link.token) {
                 self.channels[index].exchange = Some(exchange);
                 self.refuse(index, refusal);
@@ -247,7 +248,7 @@ impl IoThread {
         for index in self.all_channels() {
             let channel = &mut self.channels[index];
             channel.link.mark_gone();
-            if let Some(exchange) = &mut channel.exchange {
+            for exchange in channel.replies() {
                 exchange.record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
             }
             self.close(index);

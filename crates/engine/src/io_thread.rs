@@ -56,6 +56,10 @@ pub(crate) struct IoThread {
     /// Channels that used up their share of this turn.
     pub(crate) again: VecDeque<usize>,
     pub(crate) scratch: Vec<u8>,
+    /// Channels with replies that leave when all mail is read.
+    pub(crate) corked: Vec<usize>,
+    /// Requests chained behind others, of all channels.
+    pub(crate) followers: usize,
     date: DateLine,
     /// Tasks handed to the queue and not given back.
     pub(crate) outstanding: usize,
@@ -110,6 +114,8 @@ impl IoThread {
             batch: Vec::new(),
             again: VecDeque::new(),
             scratch: vec![0; SCRATCH],
+            corked: Vec::new(),
+            followers: 0,
             date: DateLine::default(),
             outstanding: 0,
             drain: None,
@@ -211,6 +217,7 @@ impl IoThread {
             });
         }
         self.inbox = inbox;
+        self.uncork();
     }
 
     fn on_event(&mut self, event: &Event) {

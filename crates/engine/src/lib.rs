@@ -30,6 +30,7 @@ mod listen;
 mod mailbox;
 mod nap;
 mod outgoing;
+mod pipeline;
 mod process;
 mod queue;
 mod receive;

@@ -127,6 +127,27 @@ impl Outgoing {
         into.append(&mut self.parts);
     }
 
+    /// As [`Outgoing::move_to`]; a small reply is copied to the end of the last copied part, so that
+    /// this buffer stays for the next one.
+    pub(crate) fn append_to(&mut self, into: &mut VecDeque<Part>) {
+        if let Some(bytes) = self.single().filter(|bytes| bytes.len() <= KEEP_CAPACITY) {
+            match into.back_mut() {
+                Some(Part::Copied { data, .. }) if data.len() < MERGED => {
+                    data.extend_from_slice(bytes);
+                }
+                _ if bytes.is_empty() => {}
+                _ => {
+                    let mut data = Vec::with_capacity(ROOM_FOR_MORE.max(bytes.len()));
+                    data.extend_from_slice(bytes);
+                    into.push_back(Part::Copied { data, at: 0 });
+                }
+            }
+            self.tail.clear();
+        } else {
+            self.move_to(into);
+        }
+    }
+
     /// The one buffer this reply consists of, when it is that simple: the common case, which needs
     /// no part and no list.
     pub(crate) fn single(&self) -> Option<&[u8]> {
@@ -243,6 +264,10 @@ fn consume(parts: &mut VecDeque<Part>, mut n: u64) {
 
 /// Reply buffers up to this size stay with the pooled exchange.
 const KEEP_CAPACITY: usize = 16 * 1024;
+/// A part of this size takes no further replies.
+const MERGED: usize = 64 * 1024;
+/// The first size of a part that takes several replies.
+const ROOM_FOR_MORE: usize = 4096;
 /// Parts gathered into one `sendmsg`.
 const GATHER: usize = 16;
 

@@ -165,14 +165,17 @@ impl Queue {
     pub(crate) fn push(&self, batch: &mut Vec<Box<Exchange>>) {
         let mut inner = self.lock();
         for exchange in batch.drain(..) {
-            let place = inner.front + inner.tasks.len() as u64;
-            if let Some(link) = &exchange.link {
-                link.place.store(place, Ordering::Relaxed);
-            }
-            inner.tasks.push_back(Some(exchange));
-            inner.waiting += 1;
+            inner.append(exchange);
         }
         self.wake_wanted(inner);
+    }
+
+    /// A worker puts what came in behind its last task at the end. Wakes nobody: the worker asks for a
+    /// task next, and whoever is wanted then is woken there.
+    pub(crate) fn push_follower(&self, exchange: Box<Exchange>) {
+        let mut inner = self.lock();
+        inner.append(exchange);
+        self.publish(&inner);
     }
 
     /// The worker, attached, asks for a task.
@@ -451,6 +454,15 @@ pub(crate) struct Look {
 }
 
 impl Inner {
+    fn append(&mut self, exchange: Box<Exchange>) {
+        let place = self.front + self.tasks.len() as u64;
+        if let Some(link) = &exchange.link {
+            link.place.store(place, Ordering::Relaxed);
+        }
+        self.tasks.push_back(Some(exchange));
+        self.waiting += 1;
+    }
+
     fn pop(&mut self) -> Option<Box<Exchange>> {
         while let Some(slot) = self.tasks.pop_front() {
             self.front += 1;

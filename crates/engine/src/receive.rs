@@ -163,7 +163,7 @@ impl IoThread {
         }
     }
 
-    fn new_exchange(&mut self) -> Box<Exchange> {
+    pub(crate) fn new_exchange(&mut self) -> Box<Exchange> {
         match self.pool.pop() {
             Some(mut exchange) => {
                 exchange.record = Record::new(self.now);
@@ -284,7 +284,6 @@ impl IoThread {
     /// The request is complete: a task, unless it is answered here. `rest` came in behind it.
     fn submit(&mut self, index: usize, rest: &[u8]) {
         let channel = &mut self.channels[index];
-        channel.inbuf = rest.to_vec();
         channel.scanned = 0;
         channel.deadline.disarm();
         let Some(mut exchange) = channel.exchange.take() else {
@@ -292,6 +291,7 @@ impl IoThread {
         };
         exchange.record.received = Some(self.now);
         if channel.link.admin {
+            channel.inbuf = rest.to_vec();
             return self.answer_admin(index, exchange);
         }
         if self
@@ -302,6 +302,7 @@ impl IoThread {
             .is_some_and(|path| path == exchange.head.path())
             && exchange.head.is_safe()
         {
+            channel.inbuf = rest.to_vec();
             return self.answer_health(index, exchange);
         }
         if let Some(limit) = self.shared.settings.queue_limit
@@ -310,6 +311,10 @@ impl IoThread {
             channel.exchange = Some(exchange);
             return self.refuse(index, Refusal::QueueFull);
         }
+        exchange.link = Some(channel.link.clone());
+        let rest = self.read_ahead(&mut exchange, rest);
+        let channel = &mut self.channels[index];
+        channel.inbuf = rest.to_vec();
         channel.state = State::Task;
         let knows_interim = exchange.head.minor() > 0;
         channel
@@ -320,7 +325,6 @@ impl IoThread {
             self.deadlines
                 .arm(channel.link.token, &mut channel.deadline, due);
         }
-        exchange.link = Some(channel.link.clone());
         self.batch.push(exchange);
     }
 

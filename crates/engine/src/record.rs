@@ -127,6 +127,23 @@ impl Record {
         }
     }
 
+    /// A record of a request that is complete `now`.
+    pub(crate) fn received(now: Instant) -> Self {
+        Self {
+            head: Some(now),
+            received: Some(now),
+            ..Self::new(now)
+        }
+    }
+
+    /// Begins `now`, complete: it came in behind another, which is answered.
+    pub(crate) fn follow(&mut self, now: Instant) {
+        *self = Self {
+            bytes_in: self.bytes_in,
+            ..Self::received(now)
+        };
+    }
+
     /// The request gets no further than the phase it is in, which ends `now`.
     pub(crate) fn stop(&mut self, now: Instant, end: End, reason: &'static str) {
         let current = if self.head.is_none() {

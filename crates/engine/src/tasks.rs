@@ -29,6 +29,7 @@ use crate::mailbox::Message;
 use crate::queue::Found;
 use crate::record::End;
 use crate::recorder::{Recorder, SHUTDOWN_TIMEOUT};
+use crate::settings::Abandoned;
 use crate::shared::{Shared, Stage};
 
 /// Where one worker gets its tasks from.
@@ -114,11 +115,25 @@ impl Tasks {
         // A temporary file must not wait until the I/O thread has time.
         exchange.body.clear();
         self.shared.note_free(&mut exchange);
-        if exchange.flushed || self.shared.queue.waiting() > 0 {
+        if let Some(mut next) = self.follower(&mut exchange) {
+            next.record.follow(now);
+            exchange.followed = true;
+            // In this order: another worker may have answered `next` before this one goes on.
+            post(exchange);
+            self.shared.queue.push_follower(next);
+        } else if exchange.flushed || exchange.joined || self.shared.queue.waiting() > 0 {
             post(exchange);
         } else {
             self.kept = Some(exchange);
         }
+    }
+
+    /// What came in behind `exchange`, if it is to be served.
+    fn follower(&self, exchange: &mut Exchange) -> Option<Box<Exchange>> {
+        let link = exchange.link.as_ref()?;
+        let wanted = !exchange.close
+            && (!link.has(GONE) || self.shared.settings.abandoned_requests == Abandoned::Run);
+        if wanted { exchange.behind.take() } else { None }
     }
 
     /// Sends what is kept, then blocks until there may be a task. `false`: the server has drained.

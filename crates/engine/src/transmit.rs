@@ -16,10 +16,20 @@ use crate::record::End;
 use crate::recorder::SEND_TIMEOUT;
 use crate::settings::Abandoned;
 
+/// A reply that leaves before that of a later request on the same channel.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    pub(crate) exchange: Box<Exchange>,
+    /// Its bytes that the kernel has not taken.
+    pub(crate) left: u64,
+}
+
 impl IoThread {
     /// A worker is through with `exchange`.
     pub(crate) fn done(&mut self, mut exchange: Box<Exchange>) {
-        self.outstanding = self.outstanding.saturating_sub(1);
+        if !exchange.followed {
+            self.outstanding = self.outstanding.saturating_sub(1);
+        }
         crate::inject_panic("done");
         let link = exchange.link.clone();
         let index = link.as_ref().and_then(|link| self.find(link.token));
@@ -37,8 +47,13 @@ impl IoThread {
                 exchange.record.spoil(End::Disconnected, "");
             }
             self.record(&mut exchange, &link);
+            self.drop_followers(&mut exchange, true);
             return self.keep(exchange);
         };
+        if exchange.followed {
+            return self.reply_ahead(index, exchange);
+        }
+        self.drop_followers(&mut exchange, false);
         if exchange.sent {
             return self.reply_complete(index, exchange);
         }
@@ -105,12 +120,9 @@ impl IoThread {
             channel.link.sent(sent);
             // Progress: what was due is armed anew if the kernel blocks.
             channel.deadline.disarm();
-            if let Some(exchange) = &mut channel.exchange {
-                exchange.record.bytes_out += sent.all;
-            } else {
-                channel.link.note_early(sent.all);
-            }
+            self.count_sent(index, sent.all);
         }
+        let channel = &mut self.channels[index];
         match result {
             Ok(Sent::All) => match channel.state {
                 State::Replying => {
@@ -141,6 +153,28 @@ impl IoThread {
                 }
                 self.client_gone(index);
             }
+        }
+    }
+
+    /// Gives `bytes` that the kernel has taken to the replies they belong to.
+    fn count_sent(&mut self, index: usize, mut bytes: u64) {
+        while let Some(first) = self.channels[index].ahead.front_mut() {
+            let take = bytes.min(first.left);
+            first.exchange.record.bytes_out += take;
+            first.left -= take;
+            bytes -= take;
+            if first.left > 0 {
+                return;
+            }
+            if let Some(Ahead { exchange, .. }) = self.channels[index].ahead.pop_front() {
+                self.finish(index, exchange);
+            }
+        }
+        let channel = &mut self.channels[index];
+        if let Some(exchange) = &mut channel.exchange {
+            exchange.record.bytes_out += bytes;
+        } else {
+            channel.link.note_early(bytes);
         }
     }
 
@@ -207,7 +241,8 @@ impl IoThread {
         }
     }
 
-    fn keep(&mut self, mut exchange: Box<Exchange>) {
+    pub(crate) fn keep(&mut self, mut exchange: Box<Exchange>) {
+        self.followers -= usize::from(exchange.joined);
         exchange.clear();
         if self.pool.len() < POOL {
             self.pool.push(exchange);
@@ -338,6 +373,7 @@ impl IoThread {
         };
         if let Some(mut exchange) = dropped {
             exchange.record.stop(self.now, End::Abandoned, "");
+            self.drop_followers(&mut exchange, true);
             self.finish(index, exchange);
         }
     }
@@ -353,7 +389,8 @@ impl IoThread {
                 self.shared.channels.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        if let Some(mut exchange) = channel.exchange.take() {
+        let ahead = channel.ahead.drain(..).map(|ahead| ahead.exchange);
+        for mut exchange in ahead.chain(channel.exchange.take()) {
             exchange.note_first_line(&channel.inbuf);
             exchange.record.stop(self.now, End::Disconnected, "");
             self.record(&mut exchange, &channel.link);
