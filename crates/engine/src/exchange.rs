@@ -357,7 +357,7 @@ impl Task {
         let size = self.exchange_mut().outgoing.size();
         self.exchange_mut().flushed = true;
         let parts = self.exchange_mut().outgoing.take_parts();
-        self.link.hand_over(parts, size);
+        self.link.hand_over(parts, size, self.exchange().joined);
     }
 
     /// Notes how the request ended.

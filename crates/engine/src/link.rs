@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::listen::Peer;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Message};
 use crate::outgoing::{Part, Size};
 use crate::socket::Stream;
 
@@ -147,17 +147,19 @@ impl Link {
         }
     }
 
-    /// Hands `parts` over to the I/O thread.
-    pub(crate) fn hand_over(&self, mut parts: VecDeque<Part>, size: Size) {
+    /// Hands `parts` over to the I/O thread; `joined`: replies of the same channel may be on their way.
+    pub(crate) fn hand_over(&self, mut parts: VecDeque<Part>, size: Size, joined: bool) {
         self.account(size);
         self.begin_reply();
+        if joined {
+            return self.io.post(Message::Parts(self.token, parts), true);
+        }
         let mut outbox = self.lock();
         outbox.parts.append(&mut parts);
         let posted = std::mem::replace(&mut outbox.posted, true);
         drop(outbox);
         if !posted {
-            self.io
-                .post(crate::mailbox::Message::Flush(self.token), true);
+            self.io.post(Message::Flush(self.token), true);
         }
     }
 

@@ -3,6 +3,7 @@
 //! A message wakes the I/O thread only if it sleeps and the sender needs it now: while it is busy
 //! it will look here anyway before it sleeps, so replies under load cost no wake-up each.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
@@ -11,6 +12,7 @@ use mio::Waker;
 
 use crate::exchange::Exchange;
 use crate::listen::Peer;
+use crate::outgoing::Part;
 use crate::socket::Stream;
 
 /// A message to an I/O thread.
@@ -20,6 +22,9 @@ pub(crate) enum Message {
     Done(Box<Exchange>),
     /// The channel with this token has new parts in its outbox.
     Flush(usize),
+    /// More of a reply whose request came in behind another: in the order of the mail, since the
+    /// outbox does not tell replies apart.
+    Parts(usize, VecDeque<Part>),
     /// A connection this thread is to own, and the index of its listener.
     Accepted(Stream, Peer, usize),
     /// The Python stacks that the admin endpoint asked for.
@@ -78,9 +83,9 @@ impl Mailbox {
     /// The owner is about to nap, out of the poll. `false`: something has come up.
     pub(crate) fn begin_nap(&self) -> bool {
         self.napper.get_or_init(std::thread::current);
-        let quiet =
-            self.state
-                .compare_exchange(AWAKE, NAPPING, Ordering::SeqCst, Ordering::SeqCst);
+        let quiet = self
+            .state
+            .compare_exchange(AWAKE, NAPPING, Ordering::SeqCst, Ordering::SeqCst);
         quiet.is_ok() && self.lock().is_empty()
     }
 

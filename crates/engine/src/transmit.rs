@@ -6,7 +6,7 @@ use std::time::Instant;
 use headwaiter_http::{BodyKind, Refusal, ReplyContext};
 
 use crate::answer::Answer;
-use crate::channel::State;
+use crate::channel::{Channel, State};
 use crate::exchange::Exchange;
 use crate::io_thread::IoThread;
 use crate::link::{Link, TIMED_OUT};
@@ -90,8 +90,8 @@ impl IoThread {
         self.transmit(index);
     }
 
-    /// The worker of the channel `token` has handed parts over while it goes on.
-    pub(crate) fn flush(&mut self, token: usize) {
+    /// The worker of the channel `token` goes on and has handed over more: `collect` takes it.
+    pub(crate) fn send_more(&mut self, token: usize, collect: impl FnOnce(&mut Channel)) {
         let Some(index) = self.find(token) else {
             return;
         };
@@ -100,7 +100,7 @@ impl IoThread {
             // A probe was due, at most.
             channel.deadline.disarm();
         }
-        channel.link.collect(&mut channel.sending);
+        collect(channel);
         self.transmit(index);
     }
 
