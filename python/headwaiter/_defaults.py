@@ -7,6 +7,7 @@ import sys
 import tempfile
 
 MOST_CONNECTIONS = 65536
+SPOOL_MEMORY = 16 << 20
 
 
 def connection_limit() -> int:

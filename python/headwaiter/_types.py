@@ -48,6 +48,7 @@ class AdjustmentKeywords(TypedDict, total=False):
     outbuf_high_watermark: int | str
     spool_dir: str | os.PathLike[str] | None
     spool_limit: int | str
+    spool_memory: int | str
     queue_limit: int | str
     header_timeout: float | str
     body_timeout: float | str
@@ -110,6 +111,7 @@ class AdjustmentValues:
     outbuf_high_watermark: int
     spool_dir: str
     spool_limit: int
+    spool_memory: int
     queue_limit: int
     header_timeout: float
     body_timeout: float

@@ -186,7 +186,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("max_request_body_size", kinds.BYTES, 1073741824, "Limits", """
         Largest request body; beyond it 413."""),
     _row("inbuf_overflow", kinds.BYTES, 524288, "Limits", """
-        A request body larger than this is kept in a temporary file."""),
+        A request body larger than this is kept in a temporary file, unless `spool_memory` has room
+        for it."""),
     _row("outbuf_overflow", kinds.BYTES, 1048576, "Limits", """
         A reply with more unsent bytes than this is kept in a temporary file."""),
     _row("outbuf_high_watermark", kinds.BYTES, 1073741824, "Limits", """
@@ -199,6 +200,10 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Bytes in temporary files, all together. At the limit workers wait for their clients, and an
         upload that needs a file gets 503.""", waitress="absent",
         default_words="half of what is free in `spool_dir` at start"),
+    _row("spool_memory", kinds.BYTES, None, "Limits", """
+        Memory that request bodies larger than `inbuf_overflow` may take, all together, before they
+        go to temporary files.""", waitress="absent",
+        default_words="16777216, or 0 where `inbuf_overflow` is set: that is exact then"),
     _row("queue_limit", kinds.INTEGER, 0, "Limits", """
         Requests waiting for a worker; one more gets 503 with `Retry-After`.""",
         off=0, waitress="absent"),

@@ -167,6 +167,8 @@ class Adjustments(AdjustmentValues):
             raise ValueError(f"spool_dir: {self.spool_dir!r} is not a directory")
         if not os.access(self.spool_dir, os.W_OK | os.X_OK):
             raise ValueError(f"spool_dir: no permission to write in {self.spool_dir!r}")
+        if "spool_memory" not in self._given:
+            self.spool_memory = 0 if "inbuf_overflow" in self._given else _defaults.SPOOL_MEMORY
         if "spool_limit" not in self._given:
             self.spool_limit = _defaults.spool_limit(self.spool_dir)
 

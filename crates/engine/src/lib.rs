@@ -14,6 +14,7 @@ mod access_log;
 mod admin;
 mod advice;
 mod answer;
+mod budget;
 mod census;
 mod channel;
 mod clock;

@@ -102,7 +102,13 @@ impl IoThread {
             return None;
         }
         let most = usize::try_from(run).ok()?;
-        let memory = exchange.body.memory_for(run, overflow)?;
+        if exchange.body.is_empty() {
+            // Not before some of it has come.
+            return None;
+        }
+        let memory = exchange
+            .body
+            .memory_for(run, overflow, &self.shared.budget)?;
         let got = match channel.link.stream.recv_append(memory, most) {
             Ok(0) => {
                 self.end_of_input(index);
@@ -241,6 +247,11 @@ impl IoThread {
             let Some(exchange) = self.channels[index].exchange.as_mut() else {
                 return;
             };
+            if exchange.body.is_empty() && data.len() >= IN_PLACE as usize {
+                exchange
+                    .body
+                    .expect(exchange.decoder.plain_run(), &self.shared.budget);
+            }
             match exchange.decoder.decode(data) {
                 Ok(Decoded::Data {
                     data: piece,

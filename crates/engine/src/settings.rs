@@ -51,7 +51,7 @@ pub struct Settings {
     pub max_request_header_size: usize,
     /// Largest request body in bytes.
     pub max_request_body_size: u64,
-    /// Request bodies above this many bytes go to a temporary file.
+    /// Request bodies above this many bytes go to a temporary file, unless `spool_memory` has room.
     pub inbuf_overflow: u64,
     /// Unsent reply bytes above this many go to a temporary file.
     pub outbuf_overflow: u64,
@@ -61,6 +61,8 @@ pub struct Settings {
     pub spool_dir: PathBuf,
     /// Most bytes in temporary files, all together.
     pub spool_limit: u64,
+    /// Memory that request bodies may take beyond `inbuf_overflow` each, all together.
+    pub spool_memory: u64,
     /// What happens to the waiting tasks of clients that left.
     pub abandoned_requests: Abandoned,
     /// Path answered by the I/O thread itself.
@@ -111,6 +113,7 @@ impl Default for Settings {
             outbuf_high_watermark: 1 << 30,
             spool_dir: std::env::temp_dir(),
             spool_limit: u64::MAX,
+            spool_memory: 16 << 20,
             abandoned_requests: Abandoned::DropSafe,
             health_path: None,
             health_max_wait: None,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::access_log::AccessLog;
 use crate::advice::{Advice, Kind, Window, advise};
+use crate::budget::Budget;
 use crate::census::Ballot;
 use crate::clock::{CpuMeter, ThreadClock};
 use crate::exchange::Exchange;
@@ -18,7 +19,6 @@ use crate::record::Record;
 use crate::recorder::Shards;
 use crate::seat::Seat;
 use crate::settings::Settings;
-use crate::spool::Budget;
 use crate::stats::{Counters, Seldom};
 use crate::watch::{Sample, Watch};
 
@@ -141,6 +141,7 @@ impl Shared {
             budget: Arc::new(Budget::new(
                 settings.spool_dir.clone(),
                 settings.spool_limit,
+                settings.spool_memory,
             )),
             counters: Counters::default(),
             shards: Shards::default(),

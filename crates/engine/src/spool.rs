@@ -1,54 +1,16 @@
-//! Temporary files and their common budget (`spool_dir`, `spool_limit`).
+//! Bodies in memory and in temporary files (`spool_dir`).
 //!
-//! A [`Spool`] holds a request body: its first `inbuf_overflow` bytes in memory, what follows in one
-//! temporary file. A [`Segment`] is a piece of a temporary file that replies spill to. Both take their
-//! bytes from one [`Budget`] before they write and give them back when dropped, so the adjustment
-//! bounds the disk whatever clients do. Files are unlinked at birth: a crash leaves none behind.
+//! A [`Spool`] holds a request body: its first `inbuf_overflow` bytes in memory, and more while the
+//! common [`Budget`] has memory left; what follows is in one temporary file. A [`Segment`] is a piece of
+//! a temporary file that replies spill to. Both take their bytes from the budget before they write and
+//! give them back when dropped. Files are unlinked at birth: a crash leaves none behind.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Disk bytes shared by every temporary file of a server.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    dir: PathBuf,
-    limit: u64,
-    used: AtomicU64,
-}
-
-impl Budget {
-    /// A budget of `limit` bytes for files in `dir`.
-    pub(crate) fn new(dir: PathBuf, limit: u64) -> Self {
-        Self {
-            dir,
-            limit,
-            used: AtomicU64::new(0),
-        }
-    }
-
-    /// Bytes in temporary files now.
-    pub(crate) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    fn take(&self, bytes: u64) -> io::Result<()> {
-        let taken = self
-            .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(bytes).filter(|total| *total <= self.limit)
-            });
-        taken
-            .map(drop)
-            .map_err(|_| io::Error::new(io::ErrorKind::StorageFull, "spool_limit reached"))
-    }
-
-    fn give(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
+use crate::budget::Budget;
 
 /// A temporary file whose bytes are accounted for.
 #[derive(Debug)]
@@ -60,7 +22,7 @@ struct Temp {
 
 impl Temp {
     fn create(budget: &Arc<Budget>) -> io::Result<Self> {
-        let file = tempfile::tempfile_in(&budget.dir)?;
+        let file = tempfile::tempfile_in(budget.dir())?;
         Ok(Self {
             file,
             len: 0,
@@ -85,22 +47,55 @@ impl Drop for Temp {
     }
 }
 
-/// A request body: its beginning in memory, the rest in a file once it outgrew `inbuf_overflow`.
+/// A request body: its beginning in memory, the rest in a file once memory is used up.
 #[derive(Debug, Default)]
 pub struct Spool {
     memory: Vec<u8>,
+    /// Bytes of memory taken from the budget, and whose it is.
+    granted: Option<(u64, Arc<Budget>)>,
     temp: Option<Temp>,
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.give_back();
+    }
 }
 
 impl Spool {
     /// Empties the spool; a small buffer is kept for the next body, a file is not.
     pub(crate) fn clear(&mut self) {
         self.temp = None;
+        self.give_back();
         self.memory.clear();
         self.memory.shrink_to(KEEP_CAPACITY);
     }
 
-    /// Appends `bytes`; those beyond `overflow` go to a temporary file.
+    fn give_back(&mut self) {
+        if let Some((granted, budget)) = self.granted.take() {
+            budget.give_memory(granted);
+            budget.recycle(std::mem::take(&mut self.memory));
+        }
+    }
+
+    /// Bytes that still go to memory, of `wanted` ones.
+    fn room(&mut self, wanted: u64, overflow: u64, budget: &Arc<Budget>) -> u64 {
+        let held = self.memory.len() as u64;
+        let granted = self.granted.as_ref().map_or(0, |(granted, _)| *granted);
+        let room = (overflow + granted).saturating_sub(held);
+        let missing = wanted.saturating_sub(room);
+        if missing == 0 {
+            return wanted;
+        }
+        let more = missing.next_multiple_of(GRANT);
+        if !budget.take_memory(more) {
+            return room;
+        }
+        self.granted = Some((granted + more, Arc::clone(budget)));
+        wanted
+    }
+
+    /// Appends `bytes`; those for which there is no memory go to a temporary file.
     ///
     /// # Errors
     ///
@@ -111,24 +106,38 @@ impl Spool {
         overflow: u64,
         budget: &Arc<Budget>,
     ) -> io::Result<()> {
-        let temp = match &mut self.temp {
-            Some(temp) => return temp.append(bytes),
-            None => &mut self.temp,
-        };
-        let room = overflow.saturating_sub(self.memory.len() as u64);
+        if let Some(temp) = &mut self.temp {
+            return temp.append(bytes);
+        }
+        let room = self.room(bytes.len() as u64, overflow, budget);
         let split = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
         let (first, rest) = bytes.split_at(split);
         self.memory.extend_from_slice(first);
         if rest.is_empty() {
             return Ok(());
         }
-        temp.insert(Temp::create(budget)?).append(rest)
+        self.temp.insert(Temp::create(budget)?).append(rest)
     }
 
-    /// The buffer to receive into directly, while the body is in memory and `more` bytes still fit.
-    pub(crate) fn memory_for(&mut self, more: u64, overflow: u64) -> Option<&mut Vec<u8>> {
-        (self.temp.is_none() && self.memory.len() as u64 + more <= overflow)
-            .then_some(&mut self.memory)
+    /// Takes a buffer for a body of `size` bytes, the first of which have come. A client that has only
+    /// announced them gets none.
+    pub(crate) fn expect(&mut self, size: u64, budget: &Arc<Budget>) {
+        if self.memory.capacity() <= KEEP_CAPACITY && size > KEEP_CAPACITY as u64 {
+            self.memory = budget.buffer(usize::try_from(size).unwrap_or(usize::MAX));
+            // So that the buffer finds its way back.
+            self.granted.get_or_insert_with(|| (0, Arc::clone(budget)));
+        }
+    }
+
+    /// The buffer to receive `more` bytes into directly, if they fit.
+    pub(crate) fn memory_for(
+        &mut self,
+        more: u64,
+        overflow: u64,
+        budget: &Arc<Budget>,
+    ) -> Option<&mut Vec<u8>> {
+        let fits = self.temp.is_none() && self.room(more, overflow, budget) >= more;
+        fits.then_some(&mut self.memory)
     }
 
     /// Body bytes held.
@@ -208,7 +217,7 @@ impl Spill {
     ) -> io::Result<(Arc<Segment>, u64)> {
         let full = |s: &Arc<Segment>| s.len.load(Ordering::Relaxed) >= SEGMENT_BYTES;
         if self.current.as_ref().is_none_or(full) {
-            let file = tempfile::tempfile_in(&budget.dir)?;
+            let file = tempfile::tempfile_in(budget.dir())?;
             let segment = Segment {
                 file,
                 len: AtomicU64::new(0),
@@ -263,6 +272,8 @@ fn read_file_at(file: &mut File, offset: u64, mut buf: &mut [u8]) -> io::Result<
     Ok(total)
 }
 
+/// Memory is taken from the budget in steps of this size.
+const GRANT: u64 = 128 * 1024;
 /// Body buffers up to this size stay with the pooled exchange.
 const KEEP_CAPACITY: usize = 16 * 1024;
 /// A spill starts a new file after this many bytes.
@@ -273,7 +284,7 @@ mod tests {
     use super::*;
 
     fn budget(limit: u64) -> Arc<Budget> {
-        Arc::new(Budget::new(std::env::temp_dir(), limit))
+        Arc::new(Budget::new(std::env::temp_dir(), limit, 0))
     }
 
     #[test]
@@ -299,6 +310,30 @@ mod tests {
             }
         }
         spool.clear();
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn memory_that_nobody_else_needs_is_used_before_the_disk() {
+        let budget = Arc::new(Budget::new(std::env::temp_dir(), u64::MAX, 2 * GRANT));
+        let body = vec![b'x'; GRANT as usize];
+        let mut first = Spool::default();
+        first.append(&body, 4, &budget).unwrap();
+        assert!(first.memory().is_some());
+        let mut second = Spool::default();
+        second.append(&body, 4, &budget).unwrap();
+        assert!(second.memory().is_some());
+        // All is taken: the next goes to disk beyond its own four bytes, and the first from here on.
+        let mut third = Spool::default();
+        third.append(&body, 4, &budget).unwrap();
+        assert_eq!((third.memory(), budget.used()), (None, GRANT - 4));
+        first.append(&body, 4, &budget).unwrap();
+        assert_eq!(first.len(), 2 * GRANT);
+        assert!(first.memory().is_none());
+        drop((first, second));
+        third.clear();
+        third.append(&body, 4, &budget).unwrap();
+        assert!(third.memory().is_some());
         assert_eq!(budget.used(), 0);
     }
 

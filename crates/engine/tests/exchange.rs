@@ -77,6 +77,7 @@ fn bodies_of_every_framing_arrive_whole() {
     let site = Site::new(
         Settings {
             inbuf_overflow: 1000,
+            spool_memory: 0,
             ..settings()
         },
         |task| {

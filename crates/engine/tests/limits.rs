@@ -92,6 +92,7 @@ fn with_no_idle_channel_newcomers_wait_until_one_ends() {
 fn an_upload_without_room_on_disk_gets_503_and_leaves_nothing() {
     let limits = Settings {
         inbuf_overflow: 1000,
+        spool_memory: 0,
         spool_limit: 100_000,
         ..settings()
     };

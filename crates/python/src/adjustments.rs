@@ -74,6 +74,7 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         outbuf_high_watermark: from.get("outbuf_high_watermark")?,
         spool_dir: from.get::<PathBuf>("spool_dir")?,
         spool_limit: from.get::<Option<u64>>("spool_limit")?.unwrap_or(u64::MAX),
+        spool_memory: from.get("spool_memory")?,
         abandoned_requests: match abandoned.as_str() {
             "drop-safe" => Abandoned::DropSafe,
             "drop" => Abandoned::Drop,
