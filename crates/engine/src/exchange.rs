@@ -303,12 +303,13 @@ impl Task {
         self.shared.note_sending(worker, true);
         self.link
             .wait_room(|unsent| unsent.all == 0 || unsent.all < watermark);
-        match self.spill() {
-            Ok(()) => {}
-            Err(error) => {
-                self.shared.storage_trouble(&error);
-                self.link.wait_room(|unsent| unsent.memory <= low);
-            }
+        // A disk is for slow clients: what only waits for the I/O thread will be gone in a moment.
+        self.link.wait_turn(|unsent| unsent.memory <= low);
+        if self.link.unsent().memory > low
+            && let Err(error) = self.spill()
+        {
+            self.shared.storage_trouble(&error);
+            self.link.wait_room(|unsent| unsent.memory <= low);
         }
         self.shared.note_sending(worker, false);
         if self.link.has(GONE) {

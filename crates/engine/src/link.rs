@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::listen::Peer;
 use crate::mailbox::{Mailbox, Message};
@@ -58,6 +59,8 @@ const STARTED: u32 = 32;
 const PROBED: u32 = 64;
 /// `send_timeout` has cut it.
 pub(crate) const TIMED_OUT: u32 = 128;
+/// The kernel takes no more bytes for this client: it is slower than we are.
+const BLOCKED: u32 = 256;
 /// What does not outlive a request.
 const PER_REQUEST: u32 = PENDING | FINISHED | STARTED | PROBED;
 
@@ -201,16 +204,48 @@ impl Link {
         }
     }
 
+    /// Notes whether the client was slower than we are when bytes were last sent.
+    pub(crate) fn set_blocked(&self, blocked: bool) {
+        if self.has(BLOCKED) == blocked {
+            return;
+        }
+        if blocked {
+            self.set(BLOCKED);
+            self.notify_room();
+        } else {
+            self.clear(BLOCKED);
+        }
+    }
+
     /// Blocks the worker until `enough(unsent)` or the client is gone. The I/O thread enforces
     /// `send_timeout`, so this always ends.
     pub(crate) fn wait_room(&self, enough: impl Fn(Size) -> bool) {
+        self.wait_until(|| enough(self.unsent()), None);
+    }
+
+    /// As [`Link::wait_room`], but for the I/O thread only, not for a client: no longer than it takes to
+    /// try, and not when the client is known to be slow.
+    pub(crate) fn wait_turn(&self, enough: impl Fn(Size) -> bool) {
+        let end = Instant::now() + TURN;
+        self.wait_until(|| self.has(BLOCKED) || enough(self.unsent()), Some(end));
+    }
+
+    fn wait_until(&self, over: impl Fn() -> bool, end: Option<Instant>) {
         self.set(WAITING);
         let mut outbox = self.lock();
-        while !self.has(GONE) && !enough(self.unsent()) {
-            outbox = self
-                .room
-                .wait(outbox)
-                .unwrap_or_else(PoisonError::into_inner);
+        while !self.has(GONE) && !over() {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            outbox = match left {
+                Some(left) if left.is_zero() => break,
+                Some(left) => {
+                    let waited = self.room.wait_timeout(outbox, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    let waited = self.room.wait(outbox);
+                    waited.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
         }
         drop(outbox);
         self.clear(WAITING);
@@ -220,3 +255,6 @@ impl Link {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// How long a worker waits for the I/O thread to get to its bytes.
+const TURN: Duration = Duration::from_millis(5);

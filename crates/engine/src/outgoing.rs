@@ -269,7 +269,7 @@ const MERGED: usize = 64 * 1024;
 /// The first size of a part that takes several replies.
 const ROOM_FOR_MORE: usize = 4096;
 /// Parts gathered into one `sendmsg`.
-const GATHER: usize = 16;
+const GATHER: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -123,6 +123,9 @@ impl IoThread {
             self.count_sent(index, sent.all);
         }
         let channel = &mut self.channels[index];
+        channel
+            .link
+            .set_blocked(matches!(result, Ok(Sent::Blocked)));
         match result {
             Ok(Sent::All) => match channel.state {
                 State::Replying => {
