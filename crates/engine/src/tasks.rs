@@ -17,7 +17,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use headwaiter_http::DateLine;
 
@@ -43,6 +43,12 @@ pub struct Tasks {
     date: DateLine,
     /// When it was last woken, until it has attached and looked for a task.
     woken: Option<Instant>,
+    /// When it was through with the last task, while it has done nothing but look for the next.
+    through: Option<Instant>,
+    /// When the last task was taken.
+    now: Instant,
+    /// When `date` was last compared with the clock.
+    dated: Option<Instant>,
     cpu: CpuMeter,
     recorder: Recorder,
 }
@@ -60,6 +66,9 @@ impl Tasks {
             direct: None,
             date: DateLine::default(),
             woken: None,
+            through: None,
+            now: shared.now(),
+            dated: None,
             cpu,
             recorder: Recorder::new(shared),
         }
@@ -91,7 +100,8 @@ impl Tasks {
             // The next task may take long: its predecessor's reply must not wait for it.
             post(kept);
         }
-        let now = self.shared.now();
+        let now = self.through.take().unwrap_or_else(|| self.shared.now());
+        self.now = now;
         // Between being woken and being here lies nothing but attaching to the interpreter. A worker
         // that was not woken had it all the time.
         let exchange = task.exchange_mut();
@@ -107,6 +117,7 @@ impl Tasks {
             return;
         };
         let now = self.shared.now();
+        self.through = Some(now);
         let record = &mut exchange.record;
         record.answered = Some(now);
         record.app_cpu = self
@@ -140,6 +151,7 @@ impl Tasks {
     ///
     /// Call it detached from the interpreter.
     pub fn park(&mut self) -> bool {
+        self.through = None;
         let goes_on = self.wait();
         self.woken = Some(self.shared.now());
         goes_on
@@ -163,8 +175,12 @@ impl Tasks {
         self.shared.queue.park(self.worker)
     }
 
-    /// The `Date` of a reply made now.
+    /// The `Date` of the reply to the task last taken: at most a tenth of a second old when that is.
     pub fn date(&mut self) -> &[u8; 29] {
+        if self.dated.is_some_and(|at| self.now < at + DATE_AGE) {
+            return self.date.last();
+        }
+        self.dated = Some(self.now);
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -221,6 +237,9 @@ impl Tasks {
         self.recorder.flush(&self.shared);
     }
 }
+
+/// How old a `Date` may be.
+const DATE_AGE: Duration = Duration::from_millis(100);
 
 /// Leaves the reply to the I/O thread.
 fn post(exchange: Box<Exchange>) {

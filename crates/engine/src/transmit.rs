@@ -31,7 +31,7 @@ impl IoThread {
             self.outstanding = self.outstanding.saturating_sub(1);
         }
         crate::inject_panic("done");
-        let link = exchange.link.clone();
+        let link = exchange.link.take();
         let index = link.as_ref().and_then(|link| self.find(link.token));
         let Some(link) = link else {
             return self.keep(exchange);

@@ -34,6 +34,12 @@ impl DateLine {
         &self.text
     }
 
+    /// The date last asked for.
+    #[inline]
+    pub fn last(&self) -> &[u8; 29] {
+        &self.text
+    }
+
     fn format(&mut self, unix_seconds: u64) {
         let date = UNIX_EPOCH + Duration::from_secs(unix_seconds.min(LAST_SECOND_OF_9999));
         write!(&mut self.text[..], "{}", HttpDate::from(date))

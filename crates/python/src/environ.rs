@@ -252,8 +252,30 @@ fn prepare<'py>(
     environ.set_item("wsgi.run_once", false)?;
     environ.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
     environ.set_item("wsgi.input_terminated", true)?;
+    // What each request sets has its place already: a copy is then made at once in its final size, and
+    // nothing is inserted into it but what headers bring.
+    for key in OF_THE_REQUEST {
+        environ.set_item(PyString::intern(py, key), py.None())?;
+    }
     Ok(environ)
 }
+
+/// Keys that [`Environs::make`] sets for every request, whatever its headers.
+const OF_THE_REQUEST: [&str; 13] = [
+    "REQUEST_METHOD",
+    "SERVER_PROTOCOL",
+    "REQUEST_URI",
+    "RAW_URI",
+    "QUERY_STRING",
+    "PATH_INFO",
+    "REMOTE_ADDR",
+    "REMOTE_HOST",
+    "REMOTE_PORT",
+    "wsgi.input",
+    "wsgi.errors",
+    "waitress.client_disconnected",
+    "headwaiter.client_disconnected",
+];
 
 /// Field lines of one name are one value, joined as RFC 9110 §5.3 says; cookies by RFC 6265's own mark.
 #[expect(

@@ -4,25 +4,22 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// Appends the bytes of `text`. `false`: a character has no single byte.
-pub(crate) fn append(text: &Bound<'_, PyString>, out: &mut Vec<u8>) -> PyResult<bool> {
-    // For ASCII text this borrows the string's own bytes.
-    let utf8 = match text.to_str() {
-        Ok(utf8) => utf8,
-        // A lone surrogate is no byte either.
-        Err(_) => return Ok(false),
-    };
+/// The bytes of `text`: its own where all of it is ASCII, else made in `scratch`. `None`: a character has
+/// no single byte.
+pub(crate) fn bytes<'a>(
+    text: &'a Bound<'_, PyString>,
+    scratch: &'a mut Vec<u8>,
+) -> Option<&'a [u8]> {
+    // A lone surrogate is no byte either.
+    let utf8 = text.to_str().ok()?;
     if utf8.is_ascii() {
-        out.extend_from_slice(utf8.as_bytes());
-        return Ok(true);
+        return Some(utf8.as_bytes());
     }
+    scratch.clear();
     for character in utf8.chars() {
-        match u8::try_from(u32::from(character)) {
-            Ok(byte) => out.push(byte),
-            Err(_) => return Ok(false),
-        }
+        scratch.push(u8::try_from(u32::from(character)).ok()?);
     }
-    Ok(true)
+    Some(scratch)
 }
 
 /// The native string of `bytes`.

@@ -41,14 +41,27 @@ fn whole<'py, I>(start: &StartResponse, items: impl Fn() -> I) -> PyResult<()>
 where
     I: Iterator<Item = Bound<'py, PyAny>>,
 {
-    let mut total = 0;
-    for item in items() {
-        total += Piece::of(&item)?.len();
-    }
-    must_have_started(start)?;
+    let (mut total, mut plain) = (0, true);
     for item in items() {
         let piece = Piece::of(&item)?;
-        start.with(|reply| piece.append(reply, Some(total as u64)))?;
+        total += piece.len();
+        plain &= matches!(piece, Piece::Bytes(_));
+    }
+    let known = Some(total as u64);
+    must_have_started(start)?;
+    if plain {
+        // Nothing of the application's runs in here.
+        return start.with(|reply| {
+            for item in items() {
+                if let Ok(bytes) = item.cast::<PyBytes>() {
+                    reply.append(bytes, known);
+                }
+            }
+        });
+    }
+    for item in items() {
+        let piece = Piece::of(&item)?;
+        start.with(|reply| piece.append(reply, known))?;
     }
     Ok(())
 }

@@ -138,17 +138,19 @@ impl<'py> Fields<'py> {
 }
 
 fn set_head(reply: &mut Reply, status: &Bound<'_, PyAny>, headers: &Fields<'_>) -> PyResult<()> {
-    let mut scratch = Vec::new();
+    // Used by text that is not ASCII only.
+    let (mut spare, mut other) = (Vec::new(), Vec::new());
     let wrong = |what: &str, value: &Bound<'_, PyAny>, error: &dyn std::fmt::Display| {
         PyValueError::new_err(format!("{what} {}: {error}", shown(value)))
     };
     let text = status
         .cast::<PyString>()
         .map_err(|_| not_str("status", status))?;
-    native(text, &mut scratch).ok_or_else(|| wrong("status", status, &NOT_LATIN1))?;
+    let line =
+        latin1::bytes(text, &mut spare).ok_or_else(|| wrong("status", status, &NOT_LATIN1))?;
     reply
         .head
-        .begin(&scratch)
+        .begin(line)
         .map_err(|error| wrong("status", status, &error))?;
     let mut one = |item: Bound<'_, PyAny>| {
         let pair = item.cast::<PyTuple>().map_err(|_| {
@@ -167,12 +169,10 @@ fn set_head(reply: &mut Reply, status: &Bound<'_, PyAny>, headers: &Fields<'_>) 
         let value_text = value
             .cast::<PyString>()
             .map_err(|_| not_str("header value", &value))?;
-        scratch.clear();
-        native(&name_text, &mut scratch).ok_or_else(|| wrong("header name", &name, &NOT_LATIN1))?;
-        let split = scratch.len();
-        native(&value_text, &mut scratch)
+        let name_bytes = latin1::bytes(&name_text, &mut spare)
+            .ok_or_else(|| wrong("header name", &name, &NOT_LATIN1))?;
+        let value_bytes = latin1::bytes(&value_text, &mut other)
             .ok_or_else(|| wrong("header value", &value, &NOT_LATIN1))?;
-        let (name_bytes, value_bytes) = scratch.split_at(split);
         reply
             .head
             .field(name_bytes, value_bytes)
@@ -182,10 +182,6 @@ fn set_head(reply: &mut Reply, status: &Bound<'_, PyAny>, headers: &Fields<'_>) 
         Fields::List(list) => list.iter().try_for_each(&mut one),
         Fields::Tuple(items) => items.iter().try_for_each(&mut one),
     }
-}
-
-fn native(text: &Bound<'_, PyString>, out: &mut Vec<u8>) -> Option<()> {
-    latin1::append(text, out).ok()?.then_some(())
 }
 
 fn not_str(what: &str, value: &Bound<'_, PyAny>) -> PyErr {
