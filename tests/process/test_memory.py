@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,3 +122,22 @@ def test_temporary_files_are_gone_after_the_reply(tmp_path: Path) -> None:
             held = [name for name in procfs.descriptors(server.pid) if str(tmp_path) in name]
             assert held == []
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ({}, 200),
+        ({"spool_memory": 0}, 503),
+        ({"inbuf_overflow": 1000}, 503),
+        ({"inbuf_overflow": 1000, "spool_memory": 8 * MIB}, 200),
+    ],
+    ids=["default", "none", "an exact inbuf_overflow", "both"],
+)
+def test_bodies_use_spool_memory_before_the_disk(settings: dict[str, Any], status: int) -> None:
+    """There is no disk here: an upload that needs some is refused."""
+    with start_server(APP, spool_limit=1, **settings) as server, server.connect() as client:
+        client.request("/", "POST", [("Content-Length", str(4 * MIB))])
+        with contextlib.suppress(OSError):  # refused before all is sent
+            client.send(bytes(4 * MIB))
+        assert client.reply().status == status
