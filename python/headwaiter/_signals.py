@@ -32,7 +32,9 @@ def on_main_thread() -> bool:
 
 
 @contextmanager
-def stop_signals(handler: Callable[[], None]) -> Iterator[list[tuple[int, str]]]:
+def stop_signals(
+    handler: Callable[[signal.Signals], None],
+) -> Iterator[list[tuple[int, str]]]:
     """Call ``handler`` for SIGINT and SIGTERM; does nothing off the main thread.
 
     A SIGINT that is ignored stays so: that is how shells start background jobs.
@@ -44,13 +46,16 @@ def stop_signals(handler: Callable[[], None]) -> Iterator[list[tuple[int, str]]]
         yield []
         return
 
+    def handle(number: int, _frame: object) -> None:
+        handler(signal.Signals(number))
+
     previous: dict[int, Any] = {}
     try:
         for number in STOP_SIGNALS:
             before = signal.getsignal(number)
             if not (number == signal.SIGINT and before is signal.SIG_IGN):
                 previous[number] = before
-                signal.signal(number, lambda _number, _frame: handler())
+                signal.signal(number, handle)
         _installed.update(previous)
         yield [(int(number), signal.Signals(number).name) for number in previous]
     finally:
@@ -80,6 +85,9 @@ def _after_fork() -> None:
     _restore(_installed)
     _installed.clear()
 
+
+outlasting: list[_headwaiter.Signals] = []
+"""Watches that see to the end of this process; one that is dropped is closed."""
 
 _wakeups: list[int] = []
 """Descriptors of wake-up sockets in use."""
@@ -138,16 +146,17 @@ def watching(
         selector = stack.enter_context(selectors.DefaultSelector())
         selector.register(done, selectors.EVENT_READ)
         watch = None
+        wakeup: socket.socket | None
         if stops:
             # What the engine has seen comes here afterwards, and wakes this thread.
-            wakeup, onwards = socket.socketpair()
-            stack.enter_context(wakeup)
+            inwards, onwards = socket.socketpair()
+            wakeup = stack.enter_context(inwards)
             with onwards:
                 onwards.setblocking(False)
                 pair = stack.enter_context(signal_wakeups())
                 assert pair is not None  # only the main thread has signals to stop by
                 watch = engine.watch_signals(pair[0].fileno(), onwards.fileno(), stops)
-            wakeup.setblocking(False)
+            inwards.setblocking(False)
         else:
             pair = stack.enter_context(signal_wakeups())
             wakeup = pair[0] if pair else None

@@ -23,6 +23,7 @@ from headwaiter._listen import bracketed
 from headwaiter.settings import Adjustments
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
     from types import TracebackType
 
@@ -68,7 +69,7 @@ class Server:
         # Of the command line and ``serve``: signals that stop, and whether nothing comes after.
         self._stops: list[tuple[int, str]] = []
         self._ends_process = False
-        self._signal_watch: _headwaiter.Signals | None = None
+        self._watched = False
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -152,6 +153,7 @@ class Server:
         # Before the first connection is accepted, which might take the last descriptor.
         with done, done_engine, _signals.watching(done, self._engine, self._stops) as waits:
             over, watch = waits
+            self._watched = watch is not None
             try:
                 self._serve_until(over, done_engine)
                 if watch is not None:
@@ -159,9 +161,10 @@ class Server:
                 self._join()
             finally:
                 # Where the process ends anyway and workers are stuck, the watch sees to that.
-                if watch is not None and not (self._ends_process and self.unfinished):
+                if watch is not None and self._ends_process and self.unfinished:
+                    _signals.outlasting.append(watch)
+                elif watch is not None:
                     watch.close()
-                self._signal_watch = watch
         if self.unfinished:
             _logging.logger().warning("requests that had to be cut: %d", self.unfinished)
 
@@ -267,19 +270,19 @@ def serve(
     run_until_signalled(create_server(application, **adjustments), quiet=_quiet)
 
 
-def run_until_signalled(
-    server: Server, *, quiet: bool = False, ends_process: bool = False
-) -> None:
+def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bool = False) -> None:
     """Run ``server`` as the purpose of this process: banner, signals, word to the service
     manager.
 
-    With ``ends_process`` nothing comes after it, and a process that cannot end by itself is made to.
+    With ``ends_process`` nothing comes after it: a process that cannot end by itself is made to.
     """
 
-    def on_signal() -> None:
-        # The engine has been told already, by the watch over signals; here follows Python's part.
+    def on_signal(received: signal.Signals) -> None:
+        # The engine has been told, and has told the log; here follows Python's part.
         server.stop()
         _systemd.notify("STOPPING=1")
+        if not server._watched:  # it came before the engine was there to be told
+            _logging.logger().info("%s: finishing what was received", received.name)
 
     server._ends_process = ends_process
     reopen = server.reopen_logs

@@ -98,7 +98,8 @@ fn watch(
     let mut numbers = [0; 64];
     loop {
         // Read the deadline, then sleep: nothing but this thread makes it earlier.
-        let timeout = match lock(stops).look(Instant::now()) {
+        let look = lock(stops).look(Instant::now());
+        let timeout = match look {
             Look::Closed => return,
             Look::Late => return give_up(),
             Look::Wait(timeout) => timeout,
@@ -107,7 +108,8 @@ fn watch(
         let got = match signals.read(&mut numbers) {
             Ok(0) => {
                 // Nobody writes signals any more. The deadline, if there is one, stands.
-                match lock(stops).look(Instant::now()) {
+                let look = lock(stops).look(Instant::now()); // and unlock
+                match look {
                     Look::Wait(Some(left)) => std::thread::sleep(left),
                     Look::Wait(None) | Look::Closed => return,
                     Look::Late => {}
@@ -123,7 +125,8 @@ fn watch(
         };
         for number in got {
             if let Some((_, name)) = stopping.iter().find(|(stop, _)| stop == number) {
-                act(shared, name, lock(stops).signal(Instant::now()));
+                let order = lock(stops).signal(Instant::now());
+                act(shared, name, order);
             }
         }
         // Full: then whoever reads it wakes up anyway.
@@ -132,14 +135,15 @@ fn watch(
 }
 
 fn act(shared: &Shared, name: &str, order: Order) {
+    // Said before it is done: an idle server is gone at once, and its log with it.
     match order {
         Order::Drain => {
-            shared.advance(Stage::Draining);
             log::info!(target: crate::LOG, "{name}: finishing what was received; again to leave now");
+            shared.advance(Stage::Draining);
         }
         Order::Cut => {
-            shared.advance(Stage::Cutting);
             log::info!(target: crate::LOG, "{name}: leaving now");
+            shared.advance(Stage::Cutting);
         }
         Order::Same => log::debug!(target: crate::LOG, "{name}: the same stop"),
     }
@@ -282,7 +286,10 @@ mod tests {
         assert_eq!(stops.look(start), Look::Wait(Some(TIMEOUT + GRACE)));
         assert_eq!(stops.look(start + TIMEOUT + GRACE), Look::Late);
         stops.extend(start + TIMEOUT, TIMEOUT);
-        assert_eq!(stops.look(start + TIMEOUT + GRACE), Look::Wait(Some(TIMEOUT)));
+        assert_eq!(
+            stops.look(start + TIMEOUT + GRACE),
+            Look::Wait(Some(TIMEOUT))
+        );
         stops.signal(start + TIMEOUT);
         assert_eq!(stops.look(start + TIMEOUT), Look::Wait(Some(GRACE)));
         stops.close();

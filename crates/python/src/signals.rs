@@ -25,7 +25,10 @@ impl Signals {
 }
 
 /// Ends the process at once, from any thread: code that holds the GIL keeps every orderly way shut.
-#[expect(unsafe_code, reason = "std's exit runs handlers of C libraries whose threads go on")]
+#[expect(
+    unsafe_code,
+    reason = "std's exit runs handlers of C libraries whose threads go on"
+)]
 pub(crate) fn leave_without_interpreter() {
     // Past `logging`, which needs the interpreter. Nothing to be done if it fails.
     let _ = std::io::stderr().write_all(
