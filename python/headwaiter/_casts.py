@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 TRUE_WORDS = frozenset({"t", "true", "y", "yes", "on", "1"})
+MOST_THREADS = 65535
+AUTO_THREADS = "4-64"
 FALSE_WORDS = frozenset({"", "f", "false", "n", "no", "off", "0", "none"})
 
 
@@ -50,6 +52,29 @@ def integer(value: Any) -> int:
         return int(value)
     except OverflowError:  # int(float("inf"))
         raise ValueError("not a finite number") from None
+
+
+def threads(value: Any) -> int | str:
+    """A number, or bounds between which the server chooses: ``4-64``, or ``auto`` for those."""
+    if not isinstance(value, str):
+        return integer(value)
+    least, dash, most = value.strip().lower().partition("-")
+    if least == "auto" and not dash:
+        return AUTO_THREADS
+    if not dash or not least:
+        return integer(value)
+    bounds = integer(least), integer(most)
+    if not 1 <= bounds[0] <= bounds[1] <= MOST_THREADS:
+        raise ValueError(value)
+    return f"{bounds[0]}-{bounds[1]}" if bounds[0] < bounds[1] else bounds[0]
+
+
+def thread_bounds(value: int | str) -> tuple[int, int]:
+    """The least and the most threads of a value that :func:`threads` has made."""
+    if isinstance(value, int):
+        return value, value
+    least, _, most = value.partition("-")
+    return int(least), int(most)
 
 
 def duration(value: Any) -> float:
@@ -140,6 +165,7 @@ def one_of(*choices: str) -> Kind:
 
 BOOLEAN = Kind("a boolean", "", "bool | str", boolean)
 INTEGER = Kind("a whole number", "N", "int | str", integer)
+THREADS = Kind("a whole number", "N", "int | str", threads)
 BYTES = Kind("a whole number of bytes", "BYTES", "int | str", integer)
 SECONDS = Kind("a number of seconds", "SECONDS", "float | str", duration)
 WHOLE_SECONDS = Kind("a whole number of seconds", "SECONDS", "int | str", integer)

@@ -1,11 +1,13 @@
-"""The Python stacks of all threads, as text.
+"""The Python stacks of threads, as text.
 
-The admin endpoint shows them at ``/stacks``; the thread ``headwaiter-watch`` collects them, so a
-stack is that of a moment at which its thread let go of the GIL.
+The admin endpoint shows all of them at ``/stacks``, collected by the thread ``headwaiter-watch``;
+``slow_request_log`` writes down one, for the thread ``headwaiter-overseer``. Either way a stack is
+that of a moment at which its thread let go of the GIL.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import traceback
@@ -23,6 +25,27 @@ def collect() -> str:
     ]
     frames.sort(key=lambda item: (not _is_worker(item[0]), len(item[0]), item[0]))
     return "\n".join(_shown(name, frame) for name, frame in frames)
+
+
+def of_thread(ident: int) -> str:
+    """The stack of one thread, from its outermost frame of the application on."""
+    frame = sys._current_frames().get(ident)
+    if frame is None:
+        return "(its thread has ended)\n"
+    stack = traceback.extract_stack(frame)
+    # Ours and that of threading, from which every worker begins.
+    inner = [entry for entry in stack if not _is_beginning(entry)]
+    return "".join(traceback.format_list(inner)) or "(not in Python code)\n"
+
+
+def _is_beginning(entry: traceback.FrameSummary) -> bool:
+    return entry.filename in (threading.__file__, _server_file()) and entry.name in (
+        *("_bootstrap", "_bootstrap_inner", "run", "_work"),
+    )
+
+
+def _server_file() -> str:
+    return os.path.join(os.path.dirname(__file__), "server.py")
 
 
 def _is_worker(name: str) -> bool:

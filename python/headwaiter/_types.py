@@ -61,11 +61,14 @@ class AdjustmentKeywords(TypedDict, total=False):
     health_max_wait: float | str
     expose_tracebacks: bool | str
     log_socket_errors: bool | str
+    stuck_after: float | str
+    stuck_replacements: int | str
     access_log: str | os.PathLike[str] | None
     access_log_format: str
     admin: str | os.PathLike[str] | None
     admin_public: bool | str
     server_timing: bool | str
+    slow_request_log: float | str
     asyncore_loop_timeout: int | str
     asyncore_use_poll: bool | str
     cleanup_interval: int | str
@@ -96,7 +99,7 @@ class AdjustmentValues:
     server_name: str
     url_scheme: str
     url_prefix: str
-    threads: int
+    threads: int | str
     io_threads: int
     channel_request_lookahead: int
     trusted_proxy: str | None
@@ -124,11 +127,14 @@ class AdjustmentValues:
     health_max_wait: float
     expose_tracebacks: bool
     log_socket_errors: bool
+    stuck_after: float
+    stuck_replacements: int
     access_log: str | None
     access_log_format: str
     admin: str | None
     admin_public: bool
     server_timing: bool
+    slow_request_log: float
     asyncore_loop_timeout: int
     asyncore_use_poll: bool
     cleanup_interval: int

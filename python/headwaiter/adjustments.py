@@ -154,9 +154,11 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         `SCRIPT_NAME`: the path under which a proxy mounts the application; it is taken off
         `PATH_INFO`."""),
 
-    _row("threads", kinds.INTEGER, 4, "Threads", """
+    _row("threads", kinds.THREADS, 4, "Threads", """
         Worker threads: how many requests the application runs at once. Each further one waits in
-        the queue, fully received.""", minimum=1, maximum=65535),
+        the queue, fully received. Two numbers, such as `4-64`, are bounds between which the server
+        chooses by what it sees; `auto` is `4-64`.""", minimum=1, maximum=kinds.MOST_THREADS,
+        waitress="differs"),
     _row("io_threads", kinds.INTEGER, 1, "Threads", """
         Threads that accept, read and send. They never wait for Python; more than one helps only
         where moving bytes keeps a core busy.""", minimum=1, maximum=1024, waitress="absent"),
@@ -241,6 +243,13 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Put the traceback of an application error into the 500 reply. For development only."""),
     _row("log_socket_errors", kinds.BOOLEAN, True, "Behaviour", """
         Log clients that leave in the middle of an exchange."""),
+    _row("stuck_after", kinds.SECONDS, 0.0, "Behaviour", """
+        A request that has run for so long counts as stuck: another thread takes the place of its
+        own until it ends. No thread is ever killed.""", maximum=LONGEST, off=0,
+        waitress="absent"),
+    _row("stuck_replacements", kinds.INTEGER, 4, "Behaviour", """
+        The most threads that stand in for stuck ones at once.""", minimum=1,
+        maximum=kinds.MOST_THREADS, waitress="absent"),
 
     _row("access_log", kinds.ACCESS_LOG, None, "Observing", """
         Where one line per request goes, whatever its end: a file, `-` for standard output, or
@@ -260,6 +269,10 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Send `Server-Timing` with the waits for a worker and for the GIL and the time in the
         application up to the head of the reply: the network panel of a browser shows them.""",
         waitress="absent"),
+
+    _row("slow_request_log", kinds.SECONDS, 0.0, "Observing", """
+        Log a request that has run for so long, while it runs, with the Python stack of its thread;
+        again at each doubling, and when it ends.""", maximum=LONGEST, off=0, waitress="absent"),
 
     _row("asyncore_loop_timeout", kinds.WHOLE_SECONDS, 1, "Unused", """
         Accepted for Waitress' sake; there is no such loop.""", engine=False, waitress="differs"),

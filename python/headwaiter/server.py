@@ -8,6 +8,7 @@ here wakes up unless something happened. What happens on sockets is the extensio
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import platform
@@ -19,6 +20,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from headwaiter import _exit, _forks, _headwaiter, _logging, _signals, _stacks, _systemd
+from headwaiter._casts import thread_bounds
 from headwaiter._listen import bracketed
 from headwaiter.settings import Adjustments
 
@@ -183,10 +185,11 @@ class Server:
             raise
 
     def _start_workers(self) -> None:
-        threads = [
-            threading.Thread(target=self._work, name=f"headwaiter-{number}", daemon=True)
-            for number in range(self.adj.threads)
-        ]
+        least, most = thread_bounds(self.adj.threads)
+        threads = [self._new_worker(number) for number in range(least)]
+        if most > least or self.adj.slow_request_log or self.adj.stuck_after:
+            name = "headwaiter-overseer"
+            threads.append(threading.Thread(target=self._oversee, name=name, daemon=True))
         if self.adj.admin:  # first: it is to see what the others do to the GIL
             watch = threading.Thread(target=self._watch, name="headwaiter-watch", daemon=True)
             threads.insert(0, watch)
@@ -196,6 +199,21 @@ class Server:
                 worker.start()
             except (KeyboardInterrupt, SystemExit):  # while waiting for it to come up
                 self._interrupt()
+
+    def _new_worker(self, number: int) -> threading.Thread:
+        return threading.Thread(target=self._work, name=f"headwaiter-{number}", daemon=True)
+
+    def _oversee(self) -> None:
+        self._engine.oversee(self._start_another, _stacks.of_thread)
+
+    def _start_another(self) -> None:
+        """Start one more worker, under the first name that is free."""
+        self._workers[:] = [worker for worker in self._workers if worker.is_alive()]
+        taken = {worker.name for worker in self._workers}
+        numbers = itertools.count()
+        worker = self._new_worker(next(n for n in numbers if f"headwaiter-{n}" not in taken))
+        self._workers.append(worker)
+        worker.start()
 
     def _work(self) -> None:
         process = os.getpid()
@@ -311,7 +329,7 @@ def _log_banner(server: Server) -> None:
     for host, port in server.admin_listen:
         logger.info("Showing what happens on %s", _url(host, port))
     logger.info(
-        "%d worker thread%s, %s, process %d; stop with Ctrl-C or SIGTERM",
+        "%s worker thread%s, %s, process %d; stop with Ctrl-C or SIGTERM",
         threads,
         "" if threads == 1 else "s",
         python_build(),

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headwaiter import _defaults, _listen
+from headwaiter._casts import thread_bounds
 from headwaiter._sources import Given, collect, from_keywords
 from headwaiter._types import AdjustmentValues
 from headwaiter.adjustments import ADJUSTMENTS, BY_NAME
@@ -98,6 +99,7 @@ class Adjustments(AdjustmentValues):
                 value = None if row.off is not None and value == row.off else value
                 settings[row.name] = sorted(value) if isinstance(value, set) else value
         settings["admin"] = self._admin_listeners
+        settings["threads"], settings["threads_max"] = thread_bounds(self.threads)
         return settings
 
     def listeners(self) -> list[tuple[Any, ...]]:

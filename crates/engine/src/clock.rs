@@ -71,6 +71,51 @@ impl ThreadClock {
     }
 }
 
+/// The clocks of all workers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WorkerClocks {
+    /// By the worker's number; the inner `None`: there is no such clock on this system.
+    clocks: Vec<Option<Option<ThreadClock>>>,
+    /// CPU time and delay of workers that have left.
+    past: (Duration, Duration),
+}
+
+impl WorkerClocks {
+    /// The calling thread is worker `number` from now on.
+    pub(crate) fn join(&mut self, number: usize) {
+        if self.clocks.len() <= number {
+            self.clocks.resize(number + 1, None);
+        }
+        self.clocks[number] = Some(ThreadClock::of_this_thread());
+    }
+
+    /// The calling thread, worker `number`, leaves; what it has used still counts.
+    pub(crate) fn leave(&mut self, number: usize) {
+        if let Some(clock) = self.clocks[number].take().flatten() {
+            self.past.0 += clock.read().unwrap_or_default();
+            self.past.1 += clock.delayed().unwrap_or_default();
+        }
+    }
+
+    /// CPU time that workers have used, all together; `None` where it cannot be measured.
+    pub(crate) fn read(&self) -> Option<Duration> {
+        let now: Option<Duration> = self
+            .clocks
+            .iter()
+            .flatten()
+            .map(|clock| clock.and_then(ThreadClock::read))
+            .sum();
+        Some(now? + self.past.0)
+    }
+
+    /// How long workers were ready to run and had no processor, all together.
+    pub(crate) fn delayed(&self) -> Duration {
+        let clocks = self.clocks.iter().flatten().flatten();
+        let now: Duration = clocks.filter_map(|clock| clock.delayed()).sum();
+        now + self.past.1
+    }
+}
+
 /// Measures the CPU time of tasks on one thread.
 ///
 /// Reading a thread's CPU clock is a system call (0.5 µs where a wall clock takes 0.03), which is

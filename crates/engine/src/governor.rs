@@ -27,6 +27,8 @@ pub(crate) struct Sample {
 /// The number of workers that may be active, 1 to all.
 #[derive(Debug)]
 pub(crate) struct Governor {
+    /// Workers at the start.
+    least: usize,
     most: usize,
     target: usize,
     stalled: Duration,
@@ -37,11 +39,21 @@ impl Governor {
     /// Starts with all `most` workers allowed.
     pub(crate) fn new(most: usize) -> Self {
         Self {
+            least: most,
             most,
             target: most,
             stalled: Duration::ZERO,
             steady: 0,
         }
+    }
+
+    /// There are `workers` now; returns the new target. Before the first ones have come, all that are
+    /// expected count.
+    pub(crate) fn resize(&mut self, workers: usize) -> usize {
+        let added = workers.saturating_sub(self.most);
+        self.most = workers.max(self.least);
+        self.target = (self.target + added).min(self.most);
+        self.target
     }
 
     /// Takes a sample into account and returns the new target.

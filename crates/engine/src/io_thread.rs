@@ -109,7 +109,7 @@ impl IoThread {
             accept_paused: None,
             next_owner: 0,
             pool: Vec::new(),
-            recorder: Recorder::new(shared),
+            recorder: Recorder::new(shared.shards.add()),
             admin,
             batch: Vec::new(),
             again: VecDeque::new(),

@@ -31,7 +31,9 @@ mod listen;
 mod mailbox;
 mod nap;
 mod outgoing;
+mod overseer;
 mod pipeline;
+mod pool;
 mod process;
 mod queue;
 mod receive;
@@ -55,6 +57,7 @@ pub use exchange::{Client, ClientGone, Flushed, Task};
 pub use inject::{POINTS as PANIC_POINTS, inject_panic};
 pub use listen::{BindError, ListenSpec, Listening, Peer};
 pub use outgoing::Held;
+pub use overseer::{Orders, Oversight, SlowRequest};
 pub use record::{End, Record};
 pub use server::{OnFinished, Poker, Server};
 pub use settings::{Abandoned, Settings};
@@ -65,6 +68,8 @@ pub use watch::{Probe, Watcher};
 
 /// The `log` target of the engine's events.
 pub const LOG: &str = "headwaiter";
+/// The `log` target of requests that run long.
+pub const SLOW_LOG: &str = "headwaiter.slow";
 /// The `log` target of records about the queue.
 pub const QUEUE_LOG: &str = "headwaiter.queue";
 /// The `log` target of the access log, where it goes to a logger.

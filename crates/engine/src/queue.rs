@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use crate::clock::ThreadClock;
+use crate::clock::WorkerClocks;
 use crate::exchange::Exchange;
 use crate::governor::{Governor, Sample};
 
@@ -32,7 +32,7 @@ pub(crate) struct Queue {
     /// A worker should attach once, and none was parked.
     poked: AtomicBool,
     /// CPU clocks of the workers; apart, since reading them takes system calls.
-    clocks: Mutex<Vec<Option<ThreadClock>>>,
+    clocks: Mutex<WorkerClocks>,
     gil: bool,
 }
 
@@ -54,6 +54,11 @@ struct Inner {
     busy: Duration,
     busy_since: Option<Instant>,
     taken: u64,
+    /// Workers that have not left, and how many of them are to leave as soon as they are free.
+    live: usize,
+    surplus: usize,
+    /// The most that ran at once since [`Queue::standing`] was asked.
+    peak: usize,
     /// An I/O thread naps until no more than so many tasks wait.
     nap_until: Option<usize>,
     closed: bool,
@@ -70,6 +75,10 @@ enum WorkerState {
     Parked,
     Standby,
     Running,
+    /// It was woken to leave.
+    Leaving,
+    /// It has left; its number is free.
+    Gone,
 }
 
 /// Where the last observation of the governor stood.
@@ -111,6 +120,9 @@ impl Queue {
             busy: Duration::ZERO,
             busy_since: None,
             taken: 0,
+            live: 0,
+            surplus: 0,
+            peak: 0,
             nap_until: None,
             closed: false,
         };
@@ -126,15 +138,75 @@ impl Queue {
 
     /// The calling thread becomes a worker; returns its number.
     pub(crate) fn join(&self) -> usize {
-        self.clocks().push(ThreadClock::of_this_thread());
         let mut inner = self.lock();
-        inner.workers.push(Worker {
+        let worker = Worker {
             thread: std::thread::current(),
             // As if it had been woken: it is up and about to look for a task.
             state: WorkerState::Standby,
-        });
+        };
+        let free = |worker: &Worker| worker.state == WorkerState::Gone;
+        let number = inner.workers.iter().position(free);
+        let number = match number {
+            Some(number) => {
+                inner.workers[number] = worker;
+                number
+            }
+            None => {
+                inner.workers.push(worker);
+                inner.workers.len() - 1
+            }
+        };
         inner.standby += 1;
-        inner.workers.len() - 1
+        inner.live += 1;
+        inner.resize();
+        drop(inner);
+        self.clocks().join(number);
+        number
+    }
+
+    /// Lets `count` workers go: parked ones at once, others as soon as they are free.
+    pub(crate) fn retire(&self, count: usize) {
+        let mut inner = self.lock();
+        let mut leaving = Vec::new();
+        for _ in 0..count {
+            if inner.parked.is_empty() {
+                inner.surplus += 1;
+            } else {
+                // The one that has not been needed for longest.
+                let worker = inner.parked.remove(0);
+                inner.workers[worker].state = WorkerState::Leaving;
+                leaving.push(inner.workers[worker].thread.clone());
+            }
+        }
+        drop(inner);
+        for thread in leaving {
+            thread.unpark();
+        }
+    }
+
+    /// Workers there are now.
+    pub(crate) fn workers(&self) -> usize {
+        self.lock().live
+    }
+
+    /// Workers have numbers below this.
+    pub(crate) fn numbers(&self) -> usize {
+        let gone = |worker: &Worker| worker.state == WorkerState::Gone;
+        let workers = &self.lock().workers;
+        workers.iter().rposition(|w| !gone(w)).map_or(0, |n| n + 1)
+    }
+
+    /// How many workers there are and what they have done.
+    pub(crate) fn standing(&self) -> Standing {
+        let mut inner = self.lock();
+        let running = inner.running;
+        Standing {
+            live: inner.live,
+            running,
+            busy: std::mem::replace(&mut inner.peak, running),
+            waiting: inner.waiting,
+            taken: inner.taken,
+        }
     }
 
     /// Tasks waiting now.
@@ -145,7 +217,7 @@ impl Queue {
     /// Whether a further task would have to wait behind `limit` others.
     pub(crate) fn is_full(&self, more: usize, limit: usize) -> bool {
         let inner = self.lock();
-        let free = inner.workers.len().saturating_sub(inner.running);
+        let free = inner.live.saturating_sub(inner.running);
         inner.waiting + more >= limit + free
     }
 
@@ -182,14 +254,12 @@ impl Queue {
     pub(crate) fn take(&self, worker: usize) -> Found {
         let mut inner = self.lock();
         inner.leave_state(worker);
-        let over = inner.running >= inner.target && !inner.closed;
+        let over = (inner.running >= inner.target || inner.surplus > 0) && !inner.closed;
         let exchange = if over { None } else { inner.pop() };
         match exchange {
             Some(exchange) => {
                 inner.workers[worker].state = WorkerState::Running;
-                inner.running += 1;
-                inner.taken += 1;
-                inner.note_busy();
+                inner.run();
                 if inner.waiting > 0 {
                     self.contended.store(true, Ordering::Relaxed);
                 }
@@ -218,33 +288,49 @@ impl Queue {
         if free {
             inner.leave_state(worker);
             inner.workers[worker].state = WorkerState::Running;
-            inner.running += 1;
-            inner.taken += 1;
-            inner.note_busy();
+            inner.run();
         }
         free
     }
 
-    /// Blocks the worker, detached, until it is woken. `false`: the queue is closed and empty.
+    /// Blocks the worker, detached, until it is woken. `false`: it is to leave, for the queue is closed
+    /// and empty or there are workers enough.
     pub(crate) fn park(&self, worker: usize) -> bool {
         let mut inner = self.lock();
         inner.leave_state(worker);
+        if inner.surplus > 0 {
+            inner.surplus -= 1;
+            self.leave(inner, worker);
+            return false;
+        }
         inner.workers[worker].state = WorkerState::Parked;
         inner.parked.push(worker);
         loop {
             // It may have to wake itself.
             self.wake_wanted(inner);
             inner = self.lock();
-            if inner.workers[worker].state != WorkerState::Parked {
-                return true;
-            }
-            if inner.closed {
-                return false;
+            match inner.workers[worker].state {
+                WorkerState::Parked if inner.closed => return false,
+                WorkerState::Parked => {}
+                WorkerState::Leaving => {
+                    self.leave(inner, worker);
+                    return false;
+                }
+                _ => return true,
             }
             drop(inner);
             std::thread::park();
             inner = self.lock();
         }
+    }
+
+    fn leave(&self, mut inner: MutexGuard<'_, Inner>, worker: usize) {
+        inner.workers[worker].state = WorkerState::Gone;
+        inner.live -= 1;
+        inner.resize();
+        // It may have been the one that was to take a task.
+        self.wake_wanted(inner);
+        self.clocks().leave(worker);
     }
 
     /// Wakes one parked worker though no task waits, so that it attaches once. `false`: none is parked,
@@ -326,11 +412,7 @@ impl Queue {
     /// workers for one core, else zero.
     pub(crate) fn govern(&self, now: Instant, io: Duration) {
         self.contended.store(false, Ordering::Relaxed);
-        let cpu = self
-            .clocks()
-            .iter()
-            .map(|clock| clock.and_then(ThreadClock::read))
-            .sum();
+        let cpu = self.clocks().read();
         let mut inner = self.lock();
         let busy = inner.busy
             + inner
@@ -377,7 +459,7 @@ impl Queue {
             waiting: inner.waiting,
             running: inner.running,
             parked: inner.parked.len(),
-            workers: inner.workers.len(),
+            workers: inner.live,
             target: inner.target,
             oldest_wait: oldest_wait.unwrap_or_default(),
         }
@@ -403,9 +485,7 @@ impl Queue {
     /// CPU time of all workers, and how long they were ready to run and had no processor.
     pub(crate) fn worker_cpu(&self) -> (Option<Duration>, Duration) {
         let clocks = self.clocks().clone();
-        let read = |clock: &Option<ThreadClock>| clock.and_then(ThreadClock::read);
-        let delayed = clocks.iter().flatten().filter_map(|clock| clock.delayed());
-        (clocks.iter().map(read).sum(), delayed.sum())
+        (clocks.read(), clocks.delayed())
     }
 
     fn wake_wanted(&self, mut inner: MutexGuard<'_, Inner>) {
@@ -429,7 +509,7 @@ impl Queue {
         }
     }
 
-    fn clocks(&self) -> MutexGuard<'_, Vec<Option<ThreadClock>>> {
+    fn clocks(&self) -> MutexGuard<'_, WorkerClocks> {
         self.clocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -440,6 +520,17 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many workers there are and what they have done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) live: usize,
+    pub(crate) running: usize,
+    /// The most that ran at once since this was last asked.
+    pub(crate) busy: usize,
+    pub(crate) waiting: usize,
+    pub(crate) taken: u64,
 }
 
 /// A glance at the queue.
@@ -485,10 +576,23 @@ impl Inner {
 
     fn leave_state(&mut self, worker: usize) {
         match self.workers[worker].state {
-            WorkerState::Parked => {}
+            WorkerState::Parked | WorkerState::Leaving | WorkerState::Gone => {}
             WorkerState::Standby => self.standby -= 1,
             WorkerState::Running => self.running -= 1,
         }
+    }
+
+    /// One more worker runs a task.
+    fn run(&mut self) {
+        self.running += 1;
+        self.peak = self.peak.max(self.running);
+        self.taken += 1;
+        self.note_busy();
+    }
+
+    /// The number of workers has changed.
+    fn resize(&mut self) {
+        self.target = self.governor.resize(self.live);
     }
 
     /// Follows whether any worker runs; asks the clock only when that changes.

@@ -118,7 +118,7 @@ fn reasons() -> impl Iterator<Item = &'static str> {
 pub(crate) struct Shards(Mutex<Vec<Arc<Shard>>>);
 
 impl Shards {
-    fn add(&self) -> Arc<Shard> {
+    pub(crate) fn add(&self) -> Arc<Shard> {
         let shard = Arc::new(Shard::new());
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(Arc::clone(&shard));
@@ -197,9 +197,9 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(shared: &Shared) -> Self {
+    pub(crate) fn new(shard: Arc<Shard>) -> Self {
         Self {
-            shard: shared.shards.add(),
+            shard,
             lines: Vec::new(),
             count: 0,
             date: DateLine::default(),

@@ -11,6 +11,7 @@ use crate::admin::Admin;
 use crate::io_thread::IoThread;
 use crate::leader::conduct;
 use crate::listen::{BindError, ListenSpec, Listener, Listening, bind_all};
+use crate::overseer::Oversight;
 use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
 use crate::tasks::Tasks;
@@ -169,7 +170,8 @@ impl Server {
         Ok(())
     }
 
-    /// The calling thread becomes a worker: its source of tasks. At most `threads` times.
+    /// The calling thread becomes a worker: its source of tasks. `threads` times at the start, then as
+    /// often as [`Oversight::wait`] orders.
     pub fn tasks(&self) -> Tasks {
         Tasks::new(&self.shared)
     }
@@ -199,6 +201,11 @@ impl Server {
     /// Requests that were cut at the end.
     pub fn unfinished(&self) -> usize {
         self.shared.unfinished.load(Ordering::SeqCst)
+    }
+
+    /// Where the thread that looks after long requests and the number of workers gets its orders.
+    pub fn oversight(&self) -> Oversight {
+        Oversight::new(&self.shared)
     }
 
     /// Wakes a parked worker, so that it attaches to its interpreter once.
@@ -290,6 +297,7 @@ impl Drop for Leave {
         if self.shared.io_threads_alive.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.shared.queue.close();
             self.shared.watch.close();
+            self.shared.overseer.close();
             if let Some(log) = &self.shared.access_log {
                 log.close();
             }

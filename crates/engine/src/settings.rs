@@ -23,8 +23,16 @@ pub enum Abandoned {
 /// Everything that steers the engine. Names are those of the adjustments table.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Workers that will call [`crate::Server::tasks`].
+    /// Workers that will call [`crate::Server::tasks`] at the start, and the least there are later.
     pub threads: usize,
+    /// The most there may be, replacements of stuck ones apart; the same number if it is not larger.
+    pub threads_max: usize,
+    /// Requests that run for so long are logged with their stacks.
+    pub slow_request_log: Option<Duration>,
+    /// A worker whose request runs for so long is replaced.
+    pub stuck_after: Option<Duration>,
+    /// Most replacements at once.
+    pub stuck_replacements: usize,
     /// Threads that own channels.
     pub io_threads: usize,
     /// `listen(2)` backlog.
@@ -95,6 +103,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             threads: 4,
+            threads_max: 0,
+            slow_request_log: None,
+            stuck_after: None,
+            stuck_replacements: 4,
             io_threads: 1,
             backlog: 1024,
             ident: "headwaiter".into(),
@@ -127,5 +139,13 @@ impl Default for Settings {
             gil: true,
             lend_loop: true,
         }
+    }
+}
+
+impl Settings {
+    /// How many workers there may be at once.
+    pub(crate) fn most_workers(&self) -> usize {
+        let replacements = self.stuck_after.map_or(0, |_| self.stuck_replacements);
+        self.threads.max(self.threads_max) + replacements
     }
 }

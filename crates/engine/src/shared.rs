@@ -14,9 +14,10 @@ use crate::exchange::Exchange;
 use crate::listen::Listening;
 use crate::listen::Peer;
 use crate::mailbox::Mailbox;
+use crate::overseer::Overseer;
 use crate::queue::Queue;
 use crate::record::Record;
-use crate::recorder::Shards;
+use crate::recorder::{Shard, Shards};
 use crate::seat::Seat;
 use crate::settings::Settings;
 use crate::stats::{Counters, Seldom};
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) shards: Shards,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) watch: Watch,
+    pub(crate) overseer: Overseer,
     /// One per I/O thread.
     pub(crate) ballots: Vec<Ballot>,
     /// One per I/O thread, from `start` on.
@@ -72,6 +74,15 @@ pub(crate) struct Running {
     pub(crate) sending: bool,
     /// The server has ended without it, and recorded it as cut.
     cut: bool,
+    /// At this age it is written down as slow, from the start on and then at each doubling.
+    slow_at: Option<Duration>,
+    /// It was written down.
+    slow: bool,
+    /// It counts as stuck: another worker has taken its worker's place.
+    stuck: bool,
+    /// The worker's thread, as the binding names it.
+    thread: u64,
+    shard: Option<Arc<Shard>>,
     clock: Option<ThreadClock>,
     /// What the worker's CPU clock said when it was last read before the request was taken.
     cpu: Option<Duration>,
@@ -88,9 +99,39 @@ pub(crate) struct RunningRequest {
     pub(crate) sending: bool,
     pub(crate) age: Duration,
     pub(crate) cpu: Option<Duration>,
+    /// The worker's thread, as the binding names it.
+    pub(crate) thread: u64,
 }
 
 impl RunningRequest {
+    /// What it is and who asked for it.
+    pub(crate) fn whose(&self) -> String {
+        match self.peer {
+            Some(peer) => format!("{} of {peer}", self.what()),
+            None => self.what(),
+        }
+    }
+
+    /// What came before, in words.
+    pub(crate) fn phases_so_far(&self) -> String {
+        let phases = self.record.phases();
+        let millis = |span: Option<Duration>| 1000.0 * span.unwrap_or_default().as_secs_f64();
+        let cpu = self.cpu.map_or(String::new(), |cpu| {
+            format!(", used {:.1} s of CPU", cpu.as_secs_f64())
+        });
+        let sending = if self.sending {
+            ", waits for its client"
+        } else {
+            ""
+        };
+        format!(
+            "received in {:.0} ms, waited {:.0} ms for a worker and {:.0} ms for the GIL{cpu}{sending}",
+            millis(phases.head) + millis(phases.body),
+            millis(phases.queue),
+            millis(phases.gil),
+        )
+    }
+
     /// Method and path for a log record.
     pub(crate) fn what(&self) -> String {
         format!(
@@ -114,6 +155,7 @@ impl Running {
             sending: self.sending,
             age: now.saturating_duration_since(record.taken.unwrap_or(now)),
             cpu: cpu.map(|(now, then)| now.saturating_sub(then)),
+            thread: self.thread,
         })
     }
 }
@@ -146,6 +188,7 @@ impl Shared {
             counters: Counters::default(),
             shards: Shards::default(),
             watch: Watch::new(),
+            overseer: Overseer::new(&settings),
             ballots: (0..settings.io_threads.max(1))
                 .map(|_| Ballot::default())
                 .collect(),
@@ -154,7 +197,9 @@ impl Shared {
             channels: AtomicUsize::new(0),
             io_threads_alive: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
-            running: (0..settings.threads).map(|_| Mutex::default()).collect(),
+            running: (0..settings.most_workers())
+                .map(|_| Mutex::default())
+                .collect(),
             stage: AtomicU8::new(Stage::Serving as u8),
             listening_over: AtomicBool::new(false),
             ahead: AtomicU64::new(0),
@@ -177,6 +222,7 @@ impl Shared {
     pub(crate) fn move_clock(&self, by: Duration) {
         self.ahead.fetch_add(by.as_nanos() as u64, Ordering::SeqCst);
         self.wake_io_threads();
+        self.overseer.wake();
     }
 
     pub(crate) fn stage(&self) -> Stage {
@@ -229,13 +275,15 @@ impl Shared {
     }
 
     fn advise(&self, first: &Sample, last: &Sample) -> Advice {
-        let Settings { threads, gil, .. } = self.settings;
+        let gil = self.settings.gil;
+        let threads = self.queue.workers().max(1);
         advise(&Window::between(first, last, threads, gil))
     }
 
     /// The same, by the last seconds alone if they are clearly another time than those before.
     fn advise_on_present(&self, first: &Sample, last: &Sample) -> Advice {
-        let Settings { threads, gil, .. } = self.settings;
+        let gil = self.settings.gil;
+        let threads = self.queue.workers().max(1);
         let minute = Window::between(first, last, threads, gil);
         let recent = self.watch.recent();
         let recent = recent.map(|(first, last)| Window::between(&first, &last, threads, gil));
@@ -305,16 +353,114 @@ impl Shared {
         let path = exchange.head.path();
         slot.path
             .extend_from_slice(&path[..path.len().min(PATH_SHOWN)]);
+        slot.slow_at = self.settings.slow_request_log;
+        drop(slot);
+        self.overseer.task_taken();
+    }
+
+    /// Where `worker` counts: one place for all that have had its number, as workers come and go.
+    pub(crate) fn shard_of(&self, worker: usize) -> Arc<Shard> {
+        match self.slot(worker) {
+            Some(mut slot) => Arc::clone(slot.shard.get_or_insert_with(|| self.shards.add())),
+            None => self.shards.add(),
+        }
+    }
+
+    /// Names the thread of `worker`.
+    pub(crate) fn name_thread(&self, worker: usize, thread: u64) {
+        if let Some(mut slot) = self.slot(worker) {
+            slot.thread = thread;
+        }
     }
 
     /// Notes that the worker of `exchange` is free.
     pub(crate) fn note_free(&self, exchange: &mut Exchange) {
         let worker = exchange.record.worker.map(|worker| worker as usize);
-        if let Some(mut slot) = worker.and_then(|worker| self.slot(worker)) {
-            slot.record = None;
-            slot.sending = false;
-            exchange.recorded |= std::mem::take(&mut slot.cut);
+        let Some((worker, mut slot)) = worker.and_then(|n| Some((n, self.slot(n)?))) else {
+            return;
+        };
+        let (slow, stuck) = (
+            std::mem::take(&mut slot.slow),
+            std::mem::take(&mut slot.stuck),
+        );
+        let over = if slow {
+            slot.show(worker, self.now())
+        } else {
+            None
+        };
+        slot.record = None;
+        slot.sending = false;
+        exchange.recorded |= std::mem::take(&mut slot.cut);
+        drop(slot);
+        if let Some(request) = over {
+            let age = request.age.as_secs_f64();
+            log::warn!(target: crate::SLOW_LOG, "{} has ended after {age:.1} s", request.whose());
         }
+        if stuck && self.overseer.unstuck() {
+            self.queue.retire(1);
+        }
+    }
+
+    /// The requests that are to be written down as slow now, and those that have become stuck.
+    pub(crate) fn look_at_running(
+        &self,
+        now: Instant,
+    ) -> (Vec<RunningRequest>, Vec<RunningRequest>) {
+        let (mut slow, mut stuck) = (Vec::new(), Vec::new());
+        if self.settings.slow_request_log.is_none() && self.settings.stuck_after.is_none() {
+            return (slow, stuck);
+        }
+        for worker in 0..self.running.len() {
+            let Some(mut slot) = self.slot(worker) else {
+                continue;
+            };
+            let Some(request) = slot.show(worker, now) else {
+                continue;
+            };
+            if !slot.stuck
+                && self
+                    .settings
+                    .stuck_after
+                    .is_some_and(|at| request.age >= at)
+            {
+                stuck.push(request.clone());
+            }
+            if let Some(at) = slot.slow_at.filter(|at| request.age >= *at) {
+                // Looks may come late: one record for all the doublings that have passed.
+                let mut next = at * 2;
+                while next <= request.age {
+                    next *= 2;
+                }
+                slot.slow_at = Some(next);
+                slot.slow = true;
+                slow.push(request);
+            }
+        }
+        (slow, stuck)
+    }
+
+    /// `request` counts as stuck from now on. `false`: it has ended.
+    pub(crate) fn mark_stuck(&self, request: &RunningRequest) -> bool {
+        let Some(mut slot) = self.slot(request.worker) else {
+            return false;
+        };
+        let same = slot.record.and_then(|record| record.taken) == request.record.taken;
+        slot.stuck |= same;
+        same
+    }
+
+    /// When the first of the running requests becomes slow, or stuck where that is of interest.
+    pub(crate) fn next_long_request(&self, stuck: bool) -> Option<Instant> {
+        let stuck_after = self.settings.stuck_after.filter(|_| stuck);
+        let watched = self.settings.slow_request_log.is_some() || stuck_after.is_some();
+        let next = |worker| {
+            let slot = self.slot(worker)?;
+            let taken = slot.record?.taken?;
+            let ages = [slot.slow_at, stuck_after.filter(|_| !slot.stuck)];
+            ages.into_iter().flatten().min().map(|age| taken + age)
+        };
+        let workers = if watched { 0..self.running.len() } else { 0..0 };
+        workers.filter_map(next).min()
     }
 
     /// Notes whether the worker waits for its client to take bytes.

@@ -70,7 +70,7 @@ impl Tasks {
             now: shared.now(),
             dated: None,
             cpu,
-            recorder: Recorder::new(shared),
+            recorder: Recorder::new(shared.shard_of(worker)),
         }
     }
 
@@ -185,6 +185,11 @@ impl Tasks {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         self.date.at(now.as_secs())
+    }
+
+    /// Names the calling thread, for [`crate::SlowRequest::thread`].
+    pub fn name_thread(&self, thread: u64) {
+        self.shared.name_thread(self.worker, thread);
     }
 
     /// This worker's number, from 0.

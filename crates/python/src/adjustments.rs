@@ -54,6 +54,10 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
     let abandoned: String = from.get("abandoned_requests")?;
     let settings = Settings {
         threads: from.get("threads")?,
+        threads_max: from.get("threads_max")?,
+        slow_request_log: from.seconds("slow_request_log")?,
+        stuck_after: from.seconds("stuck_after")?,
+        stuck_replacements: from.get("stuck_replacements")?,
         io_threads: from.get("io_threads")?,
         backlog: from.get("backlog")?,
         ident: from.get::<Option<String>>("ident")?.unwrap_or_default(),

@@ -38,7 +38,7 @@ impl Server {
         let site = Site {
             application,
             ident: boundary.ident.as_str().into(),
-            threads: settings.threads,
+            threads: settings.threads.max(settings.threads_max),
             boundary,
         };
         let engine = Engine::bind(settings, &specs)
@@ -125,6 +125,31 @@ impl Server {
     /// Opens the access log anew, as after it was renamed.
     fn reopen_logs(&self) {
         self.engine.reopen_logs();
+    }
+
+    /// The body of the thread that looks after long requests and the number of workers. `start` starts
+    /// another worker, `stack` returns the stack of a thread by its identifier. Returns when the server
+    /// has drained.
+    fn oversee(
+        &self,
+        py: Python<'_>,
+        start: &Bound<'_, PyAny>,
+        stack: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let oversight = self.engine.oversight();
+        while let Some(orders) = py.detach(|| oversight.wait()) {
+            for slow in &orders.slow {
+                let text: String = stack.call1((slow.thread(),))?.extract()?;
+                oversight.write_down(slow, &text);
+            }
+            for started in 0..orders.start {
+                if let Err(error) = start.call0() {
+                    oversight.cannot_start(orders.start - started, &error.to_string());
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The body of the thread that finds out how long the interpreter takes to be had, and collects

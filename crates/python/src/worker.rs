@@ -51,6 +51,10 @@ pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()>
         head: ReplyHead::new(),
         poker: engine.poker(),
     };
+    let threading = py.import("threading")?;
+    worker
+        .tasks
+        .name_thread(threading.call_method0("get_ident")?.extract()?);
     loop {
         while let Some(task) = worker.next() {
             if let Served::ByChild(outcome) = worker.serve(py, task) {

@@ -16,8 +16,8 @@ pub(crate) fn status(shared: &Shared) -> Value {
     let running = shared.running_now(now);
     let settings = &shared.settings;
     let advice = shared.advice();
-    let threads = settings.threads;
-    let workers: Vec<_> = (0..threads)
+    let threads = look.workers;
+    let workers: Vec<_> = (0..shared.queue.numbers())
         .map(|worker| match running.iter().find(|r| r.worker == worker) {
             Some(request) => super::show::running(request),
             None => json!({"worker": worker, "state": "idle"}),
@@ -33,8 +33,8 @@ pub(crate) fn status(shared: &Shared) -> Value {
             "gil": settings.gil,
             "draining": shared.draining(),
             "threads": threads,
-            "threads_min": threads,
-            "threads_max": threads,
+            "threads_min": settings.threads,
+            "threads_max": settings.threads.max(settings.threads_max),
             "io_threads": settings.io_threads,
             "cores": crate::process::cores(),
         },
