@@ -69,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
     except StartError as error:
         return _fail(str(error), NOT_STARTED)
     try:
-        run_until_signalled(server)
+        run_until_signalled(server, ends_process=True)
     except (OSError, RuntimeError) as error:  # no descriptor or thread is left to begin with
         return _fail(f"cannot serve: {error}", NOT_STARTED)
     return CUT if server.unfinished else DONE

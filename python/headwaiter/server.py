@@ -15,6 +15,7 @@ import socket
 import sys
 import sysconfig
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from headwaiter import _exit, _forks, _headwaiter, _logging, _signals, _stacks, _systemd
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from headwaiter._types import ServerKeywords
 
-# How long a worker that is past its last request may take to return.
+# How long workers that are past their last request may take to return.
 JOIN_SECONDS = 5.0
 
 
@@ -64,6 +65,11 @@ class Server:
         self._runner: threading.Thread | None = None
         self._state = threading.RLock()  # reentrant: signal handlers stop the server
         self._stopped = False
+        self._interrupted = 0.0
+        # Of the command line and ``serve``: signals that stop, and whether nothing comes after.
+        self._stops: list[tuple[int, str]] = []
+        self._ends_process = False
+        self._watched = False
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -145,22 +151,36 @@ class Server:
     def _serve(self) -> None:
         done, done_engine = socket.socketpair()
         # Before the first connection is accepted, which might take the last descriptor.
-        with done, done_engine, _signals.watching(done) as over:
-            with self._state:
-                if self._stopped:
-                    return
-                self._runner = threading.current_thread()
-                self._engine.start(done_engine.fileno())
+        with done, done_engine, _signals.watching(done, self._engine, self._stops) as waits:
+            over, watch = waits
+            self._watched = watch is not None
             try:
-                self._start_workers()
-                while not self._wait_once(over):
-                    pass
-            except BaseException:  # out of threads, say: nobody would be left to stop the engine
-                self.abort()
-                raise
-            self._join()
+                self._serve_until(over, done_engine)
+                if watch is not None:
+                    watch.extend(JOIN_SECONDS)
+                self._join()
+            finally:
+                # Where the process ends anyway and workers are stuck, the watch sees to that.
+                if watch is not None and self._ends_process and self.unfinished:
+                    _signals.outlasting.append(watch)
+                elif watch is not None:
+                    watch.close()
         if self.unfinished:
             _logging.logger().warning("requests that had to be cut: %d", self.unfinished)
+
+    def _serve_until(self, over: Callable[[], bool], done_engine: socket.socket) -> None:
+        with self._state:
+            if self._stopped:
+                return
+            self._runner = threading.current_thread()
+            self._engine.start(done_engine.fileno())
+        try:
+            self._start_workers()
+            while not self._wait_once(over):
+                pass
+        except BaseException:  # out of threads, say: nobody would be left to stop the engine
+            self.abort()
+            raise
 
     def _start_workers(self) -> None:
         threads = [
@@ -199,24 +219,21 @@ class Server:
             self._interrupt()
             return False
 
-    def _interrupt(self) -> bool:
-        """Stop, or abort if that was asked for before: what a person means who interrupts twice.
-
-        Returns whether it was abort.
-        """
-        again = self._stopped
-        if again:
-            self.abort()
-        else:
+    def _interrupt(self) -> None:
+        """Stop, or abort if that was asked for before: what a person means who interrupts twice."""
+        now = time.monotonic()
+        if not self._stopped:
+            self._interrupted = now
             self.stop()
-        return again
+        elif now - self._interrupted >= _headwaiter.SAME_STOP:
+            self.abort()
 
     def _join(self) -> None:
         """Workers end with the drain; one that is stuck in the application may never."""
-        bound = 0 if self.unfinished else JOIN_SECONDS
+        end = time.monotonic() + (0 if self.unfinished else JOIN_SECONDS)
         for worker in self._workers:
             if worker.ident is not None:  # else interrupted before it started
-                worker.join(bound)
+                worker.join(max(0.0, end - time.monotonic()))
 
 
 def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeywords]) -> Server:
@@ -253,18 +270,24 @@ def serve(
     run_until_signalled(create_server(application, **adjustments), quiet=_quiet)
 
 
-def run_until_signalled(server: Server, *, quiet: bool = False) -> None:
+def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bool = False) -> None:
     """Run ``server`` as the purpose of this process: banner, signals, word to the service
-    manager."""
+    manager.
+
+    With ``ends_process`` nothing comes after it: a process that cannot end by itself is made to.
+    """
 
     def on_signal(received: signal.Signals) -> None:
-        # Act first: the next signal may interrupt this very function.
-        again = server._interrupt()
+        # The engine has been told, and has told the log; here follows Python's part.
+        server.stop()
         _systemd.notify("STOPPING=1")
-        what = "leaving now" if again else "finishing what was received; again to leave now"
-        _logging.logger().info("%s: %s", received.name, what)
+        if not server._watched:  # it came before the engine was there to be told
+            _logging.logger().info("%s: finishing what was received", received.name)
 
-    with server, _signals.stop_signals(on_signal), _signals.reopen_signal(server.reopen_logs):
+    server._ends_process = ends_process
+    reopen = server.reopen_logs
+    with server, _signals.stop_signals(on_signal) as stops, _signals.reopen_signal(reopen):
+        server._stops = stops
         if not quiet:
             _log_banner(server)
         _systemd.notify("READY=1")

@@ -82,6 +82,24 @@ def keyboard_interrupt() -> None:
     say("run returned")
 
 
+def keyboard_interrupt_sleepy() -> None:
+    """As before, with a request that takes a second."""
+    import time
+
+    def app(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        say("slow")
+        while not server._stopped:
+            time.sleep(0.01)
+        say("stopping")
+        time.sleep(0.3)
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    server = make(app)
+    server.run()
+    say("run returned", server.unfinished)
+
+
 def in_a_thread() -> None:
     """``run`` on a thread installs no handlers; the main thread closes."""
     server = make()
@@ -102,6 +120,13 @@ def forks() -> None:
             child = os.fork()
             if child == 0:
                 os._exit(7)
+            _, status = os.waitpid(child, 0)
+            body = str(os.waitstatus_to_exitcode(status)).encode()
+        elif environ["PATH_INFO"] == "/terminated":
+            child = os.fork()
+            if child == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+                os._exit(0)
             _, status = os.waitpid(child, 0)
             body = str(os.waitstatus_to_exitcode(status)).encode()
         elif environ["PATH_INFO"] == "/subprocess":

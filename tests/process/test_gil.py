@@ -6,6 +6,7 @@ Python code runs in the process meanwhile. On a free-threaded build there is not
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
@@ -55,6 +56,46 @@ def test_a_large_reply_is_flushed_while_the_gil_is_held_in_c() -> None:
         assert time.monotonic() - began < 3
         holder.reply()
         assert time.monotonic() - began > 3, "the GIL was not held, so this proved nothing"
+
+
+def test_a_stop_is_noticed_while_the_gil_is_held_in_c() -> None:
+    """Python runs no signal handler meanwhile; the drain begins all the same."""
+    with start_server(APP) as server, server.connect() as holder:
+        idle = server.connect()
+        assert idle.ask("/idle").status == 200
+        holder.request("/hold?seconds=4")
+        server.wait_for_log("began /hold")
+        began = time.monotonic()
+        server.signal(signal.SIGTERM)
+        idle.expect_closed()
+        with pytest.raises(ConnectionRefusedError):
+            server.connect()
+        assert time.monotonic() - began < 3, "it waited for the GIL"
+        assert holder.reply().status == 200
+        assert server.wait() == 0
+        assert "SIGTERM: finishing" in server.log
+
+
+def test_a_gil_that_is_never_given_back_ends_the_process() -> None:
+    with start_server(APP, shutdown_timeout=0.5) as server, server.connect() as holder:
+        holder.request("/hold?seconds=60")
+        server.wait_for_log("began /hold")
+        began = time.monotonic()
+        server.signal(signal.SIGTERM)
+        holder.expect_cut()
+        assert server.wait() == 3
+        assert time.monotonic() - began < 20, "it waited for the GIL"
+        assert "headwaiter: the GIL is not given back" in server.log
+
+
+def test_a_second_signal_ends_the_process_although_the_gil_is_held() -> None:
+    with start_server(APP) as server, server.connect() as holder:
+        holder.request("/hold?seconds=60")
+        server.wait_for_log("began /hold")
+        server.signal(signal.SIGTERM)
+        time.sleep(0.6)  # a second signal that comes sooner is the same stop
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 3
 
 
 def test_refusals_beside_a_view_that_burns_cpu() -> None:

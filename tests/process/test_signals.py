@@ -31,6 +31,11 @@ def refused(server: ServerProcess) -> bool:
     return False
 
 
+def later() -> None:
+    """A second signal is another stop only half a second after the first: nothing to wait for."""
+    time.sleep(0.6)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
 def test_ten_requests_are_finished(number: int) -> None:
     """Ten requests of a second behind four threads; the signal comes while four run."""
@@ -103,11 +108,47 @@ def test_a_second_signal_leaves_at_once() -> None:
         server.wait_for_log("began")
         server.signal(signal.SIGTERM)
         server.wait_for_log("(SIGTERM|SIGINT): ")
+        later()
         began = time.monotonic()
         server.signal(signal.SIGTERM)
         assert server.wait() == 3
         assert time.monotonic() - began < 5
         client.expect_cut()
+
+
+def test_signals_that_come_together_are_one() -> None:
+    """A terminal signals the process group, and a parent in it passes its own on."""
+    with start_server("tests.support.apps:sleepy") as server, server.connect() as client:
+        client.request("/?seconds=1")
+        server.wait_for_log("began")
+        server.signal(signal.SIGTERM)
+        server.wait_for_log("SIGTERM: finishing")
+        server.signal(signal.SIGTERM)
+        server.signal(signal.SIGINT)
+        assert client.reply().status == 200
+        assert server.wait() == 0
+        assert "leaving now" not in server.log
+
+
+def test_interrupts_of_run_that_come_together_are_one() -> None:
+    with start_program(PROGRAMS, "keyboard_interrupt_sleepy") as server:
+        with server.connect() as client:
+            client.request("/slow")
+            server.wait_for_log("slow")
+            server.signal(signal.SIGINT)
+            server.wait_for_log("stopping")
+            server.signal(signal.SIGINT)
+            assert client.reply().status == 200
+        assert server.wait() == 0, server.log
+        assert "run returned 0" in server.log
+
+
+def test_a_signal_to_a_forked_child_is_not_the_servers() -> None:
+    """The child has the parent's wake-up socket and its handlers, and is to die of SIGTERM."""
+    with start_program(PROGRAMS, "forks") as server:
+        assert server.ask("/terminated").body == b"-15"
+        assert server.ask("/").body == b"parent"
+        assert "SIGTERM: " not in server.log
 
 
 def test_the_deadline_ends_a_stuck_request() -> None:

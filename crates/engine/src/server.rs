@@ -228,6 +228,10 @@ impl Server {
         all
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     fn lock_listeners(&self) -> std::sync::MutexGuard<'_, Listeners> {
         self.listeners
             .lock()

@@ -20,6 +20,7 @@ mod logging;
 mod reply;
 mod respond;
 mod server;
+mod signals;
 mod start_response;
 mod tables;
 mod worker;
@@ -41,11 +42,14 @@ mod _headwaiter {
     #[pymodule_export]
     use crate::server::Server;
     #[pymodule_export]
+    use crate::signals::Signals;
+    #[pymodule_export]
     use crate::tables::load_toml;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::logging::install();
-        module.add("PANIC_POINTS", headwaiter_engine::PANIC_POINTS)
+        module.add("PANIC_POINTS", headwaiter_engine::PANIC_POINTS)?;
+        module.add("SAME_STOP", headwaiter_engine::SAME_STOP.as_secs_f64())
     }
 }

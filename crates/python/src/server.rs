@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::adjustments::{listen_spec, read};
+use crate::signals::Signals;
 use crate::worker::{Site, work};
 
 /// An application bound to its sockets. Threads are the package's: it calls `work` on each worker.
@@ -67,6 +68,26 @@ impl Server {
         self.engine
             .start(Box::new(notify))
             .map_err(|error| os_error(&error, "starting the I/O threads"))
+    }
+
+    /// Watches `signals_fileno`, the wake-up socket of `signal`, without the interpreter: numbers in
+    /// `stopping` stop the server, and all go on to the socket `onwards_fileno`. Unless the watch is
+    /// closed in time after a stop, the process ends with status 3.
+    fn watch_signals(
+        &self,
+        signals_fileno: i64,
+        onwards_fileno: i64,
+        stopping: Vec<(u8, String)>,
+    ) -> PyResult<Signals> {
+        let watch = self.engine.watch_signals(
+            duplicate(signals_fileno)?,
+            duplicate(onwards_fileno)?,
+            stopping,
+            crate::signals::leave_without_interpreter,
+        );
+        Ok(Signals(watch.map_err(|error| {
+            os_error(&error, "starting the thread for signals")
+        })?))
     }
 
     /// The body of one worker thread; returns when the server has drained.
