@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from headwaiter import _headwaiter
-from headwaiter._casts import OPTIONAL_TEXT, URL_PREFIX
+from headwaiter._casts import (
+    BYTES,
+    INTEGER,
+    OPTIONAL_TEXT,
+    SECONDS,
+    URL_PREFIX,
+    WHOLE_SECONDS,
+)
 from headwaiter._listen import check_exclusive, excluded_by
 from headwaiter.adjustments import ADJUSTMENTS, BY_NAME, ENVIRONMENT_PREFIX, did_you_mean
 
@@ -92,11 +99,21 @@ def from_file(path: str | os.PathLike[str]) -> dict[str, Given]:
     if not isinstance(values, dict):
         raise ValueError(f"{where}: {TABLE} must be a table")
     known = [row.name for row in ADJUSTMENTS if not row.keyword_only]
-    for name in values:
+    for name, value in values.items():
         if name not in known:
             hint = did_you_mean(name, known)
             raise ValueError(f"{where}: unknown adjustment {name!r}{hint}")
+        _check_type(where, name, value)
     return {name: Given(value, "file", where) for name, value in values.items()}
+
+
+def _check_type(where: str, name: str, value: Any) -> None:
+    """TOML has types, so a value of another one is a mistake; casts are as lenient as Waitress'."""
+    kind = BY_NAME[name].kind
+    whole = kind in (INTEGER, BYTES, WHOLE_SECONDS)
+    if whole and isinstance(value, (bool, float)) or kind is SECONDS and isinstance(value, bool):
+        shown = str(value).lower() if isinstance(value, bool) else value
+        raise ValueError(f"{where}: {name}: expected {kind.noun}, got {shown}")
 
 
 def _warn_of_slips(environ: Mapping[str, str]) -> None:

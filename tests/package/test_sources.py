@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,20 @@ def test_misspelt_variable_is_logged(
     assert [record.getMessage() for record in caplog.records] == [
         "environment variable HEADWAITER_THREDS has no effect; did you mean 'HEADWAITER_THREADS'?"
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("threads = 2.9", "threads: expected a whole number, got 2.9"),
+        ("threads = 2.0", "threads: expected a whole number, got 2.0"),
+        ("threads = true", "threads: expected a whole number, got true"),
+        ("outbuf_overflow = 1.5", "outbuf_overflow: expected a whole number of bytes, got 1.5"),
+        ("shutdown_timeout = false", "shutdown_timeout: expected a number of seconds, got false"),
+    ],
+)
+def test_a_number_of_another_type_is_refused(tmp_path: Path, line: str, says: str) -> None:
+    path = tmp_path / "headwaiter.toml"
+    path.write_text(line)
+    with pytest.raises(ValueError, match=re.escape(f"{path}: {says}")):
+        Adjustments(config=str(path))

@@ -73,6 +73,8 @@ pub(crate) struct Window {
     pub(crate) gil_wait: f64,
     /// Seconds the probe waited for the interpreter, on average.
     pub(crate) probe: f64,
+    /// The share of the time that the probe waited.
+    pub(crate) held: f64,
     /// Cores that the workers used; `None` where it cannot be measured.
     pub(crate) worker_cores: Option<f64>,
     /// Cores that the workers would have used beyond that, if others had left them.
@@ -93,6 +95,11 @@ impl Window {
         let phase = |phase| last.figures.phase(phase).since(first.figures.phase(phase));
         let taken = phase(Phase::Queue).count();
         let waited = (last.waited - first.waited).max(0.0);
+        let finished = last.probe.since(&first.probe);
+        // One that waits for seconds says so before it has finished; what it had waited before this window
+        // is none of its business.
+        let probes = finished.count() + u64::from(last.probing > 0.0);
+        let probed = (finished.sum() + last.probing - first.probing).max(0.0);
         let grown = |last: Option<f64>, first: Option<f64>| Some(per_second(last? - first?));
         Self {
             requests: last.figures.requests() - first.figures.requests(),
@@ -101,7 +108,8 @@ impl Window {
             flushing: per_second(phase(Phase::Flush).sum()),
             wait: waited / taken.max(1) as f64,
             gil_wait: phase(Phase::Gil).mean(),
-            probe: last.probe.since(&first.probe).mean(),
+            probe: probed / (probes.max(1) as f64),
+            held: per_second(probed).min(1.0),
             worker_cores: grown(last.worker_cpu, first.worker_cpu),
             delayed: per_second(last.delayed - first.delayed),
             process_cores: grown(last.process_cpu, first.process_cpu).unwrap_or_default(),
@@ -110,11 +118,26 @@ impl Window {
             gil,
         }
     }
+
+    /// Whether this, a window's end, is clearly another time than the whole of it.
+    pub(crate) fn differs_from(&self, whole: &Self) -> bool {
+        let apart = |a: f64, b: f64, least| (a - b).abs() >= least && a.max(b) >= 2.0 * a.min(b);
+        apart(self.busy, whole.busy, CHANGED)
+            || apart(self.waiting, whole.waiting, CHANGED)
+            || apart(self.held, whole.held, SHUT)
+    }
 }
 
 /// The verdict on `window`.
 pub(crate) fn advise(window: &Window) -> Advice {
     let w = window;
+    if w.gil && w.held >= SHUT && w.probe >= HELD && !(w.waiting >= CROWD && w.wait >= NOTICEABLE) {
+        // Whoever holds it need not be a worker, and the next request will wait for it.
+        return gil(&format!(
+            "The GIL is not to be had for {:.0} % of the time, by code that does not let go of it",
+            100.0 * w.held
+        ));
+    }
     if w.requests == 0 && w.busy < QUIET && w.waiting < QUIET {
         return advice(Kind::Idle, "No requests come in.".into(), None);
     }
@@ -282,6 +305,10 @@ const PARALLEL: f64 = 1.3;
 const READY: f64 = 0.6;
 /// Waits for the interpreter from here on are no switch interval any more.
 const HELD: f64 = 0.05;
+/// A GIL that cannot be had for this share of the time is a trouble, whoever waits for it.
+const SHUT: f64 = 0.25;
+/// Requests at a time by which a load has changed.
+const CHANGED: f64 = 0.5;
 /// More threads than this are nobody's remedy.
 const MOST: usize = 1024;
 
@@ -298,6 +325,7 @@ mod tests {
         wait: 0.00001,
         gil_wait: 0.0,
         probe: 0.0001,
+        held: 0.001,
         worker_cores: Some(0.2),
         delayed: 0.0,
         process_cores: 0.25,
@@ -430,6 +458,55 @@ mod tests {
             ..SLEEPY
         };
         check(held, Kind::Gil, None, "held for 2.5 s");
+    }
+
+    #[test]
+    fn a_gil_that_is_held_is_seen_without_a_queue() {
+        let held = Window {
+            probe: 0.3,
+            held: 0.6,
+            ..CALM
+        };
+        check(held, Kind::Gil, None, "60 % of the time");
+        let by_nobody_known = Window {
+            requests: 0,
+            busy: 0.0,
+            waiting: 0.0,
+            ..held
+        };
+        check(by_nobody_known, Kind::Gil, None, "60 % of the time");
+        let seldom = Window { held: 0.1, ..held };
+        check(seldom, Kind::Ok, None, "All well");
+        // Threads that take turns: each wait is short.
+        let shared = Window {
+            probe: 0.02,
+            ..held
+        };
+        check(shared, Kind::Ok, None, "All well");
+        let free = Window { gil: false, ..held };
+        check(free, Kind::Ok, None, "All well");
+    }
+
+    #[test]
+    fn a_load_that_has_changed_is_another_time() {
+        let waiting = |waiting| Window { waiting, ..CALM };
+        let busy = |busy| Window { busy, ..CALM };
+        let held = |held| Window { held, ..CALM };
+        for (now, whole, differs) in [
+            (CALM, CALM, false),
+            (SLEEPY, CALM, true),
+            (CALM, SLEEPY, true),
+            (waiting(12.0), waiting(2.0), true),
+            (waiting(0.0), waiting(2.0), true),
+            (waiting(2.5), waiting(2.0), false),
+            (waiting(0.0), waiting(0.4), false), // little, whatever the ratio
+            (busy(4.0), busy(0.7), true),
+            (busy(4.0), busy(3.0), false),
+            (held(0.9), held(0.2), true),
+            (held(0.9), held(0.7), false),
+        ] {
+            assert_eq!(now.differs_from(&whole), differs, "{now:?} {whole:?}");
+        }
     }
 
     #[test]

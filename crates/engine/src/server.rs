@@ -93,6 +93,16 @@ impl Server {
     ///
     /// The system refuses a thread or a poll; nothing runs then.
     pub fn start(&self, on_finished: OnFinished) -> io::Result<()> {
+        self.start_by(on_finished, |name, body| {
+            std::thread::Builder::new().name(name).spawn(body).map(drop)
+        })
+    }
+
+    fn start_by(
+        &self,
+        on_finished: OnFinished,
+        spawn: impl Fn(String, Box<dyn FnOnce() + Send>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut listeners = std::mem::take(&mut *self.lock_listeners());
         let count = self.shared.settings.io_threads.max(1);
         let mut threads = Vec::with_capacity(count);
@@ -116,22 +126,45 @@ impl Server {
         }
         self.shared.io_threads_alive.store(count, Ordering::SeqCst);
         let last = Arc::new(Mutex::new(Some(on_finished)));
-        for thread in threads {
+        let threads = threads.into_iter().map(|thread| {
             let leave = Leave {
                 shared: Arc::clone(&self.shared),
                 on_finished: Arc::clone(&last),
             };
+            (thread, leave)
+        });
+        self.launch(threads.collect(), spawn)
+    }
+
+    /// All of them, or none in the end.
+    fn launch(
+        &self,
+        threads: Vec<(IoThread, Leave)>,
+        spawn: impl Fn(String, Box<dyn FnOnce() + Send>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut threads = threads.into_iter();
+        while let Some((thread, leave)) = threads.next() {
             let name = format!("headwaiter-io-{}", thread.index);
-            std::thread::Builder::new().name(name).spawn(move || {
-                let leave = leave;
-                let mut thread = Box::new(thread);
-                thread.settle();
-                match thread.index {
-                    0 => conduct(thread, &leave.shared),
-                    _ => thread.run(),
-                }
-                drop(leave);
-            })?;
+            let spawned = spawn(
+                name,
+                Box::new(move || {
+                    let leave = leave;
+                    let mut thread = Box::new(thread);
+                    thread.settle();
+                    match thread.index {
+                        0 => conduct(thread, &leave.shared),
+                        _ => thread.run(),
+                    }
+                    drop(leave);
+                }),
+            );
+            if spawned.is_err() {
+                // Those that run end; each of the others leaves as it is dropped here.
+                self.shared.advance(Stage::Cutting);
+                self.shared.end_listening();
+                drop(threads);
+                return spawned;
+            }
         }
         Ok(())
     }
@@ -288,5 +321,38 @@ impl Poker {
 impl fmt::Debug for Poker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Poker")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn without_its_second_io_thread_a_server_ends() {
+        let settings = Settings {
+            io_threads: 3,
+            ..Settings::default()
+        };
+        let server =
+            Server::bind(settings, &[ListenSpec::Tcp("127.0.0.1:0".parse().unwrap())]).unwrap();
+        let address = match &server.listening()[0] {
+            Listening::Tcp(address) => *address,
+            Listening::Unix(_) => unreachable!("it was bound to TCP"),
+        };
+        let (finished, end) = mpsc::channel();
+        let started = server.start_by(
+            Box::new(move || finished.send(()).unwrap()),
+            |name, body| match name.as_str() {
+                "headwaiter-io-0" => std::thread::Builder::new().spawn(body).map(drop),
+                _ => Err(io::ErrorKind::WouldBlock.into()),
+            },
+        );
+        assert!(started.is_err());
+        end.recv().unwrap();
+        assert!(server.finished());
+        assert!(std::net::TcpStream::connect(address).is_err());
     }
 }

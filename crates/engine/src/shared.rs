@@ -212,10 +212,10 @@ impl Shared {
         }
     }
 
-    /// What would help, by the figures of about the last minute.
+    /// What would help, by the figures of about the last minute, or less if the load has changed.
     pub(crate) fn advice(&self) -> Advice {
         match self.watch.window() {
-            Some((first, last)) => self.advise(&first, &last),
+            Some((first, last)) => self.advise_on_present(&first, &last),
             None => self.advise(self.watch.first(), &Sample::take(self)),
         }
     }
@@ -223,6 +223,20 @@ impl Shared {
     fn advise(&self, first: &Sample, last: &Sample) -> Advice {
         let Settings { threads, gil, .. } = self.settings;
         advise(&Window::between(first, last, threads, gil))
+    }
+
+    /// The same, by the last seconds alone if they are clearly another time than those before.
+    fn advise_on_present(&self, first: &Sample, last: &Sample) -> Advice {
+        let Settings { threads, gil, .. } = self.settings;
+        let minute = Window::between(first, last, threads, gil);
+        let recent = self.watch.recent();
+        let recent = recent.map(|(first, last)| Window::between(&first, &last, threads, gil));
+        advise(
+            recent
+                .as_ref()
+                .filter(|now| now.differs_from(&minute))
+                .unwrap_or(&minute),
+        )
     }
 
     /// Looks at the figures, at most once a second, and says so in the log when they have become
@@ -237,7 +251,7 @@ impl Shared {
         if last.at < first.at + LEAST_OBSERVED {
             return;
         }
-        let advice = self.advise(&first, &last);
+        let advice = self.advise_on_present(&first, &last);
         let kind = advice.kind as u8;
         let worse = advice.kind.is_trouble() && kind != self.advised.load(Ordering::Relaxed);
         if worse && !self.advice_log.pass(last.at) {

@@ -9,6 +9,7 @@
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use socket2::{SockRef, Socket};
@@ -23,6 +24,7 @@ pub struct SignalWatch {
     process: u32,
     socket: Socket,
     stops: Arc<Mutex<Stops>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Server {
@@ -46,7 +48,7 @@ impl Server {
         let stops = Arc::new(Mutex::new(Stops::new(self.settings().shutdown_timeout)));
         let shared = Arc::clone(self.shared());
         let watched = Arc::clone(&stops);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("headwaiter-signals".into())
             .spawn(move || {
                 crate::clock::block_signals();
@@ -56,6 +58,7 @@ impl Server {
             process: std::process::id(),
             socket,
             stops,
+            thread: Mutex::new(Some(thread)),
         })
     }
 }
@@ -66,7 +69,7 @@ impl SignalWatch {
         lock(&self.stops).extend(Instant::now(), more);
     }
 
-    /// Ends the watch; any number of times.
+    /// Ends the watch, once it has dealt with the signals that came before; any number of times.
     pub fn close(&self) {
         if self.process != std::process::id() {
             return;
@@ -74,6 +77,9 @@ impl SignalWatch {
         lock(&self.stops).close();
         // Unlike closing it, this reaches the thread although a child process has the socket, too.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        if let Some(thread) = lock(&self.thread).take() {
+            let _ = thread.join(); // which a panic has ended already, if it was one
+        }
     }
 }
 
@@ -100,7 +106,8 @@ fn watch(
         // Read the deadline, then sleep: nothing but this thread makes it earlier.
         let look = lock(stops).look(Instant::now());
         let timeout = match look {
-            Look::Closed => return,
+            // What has come is read to its end all the same.
+            Look::Closed => None,
             Look::Late => return give_up(),
             Look::Wait(timeout) => timeout,
         };
@@ -154,8 +161,8 @@ fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
 }
 
-fn lock(stops: &Mutex<Stops>) -> MutexGuard<'_, Stops> {
-    stops.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What signals have asked for, and until when the process may take to leave.

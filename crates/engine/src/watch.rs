@@ -32,6 +32,8 @@ pub(crate) struct Sample {
     pub(crate) process_cpu: Option<f64>,
     /// The GIL probe's waits.
     pub(crate) probe: Distribution,
+    /// Seconds that the probe under way has waited already.
+    pub(crate) probing: f64,
 }
 
 impl Sample {
@@ -53,6 +55,7 @@ impl Sample {
             delayed: delayed.as_secs_f64(),
             process_cpu: crate::process::cpu(),
             probe: shared.watch.probe_waits(),
+            probing: shared.watch.probing().unwrap_or_default().as_secs_f64(),
         }
     }
 }
@@ -91,6 +94,7 @@ impl Watch {
             delayed: 0.0,
             process_cpu: crate::process::cpu(),
             probe: Distribution::default(),
+            probing: 0.0,
         };
         Self {
             samples: Mutex::new(VecDeque::from([first.clone()])),
@@ -136,6 +140,17 @@ impl Watch {
         (first.at < last.at).then(|| (first.clone(), last.clone()))
     }
 
+    /// The last sample and the youngest one that is old enough for a comparison, if it is not too old.
+    pub(crate) fn recent(&self) -> Option<(Sample, Sample)> {
+        let samples = self.samples();
+        let last = samples.back()?;
+        let mut before = samples.iter().rev().filter(|s| s.at + RECENT <= last.at);
+        let first = before
+            .next()
+            .filter(|s| s.at + RECENT + RECENT / 2 >= last.at)?;
+        Some((first.clone(), last.clone()))
+    }
+
     /// The last two samples.
     pub(crate) fn last_second(&self) -> Option<(Sample, Sample)> {
         let samples = self.samples();
@@ -153,9 +168,13 @@ impl Watch {
 
     /// The last wait of the probe, or how long it has been waiting now if that is longer.
     pub(crate) fn probe_now(&self) -> Option<Duration> {
-        let probe = self.probe();
-        let under_way = probe.asking.map(|since| since.elapsed());
-        probe.last.max(under_way)
+        let under_way = self.probing();
+        self.probe().last.max(under_way)
+    }
+
+    /// How long the probe under way has been waiting.
+    fn probing(&self) -> Option<Duration> {
+        self.probe().asking.map(|since| since.elapsed())
     }
 
     /// Has stacks collected and sent to `mailbox`; `false` once nobody will do it any more.
@@ -262,5 +281,7 @@ impl Probe {
 const PERIOD_OF_SAMPLES: u64 = 1000;
 /// How far back samples go.
 const WINDOW: Duration = Duration::from_secs(60);
+/// So much is enough to see that the load has changed.
+const RECENT: Duration = Duration::from_secs(10);
 /// How often the probe asks.
 const PERIOD: Duration = Duration::from_millis(100);

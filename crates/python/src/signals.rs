@@ -19,8 +19,8 @@ impl Signals {
     }
 
     /// Ends the watch.
-    fn close(&self) {
-        self.0.close();
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.0.close());
     }
 }
 
