@@ -114,7 +114,8 @@ def _add_standard(parser: argparse.ArgumentParser) -> None:
         "--check-config",
         action="store_true",
         default=False,
-        help="Show each adjustment in force with its origin and exit.",
+        help="Show each adjustment in force with its origin, check all that can be checked"
+        " without listening, the application included, and exit.",
     )
     group.add_argument(
         "--log-level",

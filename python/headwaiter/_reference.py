@@ -21,7 +21,9 @@ Every adjustment has one name and can be given in four ways. The first of these 
    `HEADWAITER_CONFIG=FILE`; if the file has a `[headwaiter]` table, the adjustments are in there;
 4. the default.
 
-`headwaiter --check-config` shows each value in force and where it came from. `headwaiter --help`
+`headwaiter --check-config` shows each value in force and where it came from, and checks what can be
+checked without listening: addresses are resolved, formats and files looked at, and an application
+that is named is imported. It exits with the status that starting would have. `headwaiter --help`
 lists the flags that are no adjustments, such as `--call` and `--log-config`.
 
 - **Flags** have hyphens where names have underscores. A boolean `x` is `--x` or `--no-x`.

@@ -111,7 +111,9 @@ def _check_type(where: str, name: str, value: Any) -> None:
     """TOML has types, so a value of another one is a mistake; casts are as lenient as Waitress'."""
     kind = BY_NAME[name].kind
     whole = kind in (INTEGER, BYTES, WHOLE_SECONDS)
-    if whole and isinstance(value, (bool, float)) or kind is SECONDS and isinstance(value, bool):
+    if (whole and isinstance(value, (bool, float))) or (
+        kind is SECONDS and isinstance(value, bool)
+    ):
         shown = str(value).lower() if isinstance(value, bool) else value
         raise ValueError(f"{where}: {name}: expected {kind.noun}, got {shown}")
 

@@ -56,8 +56,7 @@ def run(arguments: Sequence[str]) -> int:
             return DONE
         adjustments = _adjustments(options)
         if options.check_config:
-            _print_effective(adjustments)
-            return DONE
+            return _check(options, adjustments)
         if options.application is None:
             raise _flags.UsageError("name the application to serve: MODULE:OBJECT")
         _configure_logging(options)
@@ -73,6 +72,34 @@ def run(arguments: Sequence[str]) -> int:
     except (OSError, RuntimeError) as error:  # no descriptor or thread is left to begin with
         return _fail(f"cannot serve: {error}", NOT_STARTED)
     return CUT if server.unfinished else DONE
+
+
+def _check(options: Namespace, adjustments: Adjustments) -> int:
+    """Show what is in force and whether it would do; addresses are resolved, but not bound."""
+    _print_effective(adjustments)
+    if options.log_config:
+        _configure_logging(options)
+    try:
+        settings = adjustments.engine_settings(_logging.logger_name())
+        _headwaiter.check_settings(settings, adjustments.listeners())
+        _check_paths(adjustments)
+        if options.application is not None:
+            _load(options.application, call=options.call)
+    except (StartError, ValueError) as error:
+        return _fail(str(error), NOT_STARTED)
+    return DONE
+
+
+def _check_paths(adjustments: Adjustments) -> None:
+    """The folders of files that are made at start."""
+    for name in ("access_log", "unix_socket", "admin"):
+        path = getattr(adjustments, name)
+        made = path and (name == "unix_socket" or "/" in path)
+        folder = os.path.dirname(os.path.abspath(path)) if made else "."
+        if not os.path.isdir(folder):
+            raise StartError(f"{name}: {folder!r} is not a directory")
+        if made and not os.access(folder, os.W_OK | os.X_OK) and not os.path.exists(path):
+            raise StartError(f"{name}: no permission to write in {folder!r}")
 
 
 def _adjustments(options: Namespace) -> Adjustments:

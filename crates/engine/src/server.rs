@@ -163,7 +163,10 @@ impl Server {
                 // Those that run end; each of the others leaves as it is dropped here.
                 self.shared.advance(Stage::Cutting);
                 self.shared.end_listening();
-                drop(threads);
+                for (thread, leave) in threads {
+                    thread.mailbox.close();
+                    drop(leave);
+                }
                 return spawned;
             }
         }
