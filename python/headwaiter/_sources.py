@@ -25,6 +25,7 @@ from headwaiter._casts import (
     INTEGER,
     OPTIONAL_TEXT,
     SECONDS,
+    THREADS,
     URL_PREFIX,
     WHOLE_SECONDS,
 )
@@ -110,7 +111,7 @@ def from_file(path: str | os.PathLike[str]) -> dict[str, Given]:
 def _check_type(where: str, name: str, value: Any) -> None:
     """TOML has types, so a value of another one is a mistake; casts are as lenient as Waitress'."""
     kind = BY_NAME[name].kind
-    whole = kind in (INTEGER, BYTES, WHOLE_SECONDS)
+    whole = kind in (INTEGER, THREADS, BYTES, WHOLE_SECONDS)
     if (whole and isinstance(value, (bool, float))) or (
         kind is SECONDS and isinstance(value, bool)
     ):

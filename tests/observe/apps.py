@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import threading
 import time
 from collections.abc import Iterable
 
@@ -43,3 +44,21 @@ def holding(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     if environ["PATH_INFO"] == "/hold":
         ctypes.PyDLL(None).usleep(5_000_000)
     return _done(start_response)
+
+
+GATE = threading.Event()
+
+
+def waiting(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """``/wait`` waits until somebody asks for ``/open``; ``/spin`` computes for a while."""
+    if environ["PATH_INFO"] == "/wait":
+        wait_at_the_gate()
+    elif environ["PATH_INFO"] == "/open":
+        GATE.set()
+    elif environ["PATH_INFO"] == "/spin":
+        return spinning(environ, start_response)
+    return _done(start_response)
+
+
+def wait_at_the_gate() -> None:
+    GATE.wait()

@@ -291,8 +291,10 @@ impl Oversight {
     /// How long until there may be something to do; `None` while nothing runs.
     fn next_look(&self, state: &State, now: Instant) -> Option<Duration> {
         let at = |due: Instant| due.saturating_duration_since(now);
+        // With all replacements in use a further stuck request is worth one word.
         let replaceable = state.replacing < self.0.settings.stuck_replacements;
-        let running = self.0.next_long_request(replaceable).map(at);
+        let stuck = replaceable || !state.exhausted;
+        let running = self.0.next_long_request(stuck).map(at);
         let pool = state.pool.as_ref().and_then(|pool| {
             let standing = self.0.queue.standing();
             if standing.running > 0 || standing.waiting > 0 {

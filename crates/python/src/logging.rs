@@ -56,6 +56,7 @@ impl Log for Collector {
         let child = match record.target() {
             headwaiter_engine::QUEUE_LOG => "queue",
             headwaiter_engine::ACCESS_LOG => "access",
+            headwaiter_engine::SLOW_LOG => "slow",
             _ => "",
         };
         let created = SystemTime::now()

@@ -16,6 +16,7 @@ pub type App = Arc<dyn Fn(&mut Task) + Send + Sync>;
 pub struct Site {
     pub server: Arc<Server>,
     pub address: SocketAddr,
+    app: App,
     workers: Vec<JoinHandle<()>>,
     finished: mpsc::Receiver<()>,
 }
@@ -33,28 +34,33 @@ impl Site {
         server
             .start(Box::new(move || tell.send(()).unwrap()))
             .unwrap();
-        let workers = (0..threads).map(|_| {
-            let (server, app) = (Arc::clone(&server), Arc::clone(&app));
-            std::thread::spawn(move || {
-                let mut tasks = server.tasks();
-                loop {
-                    while let Some(mut task) = tasks.next() {
-                        app(&mut task);
-                        tasks.complete(task);
-                    }
-                    if !tasks.park() {
-                        break;
-                    }
-                }
-            })
-        });
-        let workers = workers.collect();
-        Self {
+        let mut site = Self {
             server,
             address,
-            workers,
+            app,
+            workers: Vec::new(),
             finished,
+        };
+        for _ in 0..threads {
+            site.another_worker();
         }
+        site
+    }
+
+    pub fn another_worker(&mut self) {
+        let (server, app) = (Arc::clone(&self.server), Arc::clone(&self.app));
+        self.workers.push(std::thread::spawn(move || {
+            let mut tasks = server.tasks();
+            loop {
+                while let Some(mut task) = tasks.next() {
+                    app(&mut task);
+                    tasks.complete(task);
+                }
+                if !tasks.park() {
+                    break;
+                }
+            }
+        }));
     }
 
     pub fn connect(&self) -> Client {
