@@ -13,6 +13,7 @@ PORT ?= 8000
 
 PYTEST_ARGS  ?=
 FUZZ_SECONDS ?= 60
+ROUNDS       ?= 1
 SERVER       ?= headwaiter
 SECONDS      ?= 600
 PEERS        ?=
@@ -28,7 +29,7 @@ MATURIN      := env -u CONDA_PREFIX VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturi
 # The engine and the core know no Python; the binding is tested from Python, in tests/.
 PURE_RUST    := --workspace --exclude headwaiter-python
 
-.PHONY: help serve test test-rust test-python lint lint-rust lint-python check bench bench-quick fuzz conformance soak wheel clean
+.PHONY: help serve test test-rust test-python model lint lint-rust lint-python check bench bench-quick fuzz conformance soak wheel clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -57,6 +58,11 @@ endif
 
 test-python: $(VENV)/.dev $(VENV)/.test    ## The tests that drive the real server from outside
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Everything is compiled with the model's primitives, so it has a target directory of its own.
+model:            ## The hand-off under a scheduler that tries interleavings (ROUNDS=10 tries more)
+	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/model MODEL_ROUNDS=$(ROUNDS) \
+	    cargo test --package headwaiter-engine --lib model:: -- --test-threads=1
 
 lint: lint-rust lint-python    ## Formatting, clippy, ruff, mypy --strict, stubtest
 

@@ -28,6 +28,8 @@ mod leader;
 mod link;
 mod listen;
 mod mailbox;
+#[cfg(all(test, shuttle))]
+mod model;
 mod nap;
 mod outgoing;
 mod pipeline;
@@ -43,6 +45,7 @@ mod shared;
 mod socket;
 mod spool;
 mod stats;
+mod sync;
 mod tasks;
 mod transmit;
 mod watch;

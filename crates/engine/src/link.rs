@@ -4,13 +4,14 @@
 //! The socket lives here, so its descriptor stays open until both have let go.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::listen::Peer;
 use crate::mailbox::{Mailbox, Message};
 use crate::outgoing::{Part, Size};
 use crate::socket::Stream;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// The shared part of a channel.
 #[derive(Debug)]

@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use crate::io_thread::IoThread;
+use crate::sync::thread;
 
 /// Follows how briskly tasks are taken.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl IoThread {
         };
         if self.pace.is_brisk(taken, self.now) && self.mailbox.begin_nap() {
             queue.watch_half();
-            std::thread::park_timeout(NAP);
+            thread::park_timeout(NAP);
             self.mailbox.awake();
         }
     }
@@ -61,6 +62,6 @@ impl IoThread {
 /// The longest nap.
 const NAP: Duration = Duration::from_millis(1);
 /// With fewer tasks waiting there is no nap.
-const DEEP: usize = 8;
+const DEEP: usize = if cfg!(shuttle) { 2 } else { 8 };
 /// So many tasks in the time of a nap make it worth while.
-const FEW: u64 = 4;
+const FEW: u64 = if cfg!(shuttle) { 1 } else { 4 };

@@ -1,0 +1,330 @@
+//! A whole server: the loop, workers, leaders and clients on real sockets, down to the drain.
+//!
+//! Each client gets every reply once, in order, and not a byte more; each request runs once; the drain
+//! ends. Applications answer at once, hold the interpreter for a while (so that the loop is taken back
+//! from a leader), block without it, or stream.
+
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::UnixStream;
+use shuttle::sync::Mutex;
+use shuttle::thread::{JoinHandle, spawn};
+
+use super::check;
+use super::sync::World;
+use super::sync::thread::park_timeout;
+use crate::admin::Admin;
+use crate::exchange::Task;
+use crate::io_thread::IoThread;
+use crate::leader::conduct;
+use crate::listen::Peer;
+use crate::mailbox::{Mailbox, Message};
+use crate::settings::Settings;
+use crate::shared::{Shared, Stage};
+use crate::socket::Stream;
+use crate::tasks::Tasks;
+
+/// The server, and the interpreter around its workers.
+#[derive(Clone)]
+struct Site {
+    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
+    lock: Arc<Mutex<()>>,
+    /// How often each path was run.
+    ran: Arc<Mutex<HashMap<String, u32>>>,
+}
+
+impl Site {
+    fn start(settings: Settings) -> (Self, Vec<JoinHandle<()>>) {
+        let threads = settings.threads;
+        let shared = Arc::new(Shared::new(settings, Vec::new(), None));
+        let io = IoThread::new(0, &shared, Vec::new(), Admin::new(Vec::new())).unwrap();
+        let mailbox = Arc::clone(&io.mailbox);
+        shared.mailboxes.set(vec![Arc::clone(&mailbox)]).unwrap();
+        let site = Self {
+            shared,
+            mailbox,
+            lock: Arc::default(),
+            ran: Arc::default(),
+        };
+        let workers = (0..threads).map(|_| {
+            let site = site.clone();
+            spawn(move || site.work())
+        });
+        let mut all: Vec<_> = workers.collect();
+        let shared = Arc::clone(&site.shared);
+        all.push(spawn(move || {
+            conduct(Box::new(io), &shared);
+            shared.queue.close();
+        }));
+        (site, all)
+    }
+
+    fn work(&self) {
+        let mut tasks = Tasks::new(&self.shared);
+        loop {
+            let mut attached = Some(self.lock.lock().unwrap());
+            while let Some(mut task) = tasks.next() {
+                let path = String::from_utf8(task.head().path().to_vec()).unwrap();
+                *self.ran.lock().unwrap().entry(path.clone()).or_default() += 1;
+                if path.ends_with("long") {
+                    (0..8).for_each(|_| shuttle::thread::yield_now());
+                } else if path.ends_with("block") {
+                    drop(attached.take());
+                    park_timeout(Duration::from_millis(3));
+                    attached = Some(self.lock.lock().unwrap());
+                }
+                respond(&mut task, &path);
+                tasks.complete(task);
+            }
+            drop(attached);
+            if !tasks.park() {
+                return;
+            }
+        }
+    }
+
+    fn connect(&self) -> Client {
+        let (stream, ours) = UnixStream::pair().unwrap();
+        let accepted = Message::Accepted(Stream::Unix(ours), Peer::Unix, 0);
+        self.shared
+            .channels
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.mailbox.post(accepted, true);
+        Client {
+            stream,
+            got: Vec::new(),
+        }
+    }
+
+    /// Drains and waits for every thread; then each client must be at its end.
+    fn stop(self, threads: Vec<JoinHandle<()>>, requests: u32) {
+        self.shared.advance(Stage::Draining);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let ran = self.ran.lock().unwrap();
+        assert!(ran.values().all(|times| *times == 1), "{ran:?}");
+        assert_eq!(ran.len(), requests as usize);
+        let count = |name: &str| {
+            let all = self.shared.counters.all();
+            let found = all.into_iter().find(|(n, _)| *n == name);
+            found.expect("a counter of that name").1
+        };
+        assert_eq!(count("panics"), 0);
+        assert_eq!(self.shared.shards.figures().requests(), u64::from(requests));
+        let look = self.shared.queue.look(super::sync::now());
+        assert_eq!((look.waiting, look.running), (0, 0));
+    }
+}
+
+fn respond(task: &mut Task, path: &str) {
+    task.buffer().extend_from_slice(reply_to(path).as_bytes());
+    if path.ends_with("stream") {
+        // The head is sent, and the rest with the end of the task.
+        task.flush().unwrap();
+    }
+    task.buffer().extend_from_slice(path.as_bytes());
+}
+
+fn reply_to(path: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", path.len())
+}
+
+struct Client {
+    stream: UnixStream,
+    got: Vec<u8>,
+}
+
+impl Client {
+    fn send(&mut self, paths: &[&str]) {
+        let request = |path: &&str| format!("GET {path} HTTP/1.1\r\nHost: model\r\n\r\n");
+        let bytes: String = paths.iter().map(request).collect();
+        self.stream.write_all(bytes.as_bytes()).unwrap();
+        World::get().stir();
+    }
+
+    /// Blocks until the replies to `paths`, and nothing else, have come.
+    fn expect(&mut self, paths: &[&str]) {
+        let want: String = paths.iter().map(|path| reply_to(path) + path).collect();
+        while self.got.len() < want.len() {
+            assert!(self.read() > 0, "closed after {}", self.got.escape_ascii());
+        }
+        assert_eq!(
+            self.got.escape_ascii().to_string(),
+            want.as_bytes().escape_ascii().to_string()
+        );
+        self.got.clear();
+    }
+
+    fn expect_end(&mut self) {
+        assert_eq!(self.read(), 0, "{}", self.got.escape_ascii());
+    }
+
+    fn read(&mut self) -> usize {
+        let mut piece = [0; 4096];
+        loop {
+            let seen = World::get().seen();
+            match self.stream.read(&mut piece) {
+                Ok(got) => {
+                    self.got.extend_from_slice(&piece[..got]);
+                    return got;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    World::get().wait(seen, Duration::MAX);
+                }
+                // It was closed while bytes of ours were on their way.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return 0,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+fn settings(threads: usize, lend_loop: bool) -> Settings {
+    Settings {
+        threads,
+        lend_loop,
+        ..Settings::default()
+    }
+}
+
+/// One channel, one request after the other: the loop is lent, left, taken back.
+fn one_client(lend_loop: bool, paths: &'static [&'static str]) {
+    let (site, threads) = Site::start(settings(2, lend_loop));
+    let mut client = site.connect();
+    for path in paths {
+        client.send(&[path]);
+        client.expect(&[path]);
+    }
+    site.stop(threads, paths.len() as u32);
+    client.expect_end();
+}
+
+/// Channels beside each other, so that tasks wait, leaders give the loop back, and I/O threads nap.
+fn many_clients(settings: Settings, clients: &'static [&'static [&'static str]]) {
+    let (site, threads) = Site::start(settings);
+    let all: Vec<_> = clients
+        .iter()
+        .map(|paths| {
+            let mut client = site.connect();
+            spawn(move || {
+                for path in *paths {
+                    client.send(&[path]);
+                    client.expect(&[path]);
+                }
+                client
+            })
+        })
+        .collect();
+    let ended: Vec<_> = all
+        .into_iter()
+        .map(|client| client.join().unwrap())
+        .collect();
+    let requests: usize = clients.iter().map(|paths| paths.len()).sum();
+    site.stop(threads, requests as u32);
+    for mut client in ended {
+        client.expect_end();
+    }
+}
+
+/// Requests that come in while the one before is run: whoever finishes that one must see them.
+fn pipeline(lend_loop: bool, bursts: &'static [&'static [&'static str]]) {
+    let (site, threads) = Site::start(settings(2, lend_loop));
+    let mut client = site.connect();
+    for burst in bursts {
+        client.send(burst);
+        shuttle::thread::yield_now();
+    }
+    let all = bursts.concat();
+    client.expect(&all);
+    site.stop(threads, all.len() as u32);
+    client.expect_end();
+}
+
+/// A drain that begins while requests are on their way: what was begun is finished, and it ends.
+fn drain_in_between() {
+    let (site, threads) = Site::start(settings(2, true));
+    let mut client = site.connect();
+    client.send(&["/1"]);
+    client.expect(&["/1"]);
+    client.send(&["/2", "/3-block"]);
+    site.shared.advance(Stage::Draining);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    while client.read() > 0 {}
+    // What was not answered was not run, either; nothing was answered twice.
+    let got = String::from_utf8(client.got).unwrap();
+    let ran = site.ran.lock().unwrap();
+    let mut want = String::new();
+    for path in ["/2", "/3-block"] {
+        match ran.get(path) {
+            Some(1) => want += &(reply_to(path) + path),
+            Some(n) => panic!("{path} ran {n} times"),
+            None => {}
+        }
+    }
+    assert_eq!(got, want, "{ran:?}");
+}
+
+#[test]
+fn one_channel_with_a_leader() {
+    check(400, || one_client(true, &["/1", "/2", "/3", "/4"]));
+}
+
+#[test]
+fn one_channel_without_a_leader() {
+    check(300, || one_client(false, &["/1", "/2", "/3"]));
+}
+
+#[test]
+fn a_leader_that_stays_away_loses_the_loop() {
+    check(300, || {
+        one_client(true, &["/1", "/2-long", "/3", "/4-block"])
+    });
+}
+
+#[test]
+fn streamed_replies() {
+    check(300, || one_client(true, &["/1", "/2-stream", "/3"]));
+    check(150, || one_client(false, &["/1-stream", "/2"]));
+}
+
+#[test]
+fn channels_beside_each_other() {
+    const PATHS: &[&[&str]] = &[&["/a1", "/a2"], &["/b1", "/b2-block"], &["/c1-long", "/c2"]];
+    for lend_loop in [true, false] {
+        check(200, move || many_clients(settings(2, lend_loop), PATHS));
+    }
+}
+
+#[test]
+fn channels_beside_each_other_without_an_interpreter_lock() {
+    const PATHS: &[&[&str]] = &[&["/a1", "/a2"], &["/b1-block", "/b2"], &["/c1", "/c2"]];
+    let settings = Settings {
+        gil: false,
+        ..settings(3, true)
+    };
+    check(200, move || many_clients(settings.clone(), PATHS));
+}
+
+#[test]
+fn pipelines() {
+    for lend_loop in [true, false] {
+        check(200, move || {
+            pipeline(lend_loop, &[&["/1"], &["/2"], &["/3"]])
+        });
+        check(200, move || {
+            pipeline(lend_loop, &[&["/1", "/2-stream", "/3"], &["/4", "/5"]])
+        });
+    }
+}
+
+#[test]
+fn a_drain_in_between() {
+    check(400, drain_in_between);
+}
