@@ -7,6 +7,7 @@ use mio::{Events, Token};
 use shuttle::thread::spawn;
 
 use super::check;
+use super::sync::atomic::{AtomicBool, Ordering};
 use super::sync::thread::park_timeout;
 use super::sync::{Poll, Waker};
 use crate::mailbox::{Mailbox, Message};
@@ -80,6 +81,32 @@ fn mail_whose_sender_wakes_later_reaches_an_owner_that_sleeps() {
 fn mail_reaches_an_owner_that_naps() {
     check(3000, || owner_reads_all(true, urgent));
     check(1500, || owner_reads_all(true, woken_for));
+}
+
+/// News without a message, as when a drain begins: the owner looks once more before it sleeps.
+#[test]
+fn a_wake_up_alone_makes_the_owner_look() {
+    check(4000, || {
+        let mut poll = Poll::new().unwrap();
+        let waker = Waker::new(poll.registry(), Token(0)).unwrap();
+        let mailbox = Arc::new(Mailbox::new(waker));
+        let news = Arc::new(AtomicBool::new(false));
+        let teller = {
+            let (mailbox, news) = (Arc::clone(&mailbox), Arc::clone(&news));
+            spawn(move || {
+                news.store(true, Ordering::SeqCst);
+                mailbox.wake();
+            })
+        };
+        let mut events = Events::with_capacity(8);
+        while !news.load(Ordering::SeqCst) {
+            let slept = mailbox.fall_asleep();
+            let wait = if slept { None } else { Some(Duration::ZERO) };
+            poll.poll(&mut events, wait).unwrap();
+            mailbox.awake();
+        }
+        teller.join().unwrap();
+    });
 }
 
 /// A nap that is ended from outside, with no time limit to save it.

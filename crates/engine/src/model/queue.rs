@@ -47,10 +47,12 @@ impl Site {
                     if number % 2 == 0 {
                         // It blocks: the interpreter is somebody else's meanwhile.
                         drop(attached.take());
+                        then(&me, number);
                         shuttle::thread::yield_now();
                         attached = me.gil.then(|| me.lock.lock().unwrap());
+                    } else {
+                        then(&me, number);
                     }
-                    then(&me, number);
                 }
                 drop(attached);
                 if !me.queue.park(worker) {
@@ -68,6 +70,13 @@ impl Site {
     /// Waits until `count` tasks are taken; nothing but the workers makes it so.
     fn until_taken(&self, count: usize) {
         while self.taken.lock().unwrap().len() < count {
+            shuttle::thread::yield_now();
+        }
+    }
+
+    /// Waits until so many workers sleep, or are just about to.
+    fn until_parked(&self, count: usize) {
+        while self.queue.look(super::sync::now()).parked < count {
             shuttle::thread::yield_now();
         }
     }
@@ -121,25 +130,36 @@ fn a_push_alone_wakes_whoever_is_needed() {
     for gil in [true, false] {
         check(3000, move || {
             let site = Site::new(2, gil);
-            let done = Arc::new((Mutex::new(0), shuttle::sync::Condvar::new()));
             let workers: Vec<_> = (0..2).map(|_| site.worker(nothing)).collect();
-            let counter = {
-                let (site, done) = (site.clone(), Arc::clone(&done));
-                spawn(move || {
-                    site.push(0..1);
-                    site.push(1..4);
-                    *done.0.lock().unwrap() += 1;
-                    done.1.notify_one();
-                })
-            };
-            let mut pushed = done.0.lock().unwrap();
-            while *pushed == 0 {
-                pushed = done.1.wait(pushed).unwrap();
-            }
-            drop(pushed);
+            site.until_parked(2);
+            site.push(0..1);
+            site.push(1..4);
             site.until_taken(4);
-            counter.join().unwrap();
-            site.end(workers, 4);
+            site.until_parked(2);
+            site.push(4..5);
+            site.until_taken(5);
+            site.end(workers, 5);
+        });
+    }
+}
+
+/// The first task waits, without the interpreter, for the last one to be taken: whoever takes a task
+/// while others wait must have left a stand-by for them.
+#[test]
+fn a_task_that_blocks_holds_up_nobody() {
+    fn wait_for_the_last(site: &Site, number: u64) {
+        if number == 0 {
+            site.until_taken(3);
+        }
+    }
+    for gil in [true, false] {
+        check(3000, move || {
+            let site = Site::new(2, gil);
+            let workers: Vec<_> = (0..2).map(|_| site.worker(wait_for_the_last)).collect();
+            site.until_parked(2);
+            site.push(0..3);
+            site.until_taken(3);
+            site.end(workers, 3);
         });
     }
 }

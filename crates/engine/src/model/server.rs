@@ -76,6 +76,12 @@ impl Site {
                     drop(attached.take());
                     park_timeout(Duration::from_millis(3));
                     attached = Some(self.lock.lock().unwrap());
+                } else if path.ends_with("wait") {
+                    drop(attached.take());
+                    while !self.ran.lock().unwrap().contains_key("/go") {
+                        shuttle::thread::yield_now();
+                    }
+                    attached = Some(self.lock.lock().unwrap());
                 }
                 respond(&mut task, &path);
                 tasks.complete(task);
@@ -193,8 +199,8 @@ fn settings(threads: usize, lend_loop: bool) -> Settings {
 }
 
 /// One channel, one request after the other: the loop is lent, left, taken back.
-fn one_client(lend_loop: bool, paths: &'static [&'static str]) {
-    let (site, threads) = Site::start(settings(2, lend_loop));
+fn one_client(workers: usize, lend_loop: bool, paths: &'static [&'static str]) {
+    let (site, threads) = Site::start(settings(workers, lend_loop));
     let mut client = site.connect();
     for path in paths {
         client.send(&[path]);
@@ -229,6 +235,25 @@ fn many_clients(settings: Settings, clients: &'static [&'static [&'static str]])
     for mut client in ended {
         client.expect_end();
     }
+}
+
+/// A request that ends only when another channel's has been run: a worker that leads must not keep the
+/// loop to itself meanwhile.
+fn one_waits_for_another() {
+    let (site, threads) = Site::start(settings(2, true));
+    let (mut first, mut second) = (site.connect(), site.connect());
+    for paths in [["/1"], ["/2"]] {
+        first.send(&paths);
+        first.expect(&paths);
+    }
+    first.send(&["/wait"]);
+    shuttle::thread::yield_now();
+    second.send(&["/go"]);
+    second.expect(&["/go"]);
+    first.expect(&["/wait"]);
+    site.stop(threads, 4);
+    first.expect_end();
+    second.expect_end();
 }
 
 /// Requests that come in while the one before is run: whoever finishes that one must see them.
@@ -273,32 +298,38 @@ fn drain_in_between() {
 
 #[test]
 fn one_channel_with_a_leader() {
-    check(400, || one_client(true, &["/1", "/2", "/3", "/4"]));
+    check(2000, || one_client(2, true, &["/1", "/2", "/3", "/4"]));
 }
 
 #[test]
 fn one_channel_without_a_leader() {
-    check(300, || one_client(false, &["/1", "/2", "/3"]));
+    check(4000, || one_client(1, false, &["/1", "/2"]));
+    check(1000, || one_client(2, false, &["/1", "/2", "/3"]));
 }
 
 #[test]
 fn a_leader_that_stays_away_loses_the_loop() {
-    check(300, || {
-        one_client(true, &["/1", "/2-long", "/3", "/4-block"])
+    check(1000, || {
+        one_client(2, true, &["/1", "/2-long", "/3", "/4-block"])
     });
 }
 
 #[test]
+fn a_leader_that_blocks_holds_up_nobody() {
+    check(1500, one_waits_for_another);
+}
+
+#[test]
 fn streamed_replies() {
-    check(300, || one_client(true, &["/1", "/2-stream", "/3"]));
-    check(150, || one_client(false, &["/1-stream", "/2"]));
+    check(1000, || one_client(2, true, &["/1", "/2-stream", "/3"]));
+    check(1000, || one_client(2, false, &["/1-stream", "/2"]));
 }
 
 #[test]
 fn channels_beside_each_other() {
     const PATHS: &[&[&str]] = &[&["/a1", "/a2"], &["/b1", "/b2-block"], &["/c1-long", "/c2"]];
     for lend_loop in [true, false] {
-        check(200, move || many_clients(settings(2, lend_loop), PATHS));
+        check(1000, move || many_clients(settings(2, lend_loop), PATHS));
     }
 }
 
@@ -309,16 +340,16 @@ fn channels_beside_each_other_without_an_interpreter_lock() {
         gil: false,
         ..settings(3, true)
     };
-    check(200, move || many_clients(settings.clone(), PATHS));
+    check(1000, move || many_clients(settings.clone(), PATHS));
 }
 
 #[test]
 fn pipelines() {
     for lend_loop in [true, false] {
-        check(200, move || {
+        check(1000, move || {
             pipeline(lend_loop, &[&["/1"], &["/2"], &["/3"]])
         });
-        check(200, move || {
+        check(1000, move || {
             pipeline(lend_loop, &[&["/1", "/2-stream", "/3"], &["/4", "/5"]])
         });
     }
@@ -326,5 +357,5 @@ fn pipelines() {
 
 #[test]
 fn a_drain_in_between() {
-    check(400, drain_in_between);
+    check(2000, drain_in_between);
 }
