@@ -10,6 +10,7 @@
 //!
 //! `MODEL_ROUNDS` multiplies how many interleavings are tried.
 
+mod client;
 mod mailbox;
 mod queue;
 mod room;

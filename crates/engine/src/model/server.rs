@@ -5,7 +5,6 @@
 //! from a leader), block without it, or stream.
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use shuttle::sync::Mutex;
 use shuttle::thread::{JoinHandle, spawn};
 
 use super::check;
-use super::sync::World;
+use super::client::{Client, reply_to};
 use super::sync::thread::park_timeout;
 use crate::admin::Admin;
 use crate::exchange::Task;
@@ -100,10 +99,7 @@ impl Site {
             .channels
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.mailbox.post(accepted, true);
-        Client {
-            stream,
-            got: Vec::new(),
-        }
+        Client::new(stream)
     }
 
     /// Drains and waits for every thread; then each client must be at its end.
@@ -134,60 +130,6 @@ fn respond(task: &mut Task, path: &str) {
         task.flush().unwrap();
     }
     task.buffer().extend_from_slice(path.as_bytes());
-}
-
-fn reply_to(path: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", path.len())
-}
-
-struct Client {
-    stream: UnixStream,
-    got: Vec<u8>,
-}
-
-impl Client {
-    fn send(&mut self, paths: &[&str]) {
-        let request = |path: &&str| format!("GET {path} HTTP/1.1\r\nHost: model\r\n\r\n");
-        let bytes: String = paths.iter().map(request).collect();
-        self.stream.write_all(bytes.as_bytes()).unwrap();
-        World::get().stir();
-    }
-
-    /// Blocks until the replies to `paths`, and nothing else, have come.
-    fn expect(&mut self, paths: &[&str]) {
-        let want: String = paths.iter().map(|path| reply_to(path) + path).collect();
-        while self.got.len() < want.len() {
-            assert!(self.read() > 0, "closed after {}", self.got.escape_ascii());
-        }
-        assert_eq!(
-            self.got.escape_ascii().to_string(),
-            want.as_bytes().escape_ascii().to_string()
-        );
-        self.got.clear();
-    }
-
-    fn expect_end(&mut self) {
-        assert_eq!(self.read(), 0, "{}", self.got.escape_ascii());
-    }
-
-    fn read(&mut self) -> usize {
-        let mut piece = [0; 4096];
-        loop {
-            let seen = World::get().seen();
-            match self.stream.read(&mut piece) {
-                Ok(got) => {
-                    self.got.extend_from_slice(&piece[..got]);
-                    return got;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    World::get().wait(seen, Duration::MAX);
-                }
-                // It was closed while bytes of ours were on their way.
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return 0,
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
 }
 
 fn settings(threads: usize, lend_loop: bool) -> Settings {
@@ -348,6 +290,9 @@ fn pipelines() {
     for lend_loop in [true, false] {
         check(1000, move || {
             pipeline(lend_loop, &[&["/1"], &["/2"], &["/3"]])
+        });
+        check(1000, move || {
+            pipeline(lend_loop, &[&["/1", "/2-post"], &["/3-post"]])
         });
         check(1000, move || {
             pipeline(lend_loop, &[&["/1", "/2-stream", "/3"], &["/4", "/5"]])
