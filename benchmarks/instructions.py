@@ -1,9 +1,9 @@
 """Instructions per request, counted by valgrind: a figure that repeats where time does not.
 
-`python -m benchmarks.instructions [--peers headwaiter] [--exchanges hello-c1,headers,post10k]` serves
-one exchange over one connection under callgrind twice, for few requests and for many. The difference
-divided by the difference in requests leaves out start and stop. It is shown in total and for each
-shared object, so that a change in the extension stands apart from one in the interpreter.
+`python -m benchmarks.instructions [--peers headwaiter] [--exchanges hello-c1,headers,post10k]`
+serves one exchange over one connection under callgrind twice, for few requests and for many. The
+difference divided by the difference in requests leaves out start and stop. It is shown in total and
+for each shared object, so that a change in the extension stands apart from one in the interpreter.
 
 What the kernel executes is not counted, nor what waiting costs: this tells whether the code on the
 way of a request became longer, not whether the server became slower. Valgrind runs one thread at a
