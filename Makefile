@@ -18,6 +18,7 @@ SERVER       ?= headwaiter
 SECONDS      ?= 600
 PEERS        ?=
 SCENARIOS    ?=
+MICRO        ?=
 
 export CARGO_TERM_COLOR ?= auto
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -29,7 +30,7 @@ MATURIN      := env -u CONDA_PREFIX VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturi
 # The engine and the core know no Python; the binding is tested from Python, in tests/.
 PURE_RUST    := --workspace --exclude headwaiter-python
 
-.PHONY: help serve test test-rust test-python model lint lint-rust lint-python check bench bench-quick fuzz conformance soak wheel clean
+.PHONY: help serve test test-rust test-python model lint lint-rust lint-python check bench bench-quick instructions microbench fuzz conformance soak wheel clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -83,6 +84,13 @@ bench: $(VENV)/.release $(VENV)/.bench    ## Side by side with other servers (PE
 
 bench-quick: $(VENV)/.release $(VENV)/.bench    ## The same in under three minutes, as a sanity check
 	$(BIN)/python -m benchmarks --quick $(if $(PEERS),--peers $(PEERS)) $(if $(SCENARIOS),--scenarios $(SCENARIOS))
+
+instructions: $(VENV)/.release $(VENV)/.test    ## Instructions per request, by valgrind (PEERS=a,b)
+	$(BIN)/python -m benchmarks.instructions $(if $(PEERS),--peers $(PEERS))
+
+microbench: $(VENV)/.release $(VENV)/.test    ## Heads and environs by themselves (MICRO=--test: only whether they run)
+	cargo bench --package headwaiter-http --bench heads -- $(MICRO)
+	$(BIN)/python -m benchmarks.environs $(MICRO)
 
 conformance: $(VENV)/.release $(VENV)/.$(if $(filter headwaiter,$(SERVER)),test,conformance)    ## The conformance suite (SERVER=waitress probes another)
 	$(BIN)/python -m tests.conformance --server $(SERVER)

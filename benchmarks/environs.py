@@ -1,9 +1,9 @@
 """What a worker spends on a request, by the number of header fields: the price of an environ.
 
 `python -m benchmarks.environs` serves pipelined requests from a server in this process, with one
-worker, and reads that worker's CPU clock each time the application is called. Between two calls lies
-all that a worker does for a request: take it, make the environ, call, frame the reply, hand it on.
-The I/O thread's work and the client's are not in it. What grows with the fields is the environ.
+worker, and reads that worker's CPU clock each time the application is called. Between two calls
+lies all that a worker does for a request: take it, make the environ, call, frame the reply, hand it
+on. The I/O thread's work and the client's are not in it. What grows with the fields is the environ.
 
 `--test` asks only whether it still runs: few requests, no figures.
 """

@@ -37,8 +37,8 @@ JSON_KEYS = (
     *("HTTP_SEC_FETCH_DEST", "HTTP_SEC_FETCH_MODE", "HTTP_SEC_FETCH_SITE"),
     *("HTTP_UPGRADE_INSECURE_REQUESTS", "HTTP_USER_AGENT"),
 )
-"""Named one by one: how many strings an environ has besides differs from server to server, and PEP 3333
-lets a server leave out those that are empty."""
+"""Named one by one: how many strings an environ has besides differs from server to server, and
+PEP 3333 lets a server leave out those that are empty."""
 
 
 def hello(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shuttle::rand::Rng;
-use shuttle::sync::Mutex;
+use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread::{JoinHandle, spawn};
 
 use super::check;
@@ -19,6 +19,7 @@ struct Site {
     lock: Arc<Mutex<()>>,
     gil: bool,
     taken: Arc<Mutex<Vec<u64>>>,
+    took: Arc<Condvar>,
     /// Times a worker has attached.
     attached: Arc<AtomicUsize>,
 }
@@ -30,6 +31,7 @@ impl Site {
             lock: Arc::default(),
             gil,
             taken: Arc::default(),
+            took: Arc::default(),
             attached: Arc::default(),
         }
     }
@@ -43,7 +45,7 @@ impl Site {
                 me.attached.fetch_add(1, Ordering::Relaxed);
                 while let Found::Task { exchange, .. } = me.queue.take(worker) {
                     let number = exchange.record.bytes_in;
-                    me.taken.lock().unwrap().push(number);
+                    me.note(number);
                     if number % 2 == 0 {
                         // It blocks: the interpreter is somebody else's meanwhile.
                         drop(attached.take());
@@ -67,10 +69,17 @@ impl Site {
         self.queue.push(&mut batch);
     }
 
-    /// Waits until `count` tasks are taken; nothing but the workers makes it so.
+    fn note(&self, number: u64) {
+        self.taken.lock().unwrap().push(number);
+        self.took.notify_all();
+    }
+
+    /// Blocks until `count` tasks are taken. Spinning would hide a lost wake-up: while anybody runs,
+    /// shuttle lets parked threads wake for no reason, as it may.
     fn until_taken(&self, count: usize) {
-        while self.taken.lock().unwrap().len() < count {
-            shuttle::thread::yield_now();
+        let mut taken = self.taken.lock().unwrap();
+        while taken.len() < count {
+            taken = self.took.wait(taken).unwrap();
         }
     }
 
@@ -215,7 +224,7 @@ fn a_task_taken_out_of_turn_is_taken_once() {
         site.push(0..4);
         for place in [1, 2] {
             if let Some(exchange) = site.queue.remove_if(place, |_| true) {
-                site.taken.lock().unwrap().push(exchange.record.bytes_in);
+                site.note(exchange.record.bytes_in);
             }
         }
         site.queue.close();
