@@ -13,10 +13,12 @@ PORT ?= 8000
 
 PYTEST_ARGS  ?=
 FUZZ_SECONDS ?= 60
+ROUNDS       ?= 1
 SERVER       ?= headwaiter
 SECONDS      ?= 600
 PEERS        ?=
 SCENARIOS    ?=
+MICRO        ?=
 
 export CARGO_TERM_COLOR ?= auto
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -28,7 +30,7 @@ MATURIN      := env -u CONDA_PREFIX VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturi
 # The engine and the core know no Python; the binding is tested from Python, in tests/.
 PURE_RUST    := --workspace --exclude headwaiter-python
 
-.PHONY: help serve test test-rust test-python lint lint-rust lint-python check bench bench-quick fuzz conformance soak wheel clean
+.PHONY: help serve test test-rust test-python model lint lint-rust lint-python check bench bench-quick instructions microbench fuzz conformance soak wheel clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -58,6 +60,11 @@ endif
 test-python: $(VENV)/.dev $(VENV)/.test    ## The tests that drive the real server from outside
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# Everything is compiled with the model's primitives, so it has a target directory of its own.
+model:            ## The hand-off under a scheduler that tries interleavings (ROUNDS=10 tries more)
+	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/model MODEL_ROUNDS=$(ROUNDS) \
+	    cargo test --package headwaiter-engine --lib model:: -- --test-threads=1
+
 lint: lint-rust lint-python    ## Formatting, clippy, ruff, mypy --strict, stubtest
 
 lint-rust:
@@ -77,6 +84,13 @@ bench: $(VENV)/.release $(VENV)/.bench    ## Side by side with other servers (PE
 
 bench-quick: $(VENV)/.release $(VENV)/.bench    ## The same in under three minutes, as a sanity check
 	$(BIN)/python -m benchmarks --quick $(if $(PEERS),--peers $(PEERS)) $(if $(SCENARIOS),--scenarios $(SCENARIOS))
+
+instructions: $(VENV)/.release $(VENV)/.test    ## Instructions per request, by valgrind (PEERS=a,b)
+	$(BIN)/python -m benchmarks.instructions $(if $(PEERS),--peers $(PEERS))
+
+microbench: $(VENV)/.release $(VENV)/.test    ## Heads and environs by themselves (MICRO=--test: only whether they run)
+	cargo bench --package headwaiter-http --bench heads -- $(MICRO)
+	$(BIN)/python -m benchmarks.environs $(MICRO)
 
 conformance: $(VENV)/.release $(VENV)/.$(if $(filter headwaiter,$(SERVER)),test,conformance)    ## The conformance suite (SERVER=waitress probes another)
 	$(BIN)/python -m tests.conformance --server $(SERVER)

@@ -1,12 +1,14 @@
 """Instructions per request, counted by valgrind: a figure that repeats where time does not.
 
-`python -m benchmarks.instructions [--peers headwaiter] [--requests 1000]` serves the same hello
-exchange over one connection under callgrind twice, for few requests and for many. The difference
-divided by the difference in requests leaves out start and stop. It is shown in total and for each
-shared object, so that a change in the extension stands apart from one in the interpreter.
+`python -m benchmarks.instructions [--peers headwaiter] [--exchanges hello-c1,headers,post10k]`
+serves one exchange over one connection under callgrind twice, for few requests and for many. The
+difference divided by the difference in requests leaves out start and stop. It is shown in total and
+for each shared object, so that a change in the extension stands apart from one in the interpreter.
 
 What the kernel executes is not counted, nor what waiting costs: this tells whether the code on the
-way of a request became longer, not whether the server became slower.
+way of a request became longer, not whether the server became slower. Valgrind runs one thread at a
+time, so who runs when is not as on a free machine: a thread more or less that looks for work is a
+percent or two.
 """
 
 from __future__ import annotations
@@ -25,42 +27,49 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.peers import PEERS
-from benchmarks.process import Server, ServerError, exchange, free_port, have, request
+from benchmarks.process import CONTENT_LENGTH, Server, ServerError, free_port, have
 from benchmarks.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from benchmarks.peers import Peer
+    from benchmarks.scenarios import Scenario
 
 FEW = 200
 MANY = 1200
 SHOWN = 6
-APP = SCENARIOS["hello-c1"].app
-GET = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
+EXCHANGES = ("hello-c1", "headers", "post10k")
+"""The scenarios whose requests are counted, one at a time whatever their load is."""
+
 START_SECONDS = 120.0
+EXCHANGE_SECONDS = 30.0
 STOP_SECONDS = 60.0
 OBJECT = re.compile(r"c?ob=\((\d+)\)(?: (.*))?")
 
 
-def count(peer: Peer, requests: int, directory: Path) -> collections.Counter[str]:
+def count(
+    peer: Peer, scenario: Scenario, requests: int, directory: Path
+) -> collections.Counter[str]:
     """Instructions of a whole server's life with that many requests, by shared object.
 
     Raises:
         ServerError: It did not start or broke off the exchange.
     """
     port = free_port()
-    output = directory / f"{peer.name}-{requests}.%p"
+    stem = f"{peer.name}-{scenario.name}-{requests}"
+    output = directory / f"{stem}.%p"
     command = [
         *("valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={output}"),
-        *("--trace-children=yes", *peer.command(port, APP)),
+        # Else a thread that spins keeps the others out for as long as it likes.
+        *("--fair-sched=yes", "--trace-children=yes", *peer.command(port, scenario.app)),
     ]
     with Server(command, port, None) as server:
         _wait(server)
-        _exchange(port, requests)
+        _exchange(port, scenario, requests)
         _interrupt(server)
     total: collections.Counter[str] = collections.Counter()
-    for written in directory.glob(f"{peer.name}-{requests}.*"):
+    for written in directory.glob(f"{stem}.*"):
         with written.open(errors="replace") as lines:
             total.update(by_object(lines))
     if not total:
@@ -96,27 +105,60 @@ def by_object(lines: Iterable[str]) -> collections.Counter[str]:
 
 
 def _wait(server: Server) -> None:
+    """Until it accepts: what it answers is looked at later.
+
+    Raises:
+        ServerError: It ended or did not accept; the message has its last words.
+    """
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            exchange(server.port, request("GET", "/"), timeout=START_SECONDS)
+    while server.processes() and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", server.port)):
             return
         time.sleep(0.1)
-    raise ServerError(f"no answer under valgrind: {server.last_words()}")
+    raise ServerError(f"does not serve under valgrind: {server.last_words()}")
 
 
-def _exchange(port: int, requests: int) -> None:
-    """So many requests, one after the other, on one connection."""
-    with socket.create_connection(("127.0.0.1", port), START_SECONDS) as connection:
+def _exchange(port: int, scenario: Scenario, requests: int) -> None:
+    """So many requests, one after the other, on one connection.
+
+    Raises:
+        ServerError: It answered something else, nothing, or closed the connection.
+    """
+    sent = _request(scenario)
+    with socket.create_connection(("127.0.0.1", port), EXCHANGE_SECONDS) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.settimeout(EXCHANGE_SECONDS)
         for _ in range(requests):
-            connection.sendall(GET)
-            received = b""
-            while not received.endswith(b"Hello, world!"):
-                chunk = connection.recv(65536)
-                if not chunk:
-                    raise ServerError("the server closed the connection")
-                received += chunk
+            try:
+                connection.sendall(sent)
+                status, length = _reply(connection)
+            except OSError as error:
+                raise ServerError(f"{scenario.name} under valgrind: {error}") from error
+            if (status, length) != (b"200", scenario.answer):
+                raise ServerError(f"answers {status!r} with {length} bytes")
+
+
+def _request(scenario: Scenario) -> bytes:
+    fields = {"Host": "bench", **scenario.headers}
+    if scenario.body_size:
+        fields["Content-Length"] = str(scenario.body_size)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    head = f"{scenario.method} {scenario.path} HTTP/1.1\r\n{lines}\r\n"
+    return head.encode() + b"x" * scenario.body_size
+
+
+def _reply(connection: socket.socket) -> tuple[bytes, int]:
+    """Status and body length of the next reply."""
+    received = b""
+    while True:
+        chunk = connection.recv(65536)
+        if not chunk:
+            raise OSError("the server closed the connection")
+        received += chunk
+        head, end, body = received.partition(b"\r\n\r\n")
+        found = CONTENT_LENGTH.search(head + end)
+        if end and found and len(body) >= int(found[1]):
+            return received[9:12], len(body)
 
 
 def _interrupt(server: Server) -> None:
@@ -131,29 +173,41 @@ def _interrupt(server: Server) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.instructions", description="Instructions per hello exchange."
+        prog="python -m benchmarks.instructions", description="Instructions per request."
     )
     parser.add_argument("--peers", default="headwaiter", metavar="A,B")
+    parser.add_argument("--exchanges", default=",".join(EXCHANGES), metavar="A,B")
     parser.add_argument(
         "--requests", type=int, default=MANY - FEW, metavar="N", help="to average over (1000)"
     )
     options = parser.parse_args()
     if not have("valgrind"):
         raise SystemExit("valgrind is not installed (Debian: apt-get install valgrind)")
+    exchanges = options.exchanges.split(",")
+    for name in (*options.peers.split(","), *exchanges):
+        if name not in PEERS and name not in EXCHANGES:
+            raise SystemExit(f"unknown: {name}; known: {', '.join((*PEERS, *EXCHANGES))}")
     for name in options.peers.split(","):
-        if name not in PEERS:
-            raise SystemExit(f"unknown: {name}; known: {', '.join(PEERS)}")
         reason = PEERS[name].missing()
         if reason is not None:
             print(f"skipped {name}: {reason}", file=sys.stderr)
             continue
+        for exchange in exchanges:
+            _show(PEERS[name], SCENARIOS[exchange], options.requests)
+
+
+def _show(peer: Peer, scenario: Scenario, requests: int) -> None:
+    try:
         with tempfile.TemporaryDirectory() as directory:
-            few = count(PEERS[name], FEW, Path(directory))
-            many = count(PEERS[name], FEW + options.requests, Path(directory))
-        many.subtract(few)
-        print(f"{name}: {sum(many.values()) / options.requests:,.0f} instructions per request")
-        for owner, instructions in many.most_common(SHOWN):
-            print(f"  {instructions / options.requests:10,.0f}  {owner}")
+            few = count(peer, scenario, FEW, Path(directory))
+            many = count(peer, scenario, FEW + requests, Path(directory))
+    except ServerError as error:
+        raise SystemExit(f"{peer.name}, {scenario.name}: {error}") from error
+    many.subtract(few)
+    total = sum(many.values()) / requests
+    print(f"{peer.name}, {scenario.name}: {total:,.0f} instructions per request")
+    for owner, instructions in many.most_common(SHOWN):
+        print(f"  {instructions / requests:10,.0f}  {owner}", flush=True)
 
 
 if __name__ == "__main__":

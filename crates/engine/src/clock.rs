@@ -5,13 +5,13 @@ use std::time::Duration;
 /// The CPU clock of one thread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ThreadClock {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(shuttle)))]
     id: libc::clockid_t,
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(shuttle)))]
     thread: i32,
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shuttle)))]
 impl ThreadClock {
     /// The clock of the calling thread.
     #[expect(
@@ -53,7 +53,7 @@ impl ThreadClock {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(shuttle))))]
 impl ThreadClock {
     /// No clock that other threads can read: the governor lets all workers be active.
     pub(crate) fn of_this_thread() -> Option<Self> {

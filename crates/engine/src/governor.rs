@@ -102,6 +102,8 @@ const STEADY: u32 = 8;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const TICK: Duration = Duration::from_millis(1);
@@ -144,6 +146,140 @@ mod tests {
         run(&mut governor, 100, 1.0, 5);
         assert_eq!(run(&mut governor, 3, 1.0, 0), 2);
         assert_eq!(run(&mut governor, 6, 1.0, 0), 4);
+    }
+
+    /// What a machine with four cores makes of `active` workers in a tick: cores used, tasks taken.
+    type Work = fn(active: usize) -> (f64, u64);
+    /// So many ticks of it.
+    type Stretch = (u32, Work);
+
+    const LOCK_BOUND: Work = |_| (0.98, 20);
+    const BLOCKING_WORK: Work = |active| (0.04 * active as f64, 1);
+    const LOCK_FREE: Work = |active| (0.95 * active.min(4) as f64, 2);
+    const LONG_BURN: Work = |_| (1.0, 0);
+    /// As much computing as waiting: more workers use the lock better, and then share it.
+    const MIXED: Work = |active| ((0.5 * active as f64).min(1.0), 5);
+    /// Nobody runs: the queue was empty for a moment.
+    const LULL: Work = |_| (0.0, 0);
+
+    /// Plays each stretch of work in turn; the targets as they were at the end of each.
+    fn play(workers: usize, stretches: &[Stretch]) -> Vec<usize> {
+        let mut governor = Governor::new(workers);
+        let play = |&(ticks, work): &Stretch| {
+            for _ in 0..ticks {
+                let (cores, taken) = work(governor.target);
+                run(&mut governor, 1, cores, taken);
+            }
+            governor.target
+        };
+        stretches.iter().map(play).collect()
+    }
+
+    #[test]
+    fn the_target_follows_the_kind_of_work() {
+        let settle = 3 * STEADY;
+        let scripts: [(&[Stretch], &[usize]); 5] = [
+            (&[(settle, LOCK_BOUND), (200, LOCK_BOUND)], &[1, 1]),
+            (
+                &[(settle, LOCK_BOUND), (1, BLOCKING_WORK), (2, BLOCKING_WORK)],
+                &[1, 2, 4],
+            ),
+            // With one worker, work without the lock looks like work with it. It is found out by the
+            // next lull or stall, not by itself.
+            (
+                &[(settle, LOCK_FREE), (settle, LOCK_BOUND), (50, LOCK_FREE)],
+                &[4, 1, 1],
+            ),
+            (
+                &[(settle, LOCK_BOUND), (1, LULL), (2, LOCK_FREE)],
+                &[1, 2, 4],
+            ),
+            (
+                &[
+                    (settle, LOCK_BOUND),
+                    (3, LONG_BURN),
+                    (6, LONG_BURN),
+                    (settle, LOCK_BOUND),
+                ],
+                &[1, 2, 4, 1],
+            ),
+        ];
+        for (nth, (script, want)) in scripts.into_iter().enumerate() {
+            assert_eq!(play(4, script), want, "script {nth}");
+        }
+    }
+
+    #[test]
+    fn work_that_waits_half_the_time_has_two_workers_nearly_always() {
+        let ticks = [(1, MIXED); 1000];
+        let targets = play(4, &ticks);
+        let settled = &targets[100..];
+        assert!(settled.iter().all(|target| (1..=2).contains(target)));
+        let two = settled.iter().filter(|target| **target == 2).count();
+        assert!(two >= 790, "{two} of 900");
+    }
+
+    #[test]
+    fn bursts_do_not_wind_it_up() {
+        // Each lull lets one more in; each burst of lock-bound work takes it out again.
+        let mut governor = Governor::new(4);
+        run(&mut governor, 3 * STEADY, 1.0, 5);
+        for _ in 0..50 {
+            assert_eq!(run(&mut governor, 1, 0.0, 0), 2);
+            assert_eq!(run(&mut governor, STEADY, 1.0, 5), 1);
+        }
+    }
+
+    #[test]
+    fn between_blocking_and_sharing_it_stays() {
+        let mut governor = Governor::new(4);
+        run(&mut governor, STEADY, 1.0, 5);
+        assert_eq!(run(&mut governor, 500, 0.78, 5), 3);
+    }
+
+    #[test]
+    fn one_task_now_and_then_is_progress() {
+        // Less than a stall between two tasks: that is what lock-bound work of 2 ms looks like.
+        let mut governor = Governor::new(4);
+        for _ in 0..100 {
+            run(&mut governor, 1, 1.0, 1);
+            run(&mut governor, 1, 1.0, 0);
+        }
+        assert_eq!(governor.target, 1);
+    }
+
+    fn sample() -> impl Strategy<Value = Sample> {
+        let micros = |most| (0..most).prop_map(Duration::from_micros);
+        let cpu = proptest::option::of(micros(8_000_u64));
+        (micros(2_000), cpu, 0..30_u64).prop_map(|(busy, cpu, taken)| Sample { busy, cpu, taken })
+    }
+
+    proptest! {
+        #[test]
+        fn without_progress_it_grows_whatever_was_before(
+            workers in 1..20_usize,
+            before in proptest::collection::vec(sample(), 0..100),
+            // Tasks wait, none is taken, and the workers use as much of their time as they like.
+            stuck in proptest::collection::vec((500..2_000_u64, 0.0..8.0_f64), 200..201),
+        ) {
+            let mut governor = Governor::new(workers);
+            for sample in before {
+                let target = governor.observe(sample);
+                prop_assert!((1..=workers).contains(&target), "{sample:?}: {target}");
+            }
+            let mut stalled = Duration::ZERO;
+            let mut last = governor.target;
+            for (busy, cores) in stuck {
+                let busy = Duration::from_micros(busy);
+                let target = governor.observe(Sample { busy, cpu: Some(busy.mul_f64(cores)), taken: 0 });
+                prop_assert!(target >= last, "{last} -> {target}");
+                stalled = if target > last { Duration::ZERO } else { stalled + busy };
+                // A growth for another reason leaves the time of the stall running.
+                prop_assert!(stalled < STALL || target == workers, "{stalled:?} at {target}");
+                last = target;
+            }
+            prop_assert_eq!(last, workers);
+        }
     }
 
     #[test]

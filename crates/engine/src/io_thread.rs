@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use headwaiter_http::DateLine;
 use mio::event::Event;
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Token};
 use slab::Slab;
 
 use crate::admin::Admin;
@@ -29,6 +29,7 @@ use crate::mailbox::{Mailbox, Message};
 use crate::nap::Pace;
 use crate::recorder::Recorder;
 use crate::shared::Shared;
+use crate::sync::{Poll, Waker};
 
 /// Everything one I/O thread owns.
 #[derive(Debug)]

@@ -186,7 +186,7 @@ impl IoThread {
 }
 
 /// Turns with at most one task before the loop is lent.
-const QUIET: u32 = 8;
+const QUIET: u32 = if cfg!(shuttle) { 1 } else { 8 };
 /// After a leader stayed away the loop is not lent for this long, doubling up to the longest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(16);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

@@ -29,6 +29,8 @@ mod leader;
 mod link;
 mod listen;
 mod mailbox;
+#[cfg(all(test, shuttle))]
+mod model;
 mod nap;
 mod outgoing;
 mod overseer;
@@ -47,6 +49,7 @@ mod signals;
 mod socket;
 mod spool;
 mod stats;
+mod sync;
 mod tasks;
 mod transmit;
 mod watch;

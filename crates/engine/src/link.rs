@@ -4,14 +4,15 @@
 //! The socket lives here, so its descriptor stays open until both have let go.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::listen::Peer;
 use crate::mailbox::{Mailbox, Message};
 use crate::outgoing::{Part, Size};
 use crate::socket::Stream;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// The shared part of a channel.
 #[derive(Debug)]
@@ -226,7 +227,7 @@ impl Link {
     /// As [`Link::wait_room`], but for the I/O thread only, not for a client: no longer than it takes to
     /// try, and not when the client is known to be slow.
     pub(crate) fn wait_turn(&self, enough: impl Fn(Size) -> bool) {
-        let end = Instant::now() + TURN;
+        let end = crate::sync::now() + TURN;
         self.wait_until(|| self.has(BLOCKED) || enough(self.unsent()), Some(end));
     }
 
@@ -234,7 +235,7 @@ impl Link {
         self.set(WAITING);
         let mut outbox = self.lock();
         while !self.has(GONE) && !over() {
-            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let left = end.map(|end| end.saturating_duration_since(crate::sync::now()));
             outbox = match left {
                 Some(left) if left.is_zero() => break,
                 Some(left) => {

@@ -4,16 +4,15 @@
 //! it will look here anyway before it sleeps, so replies under load cost no wake-up each.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread::Thread;
-
-use mio::Waker;
+use std::sync::{OnceLock, PoisonError};
 
 use crate::exchange::Exchange;
 use crate::listen::Peer;
 use crate::outgoing::Part;
 use crate::socket::Stream;
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::sync::thread::{self, Thread};
+use crate::sync::{Mutex, MutexGuard, Waker};
 
 /// A message to an I/O thread.
 #[derive(Debug)]
@@ -82,7 +81,7 @@ impl Mailbox {
 
     /// The owner is about to nap, out of the poll. `false`: something has come up.
     pub(crate) fn begin_nap(&self) -> bool {
-        self.napper.get_or_init(std::thread::current);
+        self.napper.get_or_init(thread::current);
         let quiet = self
             .state
             .compare_exchange(AWAKE, NAPPING, Ordering::SeqCst, Ordering::SeqCst);
@@ -144,7 +143,7 @@ impl Mailbox {
         self.lock().is_empty()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Message>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Message>> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use crate::io_thread::IoThread;
+use crate::sync::thread;
 
 /// Follows how briskly tasks are taken.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl IoThread {
         };
         if self.pace.is_brisk(taken, self.now) && self.mailbox.begin_nap() {
             queue.watch_half();
-            std::thread::park_timeout(NAP);
+            thread::park_timeout(NAP);
             self.mailbox.awake();
         }
     }
@@ -61,6 +62,63 @@ impl IoThread {
 /// The longest nap.
 const NAP: Duration = Duration::from_millis(1);
 /// With fewer tasks waiting there is no nap.
-const DEEP: usize = 8;
+const DEEP: usize = if cfg!(shuttle) { 2 } else { 8 };
 /// So many tasks in the time of a nap make it worth while.
-const FEW: u64 = 4;
+const FEW: u64 = if cfg!(shuttle) { 1 } else { 4 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks at each instant, in microseconds, with so many tasks taken by then; the answers.
+    #[track_caller]
+    fn check(script: &[(u64, u64, bool)]) {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        for &(at, taken, want) in script {
+            let now = start + Duration::from_micros(at);
+            assert_eq!(
+                pace.is_brisk(taken, now),
+                want,
+                "{taken} by {at} us: {pace:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn tasks_are_brisk_when_a_nap_sees_several() {
+        check(&[(0, 0, false), (900, FEW, true)]);
+        check(&[(1000, FEW, true)]);
+        check(&[(1001, FEW, false)]);
+        check(&[
+            (250, 1, false),
+            (500, 2, false),
+            (750, 3, false),
+            (1000, 4, true),
+        ]);
+        check(&[(10, 400, true)]);
+    }
+
+    #[test]
+    fn what_was_found_holds_until_there_is_more_to_go_by() {
+        check(&[(100, FEW, true), (500, FEW, true), (1099, FEW + 3, true)]);
+        check(&[(100, FEW, true), (1100, FEW + 3, false)]);
+        check(&[(5000, 4, false), (5500, 7, false), (5600, 8, true)]);
+    }
+
+    #[test]
+    fn tasks_that_take_long_end_it_and_short_ones_bring_it_back() {
+        check(&[
+            (500, 10, true),
+            (1600, 11, false),
+            (2700, 12, false),
+            (3000, 16, true),
+            (4000, 16, false),
+        ]);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_is_no_division() {
+        check(&[(0, 0, false), (0, FEW, true), (0, FEW, true)]);
+    }
+}

@@ -12,14 +12,15 @@
 //! wanted, then one is woken.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::Thread;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use crate::clock::WorkerClocks;
 use crate::exchange::Exchange;
 use crate::governor::{Governor, Sample};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::thread::{self, Thread};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Waiting tasks and the state of every worker.
 #[derive(Debug)]
@@ -140,7 +141,7 @@ impl Queue {
     pub(crate) fn join(&self) -> usize {
         let mut inner = self.lock();
         let worker = Worker {
-            thread: std::thread::current(),
+            thread: thread::current(),
             // As if it had been woken: it is up and about to look for a task.
             state: WorkerState::Standby,
         };
@@ -319,7 +320,7 @@ impl Queue {
                 _ => return true,
             }
             drop(inner);
-            std::thread::park();
+            thread::park();
             inner = self.lock();
         }
     }
@@ -448,6 +449,14 @@ impl Queue {
             taken: seen.taken - last.taken,
         };
         inner.target = inner.governor.observe(sample);
+        self.wake_wanted(inner);
+    }
+
+    /// What the governor would decide.
+    #[cfg(all(test, shuttle))]
+    pub(crate) fn set_target(&self, target: usize) {
+        let mut inner = self.lock();
+        inner.target = target;
         self.wake_wanted(inner);
     }
 

@@ -12,10 +12,11 @@
 //! The watch ticks once a millisecond only while requests come in: while the leader sleeps in the
 //! poll, the I/O thread sleeps too, so an idle server makes no wake-ups.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::io_thread::IoThread;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// The place of the loop while its I/O thread is not in it.
 #[derive(Debug, Default)]

@@ -1,7 +1,6 @@
 //! What all threads of one server share.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +20,8 @@ use crate::recorder::{Shard, Shards};
 use crate::seat::Seat;
 use crate::settings::Settings;
 use crate::stats::{Counters, Seldom};
+use crate::sync;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::watch::{Sample, Watch};
 
 /// The common part of a server.
@@ -215,7 +216,7 @@ impl Shared {
 
     /// The time; deadlines count from it.
     pub(crate) fn now(&self) -> Instant {
-        Instant::now() + Duration::from_nanos(self.ahead.load(Ordering::Relaxed))
+        sync::now() + Duration::from_nanos(self.ahead.load(Ordering::Relaxed))
     }
 
     /// Moves the clock ahead and lets every I/O thread look at it.

@@ -226,11 +226,12 @@ impl Tasks {
             Err(_) => {}
         }
         // A keep-alive channel with nothing behind its request can wait for the I/O thread's next turn.
-        let mut urgent = !exchange.sent || exchange.close || self.shared.draining();
+        let mut urgent = !exchange.sent || exchange.close;
         let io = Arc::clone(&link.io);
         io.post(Message::Done(exchange), false);
-        // From here on the I/O thread may see the message; if bytes came in before, it has to.
-        urgent |= link.set(FINISHED) & PENDING != 0;
+        // From here on the I/O thread may see the message; if bytes came in before, or a drain began
+        // and found the box empty, it has to.
+        urgent |= link.set(FINISHED) & PENDING != 0 || self.shared.draining();
         if urgent {
             io.wake();
         }
