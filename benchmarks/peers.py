@@ -9,6 +9,7 @@ a backlog of 2,048. What differs is in `note`, which the report prints.
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
@@ -77,9 +78,9 @@ def _launched(name: str, threads: int = THREADS) -> Command:
     return lambda port, app: _python("-m", "benchmarks.launch", name, str(port), str(threads), app)
 
 
-def _headwaiter(threads: int) -> Command:
+def _headwaiter(threads: int, *more: str) -> Command:
     return lambda port, app: _python(
-        *("-m", "headwaiter", "--listen", f"{HOST}:{port}", "--threads", str(threads), app)
+        *("-m", "headwaiter", "--listen", f"{HOST}:{port}", "--threads", str(threads), *more, app)
     )
 
 
@@ -130,6 +131,20 @@ PEERS: dict[str, Peer] = {
             _headwaiter(1),
             "headwaiter",
             note="one worker thread, for comparison with the single-threaded peers",
+            default=False,
+        ),
+        Peer(
+            "headwaiter+admin",
+            _headwaiter(THREADS, "--admin", f"{HOST}:0"),
+            "headwaiter",
+            note="with the admin endpoint and its GIL probe: what observing costs",
+            default=False,
+        ),
+        Peer(
+            "headwaiter+log",
+            _headwaiter(THREADS, "--access-log", os.devnull, "--access-log-format", "json"),
+            "headwaiter",
+            note="with a JSON line per request: what the access log costs, the disk apart",
             default=False,
         ),
         Peer(
