@@ -190,11 +190,12 @@ impl Queue {
         self.lock().live
     }
 
-    /// Workers have numbers below this.
-    pub(crate) fn numbers(&self) -> usize {
-        let gone = |worker: &Worker| worker.state == WorkerState::Gone;
-        let workers = &self.lock().workers;
-        workers.iter().rposition(|w| !gone(w)).map_or(0, |n| n + 1)
+    /// The numbers of the workers there are.
+    pub(crate) fn numbers(&self) -> Vec<usize> {
+        let inner = self.lock();
+        let workers = inner.workers.iter().enumerate();
+        let here = workers.filter(|(_, worker)| worker.state != WorkerState::Gone);
+        here.map(|(number, _)| number).collect()
     }
 
     /// How many workers there are and what they have done.

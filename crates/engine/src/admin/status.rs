@@ -17,7 +17,9 @@ pub(crate) fn status(shared: &Shared) -> Value {
     let settings = &shared.settings;
     let advice = shared.advice();
     let threads = look.workers;
-    let workers: Vec<_> = (0..shared.queue.numbers())
+    let numbers = shared.queue.numbers();
+    let workers: Vec<_> = numbers
+        .into_iter()
         .map(|worker| match running.iter().find(|r| r.worker == worker) {
             Some(request) => super::show::running(request),
             None => json!({"worker": worker, "state": "idle"}),
