@@ -40,6 +40,7 @@ def test_a_panic_costs_one_reply(point: str, number: int) -> None:
         lost = [status for status in statuses if status != 200]
         assert len(lost) <= 1, statuses
         assert set(lost) <= {None, 500}
-        # The log's thread may lag behind the replies; what it holds is complete once the server has left.
+        # The log's thread may lag behind the replies; what it holds is complete once the server has
+        # left.
         server.stop(expect=0)
         assert f"injected at {point}" in server.log
