@@ -29,7 +29,12 @@ const POST: &[u8] = b"POST /orders HTTP/1.1\r\nHost: bench\r\nContent-Type: appl
     Content-Length: 10240\r\n\r\n";
 
 fn main() {
-    divan::main();
+    // Enough that two runs agree; arguments come after it, so `--sample-count` still has its say.
+    divan::Divan::default()
+        .sample_count(200)
+        .sample_size(1000)
+        .config_with_args()
+        .main();
 }
 
 /// As the engine does: the head's buffers are those of an earlier request.
