@@ -263,13 +263,16 @@ impl Oversight {
         let queue = &self.0.queue;
         let standing = queue.standing();
         let replacing = state.replacing;
+        // A worker that other processes keep from a core would compute: it does not wait for anything
+        // that another one could use the time of.
+        let (cpu, delayed) = queue.worker_cpu();
         let change = pool.observe(Sample {
             at: now,
             live: standing.live.saturating_sub(replacing),
             busy: standing.busy.saturating_sub(replacing),
             waiting: standing.waiting,
             taken: standing.taken,
-            cpu: queue.worker_cpu().0,
+            cpu: cpu.map(|cpu| cpu + delayed),
         });
         let had = state.wanted - replacing;
         match change {

@@ -24,7 +24,8 @@ pub(crate) struct Sample {
     pub(crate) waiting: usize,
     /// Tasks taken since the server began.
     pub(crate) taken: u64,
-    /// CPU time of all workers ever; `None` where it cannot be measured.
+    /// Time that all workers ever have computed or would have, had there been a core for them; `None`
+    /// where it cannot be measured.
     pub(crate) cpu: Option<Duration>,
 }
 
