@@ -7,6 +7,7 @@ Python code runs in the process meanwhile. On a free-threaded build there is not
 from __future__ import annotations
 
 import signal
+import sys
 import time
 
 import pytest
@@ -76,6 +77,9 @@ def test_a_stop_is_noticed_while_the_gil_is_held_in_c() -> None:
         assert "SIGTERM: finishing" in server.log
 
 
+@pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no GIL to hold"
+)
 def test_a_gil_that_is_never_given_back_ends_the_process() -> None:
     with start_server(APP, shutdown_timeout=0.5) as server, server.connect() as holder:
         holder.request("/hold?seconds=60")
