@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from typing import Any
@@ -33,8 +32,7 @@ def load(server: ServerProcess) -> None:
 
 
 def advice(server: ServerProcess) -> dict[str, Any]:
-    host, port = re.findall(r"what happens on http://([\d.]+):(\d+)", server.log)[0]
-    with Client((host, int(port))) as client:
+    with Client(server.addresses[1]) as client:
         status: dict[str, Any] = json.loads(
             client.ask("/status.json", headers=[("Host", "localhost")]).body
         )

@@ -119,9 +119,8 @@ def test_bounds_that_cannot_be_meant(value: str) -> None:
 
 
 def test_status_shows_the_bounds() -> None:
-    with start_server(APP, threads="2-8", admin="127.0.0.1:0") as server:
-        host, port = re.findall(r"what happens on http://([\d.]+):(\d+)", server.log)[0]
-        with Client((host, int(port))) as client:
+    with start_server(APP, addresses=2, threads="2-8", admin="127.0.0.1:0") as server:
+        with Client(server.addresses[1]) as client:
             answer = client.ask("/status.json", headers=[("Host", "localhost")])
         shown = json.loads(answer.body)["server"]
         assert (shown["threads_min"], shown["threads_max"]) == (2, 8)

@@ -148,7 +148,7 @@ impl IoThread {
         crate::inject_panic("adopt");
         if listener.is_none() {
             self.admin.channels += 1;
-        } else if self.shared.draining() {
+        } else if self.drain.is_some() {
             self.drain_idle(index);
         }
     }

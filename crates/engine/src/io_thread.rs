@@ -158,6 +158,7 @@ impl IoThread {
         }
         self.now = self.shared.now();
         self.turn += 1;
+        self.follow_stage();
         self.read_mail();
         for event in &events {
             self.on_event(event);

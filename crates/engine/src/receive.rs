@@ -24,7 +24,8 @@ impl IoThread {
         if let Some(index) = self.find(token) {
             self.read(index);
         }
-        if self.shared.draining()
+        // Once *this thread* drains: a client let go of sooner might still be able to connect again.
+        if self.drain.is_some()
             && let Some(index) = self.find(token)
             && self.channels[index].state == State::Idle
             && !self.channels[index].link.admin
@@ -205,7 +206,7 @@ impl IoThread {
                     ),
                     None => channel.deadline.disarm(),
                 }
-                if self.shared.draining() && !channel.link.admin {
+                if self.drain.is_some() && !channel.link.admin {
                     self.refuse(index, Refusal::Draining);
                 }
             }

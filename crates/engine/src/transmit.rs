@@ -206,7 +206,7 @@ impl IoThread {
         if channel.readable || !channel.inbuf.is_empty() {
             // Not here: a pipeline answered on this thread would nest as deep as it is long.
             self.later(index);
-        } else if self.shared.draining() {
+        } else if self.drain.is_some() {
             // The next request may be here, unread: sent before the client could know. One more look,
             // then what is still idle is closed.
             self.channels[index].readable = true;

@@ -61,6 +61,21 @@ fn a_request_waiting_in_the_kernel_when_the_drain_begins_is_served() {
 }
 
 #[test]
+fn whoever_is_let_go_of_cannot_connect_again() {
+    for _ in 0..50 {
+        let site = Site::new(settings(), echo_path);
+        let mut idle = site.connect();
+        // Its worker sends this reply, and the I/O thread may learn of it only with the stop.
+        idle.send(request("/"));
+        assert_eq!(idle.reply().body, b"/");
+        site.server.stop();
+        assert!(idle.is_closed());
+        assert!(std::net::TcpStream::connect(site.address).is_err());
+        site.join();
+    }
+}
+
+#[test]
 fn abort_ends_at_once() {
     let gate = Gate::default();
     let door = gate.clone();
