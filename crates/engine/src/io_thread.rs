@@ -95,6 +95,7 @@ impl IoThread {
         for (n, listener) in admin.listeners.iter_mut().enumerate() {
             listener.register(poll.registry(), Token(LISTEN - ADMIN - n))?;
         }
+        let single_core = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
         Ok(Self {
             index,
             shared: Arc::clone(shared),
@@ -121,9 +122,9 @@ impl IoThread {
             outstanding: 0,
             drain: None,
             governed: None,
-            pace: Pace::new(shared.now()),
+            pace: Pace::new(shared.now(), single_core),
             clock: None,
-            single_core: std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1),
+            single_core,
             now: shared.now(),
             turn: 0,
         })

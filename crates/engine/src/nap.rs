@@ -4,7 +4,8 @@
 //! machine each wake-up takes a core away from the application and back again. So while many tasks
 //! wait and are taken briskly, the thread rests *outside* the poll, where arrivals do not wake it. It
 //! gets up when half of the tasks are taken, when somebody needs it, and after [`NAP`] at the latest:
-//! that is the most a reply is held up by this, and only while requests wait for a worker anyway.
+//! that is the most a reply is held up by this, and only while requests wait for a worker anyway. Where
+//! it has a core of its own and tasks are shorter than what they cost this thread, it has no time to rest.
 
 use std::time::{Duration, Instant};
 
@@ -17,14 +18,18 @@ pub(crate) struct Pace {
     since: Instant,
     taken: u64,
     brisk: bool,
+    /// More than so many tasks in the time of a nap leave no time for one.
+    most: Option<u64>,
 }
 
 impl Pace {
-    pub(crate) fn new(now: Instant) -> Self {
+    /// `one_core`: the I/O thread and the workers share it, and what the one does the other cannot.
+    pub(crate) fn new(now: Instant, one_core: bool) -> Self {
         Self {
             since: now,
             taken: 0,
             brisk: false,
+            most: (!one_core).then_some(MANY),
         }
     }
 
@@ -33,7 +38,10 @@ impl Pace {
         let tasks = taken - self.taken;
         let span = now.saturating_duration_since(self.since);
         if tasks >= FEW || span >= NAP {
-            self.brisk = span.as_nanos() * u128::from(FEW) <= NAP.as_nanos() * u128::from(tasks);
+            let tasks = NAP.as_nanos() * u128::from(tasks);
+            let at_a_rate_of = |in_a_nap: u64| span.as_nanos() * u128::from(in_a_nap);
+            self.brisk = at_a_rate_of(FEW) <= tasks
+                && self.most.is_none_or(|most| tasks <= at_a_rate_of(most));
             self.since = now;
             self.taken = taken;
         }
@@ -65,6 +73,9 @@ const NAP: Duration = Duration::from_millis(1);
 const DEEP: usize = if cfg!(shuttle) { 2 } else { 8 };
 /// So many tasks in the time of a nap make it worth while.
 const FEW: u64 = if cfg!(shuttle) { 1 } else { 4 };
+/// Tasks shorter than a fiftieth of a nap cost the I/O thread more than the workers: where it has a core
+/// of its own, it is the one that must not rest.
+const MANY: u64 = 50;
 
 #[cfg(test)]
 mod tests {
@@ -73,8 +84,13 @@ mod tests {
     /// Asks at each instant, in microseconds, with so many tasks taken by then; the answers.
     #[track_caller]
     fn check(script: &[(u64, u64, bool)]) {
+        check_on(true, script);
+    }
+
+    #[track_caller]
+    fn check_on(one_core: bool, script: &[(u64, u64, bool)]) {
         let start = Instant::now();
-        let mut pace = Pace::new(start);
+        let mut pace = Pace::new(start, one_core);
         for &(at, taken, want) in script {
             let now = start + Duration::from_micros(at);
             assert_eq!(
@@ -97,6 +113,13 @@ mod tests {
             (1000, 4, true),
         ]);
         check(&[(10, 400, true)]);
+    }
+
+    #[test]
+    fn with_a_core_of_its_own_it_does_not_rest_from_work_of_its_own() {
+        check_on(false, &[(1000, MANY, true)]);
+        check_on(false, &[(1000, MANY + 1, false), (2000, 2 * MANY, true)]);
+        check_on(true, &[(1000, MANY + 1, true)]);
     }
 
     #[test]
