@@ -1,7 +1,7 @@
 //! Deadlines, the once-a-millisecond look at the queue, and the way to the end.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headwaiter_http::Refusal;
 
@@ -162,27 +162,29 @@ impl IoThread {
 
     /// Follows the server to its end: from serving to draining to cutting.
     pub(crate) fn follow_stage(&mut self) {
+        self.notice_drain();
         match self.shared.stage() {
             Stage::Serving => {}
+            Stage::Draining if self.drain.is_none_or(|end| end > self.now) => {}
             Stage::Draining => {
-                let end = match self.drain {
-                    Some(end) => end,
-                    None => self.begin_drain(),
-                };
-                if end <= self.now {
-                    self.shared.advance(Stage::Cutting);
-                    self.cut_all();
-                }
+                self.shared.advance(Stage::Cutting);
+                self.cut_all();
             }
             Stage::Cutting => self.cut_all(),
         }
     }
 
+    /// Begins to drain, if that is what the server does by now and this thread does not yet.
+    pub(crate) fn notice_drain(&mut self) {
+        if self.drain.is_none() && self.shared.stage() == Stage::Draining {
+            self.begin_drain();
+        }
+    }
+
     /// Takes what the kernel has accepted for us already, closes the listeners, and lets go of
-    /// every channel that has no complete head. Returns when the rest will be cut.
-    fn begin_drain(&mut self) -> Instant {
-        let end = self.now + self.shared.settings.shutdown_timeout;
-        self.drain = Some(end);
+    /// every channel that has no complete head. The rest will be cut when the time is up.
+    fn begin_drain(&mut self) {
+        self.drain = Some(self.now + self.shared.settings.shutdown_timeout);
         if self.index == 0 {
             self.shared.say_advice();
         }
@@ -207,7 +209,6 @@ impl IoThread {
                 _ => {}
             }
         }
-        end
     }
 
     fn all_channels(&self) -> Vec<usize> {
@@ -222,6 +223,7 @@ impl IoThread {
 
     /// Cuts every channel and every waiting task, and says what was lost.
     pub(crate) fn cut_all(&mut self) {
+        self.hear_the_last();
         let replying = |index: &usize| {
             let channel = &self.channels[*index];
             channel.state == State::Replying && !channel.link.admin
@@ -256,6 +258,17 @@ impl IoThread {
         self.outstanding = 0;
         self.drain = Some(self.now);
         self.recorder.flush(&self.shared);
+    }
+
+    /// A reply may be out whose worker has not come round to say so: that is no request lost.
+    fn hear_the_last(&mut self) {
+        for _ in 0..LAST_WORDS {
+            if self.outstanding == 0 {
+                return;
+            }
+            crate::sync::thread::park_timeout(Duration::from_millis(1));
+            self.read_mail();
+        }
     }
 
     /// Records what is cut while it runs: its worker may never come back to do it.
@@ -298,5 +311,7 @@ const GOVERN: Duration = Duration::from_millis(1);
 const WATCH: Duration = Duration::from_millis(20);
 /// A task that waits less is not worth a log record.
 const WORTH_A_WORD: Duration = Duration::from_millis(50);
+/// Milliseconds for them, before a cut.
+const LAST_WORDS: usize = 10;
 /// Requests named when they are cut.
 const SHOWN: usize = 20;

@@ -159,7 +159,8 @@ impl IoThread {
         }
         self.now = self.shared.now();
         self.turn += 1;
-        self.follow_stage();
+        // Before the news below lets anybody go.
+        self.notice_drain();
         self.read_mail();
         for event in &events {
             self.on_event(event);
@@ -208,7 +209,7 @@ impl IoThread {
         })
     }
 
-    fn read_mail(&mut self) {
+    pub(crate) fn read_mail(&mut self) {
         let mut inbox = std::mem::take(&mut self.inbox);
         self.mailbox.collect(&mut inbox);
         for message in inbox.drain(..) {
