@@ -93,6 +93,12 @@ impl Stream {
         self.attempt(|s| s.send_with_flags(bytes, SEND_FLAGS))
     }
 
+    /// Sends the last bytes of a connection. They may wait for the end, so as to leave with it in one
+    /// segment: the caller shuts down or closes at once.
+    pub(crate) fn send_last(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt(|s| s.send_with_flags(bytes, SEND_FLAGS | MORE_FOLLOWS))
+    }
+
     pub(crate) fn send_vectored(&self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
         self.attempt(|s| s.send_vectored_with_flags(bytes, SEND_FLAGS))
     }
@@ -170,3 +176,8 @@ impl Stream {
 const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 const SEND_FLAGS: i32 = 0;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const MORE_FOLLOWS: i32 = libc::MSG_MORE;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const MORE_FOLLOWS: i32 = 0;

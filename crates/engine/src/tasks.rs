@@ -206,8 +206,15 @@ impl Tasks {
             return post(exchange);
         };
         link.begin_reply();
-        match link.stream.send(bytes) {
+        let sent = match exchange.close {
+            true => link.stream.send_last(bytes),
+            false => link.stream.send(bytes),
+        };
+        match sent {
             Ok(n) if n == bytes.len() => {
+                if exchange.close {
+                    link.stream.shutdown_write();
+                }
                 exchange.outgoing.advance_single(n);
                 exchange.record.bytes_out += n as u64;
                 exchange.sent = true;

@@ -50,6 +50,8 @@ impl IoThread {
             self.drop_followers(&mut exchange, true);
             return self.keep(exchange);
         };
+        // The channel holds it, too, and may be the last to do so: then closing needs no shutdown.
+        drop(link);
         if exchange.followed {
             return self.reply_ahead(index, exchange);
         }
@@ -63,12 +65,17 @@ impl IoThread {
             channel.deadline.disarm();
         }
         if exchange.flushed {
-            link.collect(&mut channel.sending);
+            channel.link.collect(&mut channel.sending);
         } else if channel.sending.is_empty()
             && let Some(bytes) = exchange.outgoing.single()
         {
             // The common case: one buffer, one write, nothing queued.
-            match link.stream.send(bytes) {
+            let stream = &channel.link.stream;
+            let sent = match exchange.close {
+                true => stream.send_last(bytes),
+                false => stream.send(bytes),
+            };
+            match sent {
                 Ok(n) => {
                     let all = n == bytes.len();
                     exchange.record.bytes_out += n as u64;
@@ -84,7 +91,7 @@ impl IoThread {
                 }
             }
         }
-        link.account(exchange.outgoing.size());
+        channel.link.account(exchange.outgoing.size());
         exchange.outgoing.move_to(&mut channel.sending);
         channel.exchange = Some(exchange);
         self.transmit(index);
