@@ -41,6 +41,7 @@ mod queue;
 mod receive;
 mod record;
 mod recorder;
+mod running;
 mod seat;
 mod server;
 mod settings;

@@ -15,8 +15,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::pool::{Change, PERIOD, Pool, Sample};
+use crate::running::RunningRequest;
 use crate::settings::Settings;
-use crate::shared::{RunningRequest, Shared};
+use crate::shared::Shared;
 
 /// The part of it that all threads share.
 #[derive(Debug)]

@@ -5,7 +5,8 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::listen::Peer;
-use crate::shared::{RunningRequest, Shared};
+use crate::running::RunningRequest;
+use crate::shared::Shared;
 
 /// `/requests`.
 pub(super) fn requests(shared: &Shared, now: Instant) -> Value {

@@ -7,17 +7,23 @@
 //! exactly when the running application lets go of the lock. Without a lock there is one stand-by
 //! per waiting task.
 //!
+//! `roster.rs`: the workers come and leave. `look.rs`: the governor and figures look in.
+//!
 //! The rule whose breach would lose a wake-up, checked at every step that can make it true: if tasks
 //! wait, a worker is parked, fewer than `target` run and fewer stand-bys are under way than are
 //! wanted, then one is woken.
+
+mod look;
+mod roster;
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use self::look::Observed;
 use crate::clock::WorkerClocks;
 use crate::exchange::Exchange;
-use crate::governor::{Governor, Sample};
+use crate::governor::Governor;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{Mutex, MutexGuard};
@@ -82,17 +88,6 @@ enum WorkerState {
     Gone,
 }
 
-/// Where the last observation of the governor stood.
-#[derive(Clone, Copy, Debug)]
-struct Observed {
-    at: Instant,
-    /// CPU time of the workers, and of the I/O thread.
-    cpu: Option<Duration>,
-    io: Duration,
-    busy: Duration,
-    taken: u64,
-}
-
 /// What a worker that looked for a task found.
 #[derive(Debug)]
 pub(crate) enum Found {
@@ -134,80 +129,6 @@ impl Queue {
             poked: AtomicBool::new(false),
             clocks: Mutex::default(),
             gil,
-        }
-    }
-
-    /// The calling thread becomes a worker; returns its number.
-    pub(crate) fn join(&self) -> usize {
-        let mut inner = self.lock();
-        let worker = Worker {
-            thread: thread::current(),
-            // As if it had been woken: it is up and about to look for a task.
-            state: WorkerState::Standby,
-        };
-        let free = |worker: &Worker| worker.state == WorkerState::Gone;
-        let number = inner.workers.iter().position(free);
-        let number = match number {
-            Some(number) => {
-                inner.workers[number] = worker;
-                number
-            }
-            None => {
-                inner.workers.push(worker);
-                inner.workers.len() - 1
-            }
-        };
-        inner.standby += 1;
-        inner.live += 1;
-        inner.resize();
-        drop(inner);
-        self.clocks().join(number);
-        number
-    }
-
-    /// Lets `count` workers go: parked ones at once, others as soon as they are free.
-    pub(crate) fn retire(&self, count: usize) {
-        let mut inner = self.lock();
-        let mut leaving = Vec::new();
-        for _ in 0..count {
-            if inner.parked.is_empty() {
-                inner.surplus += 1;
-            } else {
-                // The one that has not been needed for longest.
-                let worker = inner.parked.remove(0);
-                inner.workers[worker].state = WorkerState::Leaving;
-                leaving.push(inner.workers[worker].thread.clone());
-            }
-        }
-        drop(inner);
-        for thread in leaving {
-            thread.unpark();
-        }
-    }
-
-    /// Workers there are now.
-    pub(crate) fn workers(&self) -> usize {
-        self.lock().live
-    }
-
-    /// The numbers of the workers there are.
-    pub(crate) fn numbers(&self) -> Vec<usize> {
-        let inner = self.lock();
-        let workers = inner.workers.iter().enumerate();
-        let here = workers.filter(|(_, worker)| worker.state != WorkerState::Gone);
-        here.map(|(number, _)| number).collect()
-    }
-
-    /// How many workers there are and what they have done.
-    pub(crate) fn standing(&self) -> Standing {
-        let mut inner = self.lock();
-        let running = inner.running;
-        Standing {
-            live: inner.live,
-            running,
-            busy: std::mem::replace(&mut inner.peak, running),
-            waiting: inner.waiting,
-            taken: inner.taken,
         }
     }
 
@@ -326,15 +247,6 @@ impl Queue {
         }
     }
 
-    fn leave(&self, mut inner: MutexGuard<'_, Inner>, worker: usize) {
-        inner.workers[worker].state = WorkerState::Gone;
-        inner.live -= 1;
-        inner.resize();
-        // It may have been the one that was to take a task.
-        self.wake_wanted(inner);
-        self.clocks().leave(worker);
-    }
-
     /// Wakes one parked worker though no task waits, so that it attaches once. `false`: none is parked,
     /// and a worker that leads must look for itself.
     pub(crate) fn poke(&self) -> bool {
@@ -404,100 +316,6 @@ impl Queue {
         }
     }
 
-    /// Whether the governor should look: some worker had the choice of more than one task.
-    pub(crate) fn contended(&self) -> bool {
-        self.contended.load(Ordering::Relaxed) && self.gil
-    }
-
-    /// Lets the governor look at the workers; call about once a millisecond while
-    /// [`Queue::contended`] or tasks wait. `io` is the caller's own CPU time where it competes with the
-    /// workers for one core, else zero.
-    pub(crate) fn govern(&self, now: Instant, io: Duration) {
-        self.contended.store(false, Ordering::Relaxed);
-        let cpu = self.clocks().read();
-        let mut inner = self.lock();
-        let busy = inner.busy
-            + inner
-                .busy_since
-                .map_or(Duration::ZERO, |since| since.elapsed());
-        let seen = Observed {
-            at: now,
-            cpu,
-            io,
-            busy,
-            taken: inner.taken,
-        };
-        let Some(last) = inner.observed.replace(seen) else {
-            return;
-        };
-        if now.saturating_duration_since(last.at) > STALE {
-            // The queue was empty meanwhile; what happened then says nothing about contention.
-            return;
-        }
-        let cpu = seen
-            .cpu
-            .zip(last.cpu)
-            .map(|(new, old)| new.saturating_sub(old));
-        let mut busy = busy - last.busy;
-        let io = seen.io.saturating_sub(last.io);
-        if !io.is_zero() {
-            // Part of it fell between two tasks; one core cannot do more than one core's work.
-            busy = busy.saturating_sub(io).max(cpu.unwrap_or_default());
-        }
-        let sample = Sample {
-            busy,
-            cpu,
-            taken: seen.taken - last.taken,
-        };
-        inner.target = inner.governor.observe(sample);
-        self.wake_wanted(inner);
-    }
-
-    /// What the governor would decide.
-    #[cfg(all(test, shuttle))]
-    pub(crate) fn set_target(&self, target: usize) {
-        let mut inner = self.lock();
-        inner.target = target;
-        self.wake_wanted(inner);
-    }
-
-    /// How the queue stands, for logs, health and figures.
-    pub(crate) fn look(&self, now: Instant) -> Look {
-        let mut inner = self.lock();
-        let oldest_wait = inner.oldest_wait(now);
-        Look {
-            waiting: inner.waiting,
-            running: inner.running,
-            parked: inner.parked.len(),
-            workers: inner.live,
-            target: inner.target,
-            oldest_wait: oldest_wait.unwrap_or_default(),
-        }
-    }
-
-    /// The oldest `most` waiting tasks, shown by `show`.
-    pub(crate) fn oldest<T>(&self, most: usize, show: impl Fn(&Exchange) -> T) -> Vec<T> {
-        let inner = self.lock();
-        let tasks = inner.tasks.iter().filter_map(Option::as_deref);
-        tasks.take(most).map(show).collect()
-    }
-
-    /// How long all waiting tasks have waited, together.
-    pub(crate) fn waited(&self, now: Instant) -> Duration {
-        let inner = self.lock();
-        let tasks = inner.tasks.iter().filter_map(Option::as_deref);
-        let since = tasks.map(|task| task.record.waiting_since());
-        since
-            .map(|since| now.saturating_duration_since(since))
-            .sum()
-    }
-
-    /// CPU time of all workers, and how long they were ready to run and had no processor.
-    pub(crate) fn worker_cpu(&self) -> (Option<Duration>, Duration) {
-        let clocks = self.clocks().clone();
-        (clocks.read(), clocks.delayed())
-    }
-
     fn wake_wanted(&self, mut inner: MutexGuard<'_, Inner>) {
         let mut wake: [Wake; WAKE_BATCH] = [const { None }; WAKE_BATCH];
         for slot in &mut wake {
@@ -532,28 +350,6 @@ impl Queue {
     }
 }
 
-/// How many workers there are and what they have done.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Standing {
-    pub(crate) live: usize,
-    pub(crate) running: usize,
-    /// The most that ran at once since this was last asked.
-    pub(crate) busy: usize,
-    pub(crate) waiting: usize,
-    pub(crate) taken: u64,
-}
-
-/// A glance at the queue.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Look {
-    pub(crate) waiting: usize,
-    pub(crate) running: usize,
-    pub(crate) parked: usize,
-    pub(crate) workers: usize,
-    pub(crate) target: usize,
-    pub(crate) oldest_wait: Duration,
-}
-
 impl Inner {
     fn append(&mut self, exchange: Box<Exchange>) {
         let place = self.front + self.tasks.len() as u64;
@@ -575,15 +371,6 @@ impl Inner {
         None
     }
 
-    fn oldest_wait(&mut self, now: Instant) -> Option<Duration> {
-        while let Some(None) = self.tasks.front() {
-            self.tasks.pop_front();
-            self.front += 1;
-        }
-        let oldest = self.tasks.front()?.as_ref()?;
-        Some(now.saturating_duration_since(oldest.record.waiting_since()))
-    }
-
     fn leave_state(&mut self, worker: usize) {
         match self.workers[worker].state {
             WorkerState::Parked | WorkerState::Leaving | WorkerState::Gone => {}
@@ -600,23 +387,6 @@ impl Inner {
         self.note_busy();
     }
 
-    /// The number of workers has changed.
-    fn resize(&mut self) {
-        self.target = self.governor.resize(self.live);
-    }
-
-    /// Follows whether any worker runs; asks the clock only when that changes.
-    fn note_busy(&mut self) {
-        match (self.running > 0, self.busy_since) {
-            (true, None) => self.busy_since = Some(Instant::now()),
-            (false, Some(since)) => {
-                self.busy += since.elapsed();
-                self.busy_since = None;
-            }
-            _ => {}
-        }
-    }
-
     /// The worker parked last is the warmest.
     fn wake_one(&mut self) -> Wake {
         let worker = self.parked.pop()?;
@@ -628,5 +398,3 @@ impl Inner {
 
 /// Workers woken at one step, when there is no lock to wait for.
 const WAKE_BATCH: usize = 8;
-/// Observations further apart than this do not belong together.
-const STALE: Duration = Duration::from_millis(20);

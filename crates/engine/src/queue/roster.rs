@@ -1,0 +1,108 @@
+//! The workers of a queue: they come, are counted, and leave.
+
+use super::{Inner, Queue, Worker, WorkerState};
+use crate::sync::{MutexGuard, thread};
+
+impl Queue {
+    /// The calling thread becomes a worker; returns its number.
+    pub(crate) fn join(&self) -> usize {
+        let mut inner = self.lock();
+        let worker = Worker {
+            thread: thread::current(),
+            // As if it had been woken: it is up and about to look for a task.
+            state: WorkerState::Standby,
+        };
+        let free = |worker: &Worker| worker.state == WorkerState::Gone;
+        let number = inner.workers.iter().position(free);
+        let number = match number {
+            Some(number) => {
+                inner.workers[number] = worker;
+                number
+            }
+            None => {
+                inner.workers.push(worker);
+                inner.workers.len() - 1
+            }
+        };
+        inner.standby += 1;
+        inner.live += 1;
+        inner.resize();
+        drop(inner);
+        self.clocks().join(number);
+        number
+    }
+
+    /// Lets `count` workers go: parked ones at once, others as soon as they are free.
+    pub(crate) fn retire(&self, count: usize) {
+        let mut inner = self.lock();
+        let mut leaving = Vec::new();
+        for _ in 0..count {
+            if inner.parked.is_empty() {
+                inner.surplus += 1;
+            } else {
+                // The one that has not been needed for longest.
+                let worker = inner.parked.remove(0);
+                inner.workers[worker].state = WorkerState::Leaving;
+                leaving.push(inner.workers[worker].thread.clone());
+            }
+        }
+        drop(inner);
+        for thread in leaving {
+            thread.unpark();
+        }
+    }
+
+    /// Workers there are now.
+    pub(crate) fn workers(&self) -> usize {
+        self.lock().live
+    }
+
+    /// The numbers of the workers there are.
+    pub(crate) fn numbers(&self) -> Vec<usize> {
+        let inner = self.lock();
+        let workers = inner.workers.iter().enumerate();
+        let here = workers.filter(|(_, worker)| worker.state != WorkerState::Gone);
+        here.map(|(number, _)| number).collect()
+    }
+
+    /// How many workers there are and what they have done.
+    pub(crate) fn standing(&self) -> Standing {
+        let mut inner = self.lock();
+        let running = inner.running;
+        Standing {
+            live: inner.live,
+            running,
+            busy: std::mem::replace(&mut inner.peak, running),
+            waiting: inner.waiting,
+            taken: inner.taken,
+        }
+    }
+
+    /// The worker leaves, in its own thread.
+    pub(super) fn leave(&self, mut inner: MutexGuard<'_, Inner>, worker: usize) {
+        inner.workers[worker].state = WorkerState::Gone;
+        inner.live -= 1;
+        inner.resize();
+        // It may have been the one that was to take a task.
+        self.wake_wanted(inner);
+        self.clocks().leave(worker);
+    }
+}
+
+impl Inner {
+    /// The number of workers has changed.
+    fn resize(&mut self) {
+        self.target = self.governor.resize(self.live);
+    }
+}
+
+/// How many workers there are and what they have done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) live: usize,
+    pub(crate) running: usize,
+    /// The most that ran at once since this was last asked.
+    pub(crate) busy: usize,
+    pub(crate) waiting: usize,
+    pub(crate) taken: u64,
+}
