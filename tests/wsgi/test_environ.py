@@ -136,6 +136,8 @@ def test_headers(serve: Serve) -> None:
         ("X-Padded", " \t both ends \t "),
         ("X-Twice", "a"),
         ("X-Twice", "b"),
+        ("X-Same", "1"),
+        ("X-Same", "1"),
         ("Authorization", "Basic Zm9vOmJhcg=="),
         ("X-Digits-123", "n"),
     ]
@@ -146,6 +148,7 @@ def test_headers(serve: Serve) -> None:
     assert environ["HTTP_X_LATIN"] == "caf\xe9"
     assert environ["HTTP_X_PADDED"] == "both ends"
     assert environ["HTTP_X_TWICE"] == "a, b"
+    assert environ["HTTP_X_SAME"] == "1, 1"
     assert environ["HTTP_AUTHORIZATION"] == "Basic Zm9vOmJhcg=="
     assert environ["HTTP_X_DIGITS_123"] == "n"
 

@@ -288,13 +288,15 @@ fn add_field(
     key: &Bound<'_, PyString>,
     value: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
+    let before = environ.len();
     // SAFETY: attached; all three are live objects, the first a dict. The result is a borrowed
     // reference that the dict, which only we have yet, keeps alive; or null with an exception set.
     let present = unsafe {
         let present = ffi::PyDict_SetDefault(environ.as_ptr(), key.as_ptr(), value.as_ptr());
         Bound::from_borrowed_ptr_or_err(py, present)?
     };
-    if present.is(value) {
+    // Not `present.is(value)`: two short strings may be one object.
+    if environ.len() > before {
         return Ok(());
     }
     let mark = if key.eq("HTTP_COOKIE") { "; " } else { ", " };
