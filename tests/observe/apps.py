@@ -51,7 +51,7 @@ GATE = threading.Event()
 
 def waiting(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """``/wait`` waits until somebody asks for ``/open``; ``/spin`` computes for a while."""
-    if environ["PATH_INFO"] == "/wait":
+    if environ["PATH_INFO"].startswith("/wait"):
         wait_at_the_gate()
     elif environ["PATH_INFO"] == "/open":
         GATE.set()

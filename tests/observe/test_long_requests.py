@@ -38,6 +38,21 @@ def test_a_slow_request_is_written_down_while_it_runs_and_when_it_ends() -> None
         server.stop()
 
 
+def test_an_old_request_does_not_hide_a_young_one() -> None:
+    with (
+        start_server(APP, slow_request_log=0.2) as server,
+        server.connect() as old,
+        server.connect() as young,
+    ):
+        old.request("/wait?old")
+        server.wait_for_log(r"runs for 1\.[6-9] s")  # the next record of it is due at 3.2
+        young.request("/wait/young")
+        server.wait_for_log(r"GET /wait/young of .* runs for 0\.\d s")
+        assert server.ask("/open").status == 200
+        for client in (old, young):
+            assert client.reply().body == b"done"
+
+
 def test_a_quick_request_is_not_written_down() -> None:
     with start_server(APP, slow_request_log=30) as server:
         assert server.ask("/").status == 200

@@ -7,7 +7,7 @@
 //! one makes one per look, not per request.
 //!
 //! Rules: what a worker does here at the start and the end of a request is a look at one flag; whatever it
-//! is asked to note it notes in its own slot (`shared.rs`). No lock is held while a slot is locked from
+//! is asked to note it notes in its own slot (`running.rs`). No lock is held while a slot is locked from
 //! the worker's side.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,8 +33,8 @@ struct State {
     closed: bool,
     /// `None` where the number of workers is fixed.
     pool: Option<Pool>,
-    /// Workers there should be: those of the pool, and replacements.
-    wanted: usize,
+    /// Workers there should be, beside replacements.
+    size: usize,
     /// Replacements for stuck workers.
     replacing: usize,
     /// It was said that there are no more replacements.
@@ -47,6 +47,8 @@ struct State {
 pub struct Orders {
     /// So many more workers are to be started.
     pub start: usize,
+    /// So many of them are replacements for stuck ones.
+    replacements: usize,
     /// Requests that run long, each to be written down with the stack of its thread.
     pub slow: Vec<SlowRequest>,
 }
@@ -76,7 +78,7 @@ impl Overseer {
         let state = State {
             closed: false,
             pool: auto.then(|| Pool::new(settings.threads, settings.threads_max, cores)),
-            wanted: settings.threads,
+            size: settings.threads,
             replacing: 0,
             exhausted: false,
             sampled: None,
@@ -108,7 +110,6 @@ impl Overseer {
         let replaced = state.replacing > 0;
         if replaced {
             state.replacing -= 1;
-            state.wanted -= 1;
             state.exhausted = false;
             // Another stuck one may have been waiting for this.
             self.news.notify_all();
@@ -200,10 +201,17 @@ impl Oversight {
         );
     }
 
-    /// The system refuses to start a thread.
-    pub fn cannot_start(&self, workers: usize, error: &str) {
+    /// The system refuses to start a thread, when `started` of those in `orders` were there.
+    pub fn cannot_start(&self, orders: &Orders, started: usize, error: &str) {
         let mut state = self.0.overseer.lock();
-        state.wanted = state.wanted.saturating_sub(workers);
+        let missing = orders.start - started;
+        // Nobody retires for a replacement that never came.
+        let replacements = missing.min(orders.replacements);
+        state.replacing = state.replacing.saturating_sub(replacements);
+        state.size = state.size.saturating_sub(missing - replacements);
+        if let Some(pool) = &mut state.pool {
+            pool.refused(self.0.now());
+        }
         drop(state);
         log::error!(target: crate::LOG, "cannot start another worker thread: {error}");
     }
@@ -217,9 +225,9 @@ impl Oversight {
             .map(|request| SlowRequest { request, seen: now })
             .collect();
         for request in stuck {
-            orders.start += self.replace(state, &request);
+            orders.replacements += self.replace(state, &request);
         }
-        orders.start += self.resize(state, now);
+        orders.start = orders.replacements + self.resize(state, now);
         orders
     }
 
@@ -241,7 +249,6 @@ impl Oversight {
             return 0; // it has just ended
         }
         state.replacing += 1;
-        state.wanted += 1;
         log::warn!(
             target: crate::LOG,
             "{} has run for {:.1} s (stuck_after): another worker takes its place until it ends, {} of {most}",
@@ -275,16 +282,16 @@ impl Oversight {
             taken: standing.taken,
             cpu: cpu.map(|cpu| cpu + delayed),
         });
-        let had = state.wanted - replacing;
+        let had = state.size;
         match change {
             None => 0,
             Some(Change::Grow { to, why }) => {
-                state.wanted = to + replacing;
+                state.size = to;
                 log::info!(target: crate::LOG, "threads: {had} -> {to}: {why}");
                 to.saturating_sub(had)
             }
             Some(Change::Shrink { to, why }) => {
-                state.wanted = to + replacing;
+                state.size = to;
                 log::info!(target: crate::LOG, "threads: {had} -> {to}: {why}");
                 queue.retire(had.saturating_sub(to));
                 0
@@ -298,13 +305,13 @@ impl Oversight {
         // With all replacements in use a further stuck request is worth one word.
         let replaceable = state.replacing < self.0.settings.stuck_replacements;
         let stuck = replaceable || !state.exhausted;
-        let running = self.0.next_long_request(stuck).map(at);
+        let running = self.0.next_long_request(now, stuck).map(at);
         let pool = state.pool.as_ref().and_then(|pool| {
-            let standing = self.0.queue.standing();
-            if standing.running > 0 || standing.waiting > 0 {
+            let look = self.0.queue.look(now);
+            if look.running > 0 || look.waiting > 0 {
                 Some(PERIOD)
             } else {
-                pool.due(standing.live).map(at)
+                pool.due(look.workers).map(at)
             }
         });
         [running, pool]

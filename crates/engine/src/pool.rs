@@ -103,7 +103,14 @@ impl Pool {
 
     /// When there is something to decide though nothing happens.
     pub(crate) fn due(&self, live: usize) -> Option<Instant> {
-        (live > self.least).then(|| self.since.map(|since| since + IDLE))?
+        let since = self.since.filter(|_| live > self.least);
+        since.map(|since| since + IDLE)
+    }
+
+    /// The system has refused a worker: no growth is under way any more, and there is none for [`HOLD`].
+    pub(crate) fn refused(&mut self, at: Instant) {
+        self.trial = None;
+        self.hold = Some(at + HOLD);
     }
 
     fn judge(&mut self, mut trial: Trial, now: Sample) -> Option<Change> {

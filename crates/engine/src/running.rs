@@ -232,18 +232,20 @@ impl Shared {
         same
     }
 
-    /// When the first of the running requests becomes slow, or stuck where that is of interest.
-    pub(crate) fn next_long_request(&self, stuck: bool) -> Option<Instant> {
+    /// When the first of the running requests becomes slow, or stuck where that is of interest; or one
+    /// that is taken from `now` on.
+    pub(crate) fn next_long_request(&self, now: Instant, stuck: bool) -> Option<Instant> {
         let stuck_after = self.settings.stuck_after.filter(|_| stuck);
-        let watched = self.settings.slow_request_log.is_some() || stuck_after.is_some();
+        let ages = [self.settings.slow_request_log, stuck_after];
+        let youngest = now + ages.into_iter().flatten().min()?;
         let next = |worker| {
             let slot = self.slot(worker)?;
             let taken = slot.record?.taken?;
             let ages = [slot.slow_at, stuck_after.filter(|_| !slot.stuck)];
             ages.into_iter().flatten().min().map(|age| taken + age)
         };
-        let workers = if watched { 0..self.running.len() } else { 0..0 };
-        workers.filter_map(next).min()
+        let first = (0..self.running.len()).filter_map(next).min()?;
+        Some(first.min(youngest))
     }
 
     /// Notes whether the worker waits for its client to take bytes.

@@ -91,6 +91,28 @@ fn a_stuck_worker_is_replaced_until_its_request_ends() {
 }
 
 #[test]
+fn a_replacement_that_could_not_be_started_costs_nobody() {
+    let (site, gate) = site(Settings {
+        threads: 1,
+        stuck_after: Some(SECOND * 10),
+        ..settings()
+    });
+    let oversight = site.server.oversight();
+    let mut client = site.connect();
+    client.send(request("/wait"));
+    site.until("busy_workers", 1);
+    site.server.move_clock(SECOND * 11);
+    let orders = next(&oversight);
+    assert_eq!(orders.start, 1);
+    oversight.cannot_start(&orders, 0, "no more threads");
+    gate.open(1);
+    assert_eq!(client.reply().body, b"/wait");
+    assert_eq!(client.get("/quick").status, 200);
+    site.until_is("workers", 1);
+    site.stop();
+}
+
+#[test]
 fn a_pool_grows_while_requests_wait_and_workers_do_not_compute() {
     let (mut site, gate) = site(Settings {
         threads: 1,

@@ -144,7 +144,7 @@ impl Server {
             }
             for started in 0..orders.start {
                 if let Err(error) = start.call0() {
-                    oversight.cannot_start(orders.start - started, &error.to_string());
+                    oversight.cannot_start(&orders, started, &error.to_string());
                     break;
                 }
             }

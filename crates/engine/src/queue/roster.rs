@@ -71,7 +71,6 @@ impl Queue {
         let running = inner.running;
         Standing {
             live: inner.live,
-            running,
             busy: std::mem::replace(&mut inner.peak, running),
             waiting: inner.waiting,
             taken: inner.taken,
@@ -100,7 +99,6 @@ impl Inner {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing {
     pub(crate) live: usize,
-    pub(crate) running: usize,
     /// The most that ran at once since this was last asked.
     pub(crate) busy: usize,
     pub(crate) waiting: usize,
