@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -129,6 +130,12 @@ def forks() -> None:
                 os._exit(0)
             _, status = os.waitpid(child, 0)
             body = str(os.waitstatus_to_exitcode(status)).encode()
+        elif environ["PATH_INFO"] == "/stays":
+            child = os.fork()
+            if child == 0:  # with copies of all descriptors
+                time.sleep(60)
+                os._exit(0)
+            body = str(child).encode()
         elif environ["PATH_INFO"] == "/subprocess":
             import subprocess
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -244,6 +245,18 @@ def test_fork_in_the_application() -> None:
             assert server.ask("/fork").body == b"7"
             assert server.ask("/subprocess").body == b"child"
             assert server.ask("/").body == b"parent"
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
+def test_a_forked_child_that_stays_does_not_hold_up_the_end(version: str) -> None:
+    """The child has a copy of the connection's descriptor; the client sees its end all the same."""
+    with start_program(PROGRAMS, "forks") as server, server.connect() as client:
+        client.send(f"GET /stays {version}\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
+        child = int(client.reply().body)
+        try:
+            client.expect_closed()
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_a_server_in_a_forked_child() -> None:

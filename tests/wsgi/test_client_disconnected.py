@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
 
 from tests.conftest import Serve
 from tests.support.http import render
@@ -40,6 +44,27 @@ def test_client_disconnected_tells_a_gone_client(serve: Serve) -> None:
     gone.set()
     server.close()
     assert seen == [False, True]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are listed in /proc")
+def test_an_environ_that_is_kept_keeps_no_descriptor(serve: Serve) -> None:
+    """Error reports and reference cycles keep environs for longer than their connections."""
+    kept: list[Environ] = []
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        kept.append(environ)
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    server = serve(app)
+    assert server.ask().status == 200  # all of it has started
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with server.connect() as client:
+            assert client.ask().status == 200
+    eventually(lambda: len(os.listdir("/proc/self/fd")) <= before + 1, "they are closed")
+    if not IS_WAITRESS:
+        assert all(environ["waitress.client_disconnected"]() for environ in kept)
 
 
 def test_half_closed_client_is_not_gone(serve: Serve) -> None:

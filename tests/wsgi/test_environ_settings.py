@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.conftest import Serve
@@ -50,3 +52,21 @@ def test_url_prefix(serve: Serve, prefix: str, target: str, script: str, path: s
 
 def test_ident_is_the_server_software(serve: Serve) -> None:
     assert environ_for(serve, render("/"), ident="my ident")["SERVER_SOFTWARE"] == "my ident"
+
+
+@pytest.mark.parametrize(
+    ("settings", "several"),
+    [
+        ({"threads": 1}, False),
+        ({"threads": 2}, True),
+        pytest.param({"threads": "1-2"}, True, marks=headwaiter_only("one number only")),
+        pytest.param(
+            # A replacement runs beside the request that is stuck.
+            *({"threads": 1, "stuck_after": 60}, True),
+            marks=headwaiter_only("it replaces none"),
+        ),
+    ],
+)
+def test_multithread(serve: Serve, settings: dict[str, Any], several: bool) -> None:
+    """PEP 3333: whether another thread may call the application at the same time."""
+    assert environ_for(serve, render("/"), **settings)["wsgi.multithread"] is several

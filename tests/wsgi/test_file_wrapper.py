@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -152,6 +153,49 @@ def test_things_like_files(serve: Serve, fake: str, length: bool) -> None:
     server = serve(wrapping(FAKES[fake], headers))
     for _ in range(2):
         assert server.ask().body == DATA
+
+
+class Swapping:
+    """Stands in front of a real file, which it names, and hands out something else."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+
+    def read(self, size: int = -1) -> bytes:
+        return self.file.read(size).replace(b"0", b"#")
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class Forwarding:
+    """Stands for a real file, as Django's ``File`` does."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.read = file.read
+        self.close = file.close
+
+
+def temporary(path: Path) -> Any:
+    file = tempfile.NamedTemporaryFile(dir=path.parent)  # noqa: SIM115
+    file.write(path.read_bytes())
+    file.seek(0)
+    return file
+
+
+STANDS: dict[str, tuple[Callable[[Path], Any], bytes]] = {
+    "with a read of its own": (lambda path: Swapping(path.open("rb")), DATA.replace(b"0", b"#")),
+    "with the file's read": (lambda path: Forwarding(path.open("rb")), DATA),
+    "tempfile's": (temporary, DATA),
+}
+
+
+@pytest.mark.parametrize("stand", STANDS)
+def test_an_object_in_front_of_a_file(serve: Serve, path: Path, stand: str) -> None:
+    """What the application's object reads is what it means, whatever file is behind it."""
+    make, expected = STANDS[stand]
+    assert serve(wrapping(lambda: make(path))).ask().body == expected
 
 
 def test_things_like_files_are_closed(serve: Serve) -> None:

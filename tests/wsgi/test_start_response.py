@@ -168,6 +168,22 @@ def test_exc_info_after_the_head_was_sent(serve: Serve, logs: LogCatcher) -> Non
     assert [type(error) for error in caught] == [KeyError]
 
 
+@headwaiter_only("it sends the reply that was taken back")
+def test_write_after_a_second_start_response_that_failed(serve: Serve, logs: LogCatcher) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        write = start_response("200 OK", PLAIN)
+        try:
+            raise ValueError("mine")
+        except ValueError:
+            with pytest.raises(ValueError, match="status"):
+                start_response("500 in\ntwo lines", PLAIN, current_exc_info())
+        write(b"of no head")
+        return []
+
+    assert serve(app).ask().status == 500
+    logs.wait_for("start_response was not called before the body")
+
+
 def test_exc_info_as_the_first_call(serve: Serve) -> None:
     def app(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use headwaiter_http::{Body, Framing, Head, Refusal};
@@ -218,7 +218,7 @@ impl Task {
     /// A handle that tells whether the client is gone, also after the task is complete.
     pub fn client(&self) -> Client {
         Client {
-            link: Arc::clone(&self.link),
+            link: Arc::downgrade(&self.link),
             probe: self.exchange().head.minor() > 0,
         }
     }
@@ -397,7 +397,8 @@ impl Task {
 /// Tells whether a client is gone.
 #[derive(Clone, Debug)]
 pub struct Client {
-    link: Arc<Link>,
+    /// Weak: applications keep environs, and these must not keep descriptors.
+    link: Weak<Link>,
     probe: bool,
 }
 
@@ -407,12 +408,15 @@ impl Client {
     /// Of a client that has finished sending this is not known yet: an HTTP/1.1 one is probed (see
     /// [`Link::probe`]) and the next call tells; an older one counts as gone.
     pub fn is_gone(&self) -> bool {
-        if !self.link.has(GONE) && self.link.has(FIN) {
+        let Some(link) = self.link.upgrade() else {
+            return true;
+        };
+        if !link.has(GONE) && link.has(FIN) {
             if !self.probe {
                 return true;
             }
-            self.link.probe();
+            link.probe();
         }
-        self.link.has(GONE)
+        link.has(GONE)
     }
 }

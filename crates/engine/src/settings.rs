@@ -144,7 +144,7 @@ impl Default for Settings {
 
 impl Settings {
     /// How many workers there may be at once.
-    pub(crate) fn most_workers(&self) -> usize {
+    pub fn most_workers(&self) -> usize {
         let replacements = self.stuck_after.map_or(0, |_| self.stuck_replacements);
         self.threads.max(self.threads_max) + replacements
     }

@@ -50,8 +50,6 @@ impl IoThread {
             self.drop_followers(&mut exchange, true);
             return self.keep(exchange);
         };
-        // The channel holds it, too, and may be the last to do so: then closing needs no shutdown.
-        drop(link);
         if exchange.followed {
             return self.reply_ahead(index, exchange);
         }
@@ -65,12 +63,12 @@ impl IoThread {
             channel.deadline.disarm();
         }
         if exchange.flushed {
-            channel.link.collect(&mut channel.sending);
+            link.collect(&mut channel.sending);
         } else if channel.sending.is_empty()
             && let Some(bytes) = exchange.outgoing.single()
         {
             // The common case: one buffer, one write, nothing queued.
-            let stream = &channel.link.stream;
+            let stream = &link.stream;
             let sent = match exchange.close {
                 true => stream.send_last(bytes),
                 false => stream.send(bytes),
@@ -91,7 +89,7 @@ impl IoThread {
                 }
             }
         }
-        channel.link.account(exchange.outgoing.size());
+        link.account(exchange.outgoing.size());
         exchange.outgoing.move_to(&mut channel.sending);
         channel.exchange = Some(exchange);
         self.transmit(index);
@@ -406,11 +404,10 @@ impl IoThread {
             self.record(&mut exchange, &channel.link);
             self.keep(exchange);
         }
-        if std::sync::Arc::strong_count(&channel.link) > 1 {
-            // A worker keeps the descriptor open; the client need not wait for it.
-            channel.link.mark_gone();
-            channel.link.stream.shutdown_both();
-        }
+        channel.link.mark_gone();
+        // A worker may keep the descriptor open, or a process that the application has forked: the
+        // client need not wait for them.
+        channel.link.stream.shutdown_both();
         if self.accept_paused.is_some() {
             // A descriptor is free again.
             self.accept_paused = Some(self.now);

@@ -25,6 +25,8 @@ pub(crate) struct Environs {
     prepared: Vec<Py<PyDict>>,
     names: FxHashMap<Box<[u8]>, Name>,
     peers: FxHashMap<SocketAddr, PeerTexts>,
+    /// Importing it anew for each request would cost a microsecond.
+    sys: Py<PyModule>,
     url_prefix: Vec<u8>,
     scratch: Vec<u8>,
 }
@@ -55,17 +57,18 @@ impl Environs {
             prepared,
             names: FxHashMap::default(),
             peers: FxHashMap::default(),
+            sys: py.import("sys")?.unbind(),
             url_prefix: site.boundary.url_prefix.clone().into_bytes(),
             scratch: Vec::new(),
         };
         for name in USUAL_NAMES {
             environs
                 .names
-                .insert(name.as_bytes().into(), Name::of(py, name.as_bytes()));
+                .insert(name.as_bytes().into(), Name::kept(py, name.as_bytes()));
             let lower = name.to_ascii_lowercase();
             environs
                 .names
-                .insert(lower.as_bytes().into(), Name::of(py, name.as_bytes()));
+                .insert(lower.as_bytes().into(), Name::kept(py, name.as_bytes()));
         }
         Ok(environs)
     }
@@ -104,7 +107,7 @@ impl Environs {
             environ.set_item(intern!(py, "CONTENT_LENGTH"), body.len().to_string())?;
         }
         environ.set_item(intern!(py, "wsgi.input"), Bound::new(py, Input::new(body))?)?;
-        environ.set_item(intern!(py, "wsgi.errors"), stderr(py))?;
+        environ.set_item(intern!(py, "wsgi.errors"), stderr(self.sys.bind(py))?)?;
         let client = Bound::new(py, ClientDisconnected(task.client()))?;
         environ.set_item(intern!(py, "waitress.client_disconnected"), &client)?;
         environ.set_item(intern!(py, "headwaiter.client_disconnected"), client)?;
@@ -130,10 +133,12 @@ impl Environs {
                 Some(Name::Key(key)) => key,
                 Some(Name::Hidden) => continue,
                 None => {
-                    made = Name::of(py, name);
                     let known = if self.names.len() < MOST_NAMES {
-                        self.names.entry(name.into()).or_insert(made)
+                        self.names
+                            .entry(name.into())
+                            .or_insert(Name::kept(py, name))
                     } else {
+                        made = Name::of(name, |key| PyString::new(py, key));
                         &made
                     };
                     let Name::Key(key) = known else { continue };
@@ -212,7 +217,12 @@ impl Environs {
 }
 
 impl Name {
-    fn of(py: Python<'_>, name: &[u8]) -> Self {
+    /// For those that are kept, and bounded in number: what some interpreters intern is never freed.
+    fn kept(py: Python<'_>, name: &[u8]) -> Self {
+        Self::of(name, |key| PyString::intern(py, key))
+    }
+
+    fn of<'py>(name: &[u8], key: impl Fn(&str) -> Bound<'py, PyString>) -> Self {
         let upper: String = name
             .iter()
             .map(|byte| match byte {
@@ -223,8 +233,8 @@ impl Name {
         match upper.as_str() {
             _ if name.contains(&b'_') => Self::Hidden,
             "TRANSFER_ENCODING" => Self::Hidden,
-            "CONTENT_TYPE" | "CONTENT_LENGTH" => Self::Key(PyString::intern(py, &upper).unbind()),
-            _ => Self::Key(PyString::intern(py, &format!("HTTP_{upper}")).unbind()),
+            "CONTENT_TYPE" | "CONTENT_LENGTH" => Self::Key(key(&upper).unbind()),
+            _ => Self::Key(key(&format!("HTTP_{upper}")).unbind()),
         }
     }
 }
@@ -247,7 +257,7 @@ fn prepare<'py>(
     environ.set_item("SCRIPT_NAME", boundary.url_prefix.as_str())?;
     environ.set_item("wsgi.version", (1, 0))?;
     environ.set_item("wsgi.url_scheme", boundary.url_scheme.as_str())?;
-    environ.set_item("wsgi.multithread", site.threads > 1)?;
+    environ.set_item("wsgi.multithread", site.multithread)?;
     environ.set_item("wsgi.multiprocess", false)?;
     environ.set_item("wsgi.run_once", false)?;
     environ.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
@@ -329,16 +339,10 @@ fn path_info<'a>(raw: &'a [u8], prefix: &[u8], scratch: &'a mut Vec<u8>) -> &'a 
     }
 }
 
-/// `sys.stderr` as it is now: applications and test runners replace it.
-#[expect(
-    unsafe_code,
-    reason = "importing `sys` anew for each request costs a microsecond"
-)]
-fn stderr(py: Python<'_>) -> Bound<'_, PyAny> {
-    // SAFETY: attached; the name is a C string. The result is a borrowed reference, or null where
-    // somebody has deleted `sys.stderr`.
-    unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PySys_GetObject(c"stderr".as_ptr())) }
-        .unwrap_or_else(|| py.None().into_bound(py))
+/// `sys.stderr` as it is now: applications and test runners replace it, and some delete it.
+fn stderr<'py>(sys: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>> {
+    let stderr = sys.getattr_opt(intern!(sys.py(), "stderr"))?;
+    Ok(stderr.unwrap_or_else(|| sys.py().None().into_bound(sys.py())))
 }
 
 /// What trusted proxies say about `task`.

@@ -62,17 +62,18 @@ impl FileWrapper {
     pub(crate) fn real_file(&self, py: Python<'_>) -> Option<RealFile> {
         let file = self.file.bind(py);
         // Only what reads the descriptor's bytes unchanged: not gzip, text or sockets.
-        let buffered = py.import("io").ok()?.getattr("BufferedIOBase").ok()?;
-        let raw = py.import("io").ok()?.getattr("FileIO").ok()?;
-        let reader = py.import("io").ok()?.getattr("BufferedReader").ok()?;
-        let random = py.import("io").ok()?.getattr("BufferedRandom").ok()?;
-        let inner = match file.getattr_opt("file").ok()? {
-            // tempfile's and Django's wrappers name the file they stand for.
-            Some(inner) if !file.is_instance(&buffered).ok()? => inner,
-            _ => file.clone(),
+        let io = py.import("io").ok()?;
+        let is_real = |file: &Bound<'_, PyAny>| {
+            let kind = file.get_type();
+            ["FileIO", "BufferedReader", "BufferedRandom"]
+                .iter()
+                .any(|name| io.getattr(*name).is_ok_and(|real| kind.is(&real)))
         };
-        let kind = inner.get_type();
-        if !(kind.is(&raw) || kind.is(&reader) || kind.is(&random)) {
+        let inner = match is_real(file) {
+            true => file.clone(),
+            false => stands_for(file)?,
+        };
+        if !is_real(&inner) {
             return None;
         }
         let offset: u64 = inner.call_method0("tell").ok()?.extract().ok()?;
@@ -91,6 +92,17 @@ impl FileWrapper {
     pub(crate) fn real_file(&self, _: Python<'_>) -> Option<RealFile> {
         None
     }
+}
+
+/// The file that `file` names and reads by: tempfile's wrappers and Django's are such. Whatever has a
+/// `read` of its own, which may decrypt or stop early, stands for nothing but itself.
+#[cfg(unix)]
+fn stands_for<'py>(file: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    let inner = file.getattr_opt("file").ok()??;
+    let read = file.getattr("read").ok()?;
+    // tempfile's is a function around the method.
+    let read = read.getattr_opt("__wrapped__").ok()?.unwrap_or(read);
+    read.getattr("__self__").ok()?.is(&inner).then_some(inner)
 }
 
 #[cfg(unix)]

@@ -38,7 +38,7 @@ impl Server {
         let site = Site {
             application,
             ident: boundary.ident.as_str().into(),
-            threads: settings.threads.max(settings.threads_max),
+            multithread: settings.most_workers() > 1,
             boundary,
         };
         let engine = Engine::bind(settings, &specs)

@@ -1,6 +1,6 @@
 //! The `start_response` callable of one request and the `write` callable it returns (PEP 3333).
 
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use headwaiter_engine::{ClientGone, Flushed};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::latin1;
 use crate::reply::Reply;
+use crate::respond::not_started;
 
 /// `start_response(status, headers, exc_info=None)`.
 #[pyclass(module = "headwaiter", frozen)]
@@ -65,7 +66,14 @@ impl Write {
         let Ok(bytes) = data.cast::<PyBytes>() else {
             return Err(not_bytes(data));
         };
-        start.with(|reply| reply.append(bytes, None))?;
+        start.with(|reply| {
+            // A second start_response may have failed since.
+            if !reply.head.started() {
+                return Err(not_started());
+            }
+            reply.append(bytes, None);
+            Ok(())
+        })??;
         start.flush(py)
     }
 }
@@ -112,7 +120,8 @@ impl StartResponse {
             // Out of the lock while this waits: another thread that comes gets an error, not a deadlock.
             let mut reply = self.take()?;
             let room = py.detach(|| reply.task.make_room());
-            *self.lock()? = Some(reply);
+            // Whoever holds it now holds it for a moment: there is no reply to work on.
+            *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
             return room.map_err(|ClientGone| client_disconnected(py));
         }
         flushed

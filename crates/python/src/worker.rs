@@ -19,7 +19,8 @@ pub(crate) struct Site {
     pub(crate) application: Py<PyAny>,
     pub(crate) boundary: Boundary,
     pub(crate) ident: Arc<str>,
-    pub(crate) threads: usize,
+    /// Whether the application may be called by several threads at once.
+    pub(crate) multithread: bool,
 }
 
 struct Worker<'a> {
