@@ -221,7 +221,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         maximum=LONGEST, off=0, waitress="absent"),
     _row("channel_timeout", kinds.SECONDS, 120.0, "Deadlines", """
         How long a connection may idle between requests; then it is closed. It never limits how
-        long a request runs.""", maximum=LONGEST),
+        long a request runs.""", maximum=LONGEST, off=0),
     _row("queue_timeout", kinds.SECONDS, 0.0, "Deadlines", """
         How long a request may wait for a worker; then 503 with `Retry-After`, and the application
         never sees it.""", maximum=LONGEST, off=0, waitress="absent"),

@@ -102,6 +102,14 @@ def test_channel_timeout() -> None:
         client.expect_closed()  # silently
 
 
+def test_channel_timeout_0_is_no_limit() -> None:
+    with start_server(BULK, channel_timeout=0) as server:
+        client = server.connect()
+        for _ in range(3):
+            assert client.ask().body == b"hello"
+            client.expect_open()
+
+
 @headwaiter_only("no such deadline")
 def test_send_timeout() -> None:
     with start_server(BULK, send_timeout=1) as server:

@@ -41,6 +41,17 @@ impl Deadlines {
         }
     }
 
+    /// Entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Drops the entries of which `wanted` is not true. Entries of channels that were closed stay until
+    /// they come up, which is long after with a long timeout.
+    pub(crate) fn retain(&mut self, wanted: impl Fn(Instant, usize) -> bool) {
+        self.heap.retain(|Reverse((at, token))| wanted(*at, *token));
+    }
+
     /// When to be woken next, if ever. May be early, never late.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _))| *at)
@@ -85,6 +96,11 @@ impl Deadline {
     /// Nothing is due any more; an entry left in the heap will find that out.
     pub(crate) fn disarm(&mut self) {
         self.due = None;
+    }
+
+    /// Whether the entry at `at` is the one that counts.
+    pub(crate) fn entry_is(&self, at: Instant) -> bool {
+        self.entry == Some(at)
     }
 
     /// Whether anything is due.

@@ -9,7 +9,7 @@ use crate::channel::State;
 use crate::clock::ThreadClock;
 use crate::deadlines::Fired;
 use crate::exchange::Exchange;
-use crate::io_thread::IoThread;
+use crate::io_thread::{INDEX_MASK, IoThread};
 use crate::link::TIMED_OUT;
 use crate::listen::Peer;
 use crate::record::End;
@@ -27,6 +27,14 @@ impl IoThread {
             if self.deadlines.check(at, token, deadline, self.now) == Fired::Due {
                 self.guarded(Some(token), |me| me.deadline_passed(index));
             }
+        }
+        if self.deadlines.len() > 2 * self.channels.len() + STALE_ENTRIES {
+            let channels = &self.channels;
+            self.deadlines
+                .retain(|at, token| match channels.get(token & INDEX_MASK) {
+                    Some(channel) => channel.link.token == token && channel.deadline.entry_is(at),
+                    None => false,
+                });
         }
         self.resume_accepting();
         self.govern();
@@ -134,6 +142,7 @@ impl IoThread {
             } else {
                 exchange.record.stop(self.now, End::Disconnected, "");
                 self.record(&mut exchange, &link);
+                self.keep(exchange);
             }
         } else {
             // Its channel belongs to another I/O thread, which gets it back as answered.
@@ -311,6 +320,8 @@ const GOVERN: Duration = Duration::from_millis(1);
 const WATCH: Duration = Duration::from_millis(20);
 /// A task that waits less is not worth a log record.
 const WORTH_A_WORD: Duration = Duration::from_millis(50);
+/// Deadlines of closed channels that may be kept until they come up.
+const STALE_ENTRIES: usize = 1024;
 /// Milliseconds for them, before a cut.
 const LAST_WORDS: usize = 10;
 /// Requests named when they are cut.

@@ -139,9 +139,11 @@ impl IoThread {
     /// One turn: sleep until something happens, then deal with all of it. The tasks it brings are in
     /// `batch`.
     pub(crate) fn turn(&mut self) -> io::Result<()> {
-        let Some(mut events) = self.events.take() else {
-            return Ok(());
-        };
+        // Gone if a bug has ended the last turn in its middle.
+        let mut events = self
+            .events
+            .take()
+            .unwrap_or_else(|| Events::with_capacity(EVENTS));
         // What a leader left behind must not wait until something happens.
         self.recorder.flush(&self.shared);
         let wait = self.poll_timeout();
@@ -191,10 +193,12 @@ impl IoThread {
         if let Some(end) = self.drain {
             sooner(at(end));
         }
-        if self.outstanding > 0 {
+        if self.outstanding > 0
+            && let Some(most) = self.shared.settings.channel_timeout
+        {
             // A reply sent by its worker leaves mail that does not wake us; its channel's idle
             // deadline is in there.
-            sooner(self.shared.settings.channel_timeout);
+            sooner(most);
         }
         if self.shared.queue.waiting() > 0 {
             sooner(self.tick_period());

@@ -228,6 +228,9 @@ impl Oversight {
             orders.replacements += self.replace(state, &request);
         }
         orders.start = orders.replacements + self.resize(state, now);
+        let kept = shared.queue.keep(orders.start);
+        orders.start -= kept;
+        orders.replacements = orders.replacements.saturating_sub(kept);
         orders
     }
 

@@ -57,6 +57,10 @@ impl IoThread {
     pub(crate) fn reply_ahead(&mut self, index: usize, mut exchange: Box<Exchange>) {
         let channel = &mut self.channels[index];
         let link = &channel.link;
+        if channel.sending.is_empty() {
+            // A probe was due, at most.
+            channel.deadline.disarm();
+        }
         if exchange.flushed {
             link.collect(&mut channel.sending);
         }
@@ -66,8 +70,19 @@ impl IoThread {
         let all: u64 = channel.sending.iter().map(Part::left).sum();
         let before: u64 = channel.ahead.iter().map(|ahead| ahead.left).sum();
         let left = all - before;
+        if all == 0 {
+            // Streamed, and the kernel has all of it.
+            return self.finish(index, exchange);
+        }
         channel.ahead.push_back(Ahead { exchange, left });
         self.corked.push(channel.link.token);
+    }
+
+    /// Hands in what came in behind a reply that had to leave first, since the client reads too slowly
+    /// for both to be kept.
+    pub(crate) fn go_on_with(&mut self, index: usize, mut next: Box<Exchange>) {
+        next.record.follow(self.now);
+        self.hand_in(index, next);
     }
 
     /// Sends the replies that this turn's mail has brought.

@@ -325,13 +325,18 @@ impl IoThread {
         }
         exchange.link = Some(channel.link.clone());
         let rest = self.read_ahead(&mut exchange, rest);
+        self.channels[index].inbuf = rest.to_vec();
+        self.hand_in(index, exchange);
+    }
+
+    /// The channel has a task, which will be in the queue at the end of this turn.
+    pub(crate) fn hand_in(&mut self, index: usize, exchange: Box<Exchange>) {
         let channel = &mut self.channels[index];
-        channel.inbuf = rest.to_vec();
         channel.state = State::Task;
         let knows_interim = exchange.head.minor() > 0;
         channel
             .link
-            .begin_request(!rest.is_empty() || channel.readable, knows_interim);
+            .begin_request(!channel.inbuf.is_empty() || channel.readable, knows_interim);
         if knows_interim && channel.link.has(FIN) {
             let due = self.now + PROBE_AFTER;
             self.deadlines

@@ -42,7 +42,7 @@ pub struct Settings {
     /// Most channels open at once, all I/O threads together.
     pub connection_limit: usize,
     /// Idle keep-alive channels close after this.
-    pub channel_timeout: Duration,
+    pub channel_timeout: Option<Duration>,
     /// A head must be complete this long after its first byte.
     pub header_timeout: Option<Duration>,
     /// A body must make progress within this.
@@ -111,7 +111,7 @@ impl Default for Settings {
             backlog: 1024,
             ident: "headwaiter".into(),
             connection_limit: 65_536,
-            channel_timeout: Duration::from_secs(120),
+            channel_timeout: Some(Duration::from_secs(120)),
             header_timeout: Some(Duration::from_secs(30)),
             body_timeout: Some(Duration::from_secs(60)),
             send_timeout: Some(Duration::from_secs(60)),

@@ -6,7 +6,7 @@
 //! give them back when dropped. Files are unlinked at birth: a crash leaves none behind.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -170,7 +170,7 @@ impl Spool {
         match &mut self.temp {
             Some(temp) if !rest.is_empty() => {
                 let behind = (offset + take as u64) - self.memory.len() as u64;
-                Ok(take + read_file_at(&mut temp.file, behind, rest)?)
+                Ok(take + read_file_at(&temp.file, behind, rest)?)
             }
             _ => Ok(take),
         }
@@ -255,11 +255,15 @@ fn seek_and_write(file: &File, mut offset: u64, mut bytes: &[u8]) -> io::Result<
     Ok(())
 }
 
-fn read_file_at(file: &mut File, offset: u64, mut buf: &mut [u8]) -> io::Result<usize> {
-    file.seek(SeekFrom::Start(offset))?;
+/// Without moving the file's position, which a forked child would share.
+fn read_file_at(file: &File, offset: u64, mut buf: &mut [u8]) -> io::Result<usize> {
     let mut total = 0;
     while !buf.is_empty() {
-        match file.read(buf) {
+        #[cfg(unix)]
+        let got = std::os::unix::fs::FileExt::read_at(file, buf, offset + total as u64);
+        #[cfg(windows)]
+        let got = std::os::windows::fs::FileExt::seek_read(file, buf, offset + total as u64);
+        match got {
             Ok(0) => break,
             Ok(n) => {
                 total += n;

@@ -90,7 +90,14 @@ impl Tasks {
                     }
                     exchange
                 }
-                Found::Nothing => return None,
+                Found::Nothing => {
+                    if self.shared.queue.waiting() > 0 {
+                        // What it may not take may be for a leader, which sleeps in the poll and counts
+                        // as somebody who is up.
+                        self.shared.wake_io_threads();
+                    }
+                    return None;
+                }
             },
         };
         // From here on it cannot get lost: a task that is dropped closes its channel.
@@ -139,11 +146,15 @@ impl Tasks {
         }
     }
 
-    /// What came in behind `exchange`, if it is to be served.
+    /// What came in behind `exchange`, if it is to be served now. Replies that a client does not read
+    /// pile up so far only as those of a stream would.
     fn follower(&self, exchange: &mut Exchange) -> Option<Box<Exchange>> {
-        let link = exchange.link.as_ref()?;
+        exchange.behind.as_ref()?;
+        let (link, settings) = (exchange.link.as_ref()?, &self.shared.settings);
+        let kept = link.unsent().memory + exchange.outgoing.size().memory;
         let wanted = !exchange.close
-            && (!link.has(GONE) || self.shared.settings.abandoned_requests == Abandoned::Run);
+            && kept <= settings.outbuf_overflow
+            && (!link.has(GONE) || settings.abandoned_requests == Abandoned::Run);
         if wanted { exchange.behind.take() } else { None }
     }
 

@@ -53,7 +53,9 @@ impl IoThread {
         if exchange.followed {
             return self.reply_ahead(index, exchange);
         }
-        self.drop_followers(&mut exchange, false);
+        if exchange.close {
+            self.drop_followers(&mut exchange, false);
+        }
         if exchange.sent {
             return self.reply_complete(index, exchange);
         }
@@ -187,8 +189,9 @@ impl IoThread {
     }
 
     /// The whole reply is with the kernel: on to the next request, or the end of the channel.
-    fn reply_complete(&mut self, index: usize, exchange: Box<Exchange>) {
+    fn reply_complete(&mut self, index: usize, mut exchange: Box<Exchange>) {
         let close = exchange.close;
+        let behind = exchange.behind.take();
         // News of a reply that its worker sent may be old.
         let since = if exchange.sent {
             exchange.record.answered.unwrap_or(self.now)
@@ -205,6 +208,9 @@ impl IoThread {
             } else {
                 self.close(index)
             };
+        }
+        if let Some(next) = behind {
+            return self.go_on_with(index, next);
         }
         self.become_idle(index, since);
         let channel = &self.channels[index];
@@ -223,16 +229,20 @@ impl IoThread {
     pub(crate) fn become_idle(&mut self, index: usize, since: Instant) {
         let channel = &mut self.channels[index];
         channel.state = State::Idle;
-        let due = since + self.shared.settings.channel_timeout;
-        self.deadlines
-            .arm(channel.link.token, &mut channel.deadline, due);
+        match self.shared.settings.channel_timeout {
+            Some(most) => {
+                self.deadlines
+                    .arm(channel.link.token, &mut channel.deadline, since + most)
+            }
+            None => channel.deadline.disarm(),
+        }
         if !channel.link.admin {
             self.idle.push(&mut self.channels, index);
         }
     }
 
     /// Records what is over and keeps its buffers for the next request.
-    fn finish(&mut self, index: usize, mut exchange: Box<Exchange>) {
+    pub(crate) fn finish(&mut self, index: usize, mut exchange: Box<Exchange>) {
         if !exchange.sent {
             exchange.record.ended = Some(self.shared.now());
             self.recorder
@@ -402,6 +412,7 @@ impl IoThread {
             exchange.note_first_line(&channel.inbuf);
             exchange.record.stop(self.now, End::Disconnected, "");
             self.record(&mut exchange, &channel.link);
+            self.drop_followers(&mut exchange, true);
             self.keep(exchange);
         }
         channel.link.mark_gone();

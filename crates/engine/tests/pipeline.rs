@@ -165,6 +165,61 @@ fn followers_of_a_client_that_left_are_dropped_and_counted() {
 }
 
 #[test]
+fn replies_that_nobody_reads_do_not_pile_up() {
+    let body = vec![b'x'; 8 << 20];
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let site = Site::new(settings(), move |task| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        answer(task, &body);
+    });
+    let mut lazy = site.connect();
+    lazy.send(pipeline(numbered(6)));
+    // More than the kernel and outbuf_overflow take: the next one waits for the client.
+    wait_for("the first reply", || runs.load(Ordering::SeqCst) == 1);
+    for _ in 0..20 {
+        assert_eq!(site.connect().get("/other").status, 200);
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 1 + 20);
+    for _ in 0..6 {
+        assert_eq!(lazy.reply().body.len(), 8 << 20);
+    }
+    site.until_is("requests", 6 + 20);
+    // What was held back is dropped with its channel, and counted.
+    lazy.send(pipeline(numbered(3)));
+    wait_for("the first reply", || runs.load(Ordering::SeqCst) == 7 + 20);
+    drop(lazy);
+    wait_for("the others are abandoned", || {
+        site.status()["totals"]["ends"]["abandoned"] == 2
+    });
+    site.until_is("requests", 9 + 20);
+}
+
+#[test]
+fn a_streamed_reply_that_is_out_is_complete_whatever_comes_of_the_next() {
+    let gate = Gate::default();
+    let door = gate.clone();
+    let site = Site::new(settings(), move |task| {
+        if task.head().path() == b"/stream" {
+            stream(task, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwhol");
+            door.wait();
+        } else {
+            door.wait();
+            echo_path(task);
+        }
+    });
+    let mut client = site.connect();
+    client.send(pipeline(["/stream".to_owned(), "/next".to_owned()]));
+    assert_eq!(client.reply().body, b"whol");
+    gate.open(1);
+    wait_for("it is recorded", || {
+        site.status()["totals"]["ends"]["complete"] == 1
+    });
+    gate.open(1);
+    site.until_is("busy_workers", 0);
+}
+
+#[test]
 fn a_drain_serves_what_came_in_behind_a_running_request() {
     let gate = Gate::default();
     let door = gate.clone();

@@ -92,12 +92,14 @@ impl Head {
         }
     }
 
-    /// Empties the head and keeps its allocations.
+    /// Empties the head and keeps its allocations, unless they are unusually large.
     pub fn clear(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
         let mut fields = std::mem::take(&mut self.fields);
         bytes.clear();
+        bytes.shrink_to(KEPT_BYTES);
         fields.clear();
+        fields.shrink_to(KEPT_FIELDS);
         *self = Self {
             bytes,
             fields,
@@ -380,6 +382,10 @@ fn check_empty_lines(size: usize) -> Result<(), Refusal> {
         Ok(())
     }
 }
+
+/// What a head keeps of its allocations: most requests fit.
+const KEPT_BYTES: usize = 16 * 1024;
+const KEPT_FIELDS: usize = 64;
 
 /// RFC 9112 §2.2 asks to skip at least one; old clients send one or two after a POST body.
 const MAX_EMPTY_LINES: usize = 4;

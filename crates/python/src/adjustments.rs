@@ -74,7 +74,7 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         backlog: from.get("backlog")?,
         ident: from.get::<Option<String>>("ident")?.unwrap_or_default(),
         connection_limit: from.get("connection_limit")?,
-        channel_timeout: from.seconds("channel_timeout")?.unwrap_or_default(),
+        channel_timeout: from.seconds("channel_timeout")?,
         header_timeout: from.seconds("header_timeout")?,
         body_timeout: from.seconds("body_timeout")?,
         send_timeout: from.seconds("send_timeout")?,

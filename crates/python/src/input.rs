@@ -158,6 +158,17 @@ impl State {
         let most = size
             .and_then(|size| u64::try_from(size).ok())
             .unwrap_or(u64::MAX);
+        if let Some(memory) = self.body.memory() {
+            let start = usize::try_from(self.at)
+                .unwrap_or(usize::MAX)
+                .min(memory.len());
+            let rest = &memory[start..];
+            let rest = &rest[..usize::try_from(most).unwrap_or(usize::MAX).min(rest.len())];
+            let newline = rest.iter().position(|byte| *byte == b'\n');
+            let line = &rest[..newline.map_or(rest.len(), |at| at + 1)];
+            self.at += line.len() as u64;
+            return Ok(line.to_vec());
+        }
         let mut line = Vec::new();
         let mut piece = [0; PIECE];
         while (line.len() as u64) < most {

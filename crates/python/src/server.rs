@@ -139,7 +139,10 @@ impl Server {
         let oversight = self.engine.oversight();
         while let Some(orders) = py.detach(|| oversight.wait()) {
             for slow in &orders.slow {
-                let text: String = stack.call1((slow.thread(),))?.extract()?;
+                let text = stack
+                    .call1((slow.thread(),))
+                    .and_then(|text| text.extract());
+                let text = text.unwrap_or_else(|error: PyErr| format!("no stack: {error}"));
                 oversight.write_down(slow, &text);
             }
             for started in 0..orders.start {
@@ -159,7 +162,9 @@ impl Server {
         while let Some(probe) = py.detach(|| watcher.wait()) {
             watcher.attached(&probe);
             if probe.wants_stacks() {
-                watcher.stacks(probe, stacks.call0()?.extract()?);
+                let text = stacks.call0().and_then(|text| text.extract());
+                let text = text.unwrap_or_else(|error: PyErr| format!("no stacks: {error}"));
+                watcher.stacks(probe, text);
             }
         }
         Ok(())

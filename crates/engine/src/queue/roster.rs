@@ -52,6 +52,14 @@ impl Queue {
         }
     }
 
+    /// Takes back the order to leave of up to `count` workers that are not free yet; of how many.
+    pub(crate) fn keep(&self, count: usize) -> usize {
+        let mut inner = self.lock();
+        let kept = count.min(inner.surplus);
+        inner.surplus -= kept;
+        kept
+    }
+
     /// Workers there are now.
     pub(crate) fn workers(&self) -> usize {
         self.lock().live
@@ -79,12 +87,13 @@ impl Queue {
 
     /// The worker leaves, in its own thread.
     pub(super) fn leave(&self, mut inner: MutexGuard<'_, Inner>, worker: usize) {
+        // Before its number is free for another.
+        self.clocks().leave(worker);
         inner.workers[worker].state = WorkerState::Gone;
         inner.live -= 1;
         inner.resize();
         // It may have been the one that was to take a task.
         self.wake_wanted(inner);
-        self.clocks().leave(worker);
     }
 }
 
