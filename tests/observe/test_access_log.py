@@ -72,6 +72,21 @@ def test_json_names_the_client_a_trusted_proxy_names(serve: Serve, tmp_path: Pat
     assert good["total"] >= good["app"] > 0
 
 
+def test_a_reply_that_is_cut_short_is_the_applications_fault(serve: Serve, tmp_path: Path) -> None:
+    def short(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", "10")])
+        return [b"abc"]
+
+    path = tmp_path / "access.log"
+    server = serve(short, access_log=str(path), access_log_format="json")
+    with server, server.connect() as client:
+        client.request("/")
+        assert client.head().status == 200
+        assert client.expect_cut() == b"abc"
+    (line,) = map(json.loads, lines(path))
+    assert (line["status"], line["end"], line["body_bytes"]) == (200, "app-error", 3)
+
+
 def test_the_logger_gets_lines(serve: Serve, logs: LogCatcher) -> None:
     server = serve(app, access_log="logger", access_log_format="%(m)s %(U)s %(s)s")
     server.ask("/logged")

@@ -157,6 +157,23 @@ def test_an_address_needs_a_port(serve: Serve, where: str) -> None:
         serve(hello, admin=where)
 
 
+def test_it_only_shows(serve: Serve) -> None:
+    host, port = serve(hello, admin=ADMIN).server.admin_listen[0]
+    with Client((host, int(port))) as client:
+        reply = client.ask("/metrics", method="DELETE", headers=LOCAL)
+        assert (reply.status, reply.header("Allow")) == (405, "GET, HEAD")
+
+
+def test_silent_connections_make_room(serve: Serve) -> None:
+    server = serve(hello, admin=ADMIN)
+    host, port = server.server.admin_listen[0]
+    silent = [Client((host, int(port))) for _ in range(70)]
+    for _ in range(5):
+        assert admin(server, "/live").body == b"ok\n"
+    for client in silent:
+        client.close()
+
+
 def test_a_unix_socket(serve: Serve, tmp_path: Path) -> None:
     path = str(tmp_path / "admin.sock")
     server = serve(hello, admin=path)

@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,27 @@ class TestUnixSocket:
         with pytest.raises(OSError, match=r"(?i)in use"):
             create(hello, unix_socket=str(path))
         assert server.ask().body == b"hello"
+
+    @headwaiter_only("it takes the address away from whoever has it")
+    @pytest.mark.parametrize("kind", ["datagram", "full", "stuck"])
+    def test_only_a_refusal_makes_a_file_stale(self, tmp_path: Path, kind: str) -> None:
+        """The socket of another type, and of a server that accepts nobody, belong to somebody."""
+        path = tmp_path / "s"
+        type_ = socket.SOCK_DGRAM if kind == "datagram" else socket.SOCK_STREAM
+        with ExitStack() as stack:
+            owner = stack.enter_context(socket.socket(socket.AF_UNIX, type_))
+            owner.bind(str(path))
+            if kind != "datagram":
+                owner.listen(0)
+            if kind == "full":
+                for _ in range(3):
+                    waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+                    waiting.setblocking(False)
+                    waiting.connect_ex(str(path))
+            inode = path.stat().st_ino
+            with pytest.raises(OSError, match=r"(?i)in use"):
+                create(hello, unix_socket=str(path))
+            assert path.stat().st_ino == inode
 
     def test_a_file_that_is_no_socket_is_left_alone(self, tmp_path: Path) -> None:
         path = tmp_path / "s"

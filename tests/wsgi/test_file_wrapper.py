@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import tempfile
@@ -18,6 +19,7 @@ from tests.support.wsgi import App, Environ, StartResponse
 
 PLAIN = [("Content-Type", "application/octet-stream")]
 DATA = b"".join(b"%08d\n" % n for n in range(200_000))  # 1.8 MB, every position recognisable
+SWAPPED = DATA.replace(b"0", b"#")
 
 
 @pytest.fixture
@@ -184,10 +186,25 @@ def temporary(path: Path) -> Any:
     return file
 
 
+def compressed(path: Path) -> Any:
+    with gzip.open(path.with_suffix(".gz"), "wb") as file:
+        file.write(path.read_bytes())
+    return io.BufferedReader(gzip.open(path.with_suffix(".gz")))
+
+
+class Raw(io.FileIO):
+    def readinto(self, buffer: Any) -> int:
+        got = super().readinto(buffer)
+        buffer[:got] = bytes(buffer[:got]).replace(b"0", b"#")
+        return got
+
+
 STANDS: dict[str, tuple[Callable[[Path], Any], bytes]] = {
-    "with a read of its own": (lambda path: Swapping(path.open("rb")), DATA.replace(b"0", b"#")),
+    "with a read of its own": (lambda path: Swapping(path.open("rb")), SWAPPED),
     "with the file's read": (lambda path: Forwarding(path.open("rb")), DATA),
     "tempfile's": (temporary, DATA),
+    "a buffer before gzip": (compressed, DATA),
+    "a buffer before a file of its own": (lambda path: io.BufferedReader(Raw(path)), SWAPPED),
 }
 
 
@@ -202,6 +219,26 @@ def test_things_like_files_are_closed(serve: Serve) -> None:
     fake = Fake(DATA)
     assert serve(wrapping(lambda: fake)).ask().body == DATA
     assert fake.closed.wait(20)
+
+
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="such files are /proc's")
+def test_a_file_that_says_it_is_empty(serve: Serve) -> None:
+    expected = Path("/proc/version").read_bytes()
+    app = wrapping(lambda: open("/proc/version", "rb"))  # noqa: SIM115
+    if IS_WAITRESS:
+        pytest.skip("it believes the size")
+    assert serve(app).ask().body == expected
+
+
+@headwaiter_only("it reads nothing")
+@pytest.mark.parametrize("block", [0, -1])
+def test_a_block_size_that_is_none(serve: Serve, path: Path, block: int) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", PLAIN)
+        wrapper: Iterable[bytes] = environ["wsgi.file_wrapper"](io.BytesIO(DATA), block)
+        return wrapper
+
+    assert serve(app).ask().body == DATA
 
 
 def test_a_pipe(serve: Serve) -> None:

@@ -249,3 +249,13 @@ def test_fieldstorage_style_parsing(serve: Serve) -> None:
     serve(app).ask("/", "POST", [("Content-Type", "multipart/form-data; boundary=x")], body=body)
     assert b"".join(parts) == body
     assert max(map(len, parts)) == 1 << 16
+
+
+@pytest.mark.parametrize("wrap", [io.TextIOWrapper, io.BufferedReader])
+def test_wrappers_of_the_standard_library(serve: Serve, wrap: Any) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        body = wrap(environ["wsgi.input"]).read()
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [body.encode() if isinstance(body, str) else body]
+
+    assert serve(app).ask(method="POST", body=b"one\ntwo").body == b"one\ntwo"

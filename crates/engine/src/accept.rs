@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mio::Token;
 
-use crate::channel::Channel;
+use crate::channel::{Channel, State};
 use crate::io_thread::{INDEX_MASK, IoThread};
 use crate::link::Link;
 use crate::listen::Peer;
@@ -48,13 +48,24 @@ impl IoThread {
     pub(crate) fn accept_admin(&mut self, n: usize) {
         while let Some(listener) = self.admin.listeners.get(n) {
             match listener.accept() {
-                Ok((stream, peer)) if self.admin.channels < ADMIN_CHANNELS => {
-                    self.adopt(stream, peer, None);
+                // Without room for one more it is let go of.
+                Ok((stream, peer)) => {
+                    if self.admin.channels < ADMIN_CHANNELS || self.evict_admin() {
+                        self.adopt(stream, peer, None);
+                    }
                 }
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Out of descriptors: those who wait are let in when the next one knocks.
-                Err(_) => return,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return,
+                    io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::Interrupted => {}
+                    _ if !listener.has_waiting() => return,
+                    // Out of descriptors. Those who wait are let in after a moment.
+                    _ => {
+                        self.accept_paused.get_or_insert(self.now + PAUSE);
+                        return;
+                    }
+                },
             }
         }
     }
@@ -75,6 +86,20 @@ impl IoThread {
         self.shared.counters.evicted.add(1);
         self.close(index);
         true
+    }
+
+    /// Closes the oldest channel of the admin endpoint that nobody uses now.
+    fn evict_admin(&mut self) -> bool {
+        let unused = |channel: &Channel| channel.link.admin && channel.state == State::Idle;
+        let unused = self.channels.iter().filter(|(_, channel)| unused(channel));
+        // Tokens rise from one connection to the next.
+        match unused.min_by_key(|(_, channel)| channel.link.token) {
+            Some((index, _)) => {
+                self.close(index);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Accepting rests for a moment; connections wait in the kernel's backlog meanwhile.
@@ -102,6 +127,9 @@ impl IoThread {
             self.accept_paused = None;
             for n in 0..self.listeners.len() {
                 self.accept_from(n);
+            }
+            for n in 0..self.admin.listeners.len() {
+                self.accept_admin(n);
             }
         }
     }

@@ -151,12 +151,19 @@ pub(crate) fn advise(window: &Window) -> Advice {
         );
         return advice(Kind::SlowClients, text, None);
     }
-    let text = format!(
-        "All well: {} of {} busy on average, and requests wait {} for one.",
+    let busy = format!(
+        "{} of {} busy on average",
         number(w.busy),
-        threads(w.threads),
-        time(w.wait)
+        threads(w.threads)
     );
+    let wait = time(w.wait);
+    let text = if w.wait < LONG {
+        format!("All well: {busy}, and requests wait {wait} for one.")
+    } else {
+        format!(
+            "Few requests come in, but several at a time: {busy}, and they wait {wait} for one."
+        )
+    };
     advice(Kind::Ok, text, None)
 }
 
@@ -197,11 +204,15 @@ fn crowded(w: &Window) -> Advice {
     let useful = (room / each).floor() as usize;
     let wanted = round_up((w.waiting + w.busy).ceil() as usize);
     let most = wanted.min(useful).min(MOST);
-    if useful > w.threads && wanted <= w.threads {
+    if wanted <= w.threads && (useful > w.threads || cores < room / 2.0) {
         // Little's mean is within the threads: what waited came all at once.
+        let remedy = if useful > w.threads {
+            "more threads would help in the bursts only"
+        } else {
+            "they compute, so more threads would not help in the bursts either"
+        };
         let text = format!(
-            "Requests come in bursts and {waits}, but {} of {} are busy on average: more threads would help \
-             in the bursts only.",
+            "Requests come in bursts and {waits}, but {} of {} are busy on average: {remedy}.",
             number(w.busy),
             threads(w.threads)
         );
@@ -297,6 +308,8 @@ const QUIET: f64 = 0.01;
 const CROWD: f64 = 0.2;
 /// Shorter waits than this are nobody's trouble.
 const NOTICEABLE: f64 = 0.005;
+/// Longer waits are not well, however few they are.
+const LONG: f64 = 0.05;
 /// This share of a core, or of all of them, is all of it.
 const FULL: f64 = 0.85;
 /// More cores than this cannot be code that holds the GIL.
@@ -390,6 +403,26 @@ mod tests {
             ..SLEEPY
         };
         check(burst, Kind::Ok, None, "in the bursts only");
+    }
+
+    #[test]
+    fn a_burst_of_computing_requests_in_a_quiet_minute_is_no_trouble_of_the_gil() {
+        let burst = Window {
+            requests: 60,
+            busy: 0.06,
+            waiting: 0.5,
+            wait: 0.18,
+            worker_cores: Some(0.04),
+            process_cores: 0.05,
+            ..SLEEPY
+        };
+        check(burst, Kind::Ok, None, "would not help in the bursts either");
+        let few = Window {
+            requests: 4,
+            waiting: 0.01,
+            ..burst
+        };
+        check(few, Kind::Ok, None, "they wait 180 ms for one");
     }
 
     #[test]

@@ -361,6 +361,11 @@ impl Task {
         self.link.hand_over(parts, size, self.exchange().joined);
     }
 
+    /// Notes how the request ended, unless that is known already: what comes first is the cause.
+    pub fn spoil(&mut self, end: End) {
+        self.exchange_mut().record.spoil(end, "");
+    }
+
     /// Notes how the request ended.
     pub fn set_end(&mut self, end: End) {
         self.exchange_mut().record.end = end;

@@ -172,7 +172,7 @@ impl Listener {
                     "exists and is not a socket",
                 ));
             }
-            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            if !is_stale(path)? {
                 return Err(io::Error::from_raw_os_error(libc::EADDRINUSE));
             }
             std::fs::remove_file(path)?;
@@ -244,6 +244,23 @@ impl Listener {
             #[cfg(unix)]
             Acceptor::Unix(s) => s.deregister(registry),
         };
+    }
+}
+
+/// Whether nobody listens on the socket at `path`. Only a refusal says so: one that may not be connected
+/// to, is of another type or has a full backlog belongs to somebody.
+#[cfg(unix)]
+fn is_stale(path: &Path) -> io::Result<bool> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A server that does not accept must not hold this up.
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::unix(path)?) {
+        Err(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => Ok(true),
+            io::ErrorKind::PermissionDenied => Err(error),
+            _ => Ok(false),
+        },
+        Ok(()) => Ok(false),
     }
 }
 

@@ -267,7 +267,7 @@ impl Oversight {
         let due = state
             .sampled
             .is_none_or(|at| now.saturating_duration_since(at) >= PERIOD);
-        let Some(pool) = state.pool.as_mut().filter(|_| due && !self.0.draining()) else {
+        let Some(pool) = state.pool.as_mut().filter(|_| due) else {
             return 0;
         };
         state.sampled = Some(now);

@@ -174,16 +174,21 @@ impl Shared {
         }
     }
 
+    /// Workers there are; at the end some have left already.
+    fn threads(&self) -> usize {
+        self.queue.workers().max(self.settings.threads)
+    }
+
     fn advise(&self, first: &Sample, last: &Sample) -> Advice {
         let gil = self.settings.gil;
-        let threads = self.queue.workers().max(1);
+        let threads = self.threads();
         advise(&Window::between(first, last, threads, gil))
     }
 
     /// The same, by the last seconds alone if they are clearly another time than those before.
     fn advise_on_present(&self, first: &Sample, last: &Sample) -> Advice {
         let gil = self.settings.gil;
-        let threads = self.queue.workers().max(1);
+        let threads = self.threads();
         let minute = Window::between(first, last, threads, gil);
         let recent = self.watch.recent();
         let recent = recent.map(|(first, last)| Window::between(&first, &last, threads, gil));

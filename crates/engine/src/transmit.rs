@@ -160,6 +160,9 @@ impl IoThread {
             Err(error) => {
                 if error.kind() == std::io::ErrorKind::UnexpectedEof {
                     log::warn!(target: crate::LOG, "a file became shorter while it was sent; its reply is cut");
+                    if let Some(exchange) = &mut channel.exchange {
+                        exchange.record.spoil(End::AppError, "");
+                    }
                 }
                 self.client_gone(index);
             }

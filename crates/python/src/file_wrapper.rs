@@ -7,17 +7,18 @@ use pyo3::prelude::*;
 #[pyclass(module = "headwaiter", frozen)]
 pub(crate) struct FileWrapper {
     file: Py<PyAny>,
-    block_size: usize,
+    block_size: isize,
 }
 
 #[pymethods]
 impl FileWrapper {
     #[new]
     #[pyo3(signature = (file, block_size=BLOCK, /))]
-    fn new(file: Py<PyAny>, block_size: usize) -> Self {
+    fn new(file: Py<PyAny>, block_size: isize) -> Self {
         Self {
             file,
-            block_size: block_size.max(1),
+            // Not a size: then ours.
+            block_size: if block_size > 0 { block_size } else { BLOCK },
         }
     }
 
@@ -63,24 +64,28 @@ impl FileWrapper {
         let file = self.file.bind(py);
         // Only what reads the descriptor's bytes unchanged: not gzip, text or sockets.
         let io = py.import("io").ok()?;
-        let is_real = |file: &Bound<'_, PyAny>| {
-            let kind = file.get_type();
-            ["FileIO", "BufferedReader", "BufferedRandom"]
-                .iter()
-                .any(|name| io.getattr(*name).is_ok_and(|real| kind.is(&real)))
+        let is_a = |file: &Bound<'_, PyAny>, name: &str| {
+            let kind = io.getattr(name);
+            kind.is_ok_and(|kind| file.get_type().is(&kind))
         };
-        let inner = match is_real(file) {
-            true => file.clone(),
-            false => stands_for(file)?,
+        let inner = match stands_for(file) {
+            Some(inner) => inner,
+            None => file.clone(),
         };
-        if !is_real(&inner) {
+        let raw = if is_a(&inner, "BufferedReader") || is_a(&inner, "BufferedRandom") {
+            inner.getattr("raw").ok()?
+        } else {
+            inner.clone()
+        };
+        if !is_a(&raw, "FileIO") {
             return None;
         }
         let offset: u64 = inner.call_method0("tell").ok()?.extract().ok()?;
         let fd: i32 = inner.call_method0("fileno").ok()?.extract().ok()?;
         let file = duplicate(fd)?;
         let meta = file.metadata().ok()?;
-        meta.is_file().then(|| RealFile {
+        // Files of /proc say that they are empty.
+        (meta.is_file() && meta.len() > 0).then(|| RealFile {
             size: meta.len().saturating_sub(offset),
             file,
             offset,
@@ -118,4 +123,4 @@ fn duplicate(fd: i32) -> Option<std::fs::File> {
     borrowed.try_clone_to_owned().ok().map(std::fs::File::from)
 }
 
-const BLOCK: usize = 32_768;
+const BLOCK: isize = 32_768;

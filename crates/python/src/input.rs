@@ -104,6 +104,12 @@ impl Input {
         self.lock().at
     }
 
+    /// As an `io` wrapper around it asks: it is not closed before the request is over.
+    #[getter]
+    fn closed(&self) -> bool {
+        false
+    }
+
     fn readable(&self) -> bool {
         true
     }

@@ -172,12 +172,13 @@ impl Worker<'_> {
 
     fn complete(&mut self, finished: Finished) {
         let Finished {
-            task,
+            mut task,
             mut head,
             missing,
             overlong,
         } = finished;
         if missing > 0 {
+            task.spoil(End::AppError);
             let path = task.head().path().escape_ascii().to_string();
             failure::note(
                 log::Level::Warn,

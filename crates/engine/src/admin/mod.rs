@@ -42,7 +42,9 @@ impl IoThread {
     /// Answers a request that came in by the admin endpoint.
     pub(crate) fn answer_admin(&mut self, index: usize, exchange: Box<Exchange>) {
         if !exchange.head.is_head() && exchange.head.method() != b"GET" {
-            return self.reply_here(index, exchange, &Answer::text(405, "GET only\n"));
+            let mut answer = Answer::text(405, "GET only\n");
+            answer.fields = b"Allow: GET, HEAD\r\n";
+            return self.reply_here(index, exchange, &answer);
         }
         if !self.admin_host(index, &exchange) {
             let text = "The Host header names a host that this endpoint does not go by; \
