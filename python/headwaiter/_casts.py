@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
+import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -95,8 +96,26 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def text_or_none(value: Any) -> str | None:
-    return str(value) if value else None
+def field_value(value: Any) -> str | None:
+    """What a response header can carry as it is (RFC 9110 section 5.5)."""
+    shown = str(value) if value else ""
+    if not all(" " <= char <= "~" or "\xa0" <= char <= "\xff" for char in shown):
+        raise ValueError(shown)
+    return shown or None
+
+
+def host_name(value: Any) -> str:
+    name = text(value)
+    if not name.isprintable() or " " in name:
+        raise ValueError(name)
+    return name
+
+
+def scheme(value: Any) -> str:
+    name = text(value)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9+.-]*", name):
+        raise ValueError(name)
+    return name
 
 
 def path_or_none(value: Any) -> str | None:
@@ -139,11 +158,12 @@ def socket_list(value: Iterable[Any]) -> list[socket.socket]:
 
 
 def proxies(value: Any) -> str | None:
-    """``*``, ``unix``, addresses and networks, separated by commas or white space.
+    """``*``, ``unix``, addresses and networks: a list, or separated by commas or white space.
 
     ``localhost`` is what Waitress calls the peer of a Unix socket, so it means ``unix`` here.
     """
-    names = str(value).replace(",", " ").split() if value else []
+    names = words(value if isinstance(value, (list, tuple)) else str(value or ""))
+    names = [name for listed in names for name in listed.split(",") if name]
     peers = ["unix" if name == "localhost" else name for name in names]
     for peer in peers:
         if peer not in ("*", "unix"):
@@ -165,13 +185,15 @@ def one_of(*choices: str) -> Kind:
 
 BOOLEAN = Kind("a boolean", "", "bool | str", boolean)
 INTEGER = Kind("a whole number", "N", "int | str", integer)
-THREADS = Kind("a whole number", "N", "int | str", threads)
+THREADS = Kind("a whole number, bounds such as 4-64, or auto", "N", "int | str", threads)
 BYTES = Kind("a whole number of bytes", "BYTES", "int | str", integer)
 SECONDS = Kind("a number of seconds", "SECONDS", "float | str", duration)
 WHOLE_SECONDS = Kind("a whole number of seconds", "SECONDS", "int | str", integer)
 OCTAL = Kind("octal digits as a string", "PERMS", "str", octal)
 TEXT = Kind("text", "TEXT", "str", text)
-OPTIONAL_TEXT = Kind("text", "TEXT", "str | None", text_or_none)
+FIELD_VALUE = Kind("one line of Latin-1 text", "TEXT", "str | None", field_value)
+HOST_NAME = Kind("a name without white space", "NAME", "str", host_name)
+SCHEME = Kind("a URL scheme", "SCHEME", "str", scheme)
 OPTIONAL_PATH = Kind("a path", "PATH", "str | os.PathLike[str] | None", path_or_none)
 ACCESS_LOG = Kind("a path, '-' or 'logger'", "PATH", "str | os.PathLike[str] | None", path_or_none)
 ADMIN = Kind("HOST:PORT or a path", "HOST:PORT", "str | os.PathLike[str] | None", path_or_none)
@@ -181,6 +203,6 @@ URL_PATH = Kind(
 URL_PREFIX = Kind("a path of a URL", "PATH", "str", url_prefix)
 LISTEN = Kind("addresses as HOST:PORT", "HOST:PORT", "str | Iterable[str]", words)
 WORDS = Kind("words", "WORDS", "str | Iterable[str]", lower_words)
-PROXIES = Kind("'*', 'unix', addresses or networks", "PEERS", "str | None", proxies)
+PROXIES = Kind("'*', 'unix', addresses or networks", "PEERS", "str | Iterable[str] | None", proxies)
 SOCKETS = Kind("a list of bound stream sockets", "", "Iterable[socket.socket]", socket_list)
 ABANDONED = one_of("drop-safe", "drop", "run")

@@ -22,8 +22,8 @@ from typing import Any
 from headwaiter import _headwaiter
 from headwaiter._casts import (
     BYTES,
+    FIELD_VALUE,
     INTEGER,
-    OPTIONAL_TEXT,
     SECONDS,
     THREADS,
     URL_PREFIX,
@@ -33,7 +33,7 @@ from headwaiter._listen import check_exclusive, excluded_by
 from headwaiter.adjustments import ADJUSTMENTS, BY_NAME, ENVIRONMENT_PREFIX, did_you_mean
 
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
-EMPTY_MEANS_NONE = (OPTIONAL_TEXT, URL_PREFIX)
+EMPTY_MEANS_NONE = (FIELD_VALUE, URL_PREFIX)
 TABLE = "headwaiter"
 
 

@@ -36,7 +36,7 @@ class AdjustmentKeywords(TypedDict, total=False):
     threads: int | str
     io_threads: int | str
     channel_request_lookahead: int | str
-    trusted_proxy: str | None
+    trusted_proxy: str | Iterable[str] | None
     trusted_proxy_count: int | str
     trusted_proxy_headers: str | Iterable[str]
     log_untrusted_proxy_headers: bool | str

@@ -143,12 +143,12 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         only when none is idle does accepting pause.""", minimum=1, waitress="differs",
         default_words="three quarters of the descriptor limit, at most 65536"),
 
-    _row("ident", kinds.OPTIONAL_TEXT, "headwaiter", "Identity", """
+    _row("ident", kinds.FIELD_VALUE, "headwaiter", "Identity", """
         Value of the `Server` response header; empty sends none. When the application sets its own,
         this one goes into `Via`.""", waitress="differs"),
-    _row("server_name", kinds.TEXT, "headwaiter.invalid", "Identity", """
+    _row("server_name", kinds.HOST_NAME, "headwaiter.invalid", "Identity", """
         `SERVER_NAME` for a request that names no host.""", waitress="differs"),
-    _row("url_scheme", kinds.TEXT, "http", "Identity", """
+    _row("url_scheme", kinds.SCHEME, "http", "Identity", """
         `wsgi.url_scheme`, unless a trusted proxy says otherwise."""),
     _row("url_prefix", kinds.URL_PREFIX, "", "Identity", """
         `SCRIPT_NAME`: the path under which a proxy mounts the application; it is taken off
@@ -193,7 +193,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("outbuf_overflow", kinds.BYTES, 1048576, "Limits", """
         A reply with more unsent bytes than this is kept in a temporary file."""),
     _row("outbuf_high_watermark", kinds.BYTES, 1073741824, "Limits", """
-        Unsent bytes of one reply above which its worker waits for the client.""",
+        Unsent bytes of one connection above which a worker waits for its client.""",
         waitress="differs"),
     _row("spool_dir", kinds.OPTIONAL_PATH, None, "Limits", """
         Directory of the temporary files.""", waitress="absent",

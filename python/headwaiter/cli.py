@@ -136,7 +136,7 @@ def _bind(application: WSGIApplication, adjustments: Adjustments) -> Server:
         if str(where).startswith("access_log"):
             raise StartError(f"{where}: {error.strerror or error}") from None
         raise StartError(f"cannot listen on {where}: {error.strerror or error}") from None
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         raise StartError(str(error)) from None
 
 
@@ -150,10 +150,16 @@ def _configure_logging(options: Namespace) -> None:
             _log_config(options.log_config)
         except Exception as error:
             # Whatever a handler's constructor may raise: it is the file that is wrong.
-            raise _flags.UsageError(f"--log-config {options.log_config}: {error}") from None
+            raise _flags.UsageError(f"--log-config {options.log_config}: {_why(error)}") from None
     _logging.configure_unless_configured(LOG_FORMAT)
     if options.log_level:
         _logging.logger().setLevel(options.log_level.upper())
+
+
+def _why(error: BaseException) -> str:
+    """What ``logging.config`` says, with the cause, which is the more telling part."""
+    text = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return f"{text}: {_why(error.__cause__)}" if error.__cause__ else text
 
 
 def _log_config(path: str) -> None:

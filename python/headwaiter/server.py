@@ -48,6 +48,7 @@ class Server:
     Raises:
         OSError: An address could not be bound; none is then.
         ValueError: A setting that only the engine can judge is wrong.
+        RuntimeError: A library has replaced Python's threads by its own.
     """
 
     def __init__(self, application: WSGIApplication, adj: Adjustments) -> None:
@@ -55,6 +56,7 @@ class Server:
             raise ValueError("the application is None: is a return missing where it is made?")
         if not callable(application):
             raise TypeError(f"a WSGI application is callable, {type(application).__name__} is not")
+        _check_threads()
         self.application = application
         self.adj = adj
         self._engine = _headwaiter.Server(
@@ -310,6 +312,20 @@ def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bo
             _log_banner(server)
         _systemd.notify("READY=1")
         server.run()
+
+
+def _check_threads() -> None:
+    """Workers have to be threads. Green ones would share one, which waits in native code."""
+    for library, module, question, threads in (
+        ("gevent", "gevent.monkey", "is_module_patched", "_thread"),
+        ("eventlet", "eventlet.patcher", "is_monkey_patched", "thread"),
+    ):
+        ask = getattr(sys.modules.get(module), question, None)
+        if ask is not None and ask(threads):
+            raise RuntimeError(
+                f"{library} has replaced Python's threads, on which the application is to run: "
+                f"patch without threads (thread=False), or use {library}'s own server"
+            )
 
 
 def python_build() -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from headwaiter import __version__, cli
+from headwaiter._casts import THREADS
 
 APPLICATION = """
 def app(environ, start_response):
@@ -61,7 +62,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
         (["-x", "project:app"], "no such option: -x"),
         (["--no-ipv", "project:app"], "ambiguous option: --no-ipv could match"),
         (["--threads"], "argument --threads: expected one argument"),
-        (["--threads=x", "project:app"], "threads: expected a whole number, got 'x' (from --thr"),
+        (["--threads=x", "project:app"], f"threads: expected {THREADS.noun}, got 'x' (from --thr"),
         (["--port=0", "--listen=*:0", "project:app"], "port may not be set if listen is set"),
         (["--listen=name.invalid:1", "project:app"], "cannot listen on 'name.invalid:1': "),
         (["--config=absent.toml", "project:app"], "absent.toml: No such file or directory"),

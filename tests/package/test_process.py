@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -305,3 +306,68 @@ print("over", flush=True)
     with started(folder, ["-c", script]) as process:
         out, err = end(process)
     assert (process.returncode, out, err) == (0, "over\nover\n", "")
+
+
+@pytest.mark.parametrize("how", ["serve", "command"])
+def test_green_threads_are_refused(folder: Path, how: str) -> None:
+    pytest.importorskip("gevent")
+    (folder / "green.py").write_text(
+        "from gevent import monkey; monkey.patch_all(); from program import *"
+    )
+    script = "from green import *; headwaiter.serve(app, listen='127.0.0.1:0')"
+    command = ["-m", "headwaiter", "--listen=127.0.0.1:0", "green:app"]
+    with started(folder, ["-c", script] if how == "serve" else command) as process:
+        _, err = end(process)
+    assert process.returncode == 1
+    assert "gevent has replaced Python's threads" in err
+    assert "Traceback" not in err or how == "serve"
+
+
+def test_an_interrupt_while_the_application_is_loaded(folder: Path) -> None:
+    (folder / "slow.py").write_text("import time; print('loading', flush=True); time.sleep(60)")
+    with started(folder, ["-m", "headwaiter", "slow:app"]) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        _, err = end(process)
+    assert (process.returncode, err) == (130, "")
+
+
+@pytest.mark.parametrize("arguments", [["--check-config"], ["--help"]])
+def test_output_that_nobody_reads(folder: Path, arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.run(
+        [sys.executable, "-m", "headwaiter", *arguments],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        timeout=BOUND,
+        check=False,
+    )
+    os.close(writer)
+    assert (process.returncode, process.stderr) == (0, b"")
+
+
+def test_standard_streams_that_are_closed(folder: Path) -> None:
+    """Their numbers must not become those of sockets, which warnings would be written to."""
+    (folder / "told.py").write_text(
+        "def app(environ, start_response):\n"
+        "    environ['wsgi.errors'].write('said\\n')\n"
+        "    start_response('200 OK', [])\n"
+        "    import os\n"
+        "    return [os.readlink(f'/proc/self/fd/{n}').encode() + b' ' for n in range(3)]\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    command = f"exec {sys.executable} -m headwaiter --listen=127.0.0.1:{port} told:app <&- >&- 2>&-"
+    with subprocess.Popen(["sh", "-c", command], cwd=folder) as process:
+        try:
+            body = b""
+            end = time.monotonic() + BOUND
+            while not body and time.monotonic() < end:
+                with contextlib.suppress(OSError):
+                    body = urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=BOUND).read()
+            assert body == b"/dev/null " * 3
+        finally:
+            process.terminate()
+    assert process.returncode == 0

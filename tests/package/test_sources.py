@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from headwaiter import Adjustments
+from headwaiter._casts import THREADS
 from headwaiter.settings import Effective
 
 
@@ -144,9 +145,9 @@ def test_misspelt_variable_is_logged(
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("threads = 2.9", "threads: expected a whole number, got 2.9"),
-        ("threads = 2.0", "threads: expected a whole number, got 2.0"),
-        ("threads = true", "threads: expected a whole number, got true"),
+        ("threads = 2.9", f"threads: expected {THREADS.noun}, got 2.9"),
+        ("threads = 2.0", f"threads: expected {THREADS.noun}, got 2.0"),
+        ("threads = true", f"threads: expected {THREADS.noun}, got true"),
         ("outbuf_overflow = 1.5", "outbuf_overflow: expected a whole number of bytes, got 1.5"),
         ("shutdown_timeout = false", "shutdown_timeout: expected a number of seconds, got false"),
     ],

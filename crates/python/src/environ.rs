@@ -339,10 +339,14 @@ fn path_info<'a>(raw: &'a [u8], prefix: &[u8], scratch: &'a mut Vec<u8>) -> &'a 
     }
 }
 
-/// `sys.stderr` as it is now: applications and test runners replace it, and some delete it.
+/// `sys.stderr` as it is now: applications and test runners replace it. Where a process has none, what
+/// is written goes nowhere.
 fn stderr<'py>(sys: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>> {
-    let stderr = sys.getattr_opt(intern!(sys.py(), "stderr"))?;
-    Ok(stderr.unwrap_or_else(|| sys.py().None().into_bound(sys.py())))
+    let py = sys.py();
+    match sys.getattr_opt(intern!(py, "stderr"))? {
+        Some(stderr) if !stderr.is_none() => Ok(stderr),
+        _ => py.import("io")?.getattr("StringIO")?.call0(),
+    }
 }
 
 /// What trusted proxies say about `task`.
