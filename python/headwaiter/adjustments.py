@@ -127,8 +127,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("ipv6", kinds.BOOLEAN, True, "Listening", """
         Whether names and `*` include IPv6 addresses.""", engine=False, waitress="differs"),
     _row("unix_socket", kinds.OPTIONAL_PATH, None, "Listening", """
-        Path of a Unix socket to listen on instead of TCP. A stale file is replaced, one that a
-        server still answers on is not. Not on Windows.""", engine=False, waitress="differs"),
+        Path of a Unix socket to listen on instead of TCP. A stale file is replaced, one that
+        somebody still listens on is not. Not on Windows.""", engine=False, waitress="differs"),
     _row("unix_socket_perms", kinds.OCTAL, 0o600, "Listening", """
         Permissions of the Unix socket, in octal digits.""", maximum=0o7777),
     _row("sockets", kinds.SOCKETS, [], "Listening", """
@@ -191,7 +191,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         A request body larger than this is kept in a temporary file, unless `spool_memory` has room
         for it."""),
     _row("outbuf_overflow", kinds.BYTES, 1048576, "Limits", """
-        A reply with more unsent bytes than this is kept in a temporary file."""),
+        A streamed reply with more unsent bytes than this is kept in a temporary file."""),
     _row("outbuf_high_watermark", kinds.BYTES, 1073741824, "Limits", """
         Unsent bytes of one connection above which a worker waits for its client.""",
         waitress="differs"),

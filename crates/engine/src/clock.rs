@@ -185,8 +185,9 @@ const SHORT: Duration = Duration::from_micros(100);
 /// Of short tasks one in so many is measured: 0.015 µs a task.
 const EVERY: u32 = 64;
 
-/// Blocks every signal on the calling thread, so that they reach the thread Python expects, and so
-/// that a vanished client cannot raise SIGPIPE from `sendfile`.
+/// Blocks every signal on the calling I/O thread, so that they reach the thread Python expects, and so
+/// that a vanished client cannot raise SIGPIPE from `sendfile`. A leader is a thread of Python's, which
+/// ignores that signal.
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "no safe wrapper of pthread_sigmask exists")]
 pub(crate) fn block_signals() {

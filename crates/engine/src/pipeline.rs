@@ -117,5 +117,6 @@ impl IoThread {
 
 /// The longest chain behind a request.
 const CHAIN: usize = 15;
-/// Followers of all channels of an I/O thread together; each takes about a kilobyte.
+/// Followers of all channels of an I/O thread together. Their heads take no more than the bytes that a
+/// channel was read at once, which would be kept otherwise.
 const MOST_FOLLOWERS: usize = 4096;

@@ -34,13 +34,14 @@ impl StartResponse {
         headwaiter_engine::inject_panic("start_response");
         // Before anything is locked: this may run code of the application's.
         let headers = Fields::of(headers)?;
+        let raised = match exc_info {
+            Some(exc_info) if exc_info.is_truthy()? => Some(exc_info.get_item(1)),
+            _ => None,
+        };
         slf.get().with(|reply| {
-            if let Some(exc_info) = exc_info
-                && exc_info.is_truthy()?
-            {
+            if let Some(error) = raised {
                 if reply.is_out() {
-                    let error = exc_info.get_item(1)?;
-                    return Err(PyErr::from_value(error));
+                    return Err(PyErr::from_value(error?));
                 }
                 reply.forget();
             } else if reply.head.started() {
