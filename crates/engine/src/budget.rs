@@ -1,8 +1,9 @@
 //! What all bodies of a server may take together: disk (`spool_limit`) and memory (`spool_memory`).
 //!
 //! Whoever keeps bytes takes them from here first and gives them back when dropped, so the adjustments
-//! bound the whole whatever clients do, but for what a buffer has allocated beyond its bytes. Large buffers are kept for the next body: fresh memory costs a
-//! page fault every 4 KiB, which is dearer than receiving the bytes.
+//! bound the whole whatever clients do, but for what a buffer has allocated beyond its bytes. Large
+//! buffers are kept for the next body: fresh memory costs a page fault every 4 KiB, which is dearer than
+//! receiving the bytes.
 
 use std::io;
 use std::path::{Path, PathBuf};

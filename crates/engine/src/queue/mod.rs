@@ -1,12 +1,11 @@
 //! The queue of tasks and the hand-off to workers.
 //!
 //! First in, first out. A worker **attaches first and takes a task second**: a parked worker that is
-//! woken is a *stand-by* until it has attached to the interpreter; only then does it take a task (a leader
-//! in the poll counts as one, since it takes the task that it finds). A
-//! worker that finishes while tasks wait takes the next one at once (it never gave up the
-//! interpreter). With one interpreter lock at most one stand-by is under way: it gets its task
-//! exactly when the running application lets go of the lock. Without a lock there is one stand-by
-//! per waiting task.
+//! woken is a *stand-by* until it has attached to the interpreter; only then does it take a task. (A
+//! leader in the poll counts as one, since it takes the task that it finds.) A worker that finishes
+//! while tasks wait takes the next one at once: it never gave up the interpreter. With one interpreter
+//! lock at most one stand-by is under way: it gets its task exactly when the running application lets go
+//! of the lock. Without a lock there is one stand-by per waiting task.
 //!
 //! `roster.rs`: the workers come and leave. `look.rs`: the governor and figures look in.
 //!
