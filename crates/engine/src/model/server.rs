@@ -212,6 +212,25 @@ fn pipeline(settings: Settings, bursts: &'static [&'static [&'static str]]) {
     client.expect_end();
 }
 
+/// A worker retires while a chain is served and another worker leads, which sleeps in the poll and counts
+/// as one that is up: what the first one may not take any more must not wait for the next event. There
+/// is none: no deadline is armed.
+fn retired_in_between() {
+    let (site, threads) = Site::start(Settings {
+        channel_timeout: None,
+        ..settings(2, true)
+    });
+    let mut client = site.connect();
+    client.send(&["/1"]);
+    client.expect(&["/1"]);
+    client.send(&["/2", "/3", "/4"]);
+    shuttle::thread::yield_now();
+    site.shared.queue.retire(1);
+    client.expect(&["/2", "/3", "/4"]);
+    site.stop(threads, 4);
+    client.expect_end();
+}
+
 /// A drain that begins while requests are on their way: what was begun is finished, and it ends.
 fn drain_in_between() {
     let (site, threads) = Site::start(settings(2, true));
@@ -341,6 +360,11 @@ fn pipelines_beside_each_other() {
         }
         site.stop(threads, 4);
     });
+}
+
+#[test]
+fn a_worker_that_retires_in_between() {
+    check(5000, retired_in_between);
 }
 
 #[test]
