@@ -125,6 +125,9 @@ impl Input {
     /// Does nothing: the body belongs to the server.
     fn close(&self) {}
 
+    /// Does nothing, as for everything that is only read.
+    fn flush(&self) {}
+
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
         slf
     }
