@@ -27,12 +27,7 @@ fn get(site: &Site, path: &str) -> common::Reply {
 
 #[test]
 fn everything_is_answered_while_all_workers_are_stuck() {
-    let gate = Gate::default();
-    let door = gate.clone();
-    let site = Site::new(admin(), move |task| {
-        door.wait();
-        echo_path(task);
-    });
+    let (site, gate) = Site::gated(admin());
     let mut stuck: Vec<_> = (0..2).map(|_| site.connect()).collect();
     for (n, client) in stuck.iter_mut().enumerate() {
         client.send(request("/stuck"));

@@ -125,12 +125,7 @@ fn queue_timeout_refuses_what_waited_too_long_and_only_that() {
 
 #[test]
 fn shutdown_timeout_cuts_what_is_left_and_counts_it() {
-    let gate = Gate::default();
-    let door = gate.clone();
-    let site = Site::new(settings(), move |task| {
-        door.wait();
-        echo_path(task);
-    });
+    let (site, gate) = Site::gated(settings());
     let mut client = site.connect();
     client.send(request("/stuck"));
     site.until("busy_workers", 1);

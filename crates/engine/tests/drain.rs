@@ -9,12 +9,7 @@ use headwaiter_engine::{ListenSpec, Listening, Server};
 
 #[test]
 fn drain_answers_what_was_received_and_closes_the_idle() {
-    let gate = Gate::default();
-    let door = gate.clone();
-    let site = Site::new(settings(), move |task| {
-        door.wait();
-        echo_path(task);
-    });
+    let (site, gate) = Site::gated(settings());
     let mut idle = site.connect();
     let mut busy: Vec<_> = (0..5).map(|_| site.connect()).collect();
     for client in &mut busy {
@@ -77,12 +72,7 @@ fn whoever_is_let_go_of_cannot_connect_again() {
 
 #[test]
 fn abort_ends_at_once() {
-    let gate = Gate::default();
-    let door = gate.clone();
-    let site = Site::new(settings(), move |task| {
-        door.wait();
-        echo_path(task);
-    });
+    let (site, gate) = Site::gated(settings());
     let mut client = site.connect();
     client.send(request("/"));
     site.until("busy_workers", 1);

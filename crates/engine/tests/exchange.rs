@@ -5,7 +5,7 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use common::{Gate, Site, answer, echo_path, request, settings};
+use common::{Site, answer, echo_path, request, settings};
 use headwaiter_engine::Settings;
 
 #[test]
@@ -52,12 +52,7 @@ fn a_pipeline_is_answered_in_order_one_at_a_time() {
 #[test]
 fn bytes_that_come_while_a_task_runs_are_its_successor() {
     // A reply sent by its worker must not lose the wake-up for what came in meanwhile.
-    let gate = Gate::default();
-    let door = gate.clone();
-    let site = Site::new(settings(), move |task| {
-        door.wait();
-        echo_path(task);
-    });
+    let (site, gate) = Site::gated(settings());
     let mut client = site.connect();
     for round in 0..200 {
         client.send(request("/first"));
@@ -258,12 +253,7 @@ fn a_body_too_large_is_refused_readably_while_the_client_still_sends() {
 
 #[test]
 fn a_half_closed_client_gets_its_reply() {
-    let gate = Gate::default();
-    let door = gate.clone();
-    let site = Site::new(settings(), move |task| {
-        door.wait();
-        echo_path(task);
-    });
+    let (site, gate) = Site::gated(settings());
     let mut client = site.connect();
     client.send(request("/half"));
     client.stream.shutdown(std::net::Shutdown::Write).unwrap();

@@ -141,12 +141,7 @@ fn a_body_in_a_pipeline_belongs_to_its_own_request() {
 
 #[test]
 fn followers_of_a_client_that_left_are_dropped_and_counted() {
-    let gate = Gate::default();
-    let door = gate.clone();
-    let site = Site::new(settings(), move |task| {
-        door.wait();
-        echo_path(task);
-    });
+    let (site, gate) = Site::gated(settings());
     let mut client = site.connect();
     client.send(pipeline(numbered(5)));
     site.until("busy_workers", 1);
@@ -221,12 +216,7 @@ fn a_streamed_reply_that_is_out_is_complete_whatever_comes_of_the_next() {
 
 #[test]
 fn a_drain_serves_what_came_in_behind_a_running_request() {
-    let gate = Gate::default();
-    let door = gate.clone();
-    let site = Site::new(settings(), move |task| {
-        door.wait();
-        echo_path(task);
-    });
+    let (site, gate) = Site::gated(settings());
     let mut client = site.connect();
     client.send(pipeline(numbered(4)));
     site.until("busy_workers", 1);
@@ -241,15 +231,9 @@ fn a_drain_serves_what_came_in_behind_a_running_request() {
 
 #[test]
 fn pipelines_do_not_hold_up_others() {
-    let gate = Gate::default();
-    let door = gate.clone();
-    let one_worker = Settings {
+    let (site, gate) = Site::gated(Settings {
         threads: 1,
         ..settings()
-    };
-    let site = Site::new(one_worker, move |task| {
-        door.wait();
-        echo_path(task);
     });
     let mut greedy = site.connect();
     greedy.send(pipeline(numbered(10)));

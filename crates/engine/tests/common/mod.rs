@@ -47,6 +47,17 @@ impl Site {
         site
     }
 
+    /// A site whose tasks wait at the gate, one by one, before they are answered.
+    pub fn gated(settings: Settings) -> (Self, Gate) {
+        let gate = Gate::default();
+        let door = gate.clone();
+        let site = Self::new(settings, move |task| {
+            door.wait();
+            echo_path(task);
+        });
+        (site, gate)
+    }
+
     pub fn another_worker(&mut self) {
         let (server, app) = (Arc::clone(&self.server), Arc::clone(&self.app));
         self.workers.push(std::thread::spawn(move || {
