@@ -123,6 +123,22 @@ mod tests {
     }
 
     #[test]
+    fn a_sweep_leaves_the_entries_that_count() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut all = Deadlines::default();
+        let mut open = Deadline::default();
+        all.arm(7, &mut open, start + second * 9);
+        all.arm(7, &mut open, start + second); // the entry before is of no use any more
+        for token in 100..200 {
+            all.arm(token, &mut Deadline::default(), start + second * 3600);
+        }
+        assert_eq!(all.len(), 102);
+        all.retain(|at, token| token == 7 && open.entry_is(at));
+        assert_eq!((all.len(), all.next()), (1, Some(start + second)));
+        assert_eq!(fire(&mut all, &mut open, start + second), 1);
+    }
+
+    #[test]
     fn fires_once_at_the_latest_deadline_and_keeps_one_entry() {
         let start = Instant::now();
         let second = Duration::from_secs(1);

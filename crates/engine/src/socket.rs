@@ -93,10 +93,11 @@ impl Stream {
         self.attempt(|s| s.send_with_flags(bytes, SEND_FLAGS))
     }
 
-    /// Sends the last bytes of a connection. They may wait for the end, so as to leave with it in one
+    /// Sends a reply. The `last` of a connection may wait for the end, so as to leave with it in one
     /// segment: the caller shuts down or closes at once.
-    pub(crate) fn send_last(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.attempt(|s| s.send_with_flags(bytes, SEND_FLAGS | MORE_FOLLOWS))
+    pub(crate) fn send_reply(&self, bytes: &[u8], last: bool) -> io::Result<usize> {
+        let flags = SEND_FLAGS | if last { MORE_FOLLOWS } else { 0 };
+        self.attempt(|s| s.send_with_flags(bytes, flags))
     }
 
     pub(crate) fn send_vectored(&self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -217,11 +217,7 @@ impl Tasks {
             return post(exchange);
         };
         link.begin_reply();
-        let sent = match exchange.close {
-            true => link.stream.send_last(bytes),
-            false => link.stream.send(bytes),
-        };
-        match sent {
+        match link.stream.send_reply(bytes, exchange.close) {
             Ok(n) if n == bytes.len() => {
                 if exchange.close {
                     link.stream.shutdown_write();

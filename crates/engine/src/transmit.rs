@@ -70,12 +70,7 @@ impl IoThread {
             && let Some(bytes) = exchange.outgoing.single()
         {
             // The common case: one buffer, one write, nothing queued.
-            let stream = &link.stream;
-            let sent = match exchange.close {
-                true => stream.send_last(bytes),
-                false => stream.send(bytes),
-            };
-            match sent {
+            match link.stream.send_reply(bytes, exchange.close) {
                 Ok(n) => {
                     let all = n == bytes.len();
                     exchange.record.bytes_out += n as u64;
