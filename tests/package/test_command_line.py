@@ -221,3 +221,23 @@ def test_log_config_in_each_format(capsys: pytest.CaptureFixture[str], tmp_path:
         assert logging.getLogger("headwaiter").level == level
     run(capsys, "--log-config=log.ini", "--log-level=Debug", "absent:app")
     assert logging.getLogger("headwaiter").level == logging.DEBUG
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("log.ini", "[loggers]\nkeys=root\n", "log.ini: 'formatters' is missing"),
+        (
+            "log.json",
+            '{"version": 1, "handlers": {"h": {"class": "absent.Handler"}}}',
+            "handler 'h': .*absent",
+        ),
+    ],
+)
+def test_log_config_that_is_wrong(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, text: str, says: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    status, _, err = run(capsys, f"--log-config={name}", "absent:app")
+    assert status == cli.USAGE
+    assert re.search(says, err), err

@@ -323,6 +323,21 @@ def test_green_threads_are_refused(folder: Path, how: str) -> None:
     assert "Traceback" not in err or how == "serve"
 
 
+def test_the_rest_of_gevent_does_no_harm(folder: Path) -> None:
+    """What the refusal recommends."""
+    pytest.importorskip("gevent")
+    script = (
+        "from gevent import monkey; monkey.patch_all(thread=False)\n"
+        "from program import *; headwaiter.serve(app, listen='127.0.0.1:0')"
+    )
+    with started(folder, ["-c", script]) as process:
+        with urllib.request.urlopen(address(process), timeout=BOUND) as reply:
+            assert reply.read() == b"hello"
+        process.send_signal(signal.SIGTERM)
+        end(process)
+    assert process.returncode == 0
+
+
 def test_an_interrupt_while_the_application_is_loaded(folder: Path) -> None:
     (folder / "slow.py").write_text("import time; print('loading', flush=True); time.sleep(60)")
     with started(folder, ["-m", "headwaiter", "slow:app"]) as process:
