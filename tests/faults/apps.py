@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 
+from tests.support import procfs
 from tests.support.apps import PLAIN, blocks, gil, hello, query
 from tests.support.wsgi import Environ, StartResponse
 
@@ -35,6 +40,79 @@ def forgetful(environ: Environ, start_response: StartResponse) -> Iterable[bytes
     if way == "/write":
         write(b"from the child")
     return iter([b"from", b"the", b"child"]) if way == "/iterate" else [b"from the child"]
+
+
+def forking(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """``/fork?times=&way=`` says how many children came up in a row; ``/stream`` is endless."""
+    if environ["PATH_INFO"] == "/stream":
+        start_response("200 OK", [PLAIN])
+        return endless(bytes(65536))
+    if environ["PATH_INFO"] == "/":
+        return hello(environ, start_response)
+    fork, times = WAYS_TO_FORK[query(environ, "way")], int(query(environ, "times"))
+    came_up = next((nth for nth in range(times) if not fork()), times)  # up to the first failure
+    body = str(came_up).encode()
+    start_response("200 OK", [PLAIN, ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def endless(piece: bytes) -> Iterator[bytes]:
+    """The piece anew each time: one that is shared would be dropped only at the end."""
+    while True:
+        yield piece[:-1] + b"\n"
+
+
+def fork_plainly() -> bool:
+    """Whether a child came up, did some Python, and left."""
+    child = os.fork()
+    if not child:
+        threading.Thread(target=str).start()
+        os._exit(0)
+    return _ended(child)
+
+
+def fork_by_multiprocessing() -> bool:
+    child = multiprocessing.get_context("fork").Process(target=str)
+    child.start()
+    child.join(FORK_TIMEOUT)
+    came_up = child.exitcode == 0
+    child.kill()
+    child.join()
+    return came_up
+
+
+def fork_before_exec() -> bool:
+    """``preexec_fn`` runs Python in the child, and the parent waits until the child has exec'd."""
+    pid = os.getpid()
+    watchdog = threading.Timer(FORK_TIMEOUT, _kill_children, [pid])
+    watchdog.start()
+    try:
+        return subprocess.run(["/bin/true"], preexec_fn=os.setsid, check=False).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
+    finally:
+        watchdog.cancel()
+
+
+def _ended(child: int) -> bool:
+    watchdog = threading.Timer(FORK_TIMEOUT, os.kill, [child, signal.SIGKILL])
+    watchdog.start()
+    _, status = os.waitpid(child, 0)
+    watchdog.cancel()
+    return status == 0
+
+
+def _kill_children(parent: int) -> None:
+    for child in procfs.children(parent):
+        os.kill(child, signal.SIGKILL)
+
+
+FORK_TIMEOUT = 20.0
+WAYS_TO_FORK = {
+    "fork": fork_plainly,
+    "multiprocessing": fork_by_multiprocessing,
+    "preexec": fork_before_exec,
+}
 
 
 def burning(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -61,3 +61,9 @@ def descriptors(pid: int) -> list[str]:
 def threads(pid: int) -> int:
     """Threads of the process, Python's and native ones."""
     return _status(pid, "Threads")
+
+
+def children(pid: int) -> list[int]:
+    """The processes that threads of ``pid`` have made and that were not waited for."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]

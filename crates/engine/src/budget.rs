@@ -111,14 +111,15 @@ impl Budget {
         buffer
     }
 
-    /// Keeps a large buffer for the next body.
+    /// Keeps a large buffer for the next body, unless another thread is here: a forked child may drop a
+    /// body, too, and would wait for ever for a lock that was held at the fork.
     pub(crate) fn recycle(&self, mut buffer: Vec<u8>) {
-        if (LARGE..=LARGEST).contains(&buffer.capacity()) {
+        if (LARGE..=LARGEST).contains(&buffer.capacity())
+            && let Ok(mut buffers) = self.buffers.try_lock()
+            && buffers.len() < KEPT
+        {
             buffer.clear();
-            let mut buffers = self.lock();
-            if buffers.len() < KEPT {
-                buffers.push(buffer);
-            }
+            buffers.push(buffer);
         }
     }
 

@@ -424,4 +424,9 @@ impl Client {
         }
         link.has(GONE)
     }
+
+    /// Whether the client is known to be gone, without finding out: takes no lock and sends nothing.
+    pub fn was_gone(&self) -> bool {
+        self.link.upgrade().is_none_or(|link| link.has(GONE))
+    }
 }

@@ -49,6 +49,7 @@ mod shared;
 mod signals;
 mod socket;
 mod spool;
+mod stack;
 mod stats;
 mod sync;
 mod tasks;
@@ -67,6 +68,7 @@ pub use server::{OnFinished, Poker, Server};
 pub use settings::{Abandoned, Settings};
 pub use signals::{SAME_STOP, SignalWatch};
 pub use spool::Spool;
+pub use stack::{Stack, Taken};
 pub use tasks::Tasks;
 pub use watch::{Probe, Watcher};
 

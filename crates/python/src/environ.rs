@@ -108,7 +108,7 @@ impl Environs {
         }
         environ.set_item(intern!(py, "wsgi.input"), Bound::new(py, Input::new(body))?)?;
         environ.set_item(intern!(py, "wsgi.errors"), stderr(self.sys.bind(py))?)?;
-        let client = Bound::new(py, ClientDisconnected(task.client()))?;
+        let client = Bound::new(py, ClientDisconnected::new(task.client()))?;
         environ.set_item(intern!(py, "waitress.client_disconnected"), &client)?;
         environ.set_item(intern!(py, "headwaiter.client_disconnected"), client)?;
         Ok(environ)

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use headwaiter_engine::{Held, Poker};
+use headwaiter_engine::{Held, Poker, Stack};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -49,17 +49,28 @@ impl Held for HeldBytes {}
 
 impl Drop for HeldBytes {
     fn drop(&mut self) {
-        // On an I/O thread PyO3 puts the reference aside until somebody is attached. If nobody is for
-        // long, much memory would wait; so a worker is asked to look in.
-        drop(self.owner.take());
-        if DROPPED.fetch_add(self.len, Ordering::Relaxed) + self.len > MOST {
-            DROPPED.store(0, Ordering::Relaxed);
+        // An I/O thread must not touch the count of references. PyO3 would put the reference aside behind a
+        // lock that every thread takes as it attaches, a forked child included.
+        if let Some(owner) = self.owner.take() {
+            SENT.push(owner);
+        }
+        if SENT_BYTES.fetch_add(self.len, Ordering::Relaxed) + self.len > MOST {
+            SENT_BYTES.store(0, Ordering::Relaxed);
             self.poker.poke();
         }
     }
 }
 
-/// Bytes dropped since a worker was asked to look in.
-static DROPPED: AtomicUsize = AtomicUsize::new(0);
+/// Gives up the references to what has been sent. Workers call it whenever they attach or take a task.
+pub(crate) fn release(_attached: Python<'_>) {
+    if !SENT.is_empty() {
+        SENT.take_all().for_each(drop);
+    }
+}
+
+/// What was sent and waits for a thread that is attached.
+static SENT: Stack<Py<PyBytes>> = Stack::new();
+/// Bytes sent since a worker was asked to look in.
+static SENT_BYTES: AtomicUsize = AtomicUsize::new(0);
 /// Bytes that may wait until a worker attaches by itself.
 const MOST: usize = 8 * 1024 * 1024;

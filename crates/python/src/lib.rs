@@ -4,8 +4,8 @@
 //! life of a worker thread, and one request goes `environ.rs` → application → `respond.rs`.
 //!
 //! **Invariant:** only worker threads and threads of the caller attach to the interpreter; the
-//! engine's I/O threads never do. What they drop of Python's (bytes held by reference) PyO3 puts
-//! aside until somebody is attached.
+//! engine's I/O threads never do. What they have sent of Python's (bytes held by reference) they leave to
+//! the workers (`held.rs`).
 
 mod adjustments;
 mod client;

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use crate::adjustments::Boundary;
 use crate::environ::{Environs, ask_proxies};
 use crate::failure;
+use crate::held;
 use crate::reply::{Finished, Reply};
 use crate::respond::{not_started, respond};
 use crate::start_response::{StartResponse, client_disconnected};
@@ -57,13 +58,18 @@ pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()>
         .tasks
         .name_thread(threading.call_method0("get_ident")?.extract()?);
     loop {
+        held::release(py);
         while let Some(task) = worker.next() {
+            held::release(py);
             if let Served::ByChild(outcome) = worker.serve(py, task) {
+                // Its end of the queue is a copy of one that lives on in the parent.
+                std::mem::forget(worker);
                 return outcome;
             }
         }
         let tasks = &mut worker.tasks;
         if !py.detach(|| tasks.park()) {
+            held::release(py);
             return Ok(());
         }
     }
