@@ -185,34 +185,6 @@ const SHORT: Duration = Duration::from_micros(100);
 /// Of short tasks one in so many is measured: 0.015 µs a task.
 const EVERY: u32 = 64;
 
-/// Blocks every signal on the calling I/O thread, so that they reach the thread Python expects, and so
-/// that a vanished client cannot raise SIGPIPE from `sendfile`. A leader is a thread of Python's, which
-/// ignores that signal.
-#[cfg(unix)]
-#[expect(unsafe_code, reason = "no safe wrapper of pthread_sigmask exists")]
-pub(crate) fn block_signals() {
-    // SAFETY: both sets are valid for the calls, `sigfillset` initialises the first, and null for
-    // the old mask is allowed. Synchronous faults (SIGSEGV and the like) stay deliverable.
-    unsafe {
-        let mut set = std::mem::zeroed();
-        libc::sigfillset(&raw mut set);
-        for fault in [
-            libc::SIGSEGV,
-            libc::SIGBUS,
-            libc::SIGFPE,
-            libc::SIGILL,
-            libc::SIGABRT,
-            libc::SIGTRAP,
-        ] {
-            libc::sigdelset(&raw mut set, fault);
-        }
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
-    }
-}
-
-#[cfg(not(unix))]
-pub(crate) fn block_signals() {}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;

@@ -132,7 +132,7 @@ impl IoThread {
 
     /// The calling thread is this loop's own.
     pub(crate) fn settle(&mut self) {
-        crate::clock::block_signals();
+        crate::mask::block_signals();
         self.clock = ThreadClock::of_this_thread();
     }
 

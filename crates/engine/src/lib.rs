@@ -29,6 +29,7 @@ mod leader;
 mod link;
 mod listen;
 mod mailbox;
+mod mask;
 #[cfg(all(test, shuttle))]
 mod model;
 mod nap;

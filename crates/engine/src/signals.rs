@@ -51,7 +51,7 @@ impl Server {
         let thread = std::thread::Builder::new()
             .name("headwaiter-signals".into())
             .spawn(move || {
-                crate::clock::block_signals();
+                crate::mask::block_signals();
                 watch(&shared, &watched, signals, onwards, &stopping, give_up);
             })?;
         Ok(SignalWatch {

@@ -115,11 +115,13 @@ impl Stream {
     ) -> io::Result<usize> {
         self.attempt(|_| {
             let mut at = offset;
-            let sent = match self {
-                Self::Tcp(s) => rustix::fs::sendfile(s, file, Some(&mut at), most),
-                Self::Unix(s) => rustix::fs::sendfile(s, file, Some(&mut at), most),
-            };
-            sent.map_err(io::Error::from)
+            crate::mask::without_sigpipe(|| {
+                let sent = match self {
+                    Self::Tcp(s) => rustix::fs::sendfile(s, file, Some(&mut at), most),
+                    Self::Unix(s) => rustix::fs::sendfile(s, file, Some(&mut at), most),
+                };
+                sent.map_err(io::Error::from)
+            })
         })
     }
 

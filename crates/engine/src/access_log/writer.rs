@@ -126,7 +126,7 @@ impl Writer {
 
     /// The writer's life: wait for lines, let some more gather, write them all at once.
     pub(super) fn run(&self) {
-        crate::clock::block_signals();
+        crate::mask::block_signals();
         let mut inner = self.lock();
         let mut sink = Sink {
             target: &self.target,
