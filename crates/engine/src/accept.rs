@@ -75,22 +75,34 @@ impl IoThread {
     }
 
     /// Closes the channel that has been idle longest. Not one accepted in this very turn: its request
-    /// may be here, unread.
+    /// may be on its way.
     fn evict(&mut self) -> bool {
-        let Some(index) = self.idle.longest() else {
-            return false;
-        };
-        if self.channels[index].accepted_in == self.turn {
-            return false;
+        for _ in 0..MOST_LOOKS {
+            let Some(index) = self.idle.longest() else {
+                return false;
+            };
+            let channel = &mut self.channels[index];
+            if channel.accepted_in == self.turn {
+                return false;
+            }
+            if channel.has_request() {
+                // It is idle only because this turn has not come to its event.
+                channel.readable = true;
+                self.receive(index);
+                continue;
+            }
+            self.shared.counters.evicted.add(1);
+            self.close(index);
+            return true;
         }
-        self.shared.counters.evicted.add(1);
-        self.close(index);
-        true
+        false
     }
 
     /// Closes the oldest channel of the admin endpoint that nobody uses now.
     fn evict_admin(&mut self) -> bool {
-        let unused = |channel: &Channel| channel.link.admin && channel.state == State::Idle;
+        let unused = |channel: &Channel| {
+            channel.link.admin && channel.state == State::Idle && !channel.has_request()
+        };
         let unused = self.channels.iter().filter(|(_, channel)| unused(channel));
         // Tokens rise from one connection to the next.
         match unused.min_by_key(|(_, channel)| channel.link.token) {
@@ -126,10 +138,10 @@ impl IoThread {
         if self.accept_paused.is_some_and(|until| until <= self.now) {
             self.accept_paused = None;
             for n in 0..self.listeners.len() {
-                self.accept_from(n);
+                self.guarded(None, |me| me.accept_from(n));
             }
             for n in 0..self.admin.listeners.len() {
-                self.accept_admin(n);
+                self.guarded(None, |me| me.accept_admin(n));
             }
         }
     }
@@ -182,6 +194,8 @@ impl IoThread {
     }
 }
 
+/// Channels looked at to find one that may be closed: a look costs a system call.
+const MOST_LOOKS: usize = 16;
 /// Connections to the admin endpoint that are open at once.
 const ADMIN_CHANNELS: usize = 64;
 /// How long accepting rests.

@@ -84,6 +84,20 @@ impl Channel {
 }
 
 impl Channel {
+    /// Whether what has come in is still being read, so that its end will be found there.
+    pub(crate) fn reads_on(&self) -> bool {
+        let reads = matches!(
+            self.state,
+            State::Idle | State::Head | State::Body | State::Lingering
+        );
+        reads && self.readable
+    }
+
+    /// Whether bytes have come in behind the last request, in the kernel or here. A system call.
+    pub(crate) fn has_request(&self) -> bool {
+        self.readable || !self.inbuf.is_empty() || self.link.stream.has_unread()
+    }
+
     /// The exchanges it holds, in order.
     pub(crate) fn replies(&mut self) -> impl Iterator<Item = &mut Exchange> {
         let ahead = self.ahead.iter_mut().map(|ahead| &mut *ahead.exchange);

@@ -19,12 +19,12 @@ use crate::shared::Stage;
 impl IoThread {
     /// Deals with everything that has come due.
     pub(crate) fn expire(&mut self) {
-        while let Some((at, token)) = self.deadlines.pop(self.now) {
+        while let Some((at, token)) = self.deadlines.pop(self.seen) {
             let Some(index) = self.find(token) else {
                 continue;
             };
             let deadline = &mut self.channels[index].deadline;
-            if self.deadlines.check(at, token, deadline, self.now) == Fired::Due {
+            if self.deadlines.check(at, token, deadline, self.seen) == Fired::Due {
                 self.guarded(Some(token), |me| me.deadline_passed(index));
             }
         }
@@ -37,9 +37,9 @@ impl IoThread {
                 });
         }
         self.resume_accepting();
-        self.govern();
+        self.guarded(None, Self::govern);
         if self.shared.queue.waiting() > 0 {
-            self.tick();
+            self.guarded(None, Self::tick);
         }
     }
 
@@ -107,7 +107,10 @@ impl IoThread {
         }
         if let Some(most) = self.shared.settings.queue_timeout {
             for exchange in self.shared.queue.expire(self.now, most) {
-                self.refuse_waiting(exchange, Refusal::QueueTimeout);
+                let token = exchange.link.as_ref().map(|link| link.token);
+                self.guarded(token, |me| {
+                    me.refuse_waiting(exchange, Refusal::QueueTimeout);
+                });
             }
         }
         let look = self.shared.queue.look(self.now);
@@ -174,7 +177,7 @@ impl IoThread {
         self.notice_drain();
         match self.shared.stage() {
             Stage::Serving => {}
-            Stage::Draining if self.drain.is_none_or(|end| end > self.now) => {}
+            Stage::Draining if self.drain.is_none_or(|end| end > self.seen) => {}
             Stage::Draining => {
                 self.shared.advance(Stage::Cutting);
                 self.cut_all();
@@ -195,11 +198,11 @@ impl IoThread {
     fn begin_drain(&mut self) {
         self.drain = Some(self.now + self.shared.settings.shutdown_timeout);
         if self.index == 0 {
-            self.shared.say_advice();
+            self.guarded(None, |me| me.shared.say_advice());
         }
         self.accept_paused = None;
         for n in 0..self.listeners.len() {
-            self.accept_from(n);
+            self.guarded(None, |me| me.accept_from(n));
         }
         self.accept_paused = None;
         for mut listener in std::mem::take(&mut self.listeners) {
@@ -212,15 +215,19 @@ impl IoThread {
             let Some(channel) = self.channels.get(index).filter(|c| !c.link.admin) else {
                 continue;
             };
-            match channel.state {
-                State::Idle => self.drain_idle(index),
-                State::Head => self.refuse(index, Refusal::Draining),
-                _ => {}
-            }
+            let state = channel.state;
+            self.guarded(Some(channel.link.token), |me| {
+                crate::inject_panic("drain");
+                match state {
+                    State::Idle => me.drain_idle(index),
+                    State::Head => me.refuse(index, Refusal::Draining),
+                    _ => {}
+                }
+            });
         }
     }
 
-    fn all_channels(&self) -> Vec<usize> {
+    pub(crate) fn all_channels(&self) -> Vec<usize> {
         self.channels.iter().map(|(index, _)| index).collect()
     }
 
@@ -242,7 +249,7 @@ impl IoThread {
             + self.all_channels().iter().filter(|i| replying(i)).count();
         self.shared.unfinished.fetch_add(lost, Ordering::SeqCst);
         if self.index == 0 {
-            self.cut_running();
+            self.guarded(None, Self::cut_running);
         }
         self.listeners.clear();
         self.admin.listeners.clear();
@@ -253,7 +260,7 @@ impl IoThread {
         for mut exchange in batch.into_iter().chain(self.shared.queue.clear()) {
             exchange.record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
             if let Some(link) = exchange.link.clone() {
-                self.record(&mut exchange, &link);
+                self.guarded(None, |me| me.record(&mut exchange, &link));
             }
         }
         for index in self.all_channels() {
@@ -262,11 +269,11 @@ impl IoThread {
             for exchange in channel.replies() {
                 exchange.record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
             }
-            self.close(index);
+            self.guarded(None, |me| me.close(index));
         }
         self.outstanding = 0;
         self.drain = Some(self.now);
-        self.recorder.flush(&self.shared);
+        self.flush_records();
     }
 
     /// A reply may be out whose worker has not come round to say so: that is no request lost.
@@ -284,12 +291,21 @@ impl IoThread {
     fn cut_running(&mut self) {
         for (nth, request) in self.shared.cut_running(self.now).into_iter().enumerate() {
             if nth < SHOWN {
+                let what = match request.closing {
+                    Some(_) => "cut while its iterable was being closed",
+                    None => "cut while it was running",
+                };
                 log::error!(
                     target: crate::LOG,
-                    "cut while it was running: {}, {:.1} s",
+                    "{what}: {}, {:.1} s",
                     request.what(),
                     request.age.as_secs_f64(),
                 );
+            }
+            if request.closing.is_some() {
+                // Answered and recorded; its client has lost nothing.
+                self.shared.unfinished.fetch_add(1, Ordering::SeqCst);
+                continue;
             }
             let mut exchange = Exchange::new(self.now);
             exchange.record = request.record;
@@ -308,6 +324,8 @@ impl IoThread {
             && self.listeners.is_empty()
             && self.channels.len() == self.admin.channels
             && self.outstanding == 0
+            && (self.shared.closing.load(Ordering::SeqCst) == 0
+                || self.shared.stage() == Stage::Cutting)
             // Until then the first thread may still give this one a connection.
             && self.shared.is_listening_over()
             && self.mailbox.is_empty()

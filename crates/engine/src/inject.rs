@@ -6,9 +6,12 @@
 pub const POINTS: &[&str] = if cfg!(debug_assertions) {
     &[
         "adopt",
+        "turn",
         "receive",
         "transmit",
         "done",
+        "drain",
+        "park",
         "take",
         "environ",
         "start_response",

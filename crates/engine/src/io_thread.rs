@@ -73,8 +73,13 @@ pub(crate) struct IoThread {
     /// The process has one core for everything.
     pub(crate) single_core: bool,
     pub(crate) now: Instant,
+    /// Everything that happened on the sockets before this instant has been dealt with. Deadlines count up to
+    /// here: a process that was frozen wakes up late, and finds what came in time only when it polls again.
+    pub(crate) seen: Instant,
     /// Turns made.
     pub(crate) turn: u64,
+    /// Turns in a row that have ended by a panic.
+    pub(crate) failed_turns: u32,
 }
 
 impl IoThread {
@@ -126,7 +131,9 @@ impl IoThread {
             clock: None,
             single_core,
             now: shared.now(),
+            seen: shared.now(),
             turn: 0,
+            failed_turns: 0,
         })
     }
 
@@ -145,7 +152,7 @@ impl IoThread {
             .take()
             .unwrap_or_else(|| Events::with_capacity(EVENTS));
         // What a leader left behind must not wait until something happens.
-        self.recorder.flush(&self.shared);
+        self.flush_records();
         let wait = self.poll_timeout();
         let slept = wait != Some(Duration::ZERO) && self.mailbox.fall_asleep();
         let polled = self
@@ -153,6 +160,8 @@ impl IoThread {
             .poll(&mut events, if slept { wait } else { Some(Duration::ZERO) });
         self.mailbox.awake();
         match polled {
+            // The poll began later than that, and left nothing behind.
+            Ok(()) if events.iter().count() < EVENTS => self.seen = self.now,
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 self.events = Some(events);
                 return Err(error);
@@ -161,6 +170,7 @@ impl IoThread {
         }
         self.now = self.shared.now();
         self.turn += 1;
+        crate::inject_panic("turn");
         // Before the news below lets anybody go.
         self.notice_drain();
         self.read_mail();
@@ -171,8 +181,8 @@ impl IoThread {
         self.go_on();
         self.expire();
         self.follow_stage();
-        self.recorder.flush(&self.shared);
-        self.vote();
+        self.flush_records();
+        self.guarded(None, |me| me.vote());
         Ok(())
     }
 
@@ -239,13 +249,17 @@ impl IoThread {
             return;
         }
         if token > LISTEN - MOST_LISTENERS {
-            self.guarded(None, |me| match (LISTEN - token).checked_sub(ADMIN) {
+            let accepted = self.guarded(None, |me| match (LISTEN - token).checked_sub(ADMIN) {
                 Some(n) => me.accept_admin(n),
                 None => me.accept_from(LISTEN - token),
             });
+            if !accepted {
+                // Those behind are not reported again.
+                self.accept_paused.get_or_insert(self.now);
+            }
             return;
         }
-        let gone = event.is_error() || event.is_write_closed();
+        let (broken, gone) = (event.is_error(), event.is_write_closed());
         let (readable, fin, writable) = (
             event.is_readable(),
             event.is_read_closed(),
@@ -253,7 +267,7 @@ impl IoThread {
         );
         self.guarded(Some(token), |me| {
             let Some(index) = me.find(token) else { return };
-            if gone && me.channels[index].state != State::Lingering {
+            if broken && me.channels[index].state != State::Lingering {
                 return me.client_gone(index);
             }
             if fin {
@@ -261,6 +275,13 @@ impl IoThread {
             }
             if readable || fin {
                 me.on_readable(index);
+            }
+            // A Unix socket tells of the client's last bytes and of its end at once: bytes come first.
+            if gone
+                && let Some(index) = me.find(token)
+                && !me.channels[index].reads_on()
+            {
+                return me.client_gone(index);
             }
             // Nothing is registered anew for writing: the edge comes with any other event, too.
             if writable
@@ -318,7 +339,7 @@ impl IoThread {
 
     /// Gives the access log the lines of requests that ended here.
     pub(crate) fn flush_records(&mut self) {
-        self.recorder.flush(&self.shared);
+        self.guarded(None, |me| me.recorder.flush(&me.shared));
     }
 
     /// Tasks of this turn that were not handed over yet.
@@ -366,20 +387,39 @@ impl IoThread {
         *self.date.at(now.as_secs())
     }
 
-    /// Runs `work`; a panic in it closes the channel `token` and is logged.
-    pub(crate) fn guarded(&mut self, token: Option<usize>, work: impl FnOnce(&mut Self)) {
+    /// Runs `work`; a panic in it closes the channel `token` and is logged. Whether it came to its end.
+    pub(crate) fn guarded(&mut self, token: Option<usize>, work: impl FnOnce(&mut Self)) -> bool {
         // What a half-done step leaves behind belongs to the one channel that is closed for it.
-        if catch_unwind(AssertUnwindSafe(|| work(self))).is_ok() {
-            return;
-        }
-        self.shared.counters.panics.add(1);
-        log::error!(target: crate::LOG, "a bug in headwaiter closed one channel; please report it");
+        let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) else {
+            return true;
+        };
+        self.shared.note_panic(&*panic);
         if self.scratch.is_empty() {
             self.scratch = vec![0; SCRATCH];
         }
         if let Some(index) = token.and_then(|token| self.find(token)) {
             self.close(index);
         }
+        false
+    }
+
+    /// A turn has ended by a panic in its middle: events that it had taken are not reported again.
+    pub(crate) fn look_everywhere(&mut self) {
+        self.accept_paused.get_or_insert(self.now);
+        for index in self.all_channels() {
+            self.channels[index].readable = true;
+            self.later(index);
+        }
+    }
+}
+
+impl Drop for IoThread {
+    /// However it ends: no worker waits for a client of this thread's, and no message keeps a channel.
+    fn drop(&mut self) {
+        for (_, channel) in &self.channels {
+            channel.link.mark_gone();
+        }
+        self.mailbox.close();
     }
 }
 

@@ -1,10 +1,12 @@
 //! Lending the loop at low load, and what a worker does while it leads. See `seat.rs`.
 
+use std::any::Any;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Task};
 use crate::io_thread::IoThread;
 use crate::seat::Back;
 use crate::shared::Shared;
@@ -68,7 +70,6 @@ pub(crate) fn conduct(mut io: Box<IoThread>, shared: &Arc<Shared>) {
     }
     // A leader may have ended the last request between two turns.
     io.flush_records();
-    io.mailbox.close();
 }
 
 /// Why a worker stopped leading.
@@ -88,16 +89,18 @@ pub(crate) fn lead(
     shared: &Arc<Shared>,
     worker: usize,
     io: Box<IoThread>,
-    kept: Option<Box<Exchange>>,
+    kept: Option<Task>,
 ) -> Led {
     let mut lent = Lent {
         shared,
         io: Some(io),
     };
-    if let Some(exchange) = kept {
-        lent.io().now = shared.now();
+    lent.io().now = shared.now();
+    if let Some(exchange) = kept.and_then(Task::into_exchange) {
         lent.io().reply_to(exchange);
     }
+    // A reply that this worker has left behind.
+    lent.io().read_mail();
     loop {
         if shared.queue.take_poke() {
             lent.leave();
@@ -145,7 +148,10 @@ impl Lent<'_> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        if let Some(io) = self.io.take() {
+        if let Some(mut io) = self.io.take() {
+            if std::thread::panicking() {
+                io.look_everywhere();
+            }
             self.shared.seat.give_back(io);
         }
     }
@@ -155,8 +161,10 @@ impl IoThread {
     /// A turn, then its tasks to the queue; how many there were. An error of the poll ends the server.
     fn turn_or_end(&mut self) -> usize {
         self.nap();
-        if let Err(error) = self.turn() {
-            self.fail(&error);
+        match catch_unwind(AssertUnwindSafe(|| self.turn())) {
+            Ok(Ok(())) => self.failed_turns = 0,
+            Ok(Err(error)) => self.fail(&error),
+            Err(panic) => self.survive(panic),
         }
         let tasks = self.waiting_tasks();
         self.hand_over();
@@ -170,6 +178,16 @@ impl IoThread {
         Some(exchange)
     }
 
+    /// A bug outside of any channel costs a turn; one that comes up in every turn ends the server.
+    fn survive(&mut self, panic: Box<dyn Any + Send>) {
+        self.shared.note_panic(&*panic);
+        self.failed_turns += 1;
+        if self.failed_turns > MOST_FAILED_TURNS {
+            resume_unwind(panic);
+        }
+        self.look_everywhere();
+    }
+
     fn fail(&mut self, error: &io::Error) {
         log::error!(target: crate::LOG, "polling failed: {error}");
         self.shared.advance(crate::shared::Stage::Cutting);
@@ -181,10 +199,11 @@ impl IoThread {
         while !self.is_done() {
             self.turn_or_end();
         }
-        self.mailbox.close();
     }
 }
 
+/// After so many turns in a row that ended by a panic the next one ends the thread, and the server.
+const MOST_FAILED_TURNS: u32 = 16;
 /// Turns with at most one task before the loop is lent.
 const QUIET: u32 = if cfg!(shuttle) { 1 } else { 8 };
 /// After a leader stayed away the loop is not lent for this long, doubling up to the longest.

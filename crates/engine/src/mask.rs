@@ -61,7 +61,8 @@ mod unix {
             libc::pthread_sigmask(libc::SIG_BLOCK, &raw const pipe, &raw mut before);
             let result = send();
             let raised = result.as_ref().err().and_then(std::io::Error::raw_os_error);
-            if raised == Some(libc::EPIPE) && libc::sigismember(&raw const before, libc::SIGPIPE) == 0
+            if raised == Some(libc::EPIPE)
+                && libc::sigismember(&raw const before, libc::SIGPIPE) == 0
             {
                 let now = libc::timespec {
                     tv_sec: 0,
@@ -88,7 +89,10 @@ mod unix {
         }
 
         #[test]
-        #[expect(unsafe_code, reason = "std ignores SIGPIPE, and this is about processes that do not")]
+        #[expect(
+            unsafe_code,
+            reason = "std ignores SIGPIPE, and this is about processes that do not"
+        )]
         fn a_client_that_left_raises_no_signal_and_leaves_none_behind() {
             let handler: extern "C" fn(i32) = count;
             // SAFETY: the handler only adds to an atomic.

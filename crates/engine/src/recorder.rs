@@ -58,6 +58,8 @@ pub(crate) struct Shard {
     reasons: Vec<Tally>,
     bytes_in: Tally,
     bytes_out: Tally,
+    /// Nanoseconds that workers took for what comes after a reply.
+    closing: Tally,
     phases: [Histogram; Phase::ALL.len()],
 }
 
@@ -69,6 +71,7 @@ impl Shard {
             reasons: reasons().map(|_| Tally::default()).collect(),
             bytes_in: Tally::default(),
             bytes_out: Tally::default(),
+            closing: Tally::default(),
             phases: Default::default(),
         }
     }
@@ -139,6 +142,7 @@ impl Shards {
             }
             sum.bytes_in += shard.bytes_in.get();
             sum.bytes_out += shard.bytes_out.get();
+            sum.closing += Duration::from_nanos(shard.closing.get());
             for (into, histogram) in sum.phases.iter_mut().zip(&shard.phases) {
                 histogram.add_to(into);
             }
@@ -162,6 +166,8 @@ pub(crate) struct Figures {
     pub(crate) reasons: Vec<(&'static str, u64)>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
+    /// Time that workers took for what comes after a reply, all together.
+    pub(crate) closing: Duration,
     phases: [Distribution; Phase::ALL.len()],
 }
 
@@ -227,6 +233,13 @@ impl Recorder {
             log.format(exchange, peer, date, &mut self.lines);
             self.count += 1;
         }
+    }
+
+    /// Counts the time that a worker took for what comes after a reply.
+    pub(crate) fn count_close(&self, span: Duration) {
+        self.shard
+            .closing
+            .add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// Gives the lines to the writer; once a turn.

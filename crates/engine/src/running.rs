@@ -10,6 +10,7 @@ use crate::listen::Peer;
 use crate::record::Record;
 use crate::recorder::Shard;
 use crate::shared::Shared;
+use crate::sync::atomic::Ordering;
 
 /// What a worker runs now; the buffers are reused.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub(crate) struct Running {
     pub(crate) sending: bool,
     /// The server has ended without it, and recorded it as cut.
     cut: bool,
+    /// Its reply is whole; the worker is busy with what comes after.
+    answered: Option<Instant>,
     /// At this age it is written down as slow, from the start on and then at each doubling.
     slow_at: Option<Duration>,
     /// It was written down.
@@ -46,6 +49,8 @@ pub(crate) struct RunningRequest {
     pub(crate) path: Vec<u8>,
     pub(crate) peer: Option<Peer>,
     pub(crate) sending: bool,
+    /// For how long the worker has been busy with what comes after the reply.
+    pub(crate) closing: Option<Duration>,
     pub(crate) age: Duration,
     pub(crate) cpu: Option<Duration>,
     /// The worker's thread, as the binding names it.
@@ -102,6 +107,9 @@ impl Running {
             path: self.path.clone(),
             peer: self.peer,
             sending: self.sending,
+            closing: self
+                .answered
+                .map(|since| now.saturating_duration_since(since)),
             age: now.saturating_duration_since(record.taken.unwrap_or(now)),
             cpu: cpu.map(|(now, then)| now.saturating_sub(then)),
             thread: self.thread,
@@ -159,9 +167,34 @@ impl Shared {
     /// Notes that the worker of `exchange` is free.
     pub(crate) fn note_free(&self, exchange: &mut Exchange) {
         let worker = exchange.record.worker.map(|worker| worker as usize);
-        let Some((worker, mut slot)) = worker.and_then(|n| Some((n, self.slot(n)?))) else {
-            return;
-        };
+        if let Some((worker, mut slot)) = worker.and_then(|n| Some((n, self.slot(n)?))) {
+            exchange.recorded |= std::mem::take(&mut slot.cut);
+            self.free(worker, slot);
+        }
+    }
+
+    /// Notes that the reply of `exchange` is whole, and that its worker goes on.
+    pub(crate) fn note_answered(&self, exchange: &mut Exchange) {
+        let worker = exchange.record.worker.map(|worker| worker as usize);
+        if let Some(mut slot) = worker.and_then(|worker| self.slot(worker)) {
+            exchange.recorded |= std::mem::take(&mut slot.cut);
+            slot.answered = exchange.record.answered;
+            slot.sending = false;
+            // Before its I/O thread hears of the reply, and might think that nothing is left to do.
+            self.closing.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Notes that `worker` is free after a reply that was noted before; how long it took.
+    pub(crate) fn note_through(&self, worker: usize) -> Option<Duration> {
+        let slot = self.slot(worker)?;
+        let since = slot.answered?;
+        self.free(worker, slot);
+        Some(self.now().saturating_duration_since(since))
+    }
+
+    fn free(&self, worker: usize, mut slot: MutexGuard<'_, Running>) {
+        let answered = slot.answered.take().is_some();
         let (slow, stuck) = (
             std::mem::take(&mut slot.slow),
             std::mem::take(&mut slot.stuck),
@@ -173,8 +206,15 @@ impl Shared {
         };
         slot.record = None;
         slot.sending = false;
-        exchange.recorded |= std::mem::take(&mut slot.cut);
+        slot.cut = false;
         drop(slot);
+        if answered {
+            self.closing.fetch_sub(1, Ordering::SeqCst);
+            if self.draining() {
+                // They may wait for just this.
+                self.wake_io_threads();
+            }
+        }
         if let Some(request) = over {
             let age = request.age.as_secs_f64();
             log::warn!(target: crate::SLOW_LOG, "{} has ended after {age:.1} s", request.whose());

@@ -95,6 +95,14 @@ impl Seat {
         Some(io)
     }
 
+    /// Runs `then` if the loop is lent and nobody polls: whoever takes it next will see what `then` leaves.
+    pub(crate) fn if_vacant(&self, then: impl FnOnce()) {
+        let state = self.lock();
+        if state.vacant.is_some() && !state.returned {
+            then();
+        }
+    }
+
     /// Leaves the loop for the length of a task.
     pub(crate) fn leave(&self, io: Box<IoThread>) {
         let mut state = self.lock();

@@ -163,10 +163,7 @@ impl Server {
                 // Those that run end; each of the others leaves as it is dropped here.
                 self.shared.advance(Stage::Cutting);
                 self.shared.end_listening();
-                for (thread, leave) in threads {
-                    thread.mailbox.close();
-                    drop(leave);
-                }
+                drop(threads);
                 return spawned;
             }
         }
@@ -296,6 +293,8 @@ impl Drop for Leave {
         if std::thread::panicking() {
             log::error!(target: crate::LOG, "an I/O thread ended by a bug; the server stops");
             self.shared.advance(Stage::Cutting);
+            // It may be the one that the others wait for.
+            self.shared.end_listening();
         }
         if self.shared.io_threads_alive.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.shared.queue.close();

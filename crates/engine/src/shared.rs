@@ -1,5 +1,6 @@
 //! What all threads of one server share.
 
+use std::any::Any;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) channels: AtomicUsize,
     /// I/O threads that have not ended.
     pub(crate) io_threads_alive: AtomicUsize,
+    /// Workers that have answered and are not through.
+    pub(crate) closing: AtomicUsize,
     /// Requests cut at the end.
     pub(crate) unfinished: AtomicUsize,
     /// What each worker runs.
@@ -55,6 +58,7 @@ pub(crate) struct Shared {
     storage_log: Seldom,
     pub(crate) queue_log: Seldom,
     pub(crate) accept_log: Seldom,
+    panic_log: Seldom,
     advice_log: Seldom,
     /// The kind of the advice in force, by its number.
     advised: AtomicU8,
@@ -96,6 +100,7 @@ impl Shared {
             mailboxes: OnceLock::new(),
             channels: AtomicUsize::new(0),
             io_threads_alive: AtomicUsize::new(0),
+            closing: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
             running: (0..settings.most_workers())
                 .map(|_| Mutex::default())
@@ -106,6 +111,7 @@ impl Shared {
             storage_log: Seldom::new(MINUTE),
             queue_log: Seldom::new(Duration::from_secs(1)),
             accept_log: Seldom::new(MINUTE),
+            panic_log: Seldom::new(Duration::from_secs(1)),
             advice_log: Seldom::new(MINUTE),
             advised: AtomicU8::new(0),
             settings,
@@ -229,6 +235,20 @@ impl Shared {
         let advice = self.advise(self.watch.first(), &Sample::take(self));
         if advice.kind != Kind::Idle {
             log::info!(target: crate::LOG, "advice for the whole run: {}", advice.text);
+        }
+    }
+
+    /// Counts a panic that was caught, and logs it. What it has cost is seen from its place.
+    pub(crate) fn note_panic(&self, panic: &(dyn Any + Send)) {
+        self.counters.panics.add(1);
+        if self.panic_log.pass(self.now()) {
+            let text = panic.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            log::error!(
+                target: crate::LOG,
+                "a bug in headwaiter, which cost one reply at most; please report it: {}",
+                text.unwrap_or("a panic without a message"),
+            );
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, Read};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 
 use mio::event::Source;
@@ -87,6 +88,12 @@ impl Stream {
                 }
             }
         }
+    }
+
+    /// Whether bytes have come in that nobody has read. A system call.
+    pub(crate) fn has_unread(&self) -> bool {
+        let peeked = self.attempt(|s| s.peek(&mut [MaybeUninit::uninit()]));
+        peeked.is_ok_and(|got| got > 0)
     }
 
     pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {

@@ -19,6 +19,12 @@ struct Node<T> {
     below: *mut Node<T>,
 }
 
+impl<T> Default for Stack<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Stack<T> {
     /// An empty one.
     pub const fn new() -> Self {
@@ -28,7 +34,10 @@ impl<T> Stack<T> {
     }
 
     /// Adds `item`; tries again only when another thread has added one in the same instant.
-    #[expect(unsafe_code, reason = "a lock would be copied, locked, into forked children")]
+    #[expect(
+        unsafe_code,
+        reason = "a lock would be copied, locked, into forked children"
+    )]
     pub fn push(&self, item: T) {
         let node = Box::into_raw(Box::new(Node {
             item,

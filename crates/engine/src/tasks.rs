@@ -11,10 +11,14 @@
 //! }
 //! ```
 //!
+//! Where a worker has more to do when the reply is whole, it calls [`Tasks::answer`] instead of `complete`,
+//! then [`Tasks::send`], detached, then does the rest, then [`Tasks::through`].
+//!
 //! While tasks wait, replies are handed to the I/O thread, which sends them in batches. When
 //! nothing waits, the last reply is kept until [`Tasks::park`], where the worker has let go of the
 //! interpreter, and sent right there without a hand-off.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -37,7 +41,9 @@ use crate::shared::{Shared, Stage};
 pub struct Tasks {
     shared: Arc<Shared>,
     worker: usize,
-    kept: Option<Box<Exchange>>,
+    /// A whole reply that is sent as soon as the worker is detached. A task until then: lost to a bug, it
+    /// closes its channel.
+    kept: Option<Task>,
     /// A task that came to this worker while it led.
     direct: Option<Box<Exchange>>,
     date: DateLine,
@@ -45,6 +51,8 @@ pub struct Tasks {
     woken: Option<Instant>,
     /// When it was through with the last task, while it has done nothing but look for the next.
     through: Option<Instant>,
+    /// It has left the queue.
+    over: bool,
     /// When the last task was taken.
     now: Instant,
     /// When `date` was last compared with the clock.
@@ -67,6 +75,7 @@ impl Tasks {
             date: DateLine::default(),
             woken: None,
             through: None,
+            over: false,
             now: shared.now(),
             dated: None,
             cpu,
@@ -118,11 +127,52 @@ impl Tasks {
         Some(task)
     }
 
-    /// Gives a task back with its whole reply in it.
+    /// Gives a task back with its whole reply in it: the worker is through with it.
     pub fn complete(&mut self, task: Task) {
-        let Some(mut exchange) = task.into_exchange() else {
+        self.give_back(task, Shared::note_free);
+    }
+
+    /// Gives a task back with its whole reply in it, while the worker goes on with something that the client
+    /// need not wait for. `true`: the reply is still here, call [`Tasks::send`].
+    pub fn answer(&mut self, task: Task) -> bool {
+        self.give_back(task, Shared::note_answered);
+        if self.kept.is_some() {
+            // Where the loop is lent, this worker comes back to it at once, or its I/O thread within a tick.
+            self.shared.seat.if_vacant(|| {
+                if let Some(exchange) = self.kept.take().and_then(Task::into_exchange) {
+                    leave(exchange, false);
+                }
+            });
+        }
+        self.kept.is_some()
+    }
+
+    /// Sends the reply that [`Tasks::answer`] has kept. Call it detached from the interpreter.
+    pub fn send(&mut self) {
+        let Some(task) = self.kept.take() else {
             return;
         };
+        let sent = catch_unwind(AssertUnwindSafe(|| self.send_or_post(task)));
+        if let Err(panic) = sent {
+            self.shared.note_panic(&*panic);
+        }
+    }
+
+    /// The worker is through with everything that belongs to its last task.
+    pub fn through(&mut self) {
+        self.through = None;
+        if let Some(span) = self.shared.note_through(self.worker) {
+            self.recorder.count_close(span);
+        }
+    }
+
+    /// Counts and logs a panic that was caught on this worker.
+    pub fn note_panic(&self, panic: &(dyn Any + Send)) {
+        self.shared.note_panic(panic);
+    }
+
+    fn give_back(&mut self, mut task: Task, note: impl Fn(&Shared, &mut Exchange)) {
+        let exchange = task.exchange_mut();
         let now = self.shared.now();
         self.through = Some(now);
         let record = &mut exchange.record;
@@ -132,17 +182,17 @@ impl Tasks {
             .end(now.saturating_duration_since(record.taken.unwrap_or(now)));
         // A temporary file must not wait until the I/O thread has time.
         exchange.body.clear();
-        self.shared.note_free(&mut exchange);
-        if let Some(mut next) = self.follower(&mut exchange) {
+        note(&self.shared, exchange);
+        if let Some(mut next) = self.follower(exchange) {
             next.record.follow(now);
             exchange.followed = true;
             // In this order: another worker may have answered `next` before this one goes on.
-            post(exchange);
+            post(task);
             self.shared.queue.push_follower(next);
         } else if exchange.flushed || exchange.joined || self.shared.queue.waiting() > 0 {
-            post(exchange);
+            post(task);
         } else {
-            self.kept = Some(exchange);
+            self.kept = Some(task);
         }
     }
 
@@ -164,6 +214,7 @@ impl Tasks {
     pub fn park(&mut self) -> bool {
         self.through = None;
         let goes_on = self.wait();
+        self.over = !goes_on;
         self.woken = Some(self.shared.now());
         goes_on
     }
@@ -171,17 +222,18 @@ impl Tasks {
     fn wait(&mut self) -> bool {
         if let Some(io) = self.shared.seat.take() {
             let led = AssertUnwindSafe(|| lead(&self.shared, self.worker, io, self.kept.take()));
-            // After a bug in it the loop is its I/O thread's again, and this worker an ordinary one.
-            match catch_unwind(led).unwrap_or(Led::GaveBack) {
-                Led::Task(exchange) => {
+            match catch_unwind(led) {
+                Ok(Led::Task(exchange)) => {
                     self.direct = Some(exchange);
                     return true;
                 }
-                Led::Poked => return true,
-                Led::GaveBack => {}
+                Ok(Led::Poked) => return true,
+                Ok(Led::GaveBack) => {}
+                // The loop is its I/O thread's again, and this worker an ordinary one.
+                Err(panic) => self.shared.note_panic(&*panic),
             }
-        } else if let Some(exchange) = self.kept.take() {
-            self.send_or_post(exchange);
+        } else {
+            self.send();
         }
         self.shared.queue.park(self.worker)
     }
@@ -209,12 +261,14 @@ impl Tasks {
     }
 
     /// Sends the reply here and now; what the kernel does not take is left to the I/O thread.
-    fn send_or_post(&mut self, mut exchange: Box<Exchange>) {
+    fn send_or_post(&mut self, mut task: Task) {
+        crate::inject_panic("park");
+        let exchange = task.exchange_mut();
         let Some(link) = exchange.link.clone() else {
             return;
         };
         let Some(bytes) = exchange.outgoing.single() else {
-            return post(exchange);
+            return post(task);
         };
         link.begin_reply();
         match link.stream.send_reply(bytes, exchange.close) {
@@ -225,7 +279,7 @@ impl Tasks {
                 exchange.outgoing.advance_single(n);
                 exchange.record.bytes_out += n as u64;
                 exchange.sent = true;
-                self.record(&mut exchange, &link);
+                self.record(exchange, &link);
             }
             Ok(n) => {
                 exchange.outgoing.advance_single(n);
@@ -234,7 +288,7 @@ impl Tasks {
             // The I/O thread has cut everything and reads no mail any more.
             Err(_) if link.has(GONE) && self.shared.stage() == Stage::Cutting => {
                 exchange.record.spoil(End::Cut, SHUTDOWN_TIMEOUT);
-                self.record(&mut exchange, &link);
+                self.record(exchange, &link);
             }
             // The I/O thread meets the same error and deals with it.
             Err(_) => {}
@@ -242,7 +296,9 @@ impl Tasks {
         // A keep-alive channel with nothing behind its request can wait for the I/O thread's next turn.
         let mut urgent = !exchange.sent || exchange.close;
         let io = Arc::clone(&link.io);
-        io.post(Message::Done(exchange), false);
+        if let Some(exchange) = task.into_exchange() {
+            io.post(Message::Done(exchange), false);
+        }
         // From here on the I/O thread may see the message; if bytes came in before, or a drain began
         // and found the box empty, it has to.
         urgent |= link.set(FINISHED) & PENDING != 0 || self.shared.draining();
@@ -258,14 +314,37 @@ impl Tasks {
     }
 }
 
-/// How old a `Date` may be.
-const DATE_AGE: Duration = Duration::from_millis(100);
+impl Drop for Tasks {
+    /// However its thread ends: nobody waits for this worker, and no client for a request that it had.
+    fn drop(&mut self) {
+        if let Some(exchange) = self.direct.take() {
+            drop(Task::new(exchange, &self.shared));
+        }
+        if let Some(kept) = self.kept.take() {
+            post(kept);
+        }
+        if !self.over {
+            self.through();
+            self.shared.queue.withdraw(self.worker);
+        }
+    }
+}
 
-/// Leaves the reply to the I/O thread.
-fn post(exchange: Box<Exchange>) {
+/// Leaves the reply to the I/O thread, which sends it now.
+fn post(task: Task) {
+    if let Some(exchange) = task.into_exchange() {
+        leave(exchange, true);
+    }
+}
+
+/// Leaves the reply to the I/O thread; see [`Mailbox::post`](crate::mailbox::Mailbox::post) for `urgent`.
+fn leave(exchange: Box<Exchange>, urgent: bool) {
     let Some(link) = exchange.link.clone() else {
         return;
     };
     link.begin_reply();
-    link.io.post(Message::Done(exchange), true);
+    link.io.post(Message::Done(exchange), urgent);
 }
+
+/// How old a `Date` may be.
+const DATE_AGE: Duration = Duration::from_millis(100);

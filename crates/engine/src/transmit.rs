@@ -199,8 +199,9 @@ impl IoThread {
         self.finish(index, exchange);
         let channel = &mut self.channels[index];
         if close {
-            // Closing a socket that holds unread bytes resets it, and the reply may be lost.
-            let unread = channel.readable || !channel.inbuf.is_empty() || self.shared.draining();
+            // Closing a socket that holds unread bytes resets it, and the reply may be lost. Whether there
+            // are any may stand among events that this turn has not come to.
+            let unread = self.shared.draining() || channel.has_request();
             return if unread {
                 self.linger(index)
             } else {

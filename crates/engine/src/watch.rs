@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crate::histogram::{Distribution, Histogram};
 use crate::mailbox::{Mailbox, Message};
 use crate::recorder::Figures;
+use crate::running::RunningRequest;
 use crate::shared::Shared;
 
 /// All growing figures at one moment.
@@ -44,11 +45,13 @@ impl Sample {
         let running = shared.running_now(at);
         let waiting = shared.queue.waited(at);
         let (worker_cpu, delayed) = shared.queue.worker_cpu();
-        let running: Duration = running.iter().map(|request| request.age).sum();
+        // What was answered counts in the figures up to its reply.
+        let busy = |request: &RunningRequest| request.closing.unwrap_or(request.age);
+        let running: Duration = running.iter().map(busy).sum();
         let sum = |phase| figures.phase(phase).sum();
         Self {
             at,
-            busy: sum(Phase::App) + running.as_secs_f64(),
+            busy: sum(Phase::App) + (figures.closing + running).as_secs_f64(),
             waited: sum(Phase::Queue) + sum(Phase::Gil) + waiting.as_secs_f64(),
             figures,
             worker_cpu: worker_cpu.map(|cpu| cpu.as_secs_f64()),

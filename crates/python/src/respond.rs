@@ -1,43 +1,56 @@
-//! From the application's iterable to the reply: every kind of iterable, and `close()` exactly once.
+//! From the application's iterable to the reply: every kind of iterable. Its `close()` is the worker's.
 
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple, PyType};
 
 use crate::file_wrapper::FileWrapper;
 use crate::start_response::{StartResponse, not_bytes};
 
 /// Sends everything the iterable yields. Complete lists are sent as a whole; anything else a piece at a
-/// time, each on its way before the next is asked for (PEP 3333, "Buffering and Streaming").
+/// time, each on its way before the next is asked for (PEP 3333, "Buffering and Streaming"). Returns
+/// whether the iterable is used up.
 pub(crate) fn respond(
     py: Python<'_>,
     start: &StartResponse,
     result: &Bound<'_, PyAny>,
-) -> PyResult<()> {
+) -> PyResult<bool> {
+    let used_up = iterate(py, start, result)?;
+    must_have_started(start)?;
+    Ok(used_up)
+}
+
+/// What is to be called when the request is over, however it ended (PEP 3333). `None` where nothing would
+/// come of it, as for a generator that is `used_up`.
+pub(crate) fn close_of<'py>(
+    result: &Bound<'py, PyAny>,
+    used_up: bool,
+    generators: &Bound<'py, PyType>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let is_plain = result.is_exact_instance_of::<PyList>()
+        || result.is_exact_instance_of::<PyTuple>()
+        || used_up && result.get_type().is(generators);
+    if is_plain {
+        return Ok(None);
+    }
+    result.getattr_opt(pyo3::intern!(result.py(), "close"))
+}
+
+fn iterate(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> PyResult<bool> {
     if let Ok(list) = result.cast_exact::<PyList>() {
         return whole(start, || list.iter());
     }
     if let Ok(tuple) = result.cast_exact::<PyTuple>() {
         return whole(start, || tuple.iter());
     }
-    let outcome = match result.cast_exact::<FileWrapper>() {
+    match result.cast_exact::<FileWrapper>() {
         Ok(wrapper) => send_wrapped(py, start, wrapper),
         Err(_) => stream(py, start, result),
-    };
-    let closed = close(result);
-    outcome.and(closed)
-}
-
-/// Calls the iterable's `close`, if it has one.
-fn close(result: &Bound<'_, PyAny>) -> PyResult<()> {
-    match result.getattr_opt(pyo3::intern!(result.py(), "close"))? {
-        Some(close) => close.call0().map(drop),
-        None => Ok(()),
     }
 }
 
 /// A list is all there: its length is known, and nothing can fail in between.
-fn whole<'py, I>(start: &StartResponse, items: impl Fn() -> I) -> PyResult<()>
+fn whole<'py, I>(start: &StartResponse, items: impl Fn() -> I) -> PyResult<bool>
 where
     I: Iterator<Item = Bound<'py, PyAny>>,
 {
@@ -51,36 +64,38 @@ where
     must_have_started(start)?;
     if plain {
         // Nothing of the application's runs in here.
-        return start.with(|reply| {
+        start.with(|reply| {
             for item in items() {
                 if let Ok(bytes) = item.cast::<PyBytes>() {
                     reply.append(bytes, known);
                 }
             }
-        });
+        })?;
+        return Ok(true);
     }
     for item in items() {
         let piece = Piece::of(&item)?;
         start.with(|reply| piece.append(reply, known))?;
     }
-    Ok(())
+    Ok(true)
 }
 
 fn send_wrapped(
     py: Python<'_>,
     start: &StartResponse,
     wrapper: &Bound<'_, FileWrapper>,
-) -> PyResult<()> {
+) -> PyResult<bool> {
     match wrapper.get().real_file(py) {
         Some(real) => {
             must_have_started(start)?;
-            start.with(|reply| reply.append_file(real.file, real.offset, real.size))
+            start.with(|reply| reply.append_file(real.file, real.offset, real.size))?;
+            Ok(true)
         }
         None => stream(py, start, wrapper.as_any()),
     }
 }
 
-fn stream(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> PyResult<()> {
+fn stream(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> PyResult<bool> {
     // An iterable that says it has one item gets a Content-Length, as PEP 3333 suggests.
     let single = result.len().is_ok_and(|len| len == 1);
     for item in result.try_iter()? {
@@ -100,10 +115,10 @@ fn stream(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> P
         }
         if sated {
             // An iterable without an end must not hold a worker for bytes that nobody gets.
-            break;
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn must_have_started(start: &StartResponse) -> PyResult<()> {

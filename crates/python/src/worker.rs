@@ -1,4 +1,5 @@
-//! The life of a worker thread: wait detached, attach, take a task, run the application, answer.
+//! The life of a worker thread: wait detached, attach, take a task, run the application, answer, close what
+//! the application has returned.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -6,13 +7,15 @@ use std::sync::Arc;
 use headwaiter_engine::{End, Poker, Server, Task, Tasks};
 use headwaiter_http::{ProxyOutcome, Refusal, ReplyHead};
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyType};
 
 use crate::adjustments::Boundary;
 use crate::environ::{Environs, ask_proxies};
 use crate::failure;
+use crate::fork::Home;
 use crate::held;
 use crate::reply::{Finished, Reply};
-use crate::respond::{not_started, respond};
+use crate::respond::{close_of, respond};
 use crate::start_response::{StartResponse, client_disconnected};
 
 /// What all workers of a server share.
@@ -31,6 +34,8 @@ struct Worker<'a> {
     /// The buffer of the last reply's head, for the next one.
     head: ReplyHead,
     poker: Poker,
+    /// `types.GeneratorType`.
+    generators: Py<PyType>,
 }
 
 /// What became of a task.
@@ -46,17 +51,21 @@ enum Served {
 ///
 /// Those of preparing the environ, before the first task; in a child, the application's.
 pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()> {
+    // All that can fail comes before the queue counts on this worker.
+    let thread = py
+        .import("threading")?
+        .call_method0("get_ident")?
+        .extract()?;
+    let generators = py.import("types")?.getattr("GeneratorType")?;
     let mut worker = Worker {
         site,
         environs: Environs::new(py, site, engine.listening())?,
+        generators: generators.cast_into::<PyType>()?.unbind(),
         tasks: engine.tasks(),
         head: ReplyHead::new(),
         poker: engine.poker(),
     };
-    let threading = py.import("threading")?;
-    worker
-        .tasks
-        .name_thread(threading.call_method0("get_ident")?.extract()?);
+    worker.tasks.name_thread(thread);
     loop {
         held::release(py);
         while let Some(task) = worker.next() {
@@ -79,18 +88,19 @@ impl Worker<'_> {
     /// The next task, if there is one for this worker.
     fn next(&mut self) -> Option<Task> {
         loop {
-            if let Ok(task) = catch_unwind(AssertUnwindSafe(|| self.tasks.next())) {
-                return task;
+            match catch_unwind(AssertUnwindSafe(|| self.tasks.next())) {
+                Ok(task) => return task,
+                Err(panic) => self.tasks.note_panic(&*panic),
             }
-            note_bug();
         }
     }
 
     /// Runs one task to its end, whatever happens in it.
     fn serve(&mut self, py: Python<'_>, task: Task) -> Served {
         // A panic costs this reply: the task it drops closes its channel.
-        catch_unwind(AssertUnwindSafe(|| self.run(py, task))).unwrap_or_else(|_| {
-            note_bug();
+        catch_unwind(AssertUnwindSafe(|| self.run(py, task))).unwrap_or_else(|panic| {
+            self.tasks.note_panic(&*panic);
+            self.tasks.through();
             self.head = ReplyHead::new();
             Served::ByUs
         })
@@ -127,28 +137,78 @@ impl Worker<'_> {
                 return Served::ByUs;
             }
         };
-        let outcome = environ.and_then(|environ| {
-            let result = self.site.application.bind(py).call1((environ, &start))?;
-            respond(py, start.get(), &result)?;
-            if start.get().with(|reply| reply.head.started())? {
-                Ok(())
-            } else {
-                Err(not_started())
-            }
-        });
-        match start.get().take() {
-            Ok(reply) if reply.home.is_left() => {
-                std::mem::forget(reply);
-                return Served::ByChild(outcome);
-            }
+        let home = Home::here();
+        let (outcome, close) = self.call(py, &environ, &start);
+        if home.is_left() {
+            // The connection is the parent's, and so is what the task refers to.
+            std::mem::forget(start.get().take());
+            return Served::ByChild(outcome.and(close.map_or(Ok(()), call)));
+        }
+        let finished = match start.get().take() {
             Ok(reply) => self.end(py, reply, outcome, &date),
-            Err(error) => error.write_unraisable(py, Some(start.as_any())),
+            Err(error) => {
+                error.write_unraisable(py, Some(start.as_any()));
+                if let Some(Err(error)) = close.map(call) {
+                    error.write_unraisable(py, None);
+                }
+                return Served::ByUs;
+            }
+        };
+        let task = self.finish(finished);
+        let Some(close) = close else {
+            self.tasks.complete(task);
+            return Served::ByUs;
+        };
+        // The last byte of the reply is known: it does not wait for what `close` may take.
+        if self.tasks.answer(task) {
+            let tasks = &mut self.tasks;
+            py.detach(|| tasks.send());
+        }
+        let closed = call(close);
+        if home.is_left() {
+            return Served::ByChild(closed);
+        }
+        self.tasks.through();
+        if let (Err(error), Ok(environ)) = (closed, environ) {
+            let target = environ.get_item("REQUEST_URI").ok().flatten();
+            let target = target.map_or_else(String::new, |target| target.to_string());
+            let message = format!("Exception while closing the iterable of {target}");
+            failure::log(py, self.site, &message, &error);
         }
         Served::ByUs
     }
 
-    fn end(&mut self, py: Python<'_>, mut reply: Reply, outcome: PyResult<()>, date: &[u8; 29]) {
-        let finished = match outcome {
+    /// Calls the application and sends what it returns. Second, the `close` of that, if it has to be called.
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        environ: &PyResult<Bound<'py, PyDict>>,
+        start: &Bound<'py, StartResponse>,
+    ) -> (PyResult<()>, Option<PyResult<Bound<'py, PyAny>>>) {
+        let application = self.site.application.bind(py);
+        let result = match environ {
+            Ok(environ) => application.call1((environ, start)),
+            Err(error) => Err(error.clone_ref(py)),
+        };
+        match result {
+            Ok(result) => {
+                let outcome = respond(py, start.get(), &result);
+                let used_up = matches!(outcome, Ok(true));
+                let close = close_of(&result, used_up, self.generators.bind(py));
+                (outcome.map(drop), close.transpose())
+            }
+            Err(error) => (Err(error), None),
+        }
+    }
+
+    fn end(
+        &mut self,
+        py: Python<'_>,
+        mut reply: Reply,
+        outcome: PyResult<()>,
+        date: &[u8; 29],
+    ) -> Finished {
+        match outcome {
             Ok(()) => reply.finish(),
             Err(error) if error.get_type(py).is(client_disconnected(py).get_type(py)) => {
                 reply.task.set_end(End::Disconnected);
@@ -172,11 +232,11 @@ impl Worker<'_> {
                     finished
                 }
             }
-        };
-        self.complete(finished);
+        }
     }
 
-    fn complete(&mut self, finished: Finished) {
+    /// Says what was wrong with a reply, and keeps the buffer of its head.
+    fn finish(&mut self, finished: Finished) -> Task {
         let Finished {
             mut task,
             mut head,
@@ -204,7 +264,7 @@ impl Worker<'_> {
         }
         head.clear();
         self.head = head;
-        self.tasks.complete(task);
+        task
     }
 
     /// Answers a request that a proxy header makes unacceptable.
@@ -239,9 +299,7 @@ impl Worker<'_> {
     }
 }
 
-fn note_bug() {
-    failure::note(
-        log::Level::Error,
-        "a bug in headwaiter lost one reply; please report it",
-    );
+/// Calls the `close` of an iterable.
+fn call(close: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {
+    close?.call0().map(drop)
 }

@@ -25,8 +25,16 @@ pub(super) fn running(request: &RunningRequest) -> Value {
         "client": request.peer.map(client),
         "age": request.age.as_secs_f64(),
         "cpu": request.cpu.map(|cpu| cpu.as_secs_f64()),
-        "phase": if request.sending { "sending" } else { "app" },
+        "phase": phase(request),
     })
+}
+
+fn phase(request: &RunningRequest) -> &'static str {
+    match request {
+        _ if request.closing.is_some() => "closing",
+        _ if request.sending => "sending",
+        _ => "app",
+    }
 }
 
 /// The oldest requests that wait for a worker.

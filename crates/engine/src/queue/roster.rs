@@ -85,6 +85,15 @@ impl Queue {
         }
     }
 
+    /// The worker's thread ends, whatever it was about to do.
+    pub(crate) fn withdraw(&self, worker: usize) {
+        let mut inner = self.lock();
+        inner.leave_state(worker);
+        inner.parked.retain(|parked| *parked != worker);
+        inner.surplus = inner.surplus.saturating_sub(1);
+        self.leave(inner, worker);
+    }
+
     /// The worker leaves, in its own thread.
     pub(super) fn leave(&self, mut inner: MutexGuard<'_, Inner>, worker: usize) {
         // Before its number is free for another.
