@@ -289,3 +289,91 @@ def test_write_raises_when_the_client_is_gone(serve: Serve) -> None:
     assert done.wait(20)
     assert type(raised[0]).__name__ == "ClientDisconnected"
     assert isinstance(raised[0], OSError), "applications catch OSError for a broken connection"
+
+
+class Slow(Body):
+    """A body whose ``close`` takes until it is released."""
+
+    def __init__(self, chunks: Callable[[], Iterator[bytes]]) -> None:
+        super().__init__(chunks)
+        self.release = threading.Event()
+
+    def close(self) -> None:
+        super().close()
+        assert self.release.wait(20)
+
+
+WHOLE = {
+    # method, status, Content-Length, body
+    "chunked": ("GET", "200 OK", None, b"onetwo"),
+    "length": ("GET", "200 OK", 6, b"onetwo"),
+    "1.0": ("GET 1.0", "200 OK", None, b"onetwo"),
+    "head": ("HEAD", "200 OK", 6, b""),
+    "redirect": ("GET", "302 Found", 0, b""),
+    "204": ("GET", "204 No Content", None, b""),
+    "304": ("GET", "304 Not Modified", None, b""),
+}
+
+
+@headwaiter_only("the end of a reply waits for close()")
+@pytest.mark.parametrize("handoff", ["leader", "dedicated"])
+@pytest.mark.parametrize("reply", WHOLE)
+def test_a_reply_does_not_wait_for_close(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, reply: str, handoff: str
+) -> None:
+    """It is whole at the client, and the connection's next request is served, while close() runs."""
+    monkeypatch.setenv("HEADWAITER_HANDOFF", handoff)
+    method, status, length, expected = WHOLE[reply]
+    body = Slow(two)
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/slow":
+            return serving(body, status, length)(environ, start_response)
+        start_response("200 OK", [*PLAIN, ("Content-Length", "5")])
+        return [b"other"]
+
+    server = serve(app, threads=2)
+    try:
+        with server.connect() as client:
+            for _ in range(20):  # few requests, one after the other: the loop is lent
+                assert client.ask().body == b"other"
+            name, version = method.split()[0], "1.0" if "1.0" in method else "1.1"
+            client.request("/slow", name, version=version)
+            assert client.reply(name).body == expected
+            if version == "1.0":
+                client.expect_closed()
+            else:
+                assert client.ask().body == b"other"
+            assert body.closed.wait(20)
+            assert not body.release.is_set()
+    finally:
+        body.release.set()
+    body.check()
+
+
+@headwaiter_only("it is not waited for")
+def test_a_stop_waits_for_close(serve: Serve) -> None:
+    body = Slow(two)
+    server = serve(serving(body, length=6))
+    assert server.ask().body == b"onetwo"
+    assert body.closed.wait(20)
+    stopper = threading.Thread(target=server.close)
+    stopper.start()
+    stopper.join(0.3)
+    assert stopper.is_alive(), "the server has ended although a worker was not through"
+    body.release.set()
+    stopper.join(20)
+    assert not stopper.is_alive()
+    assert server.server.unfinished == 0
+
+
+@headwaiter_only("it has no deadline")
+def test_a_close_that_does_not_end_is_cut_and_said_so(serve: Serve, logs: LogCatcher) -> None:
+    body = Slow(two)
+    server = serve(serving(body, length=6), shutdown_timeout=0.3)
+    assert server.ask("/endless").body == b"onetwo"
+    assert body.closed.wait(20)
+    server.server.close()
+    assert server.server.unfinished == 1
+    logs.wait_for("cut while its iterable was being closed: GET /endless")
+    body.release.set()

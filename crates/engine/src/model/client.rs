@@ -11,6 +11,8 @@ pub(super) struct Client {
     stream: UnixStream,
     /// What came and was not looked at yet.
     pub(super) got: Vec<u8>,
+    /// The connection ended by a reset: it was closed before all bytes of ours were read.
+    pub(super) reset: bool,
 }
 
 impl Client {
@@ -18,6 +20,7 @@ impl Client {
         Self {
             stream,
             got: Vec::new(),
+            reset: false,
         }
     }
 
@@ -61,8 +64,10 @@ impl Client {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     World::get().wait(seen, Duration::MAX);
                 }
-                // It was closed while bytes of ours were on their way.
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return 0,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                    self.reset = true;
+                    return 0;
+                }
                 Err(error) => panic!("{error}"),
             }
         }

@@ -34,6 +34,8 @@ struct Site {
     lock: Arc<Mutex<()>>,
     /// How often each path was run.
     ran: Arc<Mutex<HashMap<String, u32>>>,
+    /// How often a worker had something to do after its reply, and came to its end.
+    lingered: Arc<Mutex<u32>>,
 }
 
 impl Site {
@@ -48,6 +50,7 @@ impl Site {
             mailbox,
             lock: Arc::default(),
             ran: Arc::default(),
+            lingered: Arc::default(),
         };
         let workers = (0..threads).map(|_| {
             let site = site.clone();
@@ -57,6 +60,8 @@ impl Site {
         let shared = Arc::clone(&site.shared);
         all.push(spawn(move || {
             conduct(Box::new(io), &shared);
+            // The drain has waited for what workers had to do after their replies.
+            assert_eq!(shared.closing.load(std::sync::atomic::Ordering::SeqCst), 0);
             shared.queue.close();
         }));
         (site, all)
@@ -83,7 +88,18 @@ impl Site {
                     attached = Some(self.lock.lock().unwrap());
                 }
                 respond(&mut task, &path);
-                tasks.complete(task);
+                if !path.ends_with("linger") {
+                    tasks.complete(task);
+                    continue;
+                }
+                if tasks.answer(task) {
+                    drop(attached.take());
+                    tasks.send();
+                    attached = Some(self.lock.lock().unwrap());
+                }
+                (0..8).for_each(|_| shuttle::thread::yield_now());
+                *self.lingered.lock().unwrap() += 1;
+                tasks.through();
             }
             drop(attached);
             if !tasks.park() {
@@ -130,6 +146,9 @@ fn respond(task: &mut Task, path: &str) {
         task.flush().unwrap();
     }
     task.buffer().extend_from_slice(path.as_bytes());
+    if path.ends_with("close") {
+        task.close_after();
+    }
 }
 
 fn settings(threads: usize, lend_loop: bool) -> Settings {
@@ -360,6 +379,59 @@ fn pipelines_beside_each_other() {
         }
         site.stop(threads, 4);
     });
+}
+
+/// The reply that ends a connection, and bytes that come in behind its request: a reset would take the
+/// reply from the client. Our end stays open until the bytes are read.
+fn bytes_behind_the_last_request(lend_loop: bool) {
+    let (site, threads) = Site::start(settings(1, lend_loop));
+    let mut client = site.connect();
+    client.send(&["/1"]);
+    client.expect(&["/1"]);
+    client.send(&["/2-close"]);
+    while !site.ran.lock().unwrap().contains_key("/2-close") {
+        shuttle::thread::yield_now();
+    }
+    client.send(&["/3"]);
+    client.expect(&["/2-close"]);
+    client.expect_end();
+    assert!(!client.reset);
+    drop(client);
+    site.stop(threads, 2);
+}
+
+#[test]
+fn the_last_reply_is_not_taken_back() {
+    for lend_loop in [true, false] {
+        check(2000, move || bytes_behind_the_last_request(lend_loop));
+    }
+}
+
+/// A worker that answers and has something to do afterwards: the reply and the channel's next request need
+/// not wait for it, and the drain does.
+fn more_to_do_after_the_reply(workers: usize, lend_loop: bool) {
+    let (site, threads) = Site::start(settings(workers, lend_loop));
+    let (mut first, mut second) = (site.connect(), site.connect());
+    first.send(&["/1-linger"]);
+    first.expect(&["/1-linger"]);
+    second.send(&["/2"]);
+    first.send(&["/3-linger"]);
+    second.expect(&["/2"]);
+    first.expect(&["/3-linger"]);
+    site.shared.advance(Stage::Draining);
+    let lingered = Arc::clone(&site.lingered);
+    site.stop(threads, 3);
+    assert_eq!(*lingered.lock().unwrap(), 2);
+    first.expect_end();
+    second.expect_end();
+}
+
+#[test]
+fn replies_that_leave_before_their_worker_is_through() {
+    for lend_loop in [true, false] {
+        check(1000, move || more_to_do_after_the_reply(1, lend_loop));
+        check(1000, move || more_to_do_after_the_reply(2, lend_loop));
+    }
 }
 
 #[test]
