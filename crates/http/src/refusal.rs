@@ -78,8 +78,8 @@ refusals! {
     LineFolding = 400, "line-folding", "A header line starts with whitespace.";
     /// The head outgrew `max_request_header_size` (RFC 6585 §5).
     HeadTooLarge = 431, "head-too-large", "The request head exceeds max_request_header_size.";
-    /// More header fields than any client sends (RFC 6585 §5).
-    TooManyFields = 431, "too-many-fields", "The request has too many header fields.";
+    /// There are more than `max_request_header_fields` (RFC 6585 §5).
+    TooManyFields = 431, "too-many-fields", "The request has more header fields than max_request_header_fields.";
     /// HTTP/1.1 without Host (RFC 9112 §3.2).
     HostMissing = 400, "host-missing", "An HTTP/1.1 request must have a Host header.";
     /// More than one Host (RFC 9112 §3.2).

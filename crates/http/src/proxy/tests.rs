@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::*;
+use crate::head::HeadLimits;
 
 const X: &[&str] = &[
     "x-forwarded-for",
@@ -24,7 +25,7 @@ fn head(fields: &[(&str, &str)]) -> Head {
     }
     text.push_str("\r\n");
     let mut head = Head::new();
-    let parsed = head.parse(text.as_bytes(), &mut 0, 1 << 20);
+    let parsed = head.parse(text.as_bytes(), &mut 0, HeadLimits::default());
     assert_eq!(parsed, Ok(Some(text.len())), "{text}");
     head
 }
