@@ -69,8 +69,15 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     if let Some(address) = &outcome.remote_addr {
-        let hidden = address.eq_ignore_ascii_case("unknown") || address.starts_with('_');
-        assert!(hidden || address.parse::<IpAddr>().is_ok(), "{address}");
+        let name = |text: &str| {
+            text.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        };
+        let (plain, zone) = address.split_once('%').unwrap_or((address, ""));
+        assert!(
+            name(zone) && (name(plain) || plain.parse::<IpAddr>().is_ok()),
+            "{address}"
+        );
     }
     for port in [&outcome.remote_port, &outcome.server_port]
         .into_iter()

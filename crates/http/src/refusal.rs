@@ -125,11 +125,11 @@ refusals! {
 
     // What a trusted proxy said (RFC 7239 and its forerunners).
 
-    /// A `Forwarded` that does not follow RFC 7239 §4.
+    /// A `Forwarded` that does not follow RFC 7239 §4 where a trusted proxy wrote it.
     Forwarded = 400, "forwarded", "The Forwarded header is malformed.";
-    /// An `X-Forwarded-For` element is not an address.
+    /// The believed element of `X-Forwarded-For` is neither an address nor a name.
     ForwardedFor = 400, "x-forwarded-for", "The X-Forwarded-For header is malformed.";
-    /// An `X-Forwarded-Host` element is not a host.
+    /// The believed element of `X-Forwarded-Host` is not a host.
     ForwardedHost = 400, "x-forwarded-host", "The X-Forwarded-Host header is malformed.";
     /// An `X-Forwarded-Proto` is neither `http` nor `https`.
     ForwardedProto = 400, "x-forwarded-proto", "The X-Forwarded-Proto header is malformed.";
