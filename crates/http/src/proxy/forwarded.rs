@@ -66,7 +66,7 @@ fn parse(value: &[u8]) -> Option<Vec<Element<'_>>> {
     let mut elements = Vec::new();
     let mut reader = Reader { value, at: 0 };
     loop {
-        elements.push(reader.element()?);
+        elements.push(reader.element());
         if reader.at == value.len() {
             return Some(elements);
         }
@@ -100,22 +100,22 @@ impl<'v> Reader<'v> {
         let _ = self.run(|b| b == b' ' || b == b'\t');
     }
 
-    /// An element up to its comma; `None` if a malformed one has a quote.
-    fn element(&mut self) -> Option<Element<'v>> {
+    /// An element up to its comma. A malformed one ends before its first quote instead, where no comma is.
+    fn element(&mut self) -> Element<'v> {
         self.skip_ows();
         let start = self.at;
         if let Some(element) = self.pairs(start)
             && matches!(self.peek(), None | Some(b','))
         {
-            return Some(element);
+            return element;
         }
         self.at = start;
         let _ = self.run(|b| b != b',' && b != b'"');
-        (self.peek() != Some(b'"')).then(|| Element {
+        Element {
             start,
             malformed: true,
             ..Element::default()
-        })
+        }
     }
 
     /// `[ forwarded-pair ] *( ";" [ forwarded-pair ] )` with whitespace behind it.
