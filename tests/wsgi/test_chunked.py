@@ -11,7 +11,7 @@ from tests.conftest import Serve
 from tests.support.http import chunked, render
 from tests.support.wsgi import Environ, StartResponse
 
-DOCUMENT = [{"id": n, "even": n % 2 == 0} for n in range(1500)]
+DOCUMENT = [[n % 10] for n in range(10_000)]
 BODIES = {
     # One piece per bracket, comma and value: `requests.post(url, data=encoder.iterencode(...))`.
     "json": list(json.JSONEncoder().iterencode(DOCUMENT)),
