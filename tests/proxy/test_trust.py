@@ -134,7 +134,7 @@ ADDRESSLESS = [
 @headwaiter_only("the colon stays, an empty port is one, all elements are judged")
 @pytest.mark.parametrize(("name", "value", "address"), ADDRESSLESS)
 def test_what_real_proxies_say_is_taken(serve: Serve, name: str, value: str, address: str) -> None:
-    """Nodes without an address, and entries that no trusted proxy wrote, are no reason to refuse."""
+    """Nodes without an address, and entries that no trusted proxy wrote, are not refused."""
     environ = seen(serve, [(name, value)], trusted_proxy="*", trusted_proxy_headers=name.lower())
     assert environ["REMOTE_ADDR"] == environ["REMOTE_HOST"] == address
     assert environ["REMOTE_PORT"].isdigit()

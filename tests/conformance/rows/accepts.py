@@ -327,7 +327,9 @@ for _name, (_says, _data, _body) in _CHUNKED.items():
         _name,
         f"a chunked body: {_says}",
         "RFC 9112 section 7.1",
-        Acceptance(chunked(_data, path=PATH), body=_body, absent=("HTTP_X_CHECKSUM", "CONTENT_TYPE")),
+        Acceptance(
+            chunked(_data, path=PATH), body=_body, absent=("HTTP_X_CHECKSUM", "CONTENT_TYPE")
+        ),
     )
 accept(
     "chunked-case",
