@@ -88,8 +88,8 @@ bench-quick: $(VENV)/.release $(VENV)/.bench    ## The same in under three minut
 instructions: $(VENV)/.release $(VENV)/.test    ## Instructions per request, by valgrind (PEERS=a,b)
 	$(BIN)/python -m benchmarks.instructions $(if $(PEERS),--peers $(PEERS))
 
-microbench: $(VENV)/.release $(VENV)/.test    ## Heads and environs by themselves (MICRO=--test: only whether they run)
-	cargo bench --package headwaiter-http --bench heads -- $(MICRO)
+microbench: $(VENV)/.release $(VENV)/.test    ## Heads, chunked bodies and environs by themselves (MICRO=--test: only whether they run)
+	cargo bench --package headwaiter-http --bench heads --bench bodies -- $(MICRO)
 	$(BIN)/python -m benchmarks.environs $(MICRO)
 
 conformance: $(VENV)/.release $(VENV)/.$(if $(filter headwaiter,$(SERVER)),test,conformance)    ## The conformance suite (SERVER=waitress probes another)

@@ -77,6 +77,8 @@ const PROXY: &[&[u8]] = &[
     b"\x00X-Forwarded-Host: a.example:80, b\r\nX-Forwarded-Port: 8443\r\nX-Forwarded-By: c",
     b"\x01Forwarded: for=\"[2001:db8::1]:77\";proto=https;host=\"a:80\", for=_x;by=unknown",
     b"\x03Forwarded: for=\"\\1.1.1.1\"\r\nForwarded: for=2.2.2.2",
+    b"\x01Forwarded: nonsense, for=unix:;ext=1, for=\"[fe80::1%eth0]:77\"",
+    b"\x00X-Forwarded-For: a b,, unix:",
     b"\x04X-Real-IP: 1.1.1.1\r\nX-Forwarded-For: unknown",
 ];
 

@@ -2,10 +2,13 @@
 
 #![no_main]
 
-use headwaiter_http::{Body, Decoded, Head, Refusal};
+use headwaiter_http::{Body, Decoded, Head, HeadLimits, Refusal};
 use libfuzzer_sys::fuzz_target;
 
-const MAX_HEAD: usize = 4096;
+const MAX_HEAD: HeadLimits = HeadLimits {
+    size: 4096,
+    fields: 512,
+};
 const MAX_BODY: u64 = 4096;
 
 /// What came out of a connection: whole requests, then perhaps the reason for its end.

@@ -2,10 +2,14 @@
 
 #![no_main]
 
-use headwaiter_http::{Framing, Head, Refusal};
+use headwaiter_http::{Framing, Head, HeadLimits, Refusal};
 use libfuzzer_sys::fuzz_target;
 
 const MAX: usize = 8 * 1024;
+const LIMITS: HeadLimits = HeadLimits {
+    size: MAX,
+    fields: 512,
+};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&cut, input)) = input.split_first() else {
@@ -32,7 +36,7 @@ fn parse(input: &[u8], ends: &[usize]) -> (Head, Result<Option<usize>, Refusal>)
     let mut head = Head::new();
     for &end in ends {
         head = Head::new();
-        let parsed = head.parse(&input[..end], &mut scanned, MAX);
+        let parsed = head.parse(&input[..end], &mut scanned, LIMITS);
         if parsed != Ok(None) {
             return (head, parsed);
         }

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use headwaiter_http::{FieldChange, Head, ProxyOutcome, ProxyPeer, ProxyPolicy};
+use headwaiter_http::{FieldChange, Head, HeadLimits, ProxyOutcome, ProxyPeer, ProxyPolicy};
 use libfuzzer_sys::fuzz_target;
 
 const X: &[&str] = &[
@@ -21,7 +21,7 @@ fuzz_target!(|input: &[u8]| {
     };
     let text = [b"GET / HTTP/1.0\r\n", lines, b"\r\n\r\n"].concat();
     let mut head = Head::new();
-    if head.parse(&text, &mut 0, 1 << 16) != Ok(Some(text.len())) {
+    if head.parse(&text, &mut 0, HeadLimits::default()) != Ok(Some(text.len())) {
         return;
     }
     let headers = if settings & 1 == 0 { X } else { &["forwarded"] };
@@ -69,8 +69,15 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     if let Some(address) = &outcome.remote_addr {
-        let hidden = address.eq_ignore_ascii_case("unknown") || address.starts_with('_');
-        assert!(hidden || address.parse::<IpAddr>().is_ok(), "{address}");
+        let name = |text: &str| {
+            text.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        };
+        let (plain, zone) = address.split_once('%').unwrap_or((address, ""));
+        assert!(
+            name(zone) && (name(plain) || plain.parse::<IpAddr>().is_ok()),
+            "{address}"
+        );
     }
     for port in [&outcome.remote_port, &outcome.server_port]
         .into_iter()
@@ -88,7 +95,7 @@ fuzz_target!(|input: &[u8]| {
     // What is set as Host must pass as Host.
     if let Some(host) = &outcome.host {
         let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
-        let parsed = Head::new().parse(request.as_bytes(), &mut 0, 1 << 16);
+        let parsed = Head::new().parse(request.as_bytes(), &mut 0, HeadLimits::default());
         assert_eq!(parsed, Ok(Some(request.len())), "{host}");
     }
 });

@@ -42,6 +42,7 @@ class AdjustmentKeywords(TypedDict, total=False):
     log_untrusted_proxy_headers: bool | str
     clear_untrusted_proxy_headers: bool | str
     max_request_header_size: int | str
+    max_request_header_fields: int | str
     max_request_body_size: int | str
     inbuf_overflow: int | str
     outbuf_overflow: int | str
@@ -108,6 +109,7 @@ class AdjustmentValues:
     log_untrusted_proxy_headers: bool
     clear_untrusted_proxy_headers: bool
     max_request_header_size: int
+    max_request_header_fields: int
     max_request_body_size: int
     inbuf_overflow: int
     outbuf_overflow: int

@@ -144,8 +144,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         default_words="three quarters of the descriptor limit, at most 65536"),
 
     _row("ident", kinds.FIELD_VALUE, "headwaiter", "Identity", """
-        Value of the `Server` response header; empty sends none. When the application sets its own,
-        this one goes into `Via`.""", waitress="differs"),
+        Value of the `Server` response header, unless the application sets its own; empty sends
+        none.""", waitress="differs"),
     _row("server_name", kinds.HOST_NAME, "headwaiter.invalid", "Identity", """
         `SERVER_NAME` for a request that names no host.""", waitress="differs"),
     _row("url_scheme", kinds.SCHEME, "http", "Identity", """
@@ -185,6 +185,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
 
     _row("max_request_header_size", kinds.BYTES, 262144, "Limits", """
         Largest request head; beyond it 431.""", minimum=1),
+    _row("max_request_header_fields", kinds.INTEGER, 512, "Limits", """
+        Most header fields of a request; beyond it 431.""", minimum=1, waitress="absent"),
     _row("max_request_body_size", kinds.BYTES, 1073741824, "Limits", """
         Largest request body; beyond it 413."""),
     _row("inbuf_overflow", kinds.BYTES, 524288, "Limits", """

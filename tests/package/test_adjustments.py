@@ -85,6 +85,7 @@ def test_off_is_none_for_the_engine() -> None:
         ("port", 65536),
         ("backlog", 2**31),
         ("max_request_header_size", 0),
+        ("max_request_header_fields", 0),
         ("max_request_body_size", 2**63),
         ("unix_socket_perms", "10000"),
         ("channel_timeout", -0.1),

@@ -72,6 +72,19 @@ def test_max_request_header_size_of_an_endless_line(serve: Serve) -> None:
     assert gate.calls == []
 
 
+@headwaiter_only("as many as fit its size")
+@pytest.mark.parametrize("count", [600, 601])
+def test_max_request_header_fields(serve: Serve, count: int) -> None:
+    gate = Gate()
+    server = serve(gate, max_request_header_fields=600)
+    fields = [(f"X-{n}", "") for n in range(count - 1)]  # and Host
+    with server.connect() as client:
+        reply = client.ask("/", headers=fields)
+        assert reply.status == (200 if count == 600 else 431)
+        assert reply.closing == (count > 600)
+    assert len(gate.calls) == (count == 600)
+
+
 def test_max_request_body_size_by_length(serve: Serve) -> None:
     """Refused on the head alone: the client has not sent a byte of the body."""
     gate = Gate()

@@ -12,7 +12,7 @@ from tests.conftest import Serve
 from tests.support.http import Client, render
 from tests.support.live import LOGGER, LogCatcher
 from tests.support.recorder import Recorder
-from tests.support.target import headwaiter_only
+from tests.support.target import IS_WAITRESS, headwaiter_only
 from tests.support.wsgi import Environ
 
 X_ALL = "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port x-forwarded-by"
@@ -116,6 +116,38 @@ def test_a_unix_peer_is_no_tcp_peer(serve: Serve) -> None:
     headers = [("X-Forwarded-For", "192.0.2.1")]
     environ = seen(serve, headers, trusted_proxy="unix", trusted_proxy_headers="x-forwarded-for")
     assert environ["REMOTE_ADDR"] == "127.0.0.1"
+
+
+ADDRESSLESS = [
+    # header, value, REMOTE_ADDR
+    ("X-Forwarded-For", "unix:", "unix"),  # nginx behind a Unix socket
+    ("X-Forwarded-For", "192.0.2.1, unix:", "unix"),
+    ("Forwarded", "for=unix:", "unix"),
+    ("Forwarded", 'for="unix:";proto=http', "unix"),
+    ("X-Forwarded-For", "a,,b", "b"),
+    ("X-Forwarded-For", '<script>, ", fe80::1%eth0', "fe80::1%eth0"),
+    ("X-Forwarded-For", "192.0.2.1:", "192.0.2.1"),
+    ("Forwarded", "nonsense, for=192.0.2.1", "192.0.2.1"),
+]
+
+
+@headwaiter_only("the colon stays, an empty port is one, all elements are judged")
+@pytest.mark.parametrize(("name", "value", "address"), ADDRESSLESS)
+def test_what_real_proxies_say_is_taken(serve: Serve, name: str, value: str, address: str) -> None:
+    """Nodes without an address, and entries that no trusted proxy wrote, are not refused."""
+    environ = seen(serve, [(name, value)], trusted_proxy="*", trusted_proxy_headers=name.lower())
+    assert environ["REMOTE_ADDR"] == environ["REMOTE_HOST"] == address
+    assert environ["REMOTE_PORT"].isdigit()
+
+
+def test_an_unknown_parameter_of_forwarded_is_a_warning(serve: Serve, logs: LogCatcher) -> None:
+    server = serve(Recorder(), trusted_proxy="*", trusted_proxy_headers="forwarded")
+    for _ in range(3):
+        assert server.ask("/", headers=[("Forwarded", "for=192.0.2.1;secret=x")]).status == 200
+    assert logs.wait_for("secret", logging.WARNING).name == LOGGER
+    server.close()
+    warnings = logs.matching(lambda r: "secret" in r.getMessage())
+    assert IS_WAITRESS or len(warnings) == 1, "the proxy says it with every request"
 
 
 MALFORMED = [

@@ -122,8 +122,10 @@ def test_raw_uri_is_byte_exact(serve: Serve, target: str) -> None:
 
 
 def test_options_asterisk(serve: Serve) -> None:
+    """It is no path, and validators want one that is empty or begins with a slash."""
     environ = environ_for(serve, render("*", "OPTIONS"))
-    assert environ["PATH_INFO"] in ("*", "")
+    assert environ["PATH_INFO"] == ("*" if IS_WAITRESS else "")
+    assert environ["REQUEST_URI"] == "*"
     assert environ["REQUEST_METHOD"] == "OPTIONS"
 
 
@@ -159,6 +161,18 @@ def test_underscore_names_never_arrive(serve: Serve, name: str) -> None:
     environ = environ_for(serve, render("/", headers=[("X-Auth", "right"), (name, "spoofed")]))
     assert environ["HTTP_X_AUTH"] == "right"
     assert "spoofed" not in environ.values()
+
+
+@headwaiter_only("it arrives")
+@pytest.mark.parametrize("name", ["Proxy", "proxy", "PROXY"])
+def test_proxy_never_arrives(serve: Serve, name: str) -> None:
+    """``HTTP_PROXY`` in the environment of a CGI program is its own proxy (CVE-2016-5385)."""
+    fields = [(name, "http://evil.example"), ("X-Proxy", "a"), ("Proxy-Authorization", "b")]
+    environ = environ_for(serve, render("/", headers=fields))
+    assert [key for key in environ if "PROXY" in key] == [
+        "HTTP_X_PROXY",
+        "HTTP_PROXY_AUTHORIZATION",
+    ]
 
 
 @headwaiter_only("joined by a comma, which is part of the first cookie's value")

@@ -65,7 +65,9 @@ def test_the_reason_phrase_is_the_applications(serve: Serve) -> None:
     assert serve(app).ask().reason == "Most certainly"
 
 
-@pytest.mark.parametrize("status", ["299 Odd", "404 Not Found", "418 I'm a teapot", "599 Far out"])
+@pytest.mark.parametrize(
+    "status", ["299 Odd", "404 Not Found", "418 I'm a teapot", "599 Far out", "999 Far off"]
+)
 def test_any_final_status(serve: Serve, status: str) -> None:
     def app(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         start_response(status, PLAIN)

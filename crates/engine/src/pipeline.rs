@@ -23,10 +23,7 @@ impl IoThread {
         if rest.is_empty() || settings.queue_limit.is_some() || self.shared.draining() {
             return rest;
         }
-        let (most_head, health) = (
-            settings.max_request_header_size,
-            settings.health_path.clone(),
-        );
+        let (limits, health) = (settings.head_limits(), settings.health_path.clone());
         let link = first.link.clone();
         let mut last = first;
         for _ in 0..CHAIN {
@@ -35,7 +32,7 @@ impl IoThread {
             }
             let mut next = self.new_exchange();
             // Whatever is wrong with it will be found again when its turn comes.
-            let parsed = next.head.parse(rest, &mut 0, most_head);
+            let parsed = next.head.parse(rest, &mut 0, limits);
             let fit = next.head.is_safe()
                 && next.head.framing() == headwaiter_http::Framing::None
                 && health.as_deref() != Some(next.head.path());

@@ -182,13 +182,13 @@ impl IoThread {
 
     /// `data` is all that has come of this head so far.
     fn feed_head(&mut self, index: usize, data: &[u8]) {
-        let most = self.shared.settings.max_request_header_size;
+        let limits = self.shared.settings.head_limits();
         let channel = &mut self.channels[index];
         let Some(exchange) = channel.exchange.as_mut() else {
             return;
         };
         exchange.record.bytes_in = data.len() as u64;
-        match exchange.head.parse(data, &mut channel.scanned, most) {
+        match exchange.head.parse(data, &mut channel.scanned, limits) {
             Ok(Some(consumed)) => {
                 exchange.record.bytes_in = consumed as u64;
                 exchange.record.head = Some(self.now);

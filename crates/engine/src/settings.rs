@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use headwaiter_http::HeadLimits;
+
 use crate::access_log::{AccessLogFormat, AccessLogTarget};
 use crate::listen::ListenSpec;
 
@@ -57,6 +59,8 @@ pub struct Settings {
     pub shutdown_timeout: Duration,
     /// Largest request head in bytes.
     pub max_request_header_size: usize,
+    /// Most fields of a request head.
+    pub max_request_header_fields: usize,
     /// Largest request body in bytes.
     pub max_request_body_size: u64,
     /// Request bodies above this many bytes go to a temporary file, unless `spool_memory` has room.
@@ -98,6 +102,15 @@ pub struct Settings {
     pub lend_loop: bool,
 }
 
+impl Settings {
+    pub(crate) fn head_limits(&self) -> HeadLimits {
+        HeadLimits {
+            size: self.max_request_header_size,
+            fields: self.max_request_header_fields,
+        }
+    }
+}
+
 impl Default for Settings {
     /// The defaults of the adjustments table.
     fn default() -> Self {
@@ -118,7 +131,8 @@ impl Default for Settings {
             queue_limit: None,
             queue_timeout: None,
             shutdown_timeout: Duration::from_secs(30),
-            max_request_header_size: 262_144,
+            max_request_header_size: HeadLimits::default().size,
+            max_request_header_fields: HeadLimits::default().fields,
             max_request_body_size: 1 << 30,
             inbuf_overflow: 524_288,
             outbuf_overflow: 1_048_576,

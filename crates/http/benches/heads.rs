@@ -4,7 +4,7 @@
 //! comes in pieces, which must not cost more than its bytes.
 
 use divan::{Bencher, black_box, black_box_drop};
-use headwaiter_http::{Head, ReplyContext, ReplyHead};
+use headwaiter_http::{Head, HeadLimits, ReplyContext, ReplyHead};
 
 const HELLO: &[u8] = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
 
@@ -48,7 +48,7 @@ fn parse(bencher: Bencher<'_, '_>, which: &str) {
     let mut head = Head::new();
     bencher.bench_local(|| {
         head.clear();
-        let parsed = head.parse(black_box(bytes), &mut 0, LIMIT);
+        let parsed = head.parse(black_box(bytes), &mut 0, HeadLimits::default());
         assert_eq!(parsed.ok().flatten(), Some(bytes.len()));
     });
 }
@@ -63,7 +63,11 @@ fn parse_in_pieces(bencher: Bencher<'_, '_>) {
         let mut parsed = None;
         for end in (64..BROWSER.len()).step_by(64).chain([BROWSER.len()]) {
             parsed = head
-                .parse(black_box(&BROWSER[..end]), &mut scanned, LIMIT)
+                .parse(
+                    black_box(&BROWSER[..end]),
+                    &mut scanned,
+                    HeadLimits::default(),
+                )
                 .ok()
                 .flatten();
         }
@@ -109,6 +113,3 @@ const REPLY_FIELDS: [(&[u8], &[u8]); 8] = [
         b"sessionid=3f2b7c0a9d8e4f1b6a5c4d3e2f1a0b9c; HttpOnly; Path=/; SameSite=Lax",
     ),
 ];
-
-/// `max_request_header_size`.
-const LIMIT: usize = 262_144;

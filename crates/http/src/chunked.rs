@@ -3,13 +3,14 @@
 //! `body.rs` calls this. Rules: never look past the final CRLF; hold no input back, so that the decoder
 //! owns no buffer a client could fill; refuse at the first byte that breaks a rule.
 //!
-//! Stricter than the RFC: whitespace around chunk extensions (`BWS`, which no sender may generate) is
-//! refused, and so is a size of more than 16 digits, leading zeros included.
+//! Stricter than the RFC: a size has 16 digits at most, leading zeros included, and white space stands only
+//! where the grammar has it (`BWS`, around the `;` and the `=` of an extension), not at the end of a line.
 //!
-//! Two budgets bound what is not data. Extensions and trailers, which have no use here, may have 16 KiB
-//! together. Size lines and the CRLF after chunks may have 16 KiB plus twice the data: chunks of three
-//! bytes and more pass for ever, a client that flushes every byte passes for some five thousand of them,
-//! and nobody can make the server chew more than thrice what it keeps.
+//! One budget bounds what is not data, as Go's `net/http` has it. Each chunk pays for 16 bytes and for
+//! twice its data; what size lines, extensions, chunk ends and trailers have beyond that is excess, and of
+//! that a body may have 16 KiB. So plain chunks of any size pass for ever, one-byte ones included, while no
+//! client can make the server read more than 18 bytes of framing for each byte that it keeps. A large
+//! chunk pays off excess, but nothing is saved up for later.
 
 use crate::body::{Decoded, take_run};
 use crate::bytes::{is_forbidden_control, is_tchar};
@@ -23,10 +24,8 @@ pub(crate) struct Chunked {
     /// Data bytes announced so far; never more than `max`.
     total: u64,
     max: u64,
-    /// Bytes of size lines without extensions, and of the CRLF after chunks.
-    framing: u64,
-    /// Bytes of extensions and trailers.
-    extras: u64,
+    /// Bytes that are not data and that no chunk has paid for yet.
+    excess: u64,
 }
 
 /// What the next byte is expected to be.
@@ -36,6 +35,10 @@ enum State {
     Size {
         size: u64,
         digits: u8,
+    },
+    /// White space behind a chunk size, which only an extension may follow.
+    Extensions {
+        size: u64,
     },
     /// Inside an extension of the chunk of this size.
     Extension {
@@ -59,17 +62,19 @@ enum State {
     Refused(Refusal),
 }
 
-/// `chunk-ext = *( ";" chunk-ext-name [ "=" chunk-ext-val ] )`, where a value is a token or a
-/// quoted-string.
+/// `chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, where a value is a token
+/// or a quoted-string. White space leads to an `After` part, which no line may end in.
 #[derive(Clone, Copy, Debug)]
 enum ExtensionPart {
     NameStart,
     Name,
+    AfterName,
     ValueStart,
     Token,
     Quoted,
     QuotedPair,
-    AfterQuoted,
+    QuotedEnd,
+    AfterValue,
 }
 
 impl Chunked {
@@ -78,8 +83,7 @@ impl Chunked {
             state: State::Size { size: 0, digits: 0 },
             total: 0,
             max,
-            framing: 0,
-            extras: 0,
+            excess: 0,
         }
     }
 
@@ -133,9 +137,9 @@ impl Chunked {
 
     /// Takes one byte that is not chunk data.
     fn step(&mut self, byte: u8) -> Result<(), Refusal> {
+        self.excess += 1;
         match &mut self.state {
             State::Size { size, digits } => {
-                self.framing += 1;
                 if let Some(value) = hex(byte) {
                     // 16 digits fill 64 bits, so the shift never loses one.
                     if *digits == 16 {
@@ -149,51 +153,50 @@ impl Chunked {
                 self.state = match byte {
                     _ if *digits == 0 => return Err(Refusal::ChunkSize),
                     b'\r' => State::SizeLf { size },
-                    b';' => State::Extension {
-                        size,
-                        part: ExtensionPart::NameStart,
-                    },
+                    b' ' | b'\t' => State::Extensions { size },
+                    b';' => State::extension(size),
                     _ => return Err(Refusal::ChunkSize),
                 };
             }
+            State::Extensions { size } => match byte {
+                b' ' | b'\t' => {}
+                b';' => self.state = State::extension(*size),
+                _ => return Err(Refusal::ChunkSize),
+            },
             State::Extension { size, part } => {
-                self.extras += 1;
                 if byte == b'\r' && part.may_end() {
                     self.state = State::SizeLf { size: *size };
                 } else {
                     *part = part.next(byte).ok_or(Refusal::ChunkExtension)?;
                 }
-                return self.check_extras();
             }
             State::SizeLf { size } => {
                 let size = *size;
                 if byte != b'\n' {
                     return Err(Refusal::ChunkSize);
                 }
-                self.framing += 1;
                 self.start_chunk(size)?;
             }
             State::DataCr => {
                 expect(byte, b'\r')?;
-                self.framing += 1;
                 self.state = State::DataLf;
             }
             State::DataLf => {
                 expect(byte, b'\n')?;
-                self.framing += 1;
                 self.state = State::Size { size: 0, digits: 0 };
             }
             State::Trailer(trailer) => {
-                self.extras += 1;
                 if let TrailerByte::Last = trailer.step(byte)? {
                     self.state = State::Done;
                     return Ok(());
                 }
-                return self.check_extras();
             }
             State::Data { .. } | State::Done | State::Refused(_) => {
                 unreachable!("decode handles the states that take no framing byte")
             }
+        }
+        if self.excess > MAX_EXCESS {
+            return Err(Refusal::ChunkOverhead);
         }
         Ok(())
     }
@@ -209,22 +212,19 @@ impl Chunked {
             return Err(Refusal::BodyTooLarge);
         }
         self.total += size;
-        if self.framing > self.framing_allowed() {
-            return Err(Refusal::ChunkOverhead);
-        }
+        let paid = PAID_PER_CHUNK.saturating_add(size.saturating_mul(PAID_PER_BYTE));
+        self.excess = self.excess.saturating_sub(paid);
         self.state = State::Data { left: size };
         Ok(())
     }
+}
 
-    fn framing_allowed(&self) -> u64 {
-        FRAMING_ALLOWANCE.saturating_add(self.total.saturating_mul(FRAMING_PER_DATA))
-    }
-
-    fn check_extras(&self) -> Result<(), Refusal> {
-        if self.extras > MAX_EXTRAS {
-            Err(Refusal::ChunkExtras)
-        } else {
-            Ok(())
+impl State {
+    /// Behind the `;` that starts an extension of a chunk of `size` bytes.
+    fn extension(size: u64) -> Self {
+        Self::Extension {
+            size,
+            part: ExtensionPart::NameStart,
         }
     }
 }
@@ -240,18 +240,29 @@ fn expect(byte: u8, wanted: u8) -> Result<(), Refusal> {
 impl ExtensionPart {
     /// Whether the size line may end here.
     fn may_end(self) -> bool {
-        matches!(self, Self::Name | Self::Token | Self::AfterQuoted)
+        matches!(self, Self::Name | Self::Token | Self::QuotedEnd)
     }
 
     /// The part that follows once `byte` is taken; `None` if it does not belong here.
     fn next(self, byte: u8) -> Option<Self> {
+        let space = matches!(byte, b' ' | b'\t');
         match (self, byte) {
-            (Self::Name | Self::Token | Self::AfterQuoted, b';') => Some(Self::NameStart),
-            (Self::Name, b'=') => Some(Self::ValueStart),
+            (Self::NameStart | Self::AfterName | Self::ValueStart | Self::AfterValue, _)
+                if space =>
+            {
+                Some(self)
+            }
+            (Self::Name, _) if space => Some(Self::AfterName),
+            (Self::Token | Self::QuotedEnd, _) if space => Some(Self::AfterValue),
+            (
+                Self::Name | Self::AfterName | Self::Token | Self::QuotedEnd | Self::AfterValue,
+                b';',
+            ) => Some(Self::NameStart),
+            (Self::Name | Self::AfterName, b'=') => Some(Self::ValueStart),
             (Self::NameStart | Self::Name, b) if is_tchar(b) => Some(Self::Name),
             (Self::ValueStart, b'"') => Some(Self::Quoted),
             (Self::ValueStart | Self::Token, b) if is_tchar(b) => Some(Self::Token),
-            (Self::Quoted, b'"') => Some(Self::AfterQuoted),
+            (Self::Quoted, b'"') => Some(Self::QuotedEnd),
             (Self::Quoted, b'\\') => Some(Self::QuotedPair),
             (Self::Quoted | Self::QuotedPair, b) if !is_forbidden_control(b) => Some(Self::Quoted),
             _ => None,
@@ -259,6 +270,8 @@ impl ExtensionPart {
     }
 }
 
-const MAX_EXTRAS: u64 = 16 * 1024;
-const FRAMING_ALLOWANCE: u64 = 16 * 1024;
-const FRAMING_PER_DATA: u64 = 2;
+/// What a body may have of [`excess`](Chunked::excess).
+const MAX_EXCESS: u64 = 16 * 1024;
+/// What a chunk pays for: a size line padded to 8 digits and its ends are 12 bytes.
+const PAID_PER_CHUNK: u64 = 16;
+const PAID_PER_BYTE: u64 = 2;

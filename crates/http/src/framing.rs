@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::bytes::list_elements;
+use crate::bytes::{is_token, list_elements, trim_ows};
 use crate::host::parse_host_port;
 use crate::refusal::Refusal;
 
@@ -106,9 +106,7 @@ impl Noted {
     /// 1. Content-Type, Content-Length and Transfer-Encoding come at most once each. The RFC lets equal
     ///    Content-Lengths be merged and Transfer-Encoding be a list over several lines.
     /// 2. Both lengths together are refused. The RFC lets Transfer-Encoding win.
-    /// 3. Transfer-Encoding needs HTTP/1.1 (§6.1) and is `chunked` and nothing else; for other codings
-    ///    the RFC suggests 501, but whether a list is unknown or malformed makes no difference here: its
-    ///    end can not be found.
+    /// 3. Transfer-Encoding needs HTTP/1.1 (§6.1) and is `chunked` and nothing else.
     pub(crate) fn framing(&self, buf: &[u8], minor: u8) -> Result<Framing, Refusal> {
         self.content_type.once(Refusal::ContentTypeRepeated)?;
         let length = self.content_length.once(Refusal::ContentLengthRepeated)?;
@@ -123,7 +121,7 @@ impl Noted {
             (None, Some(coding)) if buf[coding.clone()].eq_ignore_ascii_case(b"chunked") => {
                 Ok(Framing::Chunked)
             }
-            (None, Some(_)) => Err(Refusal::TransferEncodingInvalid),
+            (None, Some(coding)) => Err(coding_refusal(&buf[coding])),
         }
     }
 
@@ -139,6 +137,25 @@ impl Noted {
         let has_body = !matches!(framing, Framing::None | Framing::Length(0));
         self.continue_expected && minor >= 1 && has_body
     }
+}
+
+/// Names the rule that a Transfer-Encoding other than `chunked` breaks (RFC 9112 §6.1).
+///
+/// A list of codings of which one is not known here is answered with 501, whether or not `chunked` comes
+/// last: what the client asks for is missing here, not malformed. `chunked` that is repeated, has a
+/// parameter (§7.1) or is followed by another coding (§6.3) is malformed.
+#[cold]
+fn coding_refusal(value: &[u8]) -> Refusal {
+    let mut members = value.split(|&b| b == b',').map(trim_ows).peekable();
+    while let Some(member) = members.next() {
+        let name = member.split(|&b| b == b';').next().unwrap_or_default();
+        let chunked = trim_ows(name).eq_ignore_ascii_case(b"chunked");
+        let last = members.peek().is_none();
+        if !is_token(trim_ows(name)) || chunked && (!last || name.len() < member.len()) {
+            return Refusal::TransferEncodingInvalid;
+        }
+    }
+    Refusal::TransferEncodingUnknown
 }
 
 /// `Content-Length = 1*DIGIT` (RFC 9110 §8.6).

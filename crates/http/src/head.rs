@@ -40,6 +40,26 @@ pub struct Head {
     expects_continue: bool,
 }
 
+/// What a head may have.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadLimits {
+    /// Bytes, those of empty lines before it included.
+    pub size: usize,
+    /// Header fields.
+    pub fields: usize,
+}
+
+impl Default for HeadLimits {
+    /// The defaults of `max_request_header_size` and `max_request_header_fields`. Browsers send 15 to 25
+    /// fields and proxies add a few; gunicorn stops at 100, Waitress has no limit.
+    fn default() -> Self {
+        Self {
+            size: 262_144,
+            fields: 512,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Field {
     name: Span,
@@ -114,7 +134,7 @@ impl Head {
     /// give 0 for a new request and hand it back unchanged after `Ok(None)`. It is 0 again after
     /// `Ok(Some(_))`. Any `Head` may be given to any call.
     ///
-    /// `max_size` bounds the head including empty lines before it (RFC 9112 §2.2 asks to skip those).
+    /// `limits.size` bounds the head including empty lines before it (RFC 9112 §2.2 asks to skip those).
     ///
     /// # Errors
     ///
@@ -124,14 +144,14 @@ impl Head {
         &mut self,
         buf: &[u8],
         scanned: &mut usize,
-        max_size: usize,
+        limits: HeadLimits,
     ) -> Result<Option<usize>, Refusal> {
-        let limit = max_size.min(u32::MAX as usize);
+        let limit = limits.size.min(u32::MAX as usize);
         let window = &buf[..buf.len().min(limit)];
         let progress = match *scanned {
-            0 => self.read(window),
+            0 => self.read(window, limits.fields),
             from => match survey(window, from.min(window.len())) {
-                Ok(Progress::Complete(_)) => self.read(window),
+                Ok(Progress::Complete(_)) => self.read(window, limits.fields),
                 other => other,
             },
         };
@@ -157,7 +177,7 @@ impl Head {
     }
 
     /// Reads a head from its first byte, leaving spans into `window`; the caller copies the bytes.
-    fn read(&mut self, window: &[u8]) -> Result<Progress, Refusal> {
+    fn read(&mut self, window: &[u8], max_fields: usize) -> Result<Progress, Refusal> {
         self.clear();
         let mut start = 0;
         // The request-line comes after a few empty lines at most.
@@ -193,12 +213,12 @@ impl Head {
             // Counting goes on past the limit, so that a malformed later line is named first however
             // the bytes were cut; storing does not.
             count += 1;
-            if count <= MAX_FIELDS {
+            if count <= max_fields {
                 self.fields.push(Field { name, value });
             }
             start = end + 2;
         }
-        if count > MAX_FIELDS {
+        if count > max_fields {
             return Err(Refusal::TooManyFields);
         }
         self.framing = noted.framing(window, self.minor)?;
@@ -389,10 +409,6 @@ const KEPT_FIELDS: usize = 64;
 
 /// RFC 9112 §2.2 asks to skip at least one; old clients send one or two after a POST body.
 const MAX_EMPTY_LINES: usize = 4;
-
-/// Browsers send 15 to 25 and proxies add a few. Other servers stop at about 100; Waitress has no limit,
-/// so this one is generous. It bounds the work that is done for a head of many tiny fields.
-const MAX_FIELDS: usize = 512;
 
 /// The content type of the first record a TLS client sends (RFC 8446 §5.1).
 const TLS_HANDSHAKE: u8 = 0x16;

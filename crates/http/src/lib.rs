@@ -40,7 +40,7 @@ mod trailer;
 pub use body::{Body, Decoded};
 pub use date::DateLine;
 pub use framing::Framing;
-pub use head::Head;
+pub use head::{Head, HeadLimits};
 pub use percent::percent_decode;
 pub use proxy::{FieldChange, ProxyOutcome, ProxyPeer, ProxyPolicy};
 pub use refusal::Refusal;

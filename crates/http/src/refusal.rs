@@ -78,8 +78,8 @@ refusals! {
     LineFolding = 400, "line-folding", "A header line starts with whitespace.";
     /// The head outgrew `max_request_header_size` (RFC 6585 §5).
     HeadTooLarge = 431, "head-too-large", "The request head exceeds max_request_header_size.";
-    /// More header fields than any client sends (RFC 6585 §5).
-    TooManyFields = 431, "too-many-fields", "The request has too many header fields.";
+    /// There are more than `max_request_header_fields` (RFC 6585 §5).
+    TooManyFields = 431, "too-many-fields", "The request has more header fields than max_request_header_fields.";
     /// HTTP/1.1 without Host (RFC 9112 §3.2).
     HostMissing = 400, "host-missing", "An HTTP/1.1 request must have a Host header.";
     /// More than one Host (RFC 9112 §3.2).
@@ -96,8 +96,11 @@ refusals! {
     LengthAndCoding = 400, "length-and-coding", "The request has both Content-Length and Transfer-Encoding.";
     /// More than one Transfer-Encoding line.
     TransferEncodingRepeated = 400, "transfer-encoding-repeated", "The request has more than one Transfer-Encoding header.";
-    /// Transfer-Encoding is anything but `chunked`.
-    TransferEncodingInvalid = 400, "transfer-encoding-invalid", "The only Transfer-Encoding this server takes is chunked.";
+    /// Transfer-Encoding is no list of codings, or has `chunked` elsewhere than once and last, or empty
+    /// members, which a recipient may ignore (RFC 9110 §5.6.1) and on which parsers disagree.
+    TransferEncodingInvalid = 400, "transfer-encoding-invalid", "The Transfer-Encoding header is malformed.";
+    /// Transfer-Encoding has a coding that is not `chunked` (RFC 9112 §6.1).
+    TransferEncodingUnknown = 501, "transfer-encoding-unknown", "The only Transfer-Encoding this server takes is chunked.";
     /// Transfer-Encoding in an HTTP/1.0 request (RFC 9112 §6.1).
     TransferEncodingOnHttp10 = 400, "transfer-encoding-on-http10", "An HTTP/1.0 request must not have a Transfer-Encoding header.";
 
@@ -109,10 +112,8 @@ refusals! {
     ChunkExtension = 400, "chunk-extension", "A chunk extension is malformed.";
     /// Chunk data is not followed by CRLF.
     ChunkEnd = 400, "chunk-end", "A chunk is longer than its size says.";
-    /// So many tiny chunks that the framing dwarfs the data.
-    ChunkOverhead = 400, "chunk-overhead", "The request body is cut into too many small chunks.";
-    /// Chunk extensions and trailers together exceed their limit.
-    ChunkExtras = 400, "chunk-extras", "Chunk extensions and trailers are too large.";
+    /// Padded sizes, extensions and trailers that dwarf the data.
+    ChunkOverhead = 400, "chunk-overhead", "Chunk extensions and trailers outweigh the request body.";
     /// A trailer line does not follow the rules of header fields (RFC 9112 §7.1.2).
     Trailer = 400, "trailer", "A trailer field is malformed.";
     /// A field that frames, routes or authorises a request came as a trailer (RFC 9110 §6.5.1).
@@ -124,11 +125,11 @@ refusals! {
 
     // What a trusted proxy said (RFC 7239 and its forerunners).
 
-    /// A `Forwarded` that does not follow RFC 7239 §4.
+    /// A `Forwarded` that does not follow RFC 7239 §4 where a trusted proxy wrote it.
     Forwarded = 400, "forwarded", "The Forwarded header is malformed.";
-    /// An `X-Forwarded-For` element is not an address.
+    /// The believed element of `X-Forwarded-For` is neither an address nor a name.
     ForwardedFor = 400, "x-forwarded-for", "The X-Forwarded-For header is malformed.";
-    /// An `X-Forwarded-Host` element is not a host.
+    /// The believed element of `X-Forwarded-Host` is not a host.
     ForwardedHost = 400, "x-forwarded-host", "The X-Forwarded-Host header is malformed.";
     /// An `X-Forwarded-Proto` is neither `http` nor `https`.
     ForwardedProto = 400, "x-forwarded-proto", "The X-Forwarded-Proto header is malformed.";

@@ -39,8 +39,7 @@ pub struct ReplyContext<'a> {
     pub known_length: Option<u64>,
     /// The IMF-fixdate of now, for `Date` unless the application sent one.
     pub date: &'a [u8; 29],
-    /// The value of `Server`; empty for none. If the application sent `Server`, that stays and this goes
-    /// into `Via`, as in Waitress.
+    /// The value of `Server` unless the application sent one; empty for none.
     pub ident: &'a [u8],
     /// Whole field lines of the server's own, each with its CRLF; usually empty.
     pub extra: &'a [u8],
@@ -74,7 +73,7 @@ pub enum BodyKind {
 pub enum ReplyError {
     /// The status does not start with three digits followed by a space or nothing.
     StatusMalformed,
-    /// The status code is not that of a final reply, 200 to 599 (RFC 9110 §15).
+    /// The status code is not that of a final reply, 200 to 999 (RFC 9110 §15).
     StatusOutOfRange,
     /// The reason phrase holds a control byte.
     ReasonMalformed,
@@ -96,7 +95,7 @@ impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::StatusMalformed => "status must be three digits, a space and a reason phrase",
-            Self::StatusOutOfRange => "status code must be between 200 and 599",
+            Self::StatusOutOfRange => "status code must be between 200 and 999",
             Self::ReasonMalformed => "reason phrase must not contain control characters",
             Self::NotBegun => "header given before the status",
             Self::NameMalformed => {
@@ -131,8 +130,8 @@ impl ReplyHead {
     /// Starts the head with a status such as `200 OK`, dropping what an earlier call had started.
     ///
     /// A bare `200` is taken as one with an empty reason, as Waitress does; `wsgiref.validate` merely warns.
-    /// Codes from 600 are refused: RFC 9110 §15 has none, and clients treat them as they please. So are
-    /// those below 200: they announce a final reply, and an application has only one to give.
+    /// Codes from 600 mean what client and application agreed on, and 5xx to other clients (RFC 9110 §15).
+    /// Those below 200 are refused: they announce a final reply, and an application has only one to give.
     ///
     /// # Errors
     ///
@@ -150,7 +149,7 @@ impl ReplyHead {
                 .then(|| code * 10 + u16::from(digit - b'0'))
         });
         let code = code.ok_or(ReplyError::StatusMalformed)?;
-        if !(200..=599).contains(&code) {
+        if !(200..=999).contains(&code) {
             return Err(ReplyError::StatusOutOfRange);
         }
         if find_control(reason, 0).is_some() {
@@ -271,18 +270,15 @@ impl ReplyHead {
             out.extend_from_slice(ctx.date);
             out.extend_from_slice(b"\r\n");
         }
-        if !ctx.ident.is_empty() {
-            out.extend_from_slice(if self.has_server {
-                b"Via: "
-            } else {
-                b"Server: "
-            });
+        if !ctx.ident.is_empty() && !self.has_server {
+            out.extend_from_slice(b"Server: ");
             out.extend_from_slice(ctx.ident);
             out.extend_from_slice(b"\r\n");
         }
         match (close, ctx.minor) {
             (true, _) => out.extend_from_slice(b"Connection: close\r\n"),
-            (false, 0) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+            // The spelling of RFC 2068 §19.7.1, which clients of that age compare byte for byte.
+            (false, 0) => out.extend_from_slice(b"Connection: Keep-Alive\r\n"),
             (false, _) => {} // the default of HTTP/1.1
         }
         out.extend_from_slice(ctx.extra);

@@ -84,6 +84,7 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         queue_timeout: from.seconds("queue_timeout")?,
         shutdown_timeout: from.seconds("shutdown_timeout")?.unwrap_or_default(),
         max_request_header_size: from.get("max_request_header_size")?,
+        max_request_header_fields: from.get("max_request_header_fields")?,
         max_request_body_size: from.get("max_request_body_size")?,
         inbuf_overflow: from.get("inbuf_overflow")?,
         outbuf_overflow: from.get("outbuf_overflow")?,

@@ -39,7 +39,8 @@ struct PeerTexts {
 
 /// What becomes of a header field with this name.
 enum Name {
-    /// It never reaches the environ: names with `_` could pass for others, and the framing is ours.
+    /// It never reaches the environ: names with `_` could pass for others, `Proxy` for the variable that
+    /// clients take their own proxy from, and the framing is ours.
     Hidden,
     Key(Py<PyString>),
 }
@@ -182,7 +183,8 @@ impl Environs {
             Peer::Unix => {
                 environ.set_item(host_key, intern!(py, "localhost"))?;
                 environ.set_item(address_key, intern!(py, "localhost"))?;
-                environ.set_item(port_key, py.None())?;
+                // It has none; applications expect a string and make a number of it.
+                environ.set_item(port_key, intern!(py, "0"))?;
             }
         }
         // A proxy that names no port leaves that of its own connection, as in Waitress.
@@ -233,6 +235,8 @@ impl Name {
         match upper.as_str() {
             _ if name.contains(&b'_') => Self::Hidden,
             "TRANSFER_ENCODING" => Self::Hidden,
+            // HTTP_PROXY (CVE-2016-5385): environs are handed to CGI programs as their environment.
+            "PROXY" => Self::Hidden,
             "CONTENT_TYPE" | "CONTENT_LENGTH" => Self::Key(key(&upper).unbind()),
             _ => Self::Key(key(&format!("HTTP_{upper}")).unbind()),
         }
@@ -249,7 +253,10 @@ fn prepare<'py>(
     let environ = PyDict::new(py);
     let port = match listening {
         Listening::Tcp(address) => address.port().to_string(),
-        Listening::Unix(path) => path.display().to_string(),
+        // Whoever got here by a URL meant the port of its scheme: a path is none, and applications
+        // make numbers of it.
+        Listening::Unix(_) if boundary.url_scheme == "https" => "443".to_owned(),
+        Listening::Unix(_) => "80".to_owned(),
     };
     environ.set_item("SERVER_PORT", port)?;
     environ.set_item("SERVER_NAME", boundary.server_name.as_str())?;
@@ -322,8 +329,12 @@ fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     })
 }
 
-/// `PATH_INFO`: decoded, with leading slashes merged and `url_prefix` taken off, as Waitress does.
+/// `PATH_INFO`: decoded, with leading slashes merged and `url_prefix` taken off, as Waitress does. `*` asks
+/// about the server as a whole and is no path: an empty one is what validators accept for it.
 fn path_info<'a>(raw: &'a [u8], prefix: &[u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    if raw == b"*" {
+        return b"";
+    }
     let mut path = raw;
     if raw.contains(&b'%') {
         scratch.clear();

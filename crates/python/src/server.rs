@@ -39,6 +39,7 @@ impl Server {
             application,
             ident: boundary.ident.as_str().into(),
             multithread: settings.most_workers() > 1,
+            noted_unknown: false.into(),
             boundary,
         };
         let engine = Engine::bind(settings, &specs)

@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use headwaiter_engine::{End, Poker, Server, Task, Tasks};
 use headwaiter_http::{ProxyOutcome, Refusal, ReplyHead};
@@ -25,6 +26,8 @@ pub(crate) struct Site {
     pub(crate) ident: Arc<str>,
     /// Whether the application may be called by several threads at once.
     pub(crate) multithread: bool,
+    /// Whether a parameter of `Forwarded` without a meaning was logged: the proxy sends it every time.
+    pub(crate) noted_unknown: AtomicBool,
 }
 
 struct Worker<'a> {
@@ -114,7 +117,7 @@ impl Worker<'_> {
                 return Served::ByUs;
             }
         };
-        self.log_untrusted(&told);
+        self.log_told(&told);
         if let Some(client) = &told.remote_addr {
             task.set_client(client);
         }
@@ -287,7 +290,15 @@ impl Worker<'_> {
         self.tasks.complete(task);
     }
 
-    fn log_untrusted(&self, told: &ProxyOutcome) {
+    fn log_told(&self, told: &ProxyOutcome) {
+        if let Some(name) = &told.unknown
+            && !self.site.noted_unknown.swap(true, Relaxed)
+        {
+            failure::note(
+                log::Level::Warn,
+                &format!("Forwarded has a parameter that means nothing here: {name}"),
+            );
+        }
         for name in &told.untrusted {
             failure::note(
                 log::Level::Warn,

@@ -157,6 +157,35 @@ def underscore_names(server: Server) -> None:
 
 
 @row(
+    "proxy-header",
+    "a client's `Proxy` field never becomes HTTP_PROXY, which names the proxy of a CGI program",
+    "CVE-2016-5385; RFC 3875 section 4.1.18",
+)
+def proxy_header(server: Server) -> None:
+    for name in ("Proxy", "PROXY"):
+        value = told(server, f"{name}: http://evil.example")["environ"].get("HTTP_PROXY")
+        require(value is None, f"HTTP_PROXY {value!r} from {name}")
+
+
+@row(
+    "asterisk-path",
+    "PATH_INFO of `OPTIONS *` is empty or begins with a slash, as validators demand",
+    "PEP 3333, environ Variables; wsgiref.validate",
+)
+def asterisk_path(server: Server) -> None:
+    tag = server.tag()
+    with server.connect() as connection:
+        connection.request("*", f"X-Tag: {tag}", method="OPTIONS")
+        reply = connection.reply()
+    calls = server.noted(tag, "call")
+    if not calls:  # the server has answered for itself
+        require(reply.status < 400, f"status {reply.status}")
+    for event in calls:
+        path = event["path"]
+        require(path == "" or path.startswith("/"), f"PATH_INFO {path!r}")
+
+
+@row(
     "process-environment",
     "the environment of the process never shows as the request's",
     "granian#878; RFC 3875 section 4.1",

@@ -150,6 +150,16 @@ refuse(
     Refusal((), FRAMING),
 )
 refuse(
+    "te-unsupported",
+    "a transfer coding the server does not support is missing here, not malformed: 501",
+    "RFC 9112 section 6.1",
+    tuple(
+        post(b"Transfer-Encoding: " + coding, body=b"0\r\n\r\n")
+        for coding in (b"foo", b"gzip", b"gzip, chunked", b"foo;a=b, chunked")
+    ),
+    Refusal((), frozenset({501})),
+)
+refuse(
     "cl-twice",
     "the same length twice (the standard also lets the two become one)",
     "RFC 9110 section 8.6; waitress CVE-2019-16792; cheroot#275",
@@ -177,6 +187,17 @@ refuse(
     "whitespace between a chunk size and its line end",
     "RFC 9112 section 7.1; gunicorn#3060",
     (chunked(b"5 \r\nhello\r\n0\r\n\r\n"), chunked(b"5\t\r\nhello\r\n0\r\n\r\n")),
+    BODY,
+)
+refuse(
+    "chunk-extension-space-after",
+    "whitespace between a chunk extension and the line end",
+    "RFC 9112 section 7.1.1",
+    (
+        chunked(b"5;a \r\nhello\r\n0\r\n\r\n"),
+        chunked(b"5;a=b\t\r\nhello\r\n0\r\n\r\n"),
+        chunked(b"5 ; \r\nhello\r\n0\r\n\r\n"),
+    ),
     BODY,
 )
 refuse(

@@ -345,6 +345,8 @@ const MONTHS: [&[u8; 3]; 12] = [
 mod tests {
     use std::time::Instant;
 
+    use headwaiter_http::HeadLimits;
+
     use super::*;
 
     const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
@@ -352,7 +354,9 @@ mod tests {
     fn exchange(head: &str) -> Exchange {
         let start = Instant::now();
         let mut exchange = Exchange::new(start);
-        let parsed = exchange.head.parse(head.as_bytes(), &mut 0, 65536);
+        let parsed = exchange
+            .head
+            .parse(head.as_bytes(), &mut 0, HeadLimits::default());
         assert!(parsed.unwrap().is_some());
         let record = &mut exchange.record;
         record.head = Some(start + Duration::from_micros(100));

@@ -1,8 +1,8 @@
 //! `Forwarded` (RFC 7239).
 //!
 //! Unlike the lists of `X-Forwarded-*` this one has quoted strings that may hold commas, so it is read
-//! from the left, and a single malformed element anywhere refuses the whole header: behind it nobody can
-//! tell where the words of the trusted proxies begin.
+//! from the left. Of what is malformed only the elements of trusted hops refuse the header, unless there
+//! is a quote in it: behind that nobody can tell where the words of the trusted proxies begin.
 //!
 //! Laxer than the RFC in one point, as Waitress is: an unquoted value may hold `:`, `[` and `]`, which
 //! many proxies forget to quote and which delimit nothing. Whitespace around `;` and `=` is refused, as
@@ -23,6 +23,10 @@ struct Element<'v> {
     host: Option<Cow<'v, [u8]>>,
     proto: Option<Cow<'v, [u8]>>,
     by: Option<Cow<'v, [u8]>>,
+    /// The first parameter that is none of these.
+    unknown: Option<&'v [u8]>,
+    /// It does not follow the grammar, and nothing of it is known.
+    malformed: bool,
 }
 
 /// Reads the header into `claims` and returns the part of it that trusted proxies wrote.
@@ -36,7 +40,9 @@ pub(super) fn read<'v>(
 ) -> Result<&'v [u8], Refusal> {
     let elements = parse(value).ok_or(Refusal::Forwarded)?;
     let trusted = &elements[elements.len().saturating_sub(count)..];
-
+    if trusted.iter().any(|element| element.malformed) {
+        return Err(Refusal::Forwarded);
+    }
     if let Some(node) = trusted.iter().find_map(|element| element.client.as_deref()) {
         claims.client = Some(Node::parse(node).ok_or(Refusal::Forwarded)?);
     }
@@ -46,6 +52,10 @@ pub(super) fn read<'v>(
     if let Some(proto) = trusted.iter().find_map(|element| element.proto.as_deref()) {
         claims.scheme = Some(Scheme::parse(proto).ok_or(Refusal::Forwarded)?);
     }
+    claims.unknown = trusted
+        .iter()
+        .find_map(|element| element.unknown)
+        .map(|name| String::from_utf8_lossy(name).into_owned());
     Ok(trim_ows(
         &value[trusted.first().map_or(0, |element| element.start)..],
     ))
@@ -56,7 +66,7 @@ fn parse(value: &[u8]) -> Option<Vec<Element<'_>>> {
     let mut elements = Vec::new();
     let mut reader = Reader { value, at: 0 };
     loop {
-        elements.push(reader.element()?);
+        elements.push(reader.element());
         if reader.at == value.len() {
             return Some(elements);
         }
@@ -90,11 +100,28 @@ impl<'v> Reader<'v> {
         let _ = self.run(|b| b == b' ' || b == b'\t');
     }
 
-    /// `[ forwarded-pair ] *( ";" [ forwarded-pair ] )` with whitespace around it.
-    fn element(&mut self) -> Option<Element<'v>> {
+    /// An element up to its comma. A malformed one ends before its first quote instead, where no comma is.
+    fn element(&mut self) -> Element<'v> {
         self.skip_ows();
+        let start = self.at;
+        if let Some(element) = self.pairs(start)
+            && matches!(self.peek(), None | Some(b','))
+        {
+            return element;
+        }
+        self.at = start;
+        let _ = self.run(|b| b != b',' && b != b'"');
+        Element {
+            start,
+            malformed: true,
+            ..Element::default()
+        }
+    }
+
+    /// `[ forwarded-pair ] *( ";" [ forwarded-pair ] )` with whitespace behind it.
+    fn pairs(&mut self, start: usize) -> Option<Element<'v>> {
         let mut element = Element {
-            start: self.at,
+            start,
             ..Element::default()
         };
         loop {
@@ -120,7 +147,10 @@ impl<'v> Reader<'v> {
             b"host" => &mut element.host,
             b"proto" => &mut element.proto,
             b"by" => &mut element.by,
-            _ => return Some(()),
+            _ => {
+                element.unknown.get_or_insert(name);
+                return Some(());
+            }
         };
         slot.replace(value).is_none().then_some(())
     }

@@ -6,9 +6,9 @@
 //!
 //! The semantics are those of Waitress: with `trusted_proxy_count` = n, the last n elements of a header
 //! were written by proxies that are trusted, the first of these speaks for the client, and the
-//! application sees exactly these n. Where Waitress passes on whatever a trusted proxy says, a value that
-//! is not an address, a host or a port is refused with 400 here, and `[IPv6]:port` is understood in
-//! `X-Forwarded-For` too.
+//! application sees exactly these n. Only what is believed is judged. Where Waitress passes on whatever a
+//! trusted proxy says, a value that is not an address or a name, a host or a port is refused with 400
+//! here, and `[IPv6]:port` is understood in `X-Forwarded-For` too.
 //!
 //! **Invariant:** without a trusted peer the outcome changes no address, host or scheme.
 
@@ -38,8 +38,8 @@ pub struct ProxyPolicy {
 /// What a proxy changes in one request. `None` and an empty list mean: as received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProxyOutcome {
-    /// The client's address: an IP address without brackets, or a name such as `unknown` by which the
-    /// proxy hides it (RFC 7239 §6).
+    /// The client's address: an IP address without brackets, or a name such as `unknown` where the client
+    /// has none or the proxy hides it (RFC 7239 §6).
     pub remote_addr: Option<String>,
     /// The client's port, if the proxy named it.
     pub remote_port: Option<String>,
@@ -55,6 +55,8 @@ pub struct ProxyOutcome {
     pub fields: Vec<FieldChange>,
     /// Names of headers that came without being trusted, each once, if they are to be logged.
     pub untrusted: Vec<&'static str>,
+    /// The first parameter of `Forwarded` that a trusted proxy wrote and that means nothing here.
+    pub unknown: Option<String>,
 }
 
 /// A change to the header field at this index of [`Head::fields`].
@@ -332,6 +334,7 @@ fn settle(claims: Claims, url_scheme: &str, outcome: &mut ProxyOutcome) {
         outcome.server_name = Some(host.name);
     }
     outcome.server_port = port.map(|port| port.to_string());
+    outcome.unknown = claims.unknown;
     outcome.scheme = claims.scheme.map(|scheme| scheme.name().to_owned());
     if let Some(client) = claims.client {
         outcome.remote_addr = Some(client.name);

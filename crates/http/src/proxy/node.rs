@@ -1,6 +1,6 @@
 //! The words of proxies: nodes, hosts and schemes, and what they claim together.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use crate::host::{parse_host_port, parse_port};
 
@@ -12,6 +12,8 @@ pub(super) struct Claims {
     pub(super) scheme: Option<Scheme>,
     /// Of `X-Forwarded-Port`; a port within the host is not it.
     pub(super) port: Option<u16>,
+    /// The name of a parameter of `Forwarded` that means nothing here.
+    pub(super) unknown: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,52 +53,63 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Parses `nodename [ ":" node-port ]` (RFC 7239 §6). An IPv6 address may stand without brackets if
-    /// no port follows, as in `X-Forwarded-For`. An obfuscated port counts as none: nothing can be done
-    /// with it where a number is expected.
+    /// Parses `nodename [ ":" node-port ]` (RFC 7239 §6) and what else proxies write: an IPv6 address without
+    /// brackets if no port follows, or with a zone; and for a client that has no address, or none that the
+    /// proxy tells, any name. nginx writes `unix:` for one on a Unix socket.
+    ///
+    /// An empty or obfuscated port counts as none: nothing can be done with it where a number is expected.
     pub(super) fn parse(raw: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(raw).ok()?;
-        if text.parse::<Ipv6Addr>().is_ok() {
-            return Some(Self {
-                name: text.to_owned(),
-                port: None,
-            });
+        if is_ipv6(text) {
+            return Some(Self::of(text, None));
         }
         let (name, rest) = match text.strip_prefix('[') {
             Some(literal) => {
                 let (address, rest) = literal.split_once(']')?;
-                address.parse::<Ipv6Addr>().ok()?;
-                (address, rest)
+                is_ipv6(address).then_some((address, rest))?
             }
             None => {
                 let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-                let hidden = name.eq_ignore_ascii_case("unknown") || is_obfuscated(name);
-                if !hidden {
-                    name.parse::<Ipv4Addr>().ok()?;
-                }
-                (name, rest)
+                is_name(name).then_some((name, rest))?
             }
         };
+        if name == "unix" {
+            // A path may follow.
+            return Some(Self::of(name, None));
+        }
         let port = match rest.strip_prefix(':') {
             None if rest.is_empty() => None,
-            Some(port) if is_obfuscated(port) => None,
+            Some(port) if port.is_empty() || is_obfuscated(port) => None,
             Some(port) => Some(parse_port(port.as_bytes())?),
             None => return None,
         };
-        Some(Self {
+        Some(Self::of(name, port))
+    }
+
+    fn of(name: &str, port: Option<u16>) -> Self {
+        Self {
             name: name.to_owned(),
             port,
-        })
+        }
     }
 }
 
+/// An address and perhaps a zone (RFC 4007 §11), by which Go's proxies tell links apart.
+fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
+    address.parse::<Ipv6Addr>().is_ok() && is_name(zone)
+}
+
+/// What IPv4 addresses, `unknown` and obfuscated names (RFC 7239 §6.3) are made of, and host names. A byte that
+/// could end a word in a log, a header or a page is not among it.
+fn is_name(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    !name.is_empty() && name.bytes().all(allowed)
+}
+
 /// `"_" 1*( ALPHA / DIGIT / "." / "_" / "-" )` (RFC 7239 §6.3).
-fn is_obfuscated(name: &str) -> bool {
-    name.len() > 1
-        && name.starts_with('_')
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+fn is_obfuscated(port: &str) -> bool {
+    port.strip_prefix('_').is_some_and(is_name)
 }
 
 /// A host as a proxy forwards it, held to the grammar of Host.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::*;
+use crate::head::HeadLimits;
 
 const X: &[&str] = &[
     "x-forwarded-for",
@@ -24,7 +25,7 @@ fn head(fields: &[(&str, &str)]) -> Head {
     }
     text.push_str("\r\n");
     let mut head = Head::new();
-    let parsed = head.parse(text.as_bytes(), &mut 0, 1 << 20);
+    let parsed = head.parse(text.as_bytes(), &mut 0, HeadLimits::default());
     assert_eq!(parsed, Ok(Some(text.len())), "{text}");
     head
 }
@@ -98,6 +99,39 @@ fn single_values_of_a_trusted_peer_are_taken() {
             ["_hidden", "", "", "", "", ""],
         ),
         ("X-Forwarded-For", "", ["", "", "", "", "", ""]),
+        // Nodes without an address, and ports that are none.
+        ("X-Forwarded-For", "unix:", ["unix", "", "", "", "", ""]), // nginx
+        (
+            "X-Forwarded-For",
+            "unix:/run/app.sock",
+            ["unix", "", "", "", "", ""],
+        ),
+        (
+            "X-Forwarded-For",
+            "undefined",
+            ["undefined", "", "", "", "", ""],
+        ), // node-http-proxy
+        (
+            "X-Forwarded-For",
+            "a.example",
+            ["a.example", "", "", "", "", ""],
+        ),
+        (
+            "X-Forwarded-For",
+            "1.2.3.4:",
+            ["1.2.3.4", "", "", "", "", ""],
+        ),
+        // Go's proxies.
+        (
+            "X-Forwarded-For",
+            "fe80::1%eth0",
+            ["fe80::1%eth0", "", "", "", "", ""],
+        ),
+        (
+            "X-Forwarded-For",
+            "[fe80::1%eth0]:77",
+            ["fe80::1%eth0", "77", "", "", "", ""],
+        ),
         (
             "X-Forwarded-Host",
             "a.example",
@@ -209,6 +243,9 @@ fn the_application_sees_exactly_the_trusted_hops() {
             Some("2.2.2.2"),
         ),
         ("X-Forwarded-For", "1.1.1.1,", 1, "", Some("")), // the last hop said nothing
+        ("X-Forwarded-For", "a b,, c", 1, "c", Some("c")),
+        // An empty element is a hop, or a client could take its place.
+        ("X-Forwarded-For", "6.6.6.6,, c", 2, "", Some(", c")),
         ("X-Forwarded-Host", "a, b, c", 2, "b", Some("b, c")),
         ("X-Forwarded-By", "a, b, c", 2, "", Some("b, c")), // Waitress leaves it whole
         (
@@ -227,6 +264,21 @@ fn the_application_sees_exactly_the_trusted_hops() {
         ),
         ("Forwarded", "for=1.1.1.1, ", 1, "", Some("")),
         ("Forwarded", "for=1.1.1.1", 9, "1.1.1.1", None),
+        // What nobody believes need not be well-formed, as long as its end can be told.
+        (
+            "Forwarded",
+            "nonsense; =<, for=2.2.2.2",
+            1,
+            "2.2.2.2",
+            Some("for=2.2.2.2"),
+        ),
+        (
+            "Forwarded",
+            "for=1.1.1.1 ; for=x y,,for=2.2.2.2",
+            1,
+            "2.2.2.2",
+            Some("for=2.2.2.2"),
+        ),
     ];
     for (name, value, count, speaks, seen) in rows {
         let trusted = if *name == "Forwarded" { RFC } else { X };
@@ -281,7 +333,8 @@ fn forwarded_is_read_as_rfc_7239_says() {
             1,
             ["", "", "https", "b:81", "b", "81"],
         ),
-        ("for=1.1.1.1;secret=x", 1, ["1.1.1.1", "", "", "", "", ""]),
+        ("for=unix:", 1, ["unix", "", "", "", "", ""]),
+        ("for=\"unix:\";host=a", 1, ["unix", "", "", "a", "a", ""]),
         ("for=1.1.1.1;", 1, ["1.1.1.1", "", "", "", "", ""]),
         ("", 1, ["", "", "", "", "", ""]),
         // The first trusted hop that names a parameter is believed.
@@ -301,6 +354,21 @@ fn forwarded_is_read_as_rfc_7239_says() {
 }
 
 #[test]
+fn parameters_without_a_meaning_here_are_named() {
+    let rows = [
+        ("for=1.1.1.1;Secret=x;other=y", 1, Some("Secret")),
+        ("for=1.1.1.1;by=_x;host=a;proto=http;", 1, None),
+        ("secret=x, for=1.1.1.1", 1, None), // a client's
+        ("secret=x, for=1.1.1.1", 2, Some("secret")),
+    ];
+    for (value, count, want) in rows {
+        let outcome = apply(RFC, count, &[("Forwarded", value)]).unwrap();
+        assert_eq!(outcome.unknown.as_deref(), want, "{value}");
+        assert_eq!(outcome.remote_addr.as_deref(), Some("1.1.1.1"));
+    }
+}
+
+#[test]
 fn malformed_values_of_a_trusted_peer_are_refused() {
     let rows: &[(&str, Refusal, &[&str])] = &[
         (
@@ -311,17 +379,20 @@ fn malformed_values_of_a_trusted_peer_are_refused() {
                 "1.1.1.1\"",
                 "\"",
                 "a b<c",
-                "example.com",
+                "a b",
+                "@",
+                "h\u{f6}st",
+                ":80",
                 "1.1.1.1:x",
-                "1.1.1.1:",
                 "1.1.1.1:65536",
                 "1.1.1.1:+1",
-                "1.1.1",
+                "fe80::1%",
+                "fe80::1%e h",
+                "1.1.1.1%e",
                 "[::1",
                 "[::1]x",
                 "::1]",
                 "[1.1.1.1]",
-                "_",
                 "1.1.1.1, \"",
             ],
         ),
@@ -363,12 +434,16 @@ fn malformed_values_of_a_trusted_peer_are_refused() {
                 "for=1.1.1.1\"",
                 "for=\"1.1.1.1\"x",
                 "proto=ftp",
-                "for=a.example",
+                "for=a/b",
+                "for=1.1.1.1, nonsense",
                 "host=a/b",
                 "for=1.1.1.1;for=2.2.2.2",
                 "for=1.1.1.1 for=2.2.2.2",
                 "for=\"\\",
                 "for=\", for=2.2.2.2", // the client's quote must not swallow the proxy's word
+                "nonsense \", for=2.2.2.2",
+                "for=\"x\"y, for=2.2.2.2",
+                "for=\", for=\"[::1]\"",
                 "for=\u{b5}",
             ],
         ),

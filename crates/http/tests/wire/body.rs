@@ -168,22 +168,50 @@ fn taken(unit: &str, copies: usize) -> Option<(usize, Refusal)> {
     })
 }
 
-/// CVE-2023-39326 and the chunk-extension family: what is not data is bounded.
+/// Clients that send every token of a JSON encoder, or every key stroke, as a chunk.
+#[test]
+fn plain_chunks_of_any_size_pass_for_ever() {
+    let kibibyte = "x".repeat(0x400);
+    for unit in [
+        "1\r\nx\r\n",
+        "2\r\nxy\r\n",
+        "00000001\r\nx\r\n",
+        "1; a=b\r\nx\r\n",
+        &format!("400;signature={}\r\n{kibibyte}\r\n", "0".repeat(64)),
+    ] {
+        assert_eq!(taken(unit, 100_000), None, "{unit:.20}");
+    }
+}
+
+/// CVE-2023-39326 and the chunk-extension family: what is not data is bounded by the data.
 #[test]
 fn framing_can_not_dwarf_the_data() {
-    // 5 bytes of framing and 1 of data against a budget of 16384 + 2 bytes for each byte of data.
-    let (chunks, why) = taken("1\r\nx\r\n", 10_000).expect("one-byte chunks for ever");
-    assert_eq!((chunks, why), (5462, Refusal::ChunkOverhead));
-    assert_eq!(taken("3\r\nabc\r\n", 100_000), None);
-    let (chunks, why) = taken("0000000000000001\r\nx\r\n", 10_000).expect("padded sizes for ever");
-    assert_eq!((chunks, why), (910, Refusal::ChunkOverhead));
+    // A chunk of one byte pays for 18 bytes of framing; a body may owe 16 KiB.
+    let unit = |extension: usize| format!("1;{}\r\nx\r\n", "e".repeat(extension));
+    assert_eq!(unit(12).len() - 1, 18);
+    assert_eq!(taken(&unit(12), 100_000), None);
+    let refused = |unit: &str, after: usize| {
+        let (chunks, why) = taken(unit, 100_000).unwrap_or_else(|| panic!("for ever: {unit:.40}"));
+        assert_eq!((chunks, why), (after, Refusal::ChunkOverhead), "{unit:.40}");
+    };
+    refused(&unit(13), 16_368);
+    refused("0000000000000001\r\nx\r\n", 8_184);
+    refused(&unit(1000), 16);
+    refused(&unit(20_000), 0);
+    refused(&format!("0\r\n{}", "A: b\r\n".repeat(3000)), 0);
 
-    let extension = format!("400;{}\r\n{}\r\n", "e".repeat(1000), "x".repeat(0x400));
-    let (chunks, why) = taken(&extension, 100).expect("extensions for ever");
-    assert_eq!((chunks, why), (16, Refusal::ChunkExtras));
-
-    let trailers = format!("0\r\n{}", "A: b\r\n".repeat(3000));
-    assert_eq!(taken(&trailers, 1), Some((0, Refusal::ChunkExtras)));
-    let one_long = format!("1;{}\r\n", "e".repeat(20_000));
-    assert_eq!(taken(&one_long, 1), Some((0, Refusal::ChunkExtras)));
+    // Nothing is saved up: a large chunk pays off what is owed, and no more.
+    let mut body = Body::new(Framing::Chunked, MAX).unwrap();
+    let large = format!("100000\r\n{}\r\n", "x".repeat(0x10_0000));
+    let long = unit(16_000);
+    for (input, want) in [
+        (&large, Ok(0x10_0000)),
+        (&long, Ok(1)),
+        (&large, Ok(0x10_0000)),
+        (&long, Ok(1)),
+        (&long, Err(Refusal::ChunkOverhead)),
+    ] {
+        let got = decode_in_reads(&mut body, input.as_bytes(), [input.len()]);
+        assert_eq!(got.map(|(data, _)| data.len()), want);
+    }
 }

@@ -1,16 +1,19 @@
 //! Request heads on the wire: every row of the corpus whole, cut, dripped, and with more behind it.
 
 use crate::corpus::{HEADS_ACCEPTED, HEADS_REFUSED, PROBE};
-use headwaiter_http::{Framing, Head, Refusal};
+use headwaiter_http::{Framing, Head, HeadLimits, Refusal};
 
-const MAX: usize = 262_144;
+const MAX: HeadLimits = HeadLimits {
+    size: 262_144,
+    fields: 512,
+};
 
 /// Parses `buf` as reads of these lengths would, with another `Head` for each: nothing but the offset
 /// may be carried from one to the next.
 fn parse_in_reads(
     buf: &[u8],
     ends: impl IntoIterator<Item = usize>,
-    max: usize,
+    max: HeadLimits,
 ) -> Result<Option<usize>, Refusal> {
     let mut scanned = 0;
     for end in ends {
@@ -235,6 +238,7 @@ fn the_head_is_bounded_to_the_byte() {
             Err(Refusal::HeadTooLarge),
         ),
     ] {
+        let max = HeadLimits { size: max, ..MAX };
         assert_eq!(parse_in_reads(&input, [input.len()], max), want);
         assert_eq!(parse_in_reads(&input, 1..=input.len(), max), want);
     }
@@ -246,16 +250,19 @@ fn fields_are_counted_but_a_malformed_line_is_named_first() {
         let fields = "a:\r\n".repeat(count - 1);
         format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}{last}\r\n\r\n").into_bytes()
     };
-    let parse = |input: &[u8]| parse_in_reads(input, [input.len()], MAX);
     let fits = many(511, "a:");
-    assert_eq!(parse(&fits), Ok(Some(fits.len())));
     let too_many = many(512, "a:");
+    let more = HeadLimits { fields: 513, ..MAX };
+    for (input, limits) in [(&fits, MAX), (&too_many, more)] {
+        let want = Ok(Some(input.len()));
+        assert_eq!(parse_in_reads(input, [input.len()], limits), want);
+    }
     let malformed = many(600, "a");
     for (input, want) in [
         (too_many, Refusal::TooManyFields),
         (malformed, Refusal::FieldName),
     ] {
-        assert_eq!(parse(&input), Err(want));
+        assert_eq!(parse_in_reads(&input, [input.len()], MAX), Err(want));
         assert_eq!(parse_in_reads(&input, 1..=input.len(), MAX), Err(want));
     }
 }

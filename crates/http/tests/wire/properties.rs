@@ -1,15 +1,18 @@
 //! Properties that hold for any input, tried on what proptest makes of the grammar and on plain noise.
 
 use headwaiter_http::{
-    Body, BodyKind, Decoded, Framing, Head, ProxyPeer, ProxyPolicy, Refusal, ReplyContext,
-    ReplyHead, percent_decode, write_chunk_head,
+    Body, BodyKind, Decoded, Framing, Head, HeadLimits, ProxyPeer, ProxyPolicy, Refusal,
+    ReplyContext, ReplyHead, percent_decode, write_chunk_head,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::corpus::{HEADS_ACCEPTED, HEADS_REFUSED};
 
-const MAX: usize = 1 << 16;
+const MAX: HeadLimits = HeadLimits {
+    size: 1 << 16,
+    fields: 512,
+};
 
 /// A head that is mostly well-formed: a row of the corpus with a few bytes overwritten.
 fn nearly_a_head() -> impl Strategy<Value = Vec<u8>> {

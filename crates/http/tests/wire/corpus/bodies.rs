@@ -19,8 +19,16 @@ pub(crate) const CHUNKED_ACCEPTED: &[(&[u8], &[u8])] = &[
     (b"1;a\r\nx\r\n0;b;c\r\n\r\n", b"x"),
     (b"1;a=b;c=\"d;\\\" \";e\r\nx\r\n0\r\n\r\n", b"x"),
     (b"1;a=\"\"\r\nx\r\n0\r\n\r\n", b"x"),
+    // White space where RFC 9112 §7.1.1 has it, which recipients must remove (RFC 9110 §5.6.3).
+    (b"5; a=b\r\nhello\r\n0\r\n\r\n", b"hello"),
+    (b"5 ;a=b\r\nhello\r\n0\r\n\r\n", b"hello"),
+    (
+        b"5\t; \ta \t=\t b ; c =\"d\"\t;e;f\r\nhello\r\n0 ;g\r\n\r\n",
+        b"hello",
+    ),
     (b"0\r\nA: b\r\nEmpty:\r\nX-Check: 1\t\xff\r\n\r\n", b""),
     (b"0\r\nContent-Length-X: 5\r\n\r\n", b""),
+    (b"0\r\nVary: *\r\nContent-Type: text/plain\r\n\r\n", b""), // in other projects' suites
 ];
 
 pub(crate) const CHUNKED_REFUSED: &[Refused] = &[
@@ -34,7 +42,9 @@ pub(crate) const CHUNKED_REFUSED: &[Refused] = &[
     (b"5h\r\nhello\r\n0\r\n\r\n", Refusal::ChunkSize),
     (b" 5\r\nhello\r\n0\r\n\r\n", Refusal::ChunkSize),
     (b"5 \r\nhello\r\n0\r\n\r\n", Refusal::ChunkSize),
-    (b"5 ;a\r\nhello\r\n0\r\n\r\n", Refusal::ChunkSize),
+    (b"5 \t\r\nhello\r\n0\r\n\r\n", Refusal::ChunkSize),
+    (b"5 5;a\r\nhello\r\n0\r\n\r\n", Refusal::ChunkSize),
+    (b" 5;a\r\nhello\r\n0\r\n\r\n", Refusal::ChunkSize),
     (b"5\t\r\nhello\r\n0\r\n\r\n", Refusal::ChunkSize),
     (b"\xd9\xa5\r\nhello\r\n0\r\n\r\n", Refusal::ChunkSize), // Arabic 5
     (b"\xb2\r\n", Refusal::ChunkSize),
@@ -61,7 +71,19 @@ pub(crate) const CHUNKED_REFUSED: &[Refused] = &[
     // Extensions (gunicorn#3327, RFC 9112 §7.1.1).
     (b"5;\r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
     (b"5;;a\r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
-    (b"5; a\r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
+    (b"5; \r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
+    (b"5; ;a\r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
+    (b"5;a \r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
+    (b"5;a= \r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
+    (b"5;a=b \r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
+    (
+        b"5;a=\"b\"\t\r\nhello\r\n0\r\n\r\n",
+        Refusal::ChunkExtension,
+    ),
+    (b"5;a=b c\r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
+    (b"5;a =b =c\r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
+    (b"5;\x0ba\r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
+    (b"5; a\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
     (b"5;a b\r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
     (b"5;a=\r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),
     (b"5;a=b=c\r\nhello\r\n0\r\n\r\n", Refusal::ChunkExtension),

@@ -316,15 +316,15 @@ pub(crate) const HEADS_REFUSED: &[Refused] = &[
     ),
     (
         head!(field "Transfer-Encoding: gzip"),
-        Refusal::TransferEncodingInvalid,
+        Refusal::TransferEncodingUnknown,
     ),
     (
         head!(field "Transfer-Encoding: identity"),
-        Refusal::TransferEncodingInvalid,
+        Refusal::TransferEncodingUnknown,
     ),
     (
         head!(field "Transfer-Encoding: gzip, chunked"),
-        Refusal::TransferEncodingInvalid,
+        Refusal::TransferEncodingUnknown,
     ),
     (
         head!(field "Transfer-Encoding: chunked, gzip"),
@@ -347,8 +347,24 @@ pub(crate) const HEADS_REFUSED: &[Refused] = &[
         Refusal::TransferEncodingInvalid,
     ),
     (
-        head!(field "Transfer-Encoding: xchunked"),
+        head!(field "Transfer-Encoding: gzip, chunked ;"),
         Refusal::TransferEncodingInvalid,
+    ),
+    (
+        head!(field "Transfer-Encoding: chunked, gzip, chunked"),
+        Refusal::TransferEncodingInvalid,
+    ),
+    (
+        head!(field "Transfer-Encoding: gzip,, chunked"),
+        Refusal::TransferEncodingInvalid,
+    ),
+    (
+        head!(field "Transfer-Encoding: gzip;level=9 , CHUNKED"),
+        Refusal::TransferEncodingUnknown,
+    ),
+    (
+        head!(field "Transfer-Encoding: xchunked"),
+        Refusal::TransferEncodingUnknown,
     ),
     (
         head!(field "Transfer-Encoding: \"chunked\""),
