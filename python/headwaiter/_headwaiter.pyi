@@ -12,7 +12,6 @@ __all__ = [
     "FileWrapper",
     "Server",
     "Signals",
-    "check_settings",
     "forked",
     "load_toml",
     "log_take",
@@ -27,7 +26,6 @@ PANIC_POINTS: list[str]
 # Seconds within which a second signal is the same stop.
 SAME_STOP: float
 
-def check_settings(settings: dict[str, Any], listen: list[tuple[Any, ...]]) -> None: ...
 def load_toml(text: str) -> dict[str, Any]: ...
 def log_wait() -> None: ...
 def log_wake() -> None: ...

@@ -34,8 +34,6 @@ mod _headwaiter {
     use pyo3::types::{PyModule, PyModuleMethods};
 
     #[pymodule_export]
-    use crate::adjustments::check_settings;
-    #[pymodule_export]
     use crate::file_wrapper::FileWrapper;
     #[pymodule_export]
     use crate::fork::forked;
