@@ -12,6 +12,7 @@ __all__ = [
     "FileWrapper",
     "Server",
     "Signals",
+    "__version__",
     "forked",
     "load_toml",
     "log_take",
@@ -21,6 +22,7 @@ __all__ = [
 
 def forked() -> None: ...
 
+__version__: str
 # Where debug builds can be made to panic, for tests; empty in a release build.
 PANIC_POINTS: list[str]
 # Seconds within which a second signal is the same stop.

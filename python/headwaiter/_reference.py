@@ -21,10 +21,11 @@ Every adjustment has one name and can be given in four ways. The first of these 
    `HEADWAITER_CONFIG=FILE`; if the file has a `[headwaiter]` table, the adjustments are in there;
 4. the default.
 
-`headwaiter --check-config MODULE:OBJECT` shows each value in force and where it came from, and exits
-with the status that starting would have. It imports the application, binds every address and
-releases it again without accepting; so it says "in use" beside a server that runs. It makes no access
-log. `headwaiter --help` lists the flags that are no adjustments, such as `--call` and `--log-config`.
+`headwaiter --check-config MODULE:OBJECT` shows each value in force and where it came from, and
+exits with the status that starting would have. It loads the application, binds every address and
+releases it without accepting anything: beside a server that runs the address is in use. It makes no
+access log. `headwaiter --help` lists the flags that are no adjustments, such as `--call` and
+`--log-config`.
 
 - **Flags** have hyphens where names have underscores. A boolean `x` is `--x` or `--no-x`.
   `--listen` may be repeated; of other flags given twice the last one counts.

@@ -64,12 +64,13 @@ def test_a_setting_that_names_no_directory_is_an_error(no_temporary_directory: s
 
 def start_in(script: str, *arguments: str) -> ServerProcess:
     """A server whose mounts are its own, once ``script`` has changed them."""
-    if shutil.which("unshare") is None or subprocess.run(
-        ["unshare", "-m", "sh", "-c", script], cwd=ROOT, capture_output=True, check=False
-    ).returncode:
+    argv = ["unshare", "-m", "sh", "-c", f'{script}\nexec "$@"', "sh"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*argv, "true"], cwd=ROOT, capture_output=True, check=False).returncode
+    ):
         pytest.skip("may not mount")
-    command = [sys.executable, "-m", "headwaiter", "--listen=127.0.0.1:0", *arguments, APP]
-    argv = ["unshare", "-m", "sh", "-c", f'{script}\nexec "$@"', "sh", *command]
+    argv += [sys.executable, "-m", "headwaiter", "--listen=127.0.0.1:0", *arguments, APP]
     names = {name: "" for name in ("TMPDIR", "TEMP", "TMP") if name in os.environ}
     return ServerProcess(argv, environment(**names), ROOT, ())
 

@@ -274,7 +274,7 @@ os.execv(sys.executable, [sys.executable, "-m", "headwaiter", *sys.argv[1:], "pr
         _, err = end(process)
     assert process.returncode == 2
     line = err.splitlines()[0]
-    assert line.startswith("headwaiter: LISTEN_FDS: the service manager passes sockets to listen on")
+    assert line.startswith("headwaiter: LISTEN_FDS: the service manager passes sockets")
     assert line.endswith(f" or {where.split('=')[0]}")
 
 
