@@ -7,15 +7,12 @@ package.
 
 from __future__ import annotations
 
-from importlib.metadata import version as _version
-
+from headwaiter._headwaiter import __version__
 from headwaiter._waitress import install_as_waitress
 from headwaiter.adjustments import ADJUSTMENTS
 from headwaiter.exceptions import ClientDisconnected
 from headwaiter.server import Server, create_server, serve
 from headwaiter.settings import Adjustments
-
-__version__ = _version("headwaiter")
 
 __all__ = [
     "ADJUSTMENTS",

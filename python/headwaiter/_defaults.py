@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
+
+from headwaiter import _logging
 
 MOST_CONNECTIONS = 65536
 SPOOL_MEMORY = 16 << 20
@@ -27,8 +30,25 @@ def connection_limit() -> int:
 
 
 def spool_dir() -> str:
-    return tempfile.gettempdir()
+    """The system's directory for temporary files.
+
+    Python finds none where no file can be made, as on a read-only root or a full disk. The server
+    works without: it tries there again whenever it needs a file.
+    """
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        named = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp")
+        _logging.logger().warning(
+            "no temporary file can be made in %s; what needs one will fail (name a directory with "
+            "spool_dir)",
+            named,
+        )
+        return named
 
 
 def spool_limit(directory: str) -> int:
-    return shutil.disk_usage(directory).free // 2
+    try:
+        return shutil.disk_usage(directory).free // 2
+    except OSError:
+        return 0

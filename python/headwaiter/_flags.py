@@ -114,8 +114,8 @@ def _add_standard(parser: argparse.ArgumentParser) -> None:
         "--check-config",
         action="store_true",
         default=False,
-        help="Show each adjustment in force with its origin, check all that can be checked"
-        " without listening, the application included, and exit.",
+        help="Show each adjustment in force with its origin, load the application, bind and release"
+        " every address, and exit with the status that starting would have.",
     )
     group.add_argument(
         "--log-level",

@@ -12,7 +12,7 @@ __all__ = [
     "FileWrapper",
     "Server",
     "Signals",
-    "check_settings",
+    "__version__",
     "forked",
     "load_toml",
     "log_take",
@@ -22,12 +22,12 @@ __all__ = [
 
 def forked() -> None: ...
 
+__version__: str
 # Where debug builds can be made to panic, for tests; empty in a release build.
 PANIC_POINTS: list[str]
 # Seconds within which a second signal is the same stop.
 SAME_STOP: float
 
-def check_settings(settings: dict[str, Any], listen: list[tuple[Any, ...]]) -> None: ...
 def load_toml(text: str) -> dict[str, Any]: ...
 def log_wait() -> None: ...
 def log_wake() -> None: ...

@@ -2,11 +2,13 @@
 
 ``settings.py`` asks for the resolved addresses once per server; binding them is the extension's
 work. Rules: an address is listed once, in the order given; a name stands for all its addresses of
-the enabled families; anything that cannot be resolved is a ``ValueError`` before a socket exists.
+the enabled families that this machine has; anything that cannot be resolved is a ``ValueError``
+before a socket listens.
 """
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import sys
@@ -58,7 +60,7 @@ def resolve(listen: Sequence[str], *, ipv4: bool, ipv6: bool) -> list[SocketInfo
     seen = set()
     for item in listen:
         host, port = split(item)
-        for info in _lookup(item, host, port, family):
+        for info in _present(_lookup(item, host, port, family)):
             # Some systems list a link-local address once per zone, and any may list one twice.
             key = (str(info[3][0]).split("%", 1)[0], info[3][1])
             if info[3][1] == 0 or key not in seen:
@@ -153,6 +155,23 @@ def _lookup(item: str, host: str, port: str, family: socket.AddressFamily) -> li
         reason = error.strerror if isinstance(error, OSError) else error
         raise ValueError(f"cannot listen on {item!r}: {reason}") from None
     return [(family, kind, proto, address) for family, kind, proto, _, address in infos]
+
+
+def _present(infos: list[SocketInfo]) -> list[SocketInfo]:
+    """Those of a name's addresses that this machine has: ``localhost`` means ``::1``, too, where
+    IPv6 is off. If it has none of them, binding says why."""
+    return [info for info in infos if len(infos) == 1 or _is_present(*info)] or infos
+
+
+def _is_present(
+    family: socket.AddressFamily, kind: socket.SocketKind, proto: int, address: tuple[Any, ...]
+) -> bool:
+    try:
+        with socket.socket(family, kind, proto) as probe:
+            probe.bind((address[0], 0, *address[2:]))
+    except OSError as error:
+        return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    return True
 
 
 _UNIX = getattr(socket, "AF_UNIX", None)

@@ -21,10 +21,11 @@ Every adjustment has one name and can be given in four ways. The first of these 
    `HEADWAITER_CONFIG=FILE`; if the file has a `[headwaiter]` table, the adjustments are in there;
 4. the default.
 
-`headwaiter --check-config` shows each value in force and where it came from, and checks what can be
-checked without listening: addresses are resolved, formats and files looked at, and an application
-that is named is imported. It exits with the status that starting would have. `headwaiter --help`
-lists the flags that are no adjustments, such as `--call` and `--log-config`.
+`headwaiter --check-config MODULE:OBJECT` shows each value in force and where it came from, and
+exits with the status that starting would have. It loads the application, binds every address and
+releases it without accepting anything: beside a server that runs the address is in use. It makes no
+access log. `headwaiter --help` lists the flags that are no adjustments, such as `--call` and
+`--log-config`.
 
 - **Flags** have hyphens where names have underscores. A boolean `x` is `--x` or `--no-x`.
   `--listen` may be repeated; of other flags given twice the last one counts.
@@ -37,8 +38,9 @@ lists the flags that are no adjustments, such as `--call` and `--log-config`.
 - **Seconds** may have a fraction. Bytes may not have a suffix.
 - `host` with `port`, `listen`, `unix_socket` and `sockets` are four ways to say where to listen.
   They exclude each other; one that is given at a higher rank silences those below.
-- `headwaiter` started through systemd socket activation (`LISTEN_FDS`) takes those sockets, unless
-  something above says where to listen.
+- `headwaiter` started through systemd socket activation (`LISTEN_FDS`) takes those sockets. It does
+  not start if one of these four says where to listen, too: clients connect to the sockets already,
+  and nobody would answer them. A program that calls `serve` passes them itself, as `sockets`.
 
 Defaults are those of Waitress where it has the adjustment; [waitress.md](waitress.md) lists what
 differs.

@@ -12,6 +12,7 @@ has the few attributes of the loop that they touch.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -33,7 +34,9 @@ def install_as_waitress() -> None:
     """Make ``import waitress`` mean headwaiter, and its loggers ``waitress`` and
     ``waitress.queue``.
 
-    To be called before anything imports Waitress; a second call does nothing.
+    To be called before anything imports Waitress; a second call does nothing. With
+    ``HEADWAITER_AS_WAITRESS=1`` in the environment Python calls it as it starts (the ``.pth`` file
+    beside the package).
 
     Raises:
         RuntimeError: Waitress itself has been imported already.
@@ -118,7 +121,9 @@ class _StandIn(ModuleType):
         super().__init__(name, f"headwaiter in the place of {name}.")
         self.__spec__ = ModuleSpec(name, None, is_package=is_package)
         if is_package:
-            self.__path__: list[str] = []
+            # Where runpy finds what ``python -m`` runs; nothing else lies there.
+            self.__path__ = [os.path.join(os.path.dirname(__file__), "_as_waitress")]
+            self.__spec__.submodule_search_locations = self.__path__
         self.__dict__.update(names)
 
 

@@ -120,8 +120,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         `listen`, `unix_socket` or `sockets`.""", maximum=65535, engine=False),
     _row("listen", kinds.LISTEN, ["0.0.0.0:8080"], "Listening", """
         One or more `HOST:PORT`, such as `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080` or
-        `*:8080`. A name listens on every address it stands for. Without a port: 8080. The flag may
-        be repeated.""", engine=False),
+        `*:8080`. A name listens on every address it stands for and this machine has: `localhost`
+        works without IPv6. Without a port: 8080. The flag may be repeated.""", engine=False),
     _row("ipv4", kinds.BOOLEAN, True, "Listening", """
         Whether names and `*` include IPv4 addresses.""", engine=False, waitress="differs"),
     _row("ipv6", kinds.BOOLEAN, True, "Listening", """
@@ -198,7 +198,9 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Unsent bytes of one connection above which a worker waits for its client.""",
         waitress="differs"),
     _row("spool_dir", kinds.OPTIONAL_PATH, None, "Limits", """
-        Directory of the temporary files.""", waitress="absent",
+        Directory of the temporary files. Where the default is missing or read-only the server
+        starts all the same: as at `spool_limit`, only what needs a file goes without.""",
+        waitress="absent",
         default_words="the system's directory for temporary files"),
     _row("spool_limit", kinds.BYTES, None, "Limits", """
         Bytes in temporary files, all together. At the limit workers wait for their clients, and an
@@ -237,7 +239,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         waitress="absent"),
     _row("health_path", kinds.URL_PATH, None, "Behaviour", """
         A path that the server answers itself, even while every worker is busy: 200, or 503 while
-        draining.""", waitress="absent"),
+        draining. A draining server accepts no connection and closes idle ones, so a later check
+        is refused; `/ready` of `admin` answers 503 to the end.""", waitress="absent"),
     _row("health_max_wait", kinds.SECONDS, 0.0, "Behaviour", """
         `health_path` answers 503, too, while the oldest request in the queue has waited longer
         than this many seconds.""", maximum=LONGEST, off=0, waitress="absent"),

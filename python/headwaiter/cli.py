@@ -11,6 +11,7 @@ import json
 import logging
 import logging.config
 import os
+import socket
 import sys
 import traceback
 from argparse import Namespace
@@ -56,9 +57,11 @@ def run(arguments: Sequence[str]) -> int:
             return DONE
         adjustments = _adjustments(options)
         if options.check_config:
-            return _check(options, adjustments)
+            _print_effective(adjustments)
         if options.application is None:
             raise _flags.UsageError("name the application to serve: MODULE:OBJECT")
+        if options.check_config:
+            return _check(options, adjustments)
         _configure_logging(options)
     except _flags.UsageError as error:
         return _fail(f"{error}\nSee headwaiter --help.", USAGE)
@@ -75,31 +78,32 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _check(options: Namespace, adjustments: Adjustments) -> int:
-    """Show what is in force and whether it would do; addresses are resolved, but not bound."""
-    _print_effective(adjustments)
+    """Start up to the point where connections would be accepted, and close everything again."""
     if options.log_config:
         _configure_logging(options)
+    access_log, adjustments.access_log = adjustments.access_log, None
     try:
-        settings = adjustments.engine_settings(_logging.logger_name())
-        _headwaiter.check_settings(settings, adjustments.listeners())
-        _check_paths(adjustments)
-        if options.application is not None:
-            _load(options.application, call=options.call)
-    except (StartError, ValueError) as error:
+        _bind(_load(options.application, call=options.call), adjustments).close()
+        _check_access_log(access_log)
+    except StartError as error:
         return _fail(str(error), NOT_STARTED)
     return DONE
 
 
-def _check_paths(adjustments: Adjustments) -> None:
-    """The folders of files that are made at start."""
-    for name in ("access_log", "unix_socket", "admin"):
-        path = getattr(adjustments, name)
-        made = path and (name == "unix_socket" or "/" in path)
-        folder = os.path.dirname(os.path.abspath(path)) if made else "."
+def _check_access_log(path: str | None) -> None:
+    """Whether the file can be written, without making it: who checks may be another user."""
+    if path in (None, "-", "logger"):
+        return
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
+    except FileNotFoundError:
+        folder = os.path.dirname(os.path.abspath(path))
         if not os.path.isdir(folder):
-            raise StartError(f"{name}: {folder!r} is not a directory")
-        if made and not os.access(folder, os.W_OK | os.X_OK) and not os.path.exists(path):
-            raise StartError(f"{name}: no permission to write in {folder!r}")
+            raise StartError(f"access_log: {folder!r} is not a directory") from None
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise StartError(f"access_log: no permission to write in {folder!r}") from None
+    except OSError as error:
+        raise StartError(f"access_log: {path}: {error.strerror}") from None
 
 
 def _adjustments(options: Namespace) -> Adjustments:
@@ -107,15 +111,31 @@ def _adjustments(options: Namespace) -> Adjustments:
     flags = {row.name: given[row.name] for row in ADJUSTMENTS if row.name in given}
     try:
         adjustments = Adjustments.from_flags(flags, options.config)
-        if not excluded_by(["sockets"]) & adjustments.given_names():
-            sockets = _systemd.inherited_sockets()
-            if sockets:
-                adjustments = Adjustments.from_flags(flags, options.config, sockets=sockets)
+        sockets = _inherited_sockets(adjustments)
+        if sockets:
+            adjustments = Adjustments.from_flags(flags, options.config, sockets=sockets)
     except (ValueError, TypeError) as error:
         raise _flags.UsageError(str(error)) from None
     except OSError as error:
-        raise _flags.UsageError(f"{error.filename or 'LISTEN_FDS'}: {error.strerror}") from None
+        raise _flags.UsageError(f"{error.filename}: {error.strerror}") from None
     return adjustments
+
+
+def _inherited_sockets(adjustments: Adjustments) -> list[socket.socket]:
+    """What the service manager passes. Clients connect there already, so it must be served."""
+    try:
+        sockets = _systemd.inherited_sockets()
+    except OSError as error:
+        raise _flags.UsageError(f"LISTEN_FDS: {error.strerror}") from None
+    others = excluded_by(["sockets"]) & adjustments.given_names()
+    if sockets and others:
+        effective = adjustments.effective()
+        origins = sorted({effective[name].where for name in others})
+        raise _flags.UsageError(
+            "LISTEN_FDS: the service manager passes sockets to listen on; "
+            f"take these away, or {' and '.join(origins)}"
+        )
+    return sockets
 
 
 def _load(spec: str, *, call: bool) -> WSGIApplication:

@@ -164,10 +164,11 @@ class Adjustments(AdjustmentValues):
             )
 
     def _settle_spool(self) -> None:
-        self.spool_dir = self.spool_dir or _defaults.spool_dir()
-        if not os.path.isdir(self.spool_dir):
+        if not self.spool_dir:
+            self.spool_dir = _defaults.spool_dir()
+        elif not os.path.isdir(self.spool_dir):
             raise ValueError(f"spool_dir: {self.spool_dir!r} is not a directory")
-        if not os.access(self.spool_dir, os.W_OK | os.X_OK):
+        elif not os.access(self.spool_dir, os.W_OK | os.X_OK):
             raise ValueError(f"spool_dir: no permission to write in {self.spool_dir!r}")
         if "spool_memory" not in self._given:
             self.spool_memory = 0 if "inbuf_overflow" in self._given else _defaults.SPOOL_MEMORY

@@ -167,46 +167,66 @@ def test_check_config(
 ) -> None:
     (tmp_path / "my.toml").write_text("backlog = 9\n")
     monkeypatch.setenv("HEADWAITER_IDENT", "me")
-    arguments = ["--config=my.toml", "--listen=127.0.0.1:1", "--listen=[::1]:2", "--check-config"]
-    status, out, _ = run(capsys, *arguments)
+    arguments = ["--config=my.toml", "--listen=127.0.0.1:0", "--listen=127.0.0.2:0"]
+    status, out, _ = run(capsys, *arguments, "--check-config", "project:app")
     lines = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
     assert status == 0
     assert lines["backlog"] == ["9", "file", "my.toml"]
     assert lines["ident"] == ["me", "environment", "HEADWAITER_IDENT"]
-    assert lines["listen"] == ["127.0.0.1:1", "[::1]:2", "argument", "--listen"]
+    assert lines["listen"] == ["127.0.0.1:0", "127.0.0.2:0", "argument", "--listen"]
     assert lines["unix_socket_perms"] == ["600", "default"]
     assert lines["url_prefix"] == ["''", "default"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "message"),
-    [
-        (["project:app"], 0, ""),
-        (["--call", "project:make"], 0, ""),
-        (["--access-log-format=%(nonsense)s"], 1, "headwaiter: access_log_format: "),
-        (["project:absent"], 1, "'project' has no attribute 'absent'"),
-        (["absent:app"], 1, "no module named 'absent'"),
-        (["project:not_callable"], 1, "'project:not_callable' is not callable"),
-        (["--call", "project:fail"], 1, "RuntimeError: no database"),
-        (["--listen=127.0.0.1:99999"], 2, "port out of range"),
-        (["--listen=no host:80"], 2, "cannot listen on"),
-        (["--access-log=absent/log"], 1, "access_log: "),
-        (["--unix-socket=absent/socket"], 1, "unix_socket: "),
-        (["--log-config=absent.json"], 2, "absent.json"),
-    ],
-)
-def test_check_config_checks(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, message: str
+STARTS: list[tuple[list[str], int, str]] = [
+    ([], 2, "name the application to serve: MODULE:OBJECT"),
+    (["--access-log-format=%(nonsense)s", "project:app"], 1, "access_log_format: "),
+    (["project:absent"], 1, "'project' has no attribute 'absent'"),
+    (["absent:app"], 1, "no module named 'absent'"),
+    (["project:not_callable"], 1, "'project:not_callable' is not callable"),
+    (["--call", "project:fail"], 1, "RuntimeError: no database"),
+    (["--listen=127.0.0.1:99999", "project:app"], 2, "port out of range"),
+    (["--listen=no host:80", "project:app"], 2, "cannot listen on"),
+    (["--listen=127.0.0.1:{taken}", "project:app"], 1, "cannot listen on 127.0.0.1:{taken}: Addr"),
+    (["--admin=127.0.0.1:{taken}", "project:app"], 1, "cannot listen on 127.0.0.1:{taken}: Addr"),
+    (["--listen=192.0.2.1:80", "project:app"], 1, "cannot listen on 192.0.2.1:80: "),
+    (["--access-log=absent/log", "project:app"], 1, "access_log: "),
+    (["--access-log=.", "project:app"], 1, "access_log: "),
+    (["--unix-socket=absent/socket", "project:app"], 1, "cannot listen on absent/socket: No such"),
+    (["--unix-socket=project.py", "project:app"], 1, "project.py: exists and is not a socket"),
+    (["--log-config=absent.json", "project:app"], 2, "absent.json"),
+]
+
+
+@pytest.mark.parametrize("check", [["--check-config"], []], ids=["check", "start"])
+@pytest.mark.parametrize(("arguments", "status", "message"), STARTS)
+def test_check_config_exits_as_a_start_would(
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    message: str,
+    check: list[str],
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:  # it does not bind
-        listen = (
-            []
-            if any("listen" in a or "unix" in a for a in arguments)
-            else [f"--listen=127.0.0.1:{taken.getsockname()[1]}"]
-        )
-        got, _, err = run(capsys, "--check-config", *listen, *arguments)
-    assert (got, message in err) == (status, True), err
-    assert bool(err) == bool(message)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        taken = str(sock.getsockname()[1])
+        arguments = [argument.replace("{taken}", taken) for argument in arguments]
+        if not any("listen" in a or "unix" in a for a in arguments):
+            arguments.append("--listen=127.0.0.1:0")
+        got, _, err = run(capsys, *check, *arguments)
+    assert (got, message.replace("{taken}", taken) in err) == (status, True), err
+
+
+@pytest.mark.parametrize("application", [["project:app"], ["--call", "project:make"]])
+def test_check_config_leaves_nothing_behind(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, application: list[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    for where in (f"--listen=127.0.0.1:{port}", "--unix-socket=socket"):
+        arguments = ["--check-config", "--access-log=log", "--admin=./admin", where]
+        assert run(capsys, *arguments, *application)[::2] == (0, "")
+    socket.create_server(("127.0.0.1", port)).close()
+    assert {path.name for path in tmp_path.iterdir()} <= {"project.py", "__pycache__"}
 
 
 def test_log_config_in_each_format(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -256,6 +256,28 @@ os.execv(sys.executable, [sys.executable, "-m", "headwaiter", "program:app"])
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("where", ["--port=0", "HEADWAITER_LISTEN", "my.toml"])
+def test_passed_sockets_beside_another_address_are_refused(folder: Path, where: str) -> None:
+    """Clients connect to the sockets already, and would wait for ever."""
+    starter = """
+import os, socket, sys
+sock = socket.create_server(("127.0.0.1", 0))
+os.dup2(sock.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, "-m", "headwaiter", *sys.argv[1:], "program:app"])
+"""
+    (folder / "my.toml").write_text('host = "127.0.0.1"\n')
+    flags = {"--port=0": ["--port=0"], "my.toml": ["--config=my.toml"]}.get(where, [])
+    environment = {where: "127.0.0.1:0"} if where.startswith("HEADWAITER") else {}
+    with started(folder, ["-c", starter, *flags], **environment) as process:
+        _, err = end(process)
+    assert process.returncode == 2
+    line = err.splitlines()[0]
+    assert line.startswith("headwaiter: LISTEN_FDS: the service manager passes sockets")
+    assert line.endswith(f" or {where.split('=')[0]}")
+
+
 def test_sockets_meant_for_another_process_are_left_alone(folder: Path) -> None:
     with started(folder, COMMAND, LISTEN_PID="1", LISTEN_FDS="1") as process:
         assert address(process).startswith("http://127.0.0.1:")
@@ -348,12 +370,13 @@ def test_an_interrupt_while_the_application_is_loaded(folder: Path) -> None:
     assert (process.returncode, err) == (130, "")
 
 
-@pytest.mark.parametrize("arguments", [["--check-config"], ["--help"]])
+@pytest.mark.parametrize("arguments", [[*COMMAND[2:], "--check-config"], ["--help"]])
 def test_output_that_nobody_reads(folder: Path, arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     process = subprocess.run(
         [sys.executable, "-m", "headwaiter", *arguments],
+        cwd=folder,
         stdout=writer,
         stderr=subprocess.PIPE,
         timeout=BOUND,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from tests.support.process import ROOT, ServerProcess, environment
 
-def run(source: str) -> subprocess.CompletedProcess[str]:
+
+def run(source: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", source],
+        env={**os.environ, **env},
         capture_output=True,
         text=True,
         timeout=60,
@@ -48,6 +53,39 @@ def test_what_is_there(source: str) -> None:
 def test_what_is_not_there_fails_as_an_import() -> None:
     done = run(PROLOGUE + "import waitress.task")
     assert "ModuleNotFoundError: No module named 'waitress.task'" in done.stderr
+
+
+def test_as_a_module() -> None:
+    """What ``python -m waitress`` does, which is the work of runpy."""
+    done = run(
+        PROLOGUE
+        + "import runpy, sys; sys.argv = ['waitress', '--version']\n"
+        + "runpy.run_module('waitress', run_name='__main__', alter_sys=True)"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("headwaiter ")
+
+
+SWITCH = "HEADWAITER_AS_WAITRESS"
+
+
+def test_switched_on_from_outside() -> None:
+    argv = [sys.executable, "-m", "waitress", "--listen=127.0.0.1:0", "tests.support.apps:hello"]
+    with ServerProcess(argv, environment(**{SWITCH: "1"}), ROOT, ()) as server:
+        server.wait_for_log(" INFO waitress: Serving on ")
+        server.wait_for_addresses(1)
+        assert server.ask().header("Server") == "headwaiter"
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0, server.log
+
+
+@pytest.mark.parametrize("value", ["", "0", "1"])
+def test_the_switch_costs_nothing_unless_it_is_on(value: str) -> None:
+    done = run("import sys; print(*sys.modules)", **{SWITCH: value})
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert loaded & {"headwaiter", "waitress"} == (
+        {"headwaiter", "waitress"} if value == "1" else set()
+    )
 
 
 def test_too_late() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import socket
 import stat
+import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 
 from tests.conftest import Serve
 from tests.support.apps import hello
-from tests.support.http import Client
+from tests.support.http import TIMEOUT, Client
 from tests.support.live import LiveServer, create
 from tests.support.process import ROOT, flags, run_cli, start_server
 from tests.support.target import IS_WAITRESS, headwaiter_only
@@ -66,6 +69,83 @@ def test_a_name_stands_for_all_its_addresses(serve: Serve) -> None:
     for address in server.addresses:
         with Client(address) as client:
             assert client.ask().body == b"hello"
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """Names and the addresses that they stand for, until the test is over."""
+    known: dict[str, list[str]] = {}
+    resolve = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *more: Any) -> Any:
+        return [info for name in known.get(host, [host]) for info in resolve(name, *more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return known
+
+
+ABSENT = ["192.0.2.1", "2001:db8::1"]  # for documentation only: no machine has them
+
+
+@headwaiter_only("it binds every address or fails")
+@pytest.mark.parametrize("absent", ABSENT)
+def test_a_name_with_an_address_that_this_machine_lacks(
+    serve: Serve, names: dict[str, list[str]], absent: str
+) -> None:
+    """A host name that stands for a gateway's address, too, or ``localhost`` without IPv6."""
+    names["somewhere"] = [absent, "127.0.0.1"]
+    server = serve(hello, listen="somewhere:0", admin="127.0.0.1:0")
+    assert [host for host, _ in server.server.effective_listen] == ["127.0.0.1"]
+    assert server.ask().body == b"hello"
+
+
+@headwaiter_only("it has no admin endpoint")
+def test_the_admin_endpoint_on_such_a_name(serve: Serve, names: dict[str, list[str]]) -> None:
+    names["somewhere"] = [ABSENT[0], "127.0.0.1"]
+    server = serve(hello, admin="somewhere:0", admin_public=True)
+    assert [host for host, _ in server.server.admin_listen] == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("addresses", [ABSENT[:1], ABSENT])
+def test_a_name_without_any_address_that_this_machine_has(
+    names: dict[str, list[str]], addresses: list[str]
+) -> None:
+    names["elsewhere"] = addresses
+    with pytest.raises(OSError, match=r"(?i)cannot assign"):
+        create(hello, listen="elsewhere:0")
+
+
+def test_an_address_in_use_is_not_left_out(names: dict[str, list[str]]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        names["somewhere"] = ["127.0.0.2", "127.0.0.1"]
+        with pytest.raises(OSError, match=r"(?i)in use"):
+            create(hello, listen=f"somewhere:{port}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="namespaces of Linux")
+@headwaiter_only("it binds every address or fails")
+def test_localhost_without_ipv6(tmp_path: Path) -> None:
+    """The real thing: a network of its own, in which IPv6 is off."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("::1 localhost\n127.0.0.1 localhost\n")
+    without_ipv6 = (
+        f"set -e; mount --bind {hosts} /etc/hosts; ip link set lo up;"
+        " echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6"
+    )
+    command = [sys.executable, "-m", "headwaiter", "--check-config", "--listen=localhost:80", APP]
+    argv = ["unshare", "-mn", "sh", "-c", f'{without_ipv6}; exec "$@"', "sh"]
+    if shutil.which("unshare") is None or run(*argv, "true").returncode:
+        pytest.skip("may not make namespaces")
+    done = run(*argv, *command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^listen +127\.0\.0\.1:80 ", done.stdout, re.MULTILINE), done.stdout
+
+
+def run(*argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
 
 
 def test_listen_repeated_on_the_command_line() -> None:
@@ -260,8 +340,6 @@ class TestUnixSocket:
 @pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="needs another user")
 @headwaiter_only("a traceback")
 def test_no_permission_is_one_message(tmp_path: Path) -> None:
-    import subprocess
-
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o700)
     program = (

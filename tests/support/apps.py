@@ -114,3 +114,10 @@ def validated(environ: Environ, start_response: StartResponse) -> Iterable[bytes
 
     checked: App = validator(build)  # type: ignore[arg-type]
     return checked(environ, start_response)
+
+
+def lasting(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Says of its connection what recipes for server-sent events say."""
+    lasts = [("Connection", "keep-alive"), ("Keep-Alive", "timeout=5")]
+    start_response("200 OK", [("Content-Type", "text/event-stream"), *lasts])
+    return [b"data: hello\n\n"]

@@ -166,17 +166,6 @@ def test_connection_is_a_list(serve: Serve, value: str) -> None:
         client.expect_closed()
 
 
-@headwaiter_only("it keeps the connection and says so to the client")
-def test_the_application_may_not_set_connection(serve: Serve) -> None:
-    """Hop-by-hop headers are the server's (PEP 3333)."""
-
-    def app(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        start_response("200 OK", [PLAIN, ("Connection", "close")])
-        return [b"x"]
-
-    assert serve(app).ask().status == 500
-
-
 def test_pipelined_requests_are_answered_in_order(serve: Serve) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         body = environ["PATH_INFO"].encode() + b" " + environ["wsgi.input"].read()

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import Serve
+from tests.support.http import render
 from tests.support.live import LogCatcher
+from tests.support.process import start_server
 from tests.support.target import headwaiter_only
 from tests.support.wsgi import App, Environ, StartResponse
 
@@ -132,8 +134,6 @@ def test_malformed_header_refused(serve: Serve, logs: LogCatcher, field: Any) ->
 @pytest.mark.parametrize(
     "name",
     [
-        "Connection",
-        "Keep-Alive",
         "Proxy-Authenticate",
         "Proxy-Authorization",
         "TE",
@@ -141,11 +141,64 @@ def test_malformed_header_refused(serve: Serve, logs: LogCatcher, field: Any) ->
         "Transfer-Encoding",
         "Upgrade",
         "transfer-encoding",
-        "CONNECTION",
     ],
 )
 def test_hop_by_hop_headers_refused(serve: Serve, logs: LogCatcher, name: str) -> None:
     check_refused(serve, logs, "200 OK", [("Content-Type", "text/plain"), (name, "injected")])
+
+
+LASTING = [
+    ("Connection", "keep-alive"),
+    ("CONNECTION", "Keep-Alive"),
+    ("Connection", "x-mine"),
+    ("Keep-Alive", "timeout=5"),
+    ("Proxy-Connection", "keep-alive"),
+]
+
+
+@headwaiter_only("a 500")
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("field", LASTING, ids=repr)
+def test_how_long_a_connection_lasts_is_not_the_applications(
+    serve: Serve, field: tuple[str, str], version: str
+) -> None:
+    """Recipes for server-sent events set it; it is dropped, and the reply is as without it."""
+    server = serve(answering("200 OK", [("Content-Type", "text/plain"), field]))
+    with server.connect() as client:
+        reply = client.ask(version=version)
+        assert (reply.status, reply.body) == (200, b"body")
+        for name in ("Connection", "Keep-Alive", "Proxy-Connection"):
+            assert reply.header(name) == (
+                "close" if (name, version) == ("Connection", "1.0") else None
+            )
+        if version == "1.1":
+            client.expect_open()
+
+
+@headwaiter_only("a 500")
+@pytest.mark.parametrize("pieces", [1, 3])
+@pytest.mark.parametrize("value", ["close", "Close", "keep-alive, close"])
+def test_an_application_may_close_the_connection(serve: Serve, value: str, pieces: int) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [("Connection", value)])
+        return iter([b"body"] * pieces) if pieces > 1 else [b"body"]
+
+    with serve(app).connect() as client:
+        client.send(render() + render("/behind"))  # a pipelined request is not served any more
+        reply = client.reply()
+        assert (reply.body, reply.closing) == (b"body" * pieces, True)
+        assert client.expect_cut() == b""
+
+
+@headwaiter_only("a 500")
+def test_a_dropped_field_is_one_warning_per_process() -> None:
+    with start_server("tests.support.apps:lasting") as server:
+        for _ in range(3):
+            assert server.ask("/events").status == 200
+        server.stop()
+        assert server.log.count("Connection: keep-alive") == 1
+        assert "WARNING headwaiter: /events: Connection: keep-alive of the app" in server.log
+        assert "Keep-Alive: timeout" not in server.log
 
 
 LISTS: list[Any] = [

@@ -46,5 +46,5 @@ pub use proxy::{FieldChange, ProxyOutcome, ProxyPeer, ProxyPolicy};
 pub use refusal::Refusal;
 pub use reply::{
     BodyFraming, BodyKind, CHUNK_END, CONTINUE, LAST_CHUNK, ReplyContext, ReplyError, ReplyHead,
-    write_chunk_head,
+    Taken, write_chunk_head,
 };

@@ -23,6 +23,16 @@ pub struct ReplyHead {
     content_length: Option<u64>,
     has_date: bool,
     has_server: bool,
+    close: bool,
+}
+
+/// What became of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The head says it.
+    Yes,
+    /// The head does not: whether a connection stays open is the server's to decide.
+    Dropped,
 }
 
 /// What the server knows about the exchange.
@@ -165,10 +175,15 @@ impl ReplyHead {
 
     /// Adds a header field.
     ///
+    /// Of the fields that belong to the connection, those that only wish it to stay open are dropped
+    /// (`Connection`, `Keep-Alive`, `Proxy-Connection`), and `Connection: close` is heeded. PEP 3333
+    /// makes all of them errors; so are here those that change what the bytes mean, which a reply
+    /// would be wrong without.
+    ///
     /// # Errors
     ///
     /// [`ReplyError`]; the head is then as it was before.
-    pub fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), ReplyError> {
+    pub fn field(&mut self, name: &[u8], value: &[u8]) -> Result<Taken, ReplyError> {
         if !self.started() {
             return Err(ReplyError::NotBegun);
         }
@@ -180,6 +195,8 @@ impl ReplyHead {
         }
         match classify(name) {
             Known::HopByHop => return Err(ReplyError::HopByHop),
+            Known::Connection => return Ok(self.connection(value)),
+            Known::KeepAlive => return Ok(Taken::Dropped),
             Known::ContentLength => return self.set_content_length(trim_ows(value)),
             Known::Date => self.has_date = true,
             Known::Server => self.has_server = true,
@@ -190,10 +207,21 @@ impl ReplyHead {
         self.bytes.extend_from_slice(b": ");
         self.bytes.extend_from_slice(value);
         self.bytes.extend_from_slice(b"\r\n");
-        Ok(())
+        Ok(Taken::Yes)
     }
 
-    fn set_content_length(&mut self, value: &[u8]) -> Result<(), ReplyError> {
+    fn connection(&mut self, value: &[u8]) -> Taken {
+        let close = |option: &[u8]| trim_ows(option).eq_ignore_ascii_case(b"close");
+        let mut options = value.split(|byte| *byte == b',');
+        self.close |= options.clone().any(close);
+        if options.all(close) {
+            Taken::Yes
+        } else {
+            Taken::Dropped
+        }
+    }
+
+    fn set_content_length(&mut self, value: &[u8]) -> Result<Taken, ReplyError> {
         // `u64::from_str` would take a plus sign.
         let length = std::str::from_utf8(value)
             .ok()
@@ -204,7 +232,7 @@ impl ReplyHead {
             Some(earlier) if earlier != length => Err(ReplyError::ContentLengthConflict),
             _ => {
                 self.content_length = Some(length);
-                Ok(())
+                Ok(Taken::Yes)
             }
         }
     }
@@ -231,8 +259,8 @@ impl ReplyHead {
     ///    them is not what it would yield for GET.
     /// 2. A length, the application's before the server's, else chunked, or on HTTP/1.0 the end of the
     ///    connection.
-    /// 3. The connection closes if the client or the server wants that, and if only its end marks the end
-    ///    of the body.
+    /// 3. The connection closes if the client, the server or the application wants that, and if only its
+    ///    end marks the end of the body.
     pub fn finish(&mut self, ctx: &ReplyContext<'_>, out: &mut Vec<u8>) -> BodyFraming {
         debug_assert!(self.started(), "finish without begin");
         let bodyless = ctx.head || matches!(self.status, 204 | 304);
@@ -248,7 +276,7 @@ impl ReplyHead {
             None if ctx.minor >= 1 => BodyKind::Chunked,
             None => BodyKind::UntilClose,
         };
-        let close = !ctx.keep_alive || kind == BodyKind::UntilClose;
+        let close = !ctx.keep_alive || self.close || kind == BodyKind::UntilClose;
 
         out.reserve(self.bytes.len() + ctx.extra.len() + ctx.ident.len() + ADDED_AT_MOST);
         out.extend_from_slice(if ctx.minor >= 1 {
@@ -293,6 +321,9 @@ enum Known {
     ContentLength,
     Date,
     Server,
+    Connection,
+    /// A wish that the connection stays open.
+    KeepAlive,
     HopByHop,
 }
 
@@ -305,9 +336,10 @@ fn classify(name: &[u8]) -> Known {
         6 if is("server") => Known::Server,
         7 if is("upgrade") || is("trailer") => Known::HopByHop,
         8 if is("trailers") => Known::HopByHop,
-        10 if is("connection") || is("keep-alive") => Known::HopByHop,
+        10 if is("connection") => Known::Connection,
+        10 if is("keep-alive") => Known::KeepAlive,
         14 if is("content-length") => Known::ContentLength,
-        16 if is("proxy-connection") => Known::HopByHop,
+        16 if is("proxy-connection") => Known::KeepAlive,
         17 if is("transfer-encoding") => Known::HopByHop,
         18 if is("proxy-authenticate") => Known::HopByHop,
         19 if is("proxy-authorization") => Known::HopByHop,

@@ -47,18 +47,6 @@ impl<'py> Adjustments<'_, 'py> {
     }
 }
 
-/// Raises what `Server` would, without binding anything.
-#[pyfunction]
-pub(crate) fn check_settings(
-    settings: &Bound<'_, PyDict>,
-    listen: Vec<Bound<'_, PyTuple>>,
-) -> PyResult<()> {
-    read(settings)?;
-    listen
-        .iter()
-        .try_for_each(|spec| listen_spec(spec).map(drop))
-}
-
 /// Reads everything, or says which adjustment is wrong.
 pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
     let py = dict.py();

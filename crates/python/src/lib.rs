@@ -34,8 +34,6 @@ mod _headwaiter {
     use pyo3::types::{PyModule, PyModuleMethods};
 
     #[pymodule_export]
-    use crate::adjustments::check_settings;
-    #[pymodule_export]
     use crate::file_wrapper::FileWrapper;
     #[pymodule_export]
     use crate::fork::forked;
@@ -51,6 +49,8 @@ mod _headwaiter {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::logging::install();
+        // Not by the package's metadata, which a bundle or a copied folder lacks.
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("PANIC_POINTS", headwaiter_engine::PANIC_POINTS)?;
         module.add("SAME_STOP", headwaiter_engine::SAME_STOP.as_secs_f64())
     }

@@ -1,12 +1,15 @@
 //! The `start_response` callable of one request and the `write` callable it returns (PEP 3333).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use headwaiter_engine::{ClientGone, Flushed};
+use headwaiter_http::Taken;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
+use crate::failure::note;
 use crate::latin1;
 use crate::reply::Reply;
 use crate::respond::not_started;
@@ -183,10 +186,21 @@ fn set_head(reply: &mut Reply, status: &Bound<'_, PyAny>, headers: &Fields<'_>) 
             .ok_or_else(|| wrong("header name", &name, &NOT_LATIN1))?;
         let value_bytes = latin1::bytes(&value_text, &mut other)
             .ok_or_else(|| wrong("header value", &value, &NOT_LATIN1))?;
-        reply
+        let taken = reply
             .head
             .field(name_bytes, value_bytes)
-            .map_err(|error| wrong("header", &item, &error))
+            .map_err(|error| wrong("header", &item, &error))?;
+        if taken == Taken::Dropped && !DROPPED_BEFORE.swap(true, Ordering::Relaxed) {
+            let path = reply.task.head().path().escape_ascii();
+            let (name, value) = (name_bytes.escape_ascii(), value_bytes.escape_ascii());
+            note(
+                log::Level::Warn,
+                &format!(
+                    "{path}: {name}: {value} of the application is dropped: connections are the server's (said once)"
+                ),
+            );
+        }
+        Ok(())
     };
     match headers {
         Fields::List(list) => list.iter().try_for_each(&mut one),
@@ -230,6 +244,9 @@ pub(crate) fn client_disconnected(py: Python<'_>) -> PyErr {
         Err(error) => error,
     }
 }
+
+/// Whether this process has said that a field is dropped: an application that does it does it always.
+static DROPPED_BEFORE: AtomicBool = AtomicBool::new(false);
 
 const NOT_LATIN1: &str = "a character has no single byte (PEP 3333)";
 /// Characters of a value that an error message shows.

@@ -1,7 +1,7 @@
 //! Reply heads, to the byte, and what an application may not put into them.
 
 use headwaiter_http::{
-    BodyFraming, BodyKind, ReplyContext, ReplyError, ReplyHead, write_chunk_head,
+    BodyFraming, BodyKind, ReplyContext, ReplyError, ReplyHead, Taken, write_chunk_head,
 };
 
 const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
@@ -291,6 +291,44 @@ fn status_lines_are_checked() {
 }
 
 #[test]
+fn what_an_application_says_of_its_connection() {
+    use Taken::{Dropped, Yes};
+    // name, value, what becomes of it, whether the connection closes
+    let rows: &[(&str, &str, Taken, bool)] = &[
+        ("Connection", "close", Yes, true),
+        ("CONNECTION", "Close", Yes, true),
+        ("Connection", " close ,\tclose", Yes, true),
+        ("Connection", "close, X-Mine", Dropped, true),
+        ("Connection", "keep-alive, close", Dropped, true), // RFC 9112 §9.3: close wins
+        ("Connection", "keep-alive", Dropped, false),
+        ("connection", "Keep-Alive", Dropped, false),
+        ("Connection", "closed", Dropped, false),
+        ("Connection", "Upgrade", Dropped, false), // the Upgrade field beside it is an error
+        ("Connection", "", Dropped, false),
+        ("Keep-Alive", "timeout=5, max=100", Dropped, false),
+        ("Proxy-Connection", "keep-alive", Dropped, false),
+        ("Proxy-Connection", "close", Dropped, false), // was never a field of HTTP
+    ];
+    for (name, value, taken, closes) in rows {
+        for minor in [0, 1] {
+            let mut head = begun("200 OK", &[("Content-Length", "4")]);
+            let got = head.field(name.as_bytes(), value.as_bytes());
+            assert_eq!(got, Ok(*taken), "{name}: {value}");
+            let mut out = Vec::new();
+            let context = ReplyContext { minor, ..CONTEXT };
+            let framing = head.finish(&context, &mut out);
+            let context = ReplyContext {
+                keep_alive: !closes,
+                ..context
+            };
+            let (want, _) = finished("200 OK", &[("Content-Length", "4")], &context);
+            let text = String::from_utf8(out).unwrap().replace("\r\n", "|");
+            assert_eq!((text, framing.close), (want, *closes), "{name}: {value}");
+        }
+    }
+}
+
+#[test]
 fn fields_are_checked() {
     use ReplyError::{
         ContentLengthConflict, ContentLengthMalformed, HopByHop, NameMalformed, ValueMalformed,
@@ -307,8 +345,6 @@ fn fields_are_checked() {
         (b"A", b"x\ry", ValueMalformed),
         (b"A", b"x\x00", ValueMalformed),
         (b"A", b"\x7f", ValueMalformed),
-        (b"Connection", b"close", HopByHop),
-        (b"keep-alive", b"x", HopByHop),
         (b"TE", b"x", HopByHop),
         (b"Trailer", b"x", HopByHop),
         (b"Trailers", b"x", HopByHop),
@@ -316,7 +352,6 @@ fn fields_are_checked() {
         (b"Upgrade", b"x", HopByHop),
         (b"Proxy-Authenticate", b"x", HopByHop),
         (b"Proxy-Authorization", b"x", HopByHop),
-        (b"Proxy-Connection", b"x", HopByHop),
         (b"Content-Length", b"", ContentLengthMalformed),
         (b"Content-Length", b"+4", ContentLengthMalformed),
         (b"Content-Length", b"-4", ContentLengthMalformed),
@@ -350,7 +385,7 @@ fn fields_are_checked() {
         &[("Content-Length", " 4 "), ("CONTENT-LENGTH", "4")],
     );
     assert_eq!(head.content_length(), Some(4));
-    assert_eq!(head.field(b"X", b"\xe4 obs-text"), Ok(()));
+    assert_eq!(head.field(b"X", b"\xe4 obs-text"), Ok(Taken::Yes));
     assert_eq!(
         ReplyHead::new().field(b"A", b"b"),
         Err(ReplyError::NotBegun)
