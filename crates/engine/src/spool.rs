@@ -256,7 +256,7 @@ fn seek_and_write(file: &File, mut offset: u64, mut bytes: &[u8]) -> io::Result<
 }
 
 /// Without moving the file's position, which a forked child would share.
-fn read_file_at(file: &File, offset: u64, mut buf: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_file_at(file: &File, offset: u64, mut buf: &mut [u8]) -> io::Result<usize> {
     let mut total = 0;
     while !buf.is_empty() {
         #[cfg(unix)]
