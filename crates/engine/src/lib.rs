@@ -67,6 +67,7 @@ pub use server::{OnFinished, Poker, Server};
 pub use settings::{Abandoned, Settings};
 pub use signals::{SAME_STOP, SignalWatch};
 pub use spool::Spool;
+pub use stats::Seldom;
 pub use tasks::Tasks;
 pub use watch::{Probe, Watcher};
 
