@@ -110,7 +110,11 @@ impl Spool {
             return temp.append(bytes);
         }
         let room = self.room(bytes.len() as u64, overflow, budget);
-        let split = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        let mut split = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        if self.memory.try_reserve(split).is_err() {
+            // The system may have less memory than the budget.
+            split = 0;
+        }
         let (first, rest) = bytes.split_at(split);
         self.memory.extend_from_slice(first);
         if rest.is_empty() {
@@ -129,14 +133,16 @@ impl Spool {
         }
     }
 
-    /// The buffer to receive `more` bytes into directly, if they fit.
+    /// The buffer to receive `more` bytes into directly, with room for them, if they fit.
     pub(crate) fn memory_for(
         &mut self,
         more: u64,
         overflow: u64,
         budget: &Arc<Budget>,
     ) -> Option<&mut Vec<u8>> {
-        let fits = self.temp.is_none() && self.room(more, overflow, budget) >= more;
+        let fits = self.temp.is_none()
+            && self.room(more, overflow, budget) >= more
+            && self.memory.try_reserve(usize::try_from(more).ok()?).is_ok();
         fits.then_some(&mut self.memory)
     }
 
