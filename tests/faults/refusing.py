@@ -1,8 +1,8 @@
 """An application in a process whose ``sendfile`` is refused, as sandboxes and file systems do.
 
-A seccomp filter (seccomp(2)) makes the call fail with ``REFUSE_SENDFILE``, an errno; 0 makes it send
-nothing. Filters belong to threads: this one is installed when the command line imports the application,
-so before the server's threads, which inherit it.
+A seccomp filter (seccomp(2)) makes the call fail with ``REFUSE_SENDFILE``, an errno; 0 makes it
+send nothing. Filters belong to threads: this one is installed when the command line imports the
+application, so before the server's threads, which inherit it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 
 
 def refuse(call: int, error: int) -> None:
-    """Makes the system call of this number fail with ``error`` in this thread and those it starts."""
+    """Makes a system call fail with ``error`` in this thread and in those that it starts."""
     steps = [
         (LOAD, 0, 0, 0),  # the number of the call
         (JUMP_IF_EQUAL, 0, 1, call),

@@ -6,6 +6,7 @@ import errno
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ ERRORS = [
 ]
 
 
-def start_refusing(error: int, **settings: object) -> ServerProcess:
+def start_refusing(error: int, **settings: Any) -> ServerProcess:
     env = {"REFUSE_SENDFILE": str(error)}
     return start_server("tests.faults.refusing:app", env=env, **settings)
 
@@ -74,10 +75,10 @@ def test_a_spilled_reply(tmp_path: Path) -> None:
 def test_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_bytes(BLOCK * 64)
-    with start_refusing(errno.EINVAL, unix_socket=tmp_path / "socket") as server:
-        with server.connect() as client:
-            client.request(f"/file?path={path}")
-            expect(client, 64 * len(BLOCK))
+    socket = tmp_path / "socket"
+    with start_refusing(errno.EINVAL, unix_socket=socket) as server, server.connect() as client:
+        client.request(f"/file?path={path}")
+        expect(client, 64 * len(BLOCK))
 
 
 def test_a_file_that_is_truncated(tmp_path: Path) -> None:

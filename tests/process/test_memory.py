@@ -205,3 +205,20 @@ def test_a_request_body_for_which_there_is_no_memory(method: str) -> None:
                 if status == 200:
                     assert reply.body == str(tight_app.LARGE).encode()
         assert server.ask("/hello").body == b"hello"
+
+
+@pytest.mark.slow
+def test_a_request_head_for_which_there_is_no_memory() -> None:
+    """Whether it ends or not."""
+    with start_tight(max_request_header_size=tight_app.LARGE) as server:
+        assert server.ask("/limit?nothing").status == 200
+        for refused, mib in enumerate((40, 100), 1):
+            with server.connect() as client:
+                with contextlib.suppress(OSError):  # refused before all is sent
+                    client.send(b"GET /hello HTTP/1.1\r\nHost: a\r\nX: ")
+                    for _ in range(mib):
+                        client.send(b"x" * MIB)
+                    client.send(b"\r\n\r\n")
+                client.expect_cut()
+            server.wait_for_log(rf"(?s)(\(internal\).*?){{{refused}}}")
+        assert server.ask("/hello").body == b"hello"

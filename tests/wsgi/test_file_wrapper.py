@@ -177,7 +177,8 @@ def test_the_length_of_what_is_sent_is_known(
         assert reply.header("Content-Length") == str(len(expected))
         assert reply.body == expected
         client.expect_open()
-    assert not logs.matching(lambda record: record.levelno >= logging.WARNING)
+    if not IS_WAITRESS:  # it warns when requests wait
+        assert not logs.matching(lambda record: record.levelno >= logging.WARNING)
 
 
 @headwaiter_only("a real file's length is put in its place")
@@ -208,20 +209,25 @@ class Cutting(io.BytesIO):
         return super().read(size).replace(b"0", b"")
 
 
-def with_a_read(file: Any, read: Callable[[int], bytes]) -> Any:
+def with_a_read(read: Callable[[int], bytes]) -> Any:
+    file: Any = Named(DATA)
     file.read = read
     return file
+
+
+def swapping(file: IO[bytes]) -> Callable[[int], bytes]:
+    return lambda size: file.read(size).replace(b"0", b"#")
 
 
 UNKNOWN: dict[str, tuple[Callable[[], Any], bytes]] = {
     "seekable": (lambda: Seekable(DATA), DATA),
     "a read of its class": (lambda: Cutting(DATA), DATA.replace(b"0", b"")),
-    "a read of its own": (
-        lambda: with_a_read(Named(DATA), io.BytesIO(SWAPPED[:5000] + b"!").read),
-        SWAPPED[:5000] + b"!",
+    "a read of another's": (
+        lambda: with_a_read(io.BufferedReader(io.BytesIO(SWAPPED)).read1),
+        SWAPPED,
     ),
-    "another method": (lambda: with_a_read(Named(b"more"), io.BytesIO(b"a\nb").readline), b"a\nb"),
-    "a function": (lambda: with_a_read(Named(DATA), iter([b"x", b""]).__next__), b"x"),
+    "another method": (lambda: with_a_read(io.BytesIO(b"a\nb").readline), b"a\nb"),
+    "a function": (lambda: with_a_read(swapping(io.BytesIO(DATA))), SWAPPED),
 }
 
 
@@ -229,17 +235,7 @@ UNKNOWN: dict[str, tuple[Callable[[], Any], bytes]] = {
 @pytest.mark.parametrize("kind", UNKNOWN)
 def test_what_reads_in_its_own_way_is_read(serve: Serve, kind: str) -> None:
     make, expected = UNKNOWN[kind]
-
-    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        start_response("200 OK", PLAIN)
-        file = make()
-        if kind == "a function":
-            inner = file.read
-            file.read = lambda _size: inner()
-        wrapper: Iterable[bytes] = environ["wsgi.file_wrapper"](file)
-        return wrapper
-
-    assert serve(app).ask().body == expected
+    assert serve(wrapping(make)).ask().body == expected
 
 
 @headwaiter_only("it sends what is there when it sends")
@@ -270,7 +266,7 @@ def test_a_part_of_a_file_is_no_mistake(serve: Serve, path: Path, logs: LogCatch
             return [DATA]
         if kind == "/short":
             return [b"short"]
-        file: Any = {"/real": lambda: path.open("rb"), "/fake": lambda: Fake(DATA)}[kind]()
+        file: Any = path.open("rb") if kind == "/real" else Fake(DATA)
         wrapper: Iterable[bytes] = environ["wsgi.file_wrapper"](file)
         return wrapper
 
