@@ -174,11 +174,12 @@ def test_a_buffer_that_is_larger_than_what_memory_is_left(
     [
         ("memoryview with gaps", "/list"),
         ("small pieces", "/pieces"),
-        ("str", "/list"),
+        ("text", "/list"),
         ("str", "/header"),
+        ("text", "/header"),
         ("latin-1", "/header"),
-        ("str", "/status"),
-        ("str", "/raise"),
+        ("text", "/status"),
+        ("text", "/raise"),
     ],
 )
 def test_a_reply_for_which_there_is_no_memory(kind: str, target: str) -> None:

@@ -29,7 +29,8 @@ MAKE: dict[str, Callable[[], Any]] = {
     "bytes": lambda: bytes(LARGE),
     "small pieces": small_pieces,
     "str": lambda: "x" * LARGE,
-    "latin-1": lambda: "\xe9" * LARGE,
+    "text": lambda: "x" * (40 * MIB),  # once it fits, twice it does not
+    "latin-1": lambda: "\xe9" * (24 * MIB),
     "nothing": lambda: None,
 }
 

@@ -100,7 +100,7 @@ impl Reply {
     }
 
     /// Writes the head if it is not written; `known` is the length of the whole body, if known.
-    fn frame(&mut self, known: Option<u64>) -> Result<BodyFraming, NoMemory> {
+    pub(crate) fn frame(&mut self, known: Option<u64>) -> Result<BodyFraming, NoMemory> {
         if let Some(framing) = self.framing {
             return Ok(framing);
         }

@@ -127,10 +127,10 @@ impl Worker<'_> {
         let outcome = environ.and_then(|environ| {
             let result = self.site.application.bind(py).call1((environ, &start))?;
             respond(py, start.get(), &result)?;
-            if start.get().with(|reply| reply.head.started())? {
-                Ok(())
-            } else {
-                Err(not_started())
+            let framed = |reply: &mut Reply| reply.head.started().then(|| reply.frame(Some(0)));
+            match start.get().with(framed)? {
+                Some(framed) => Ok(framed.map(drop)?),
+                None => Err(not_started()),
             }
         });
         match start.get().take() {
