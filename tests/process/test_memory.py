@@ -156,6 +156,7 @@ def start_tight(**settings: Any) -> ServerProcess:
     [
         ("bytearray", "/list", tight_app.LARGE),
         ("memoryview", "/list", tight_app.LARGE),
+        ("gaps", "/list", tight_app.LARGE),
         ("bytearray", "/stream", tight_app.LARGE),
         ("bytes", "/short", tight_app.LARGE - MIB),
     ],
@@ -172,7 +173,7 @@ def test_a_buffer_that_is_larger_than_what_memory_is_left(
 @pytest.mark.parametrize(
     ("kind", "target"),
     [
-        ("memoryview with gaps", "/list"),
+        ("rows", "/list"),
         ("small pieces", "/pieces"),
         ("text", "/list"),
         ("str", "/header"),

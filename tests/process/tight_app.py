@@ -25,7 +25,8 @@ def small_pieces() -> list[bytes]:
 MAKE: dict[str, Callable[[], Any]] = {
     "bytearray": lambda: bytearray(LARGE),
     "memoryview": lambda: memoryview(bytearray(LARGE)),
-    "memoryview with gaps": lambda: memoryview(bytearray(2 * LARGE))[::2],
+    "gaps": lambda: memoryview(bytearray(2 * LARGE))[::2],
+    "rows": lambda: memoryview(bytearray(LARGE)).cast("B", (2, LARGE // 2)),
     "bytes": lambda: bytes(LARGE),
     "small pieces": small_pieces,
     "str": lambda: "x" * LARGE,

@@ -162,13 +162,13 @@ impl<'a, 'py> Piece<'a, 'py> {
         let Ok(buffer) = PyBuffer::<u8>::get(item) else {
             return Err(not_bytes(item));
         };
-        let view = if buffer.is_c_contiguous() {
+        let view = if buffer.dimensions() == 1 {
             PyMemoryView::from(item)?
         } else {
+            // No slices of these.
             PyMemoryView::from(&item.py().get_type::<PyBytes>().call1((item,))?)?
         };
-        let view = view.call_method1("cast", ("B",))?;
-        Ok(Self::Buffer(view, buffer.len_bytes()))
+        Ok(Self::Buffer(view.into_any(), buffer.len_bytes()))
     }
 
     fn len(&self) -> usize {
