@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.process import tight_app
 from tests.support import procfs
 from tests.support.http import Client
 from tests.support.process import ServerProcess, start_server
@@ -20,6 +21,7 @@ pytestmark = [
 MIB = 1 << 20
 BOUND = 64 * MIB
 APP = "tests.support.apps:bulk"
+TIGHT = "tests.process.tight_app:app"
 
 
 def upload(client: Client, size: int, chunked: bool = False) -> None:
@@ -141,3 +143,84 @@ def test_bodies_use_spool_memory_before_the_disk(settings: dict[str, Any], statu
         with contextlib.suppress(OSError):  # refused before all is sent
             client.send(bytes(4 * MIB))
         assert client.reply().status == status
+
+
+def start_tight(**settings: Any) -> ServerProcess:
+    """A server whose allocator reserves nothing: else that would be what the limit leaves."""
+    return start_server(TIGHT, env={"MALLOC_ARENA_MAX": "1"}, **settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "target", "size"),
+    [
+        ("bytearray", "/list", tight_app.LARGE),
+        ("memoryview", "/list", tight_app.LARGE),
+        ("gaps", "/list", tight_app.LARGE),
+        ("bytearray", "/stream", tight_app.LARGE),
+        ("bytes", "/short", tight_app.LARGE - MIB),
+    ],
+)
+def test_a_buffer_that_is_larger_than_what_memory_is_left(
+    kind: str, target: str, size: int
+) -> None:
+    with start_tight() as server, server.connect() as client:
+        assert server.ask(f"/limit?{kind}").status == 200
+        download(client, target, size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("rows", "/list"),
+        ("small pieces", "/pieces"),
+        ("text", "/list"),
+        ("str", "/header"),
+        ("text", "/header"),
+        ("latin-1", "/header"),
+        ("text", "/status"),
+        ("text", "/raise"),
+    ],
+)
+def test_a_reply_for_which_there_is_no_memory(kind: str, target: str) -> None:
+    """What an application returns costs its own reply, never the process."""
+    with start_tight(expose_tracebacks=True) as server:
+        assert server.ask(f"/limit?{kind.replace(' ', '+')}").status == 200
+        assert server.ask(target).status == 500
+        assert server.ask("/hello").body == b"hello"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["read", "readline", "readlines", "__next__"])
+def test_a_request_body_for_which_there_is_no_memory(method: str) -> None:
+    """The body goes to disk whatever ``inbuf_overflow`` allows; reading it whole fails."""
+    with start_tight(inbuf_overflow=1 << 30, max_request_body_size=1 << 30) as server:
+        assert server.ask("/limit?nothing").status == 200
+        for target, status in (("/count", 200), (f"/input/{method}", 500)):
+            with server.connect() as client:
+                client.request(target, "POST", [("Content-Length", str(tight_app.LARGE))])
+                for _ in range(tight_app.LARGE // MIB):
+                    client.send(bytes(MIB))
+                reply = client.reply()
+                assert reply.status == status
+                if status == 200:
+                    assert reply.body == str(tight_app.LARGE).encode()
+        assert server.ask("/hello").body == b"hello"
+
+
+@pytest.mark.slow
+def test_a_request_head_for_which_there_is_no_memory() -> None:
+    """Whether it ends or not."""
+    with start_tight(max_request_header_size=tight_app.LARGE) as server:
+        assert server.ask("/limit?nothing").status == 200
+        for refused, mib in enumerate((40, 100), 1):
+            with server.connect() as client:
+                with contextlib.suppress(OSError):  # refused before all is sent
+                    client.send(b"GET /hello HTTP/1.1\r\nHost: a\r\nX: ")
+                    for _ in range(mib):
+                        client.send(b"x" * MIB)
+                    client.send(b"\r\n\r\n")
+                client.expect_cut()
+            server.wait_for_log(rf"(?s)(\(internal\).*?){{{refused}}}")
+        assert server.ask("/hello").body == b"hello"

@@ -14,6 +14,7 @@ from typing import IO, Any, Callable
 import pytest
 
 from tests.conftest import Serve
+from tests.support.live import LogCatcher
 from tests.support.target import IS_WAITRESS, headwaiter_only
 from tests.support.wsgi import App, Environ, StartResponse
 
@@ -114,14 +115,168 @@ def test_from_the_current_position(serve: Serve, path: Path) -> None:
         client.expect_open()
 
 
-@headwaiter_only("it leaves the client waiting for the rest")
-def test_a_file_shorter_than_announced(serve: Serve, path: Path) -> None:
-    server = serve(wrapping(lambda: path.open("rb"), [("Content-Length", str(len(DATA) + 10))]))
+class Named(io.BytesIO):
+    """A subclass that reads as its base does."""
+
+    name = "data"
+
+
+class Held(io.FileIO):
+    def close(self) -> None:
+        super().close()
+
+
+def spooled(most: int) -> Any:
+    file = tempfile.SpooledTemporaryFile(most)  # noqa: SIM115
+    file.write(DATA)
+    file.seek(0)
+    return file
+
+
+KNOWN: dict[str, Callable[[Path], Any]] = {
+    "a real file": lambda path: path.open("rb"),
+    "a real file without a buffer": lambda path: path.open("rb", buffering=0),
+    "a real file that is written to, too": lambda path: path.open("r+b"),
+    "a real file with a close of its own": lambda path: Held(path),
+    "a real file's stand-in": lambda path: Forwarding(path.open("rb")),
+    "BytesIO": lambda _path: io.BytesIO(DATA),
+    "a kind of BytesIO": lambda _path: Named(DATA),
+    "BytesIO's stand-in": lambda _path: Forwarding(io.BytesIO(DATA)),
+    "a buffer before BytesIO": lambda _path: io.BufferedReader(io.BytesIO(DATA)),
+    "a temporary file in memory": lambda _path: spooled(len(DATA) + 1),
+    "a temporary file on disk": lambda _path: spooled(10),
+}
+LENGTHS = {"none": None, "exact": 0, "too long": 10, "a part": -1000}
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("at", [0, 900, len(DATA), len(DATA) + 5], ids="at {}".format)
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("kind", KNOWN)
+def test_the_length_of_what_is_sent_is_known(
+    serve: Serve, path: Path, logs: LogCatcher, kind: str, length: str, at: int, version: str
+) -> None:
+    """From where it stands to its end; a Content-Length beyond that is corrected."""
+    expected, extra = DATA[at:], LENGTHS[length]
+    headers = []
+    if extra is not None:
+        expected = expected[: max(0, len(expected) + extra)]
+        headers = [("Content-Length", str(max(0, len(DATA[at:]) + extra)))]
+
+    def make() -> Any:
+        file = KNOWN[kind](path)
+        getattr(file, "file", file).seek(at)
+        return file
+
+    if IS_WAITRESS and (kind.endswith("stand-in") or not expected or length == "a part"):
+        pytest.skip("it cannot seek those, and gets others wrong")
+    server = serve(wrapping(make, headers))
     with server.connect() as client:
+        reply = client.ask(headers=[("Connection", "keep-alive")], version=version)
+        assert reply.header("Content-Length") == str(len(expected))
+        assert reply.body == expected
+        client.expect_open()
+    assert not logs.matching(lambda record: "Content-Length" in record.getMessage())
+
+
+@headwaiter_only("a real file's length is put in its place")
+@pytest.mark.parametrize("status", ["200 OK", "304 Not Modified"])
+def test_a_length_that_is_about_another_body_stays(serve: Serve, status: str) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response(status, [*PLAIN, ("Content-Length", "1000")])
+        wrapper: Iterable[bytes] = environ["wsgi.file_wrapper"](io.BytesIO(b"short"))
+        return wrapper
+
+    method = "HEAD" if status.startswith("200") else "GET"
+    assert serve(app).ask(method=method).header("Content-Length") == "1000"
+
+
+class Seekable(Fake):
+    """Could be asked for its length, which might be dear."""
+
+    def seek(self, *_arguments: int) -> int:
+        raise AssertionError("was sought")
+
+    tell = seek
+
+
+class Cutting(io.BytesIO):
+    """Reads in its own way."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(size).replace(b"0", b"")
+
+
+def with_a_read(read: Callable[[int], bytes]) -> Any:
+    file: Any = Named(DATA)
+    file.read = read
+    return file
+
+
+def swapping(file: IO[bytes]) -> Callable[[int], bytes]:
+    return lambda size: file.read(size).replace(b"0", b"#")
+
+
+UNKNOWN: dict[str, tuple[Callable[[], Any], bytes]] = {
+    "seekable": (lambda: Seekable(DATA), DATA),
+    "a read of its class": (lambda: Cutting(DATA), DATA.replace(b"0", b"")),
+    "a read of another's": (
+        lambda: with_a_read(io.BufferedReader(io.BytesIO(SWAPPED)).read1),
+        SWAPPED,
+    ),
+    "another method": (lambda: with_a_read(io.BytesIO(b"a\nb").readline), b"a\nb"),
+    "a function": (lambda: with_a_read(swapping(io.BytesIO(DATA))), SWAPPED),
+}
+
+
+@headwaiter_only("it seeks whatever can be sought")
+@pytest.mark.parametrize("kind", UNKNOWN)
+def test_what_reads_in_its_own_way_is_read(serve: Serve, kind: str) -> None:
+    make, expected = UNKNOWN[kind]
+    assert serve(wrapping(make)).ask().body == expected
+
+
+@headwaiter_only("it sends what is there when it sends")
+def test_bytes_that_change_after_they_were_returned(serve: Serve) -> None:
+    """``BytesIO`` is sent without a copy, and what the application does with it is not seen."""
+    data = bytes(range(256)) * (16 << 12)
+
+    class Kept(io.BytesIO):
+        def close(self) -> None:
+            self.seek(0)
+            self.write(bytes(len(data)))
+
+    server = serve(wrapping(lambda: Kept(data)))
+    with server.connect(receive_buffer=4096) as client:
         client.request()
-        assert client.head().status == 200
-        assert client.expect_cut() == DATA
-    assert server.ask(method="OPTIONS").status == 200
+        assert client.head().header("Content-Length") == str(len(data))
+        assert client.receive(len(data)) == data
+
+
+@headwaiter_only("it logs nothing")
+def test_a_part_of_a_file_is_no_mistake(serve: Serve, path: Path, logs: LogCatcher) -> None:
+    """PEP 3333: the server stops at Content-Length. Others are warned about, once a minute."""
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        kind = environ["PATH_INFO"]
+        start_response("200 OK", [*PLAIN, ("Content-Length", "10")])
+        if kind == "/list":
+            return [DATA]
+        if kind == "/short":
+            return [b"short"]
+        file: Any = path.open("rb") if kind == "/real" else Fake(DATA)
+        wrapper: Iterable[bytes] = environ["wsgi.file_wrapper"](file)
+        return wrapper
+
+    server = serve(app)
+    for kind in ("/real", "/fake", "/list", "/list", "/list"):
+        assert server.ask(kind).body == DATA[:10]
+    with server.connect() as client:
+        client.request("/short")
+        assert client.expect_cut().endswith(b"short")
+    logs.wait_for("shorter than its Content-Length")
+    longer = logs.matching(lambda record: "longer than its" in record.getMessage())
+    assert [record.getMessage().partition(":")[0] for record in longer] == ["/list"]
 
 
 @headwaiter_only("it waits for the rest")
@@ -221,13 +376,57 @@ def test_things_like_files_are_closed(serve: Serve) -> None:
     assert fake.closed.wait(20)
 
 
-@pytest.mark.skipif(not Path("/proc/version").exists(), reason="such files are /proc's")
-def test_a_file_that_says_it_is_empty(serve: Serve) -> None:
-    expected = Path("/proc/version").read_bytes()
-    app = wrapping(lambda: open("/proc/version", "rb"))  # noqa: SIM115
-    if IS_WAITRESS:
-        pytest.skip("it believes the size")
-    assert serve(app).ask().body == expected
+UNSIZED = [Path("/proc/version"), Path("/proc/kallsyms"), Path("/sys/devices/system/cpu/online")]
+
+
+@headwaiter_only("it believes the size")
+@pytest.mark.parametrize("length", [True, False], ids=["length", "no length"])
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("unsized", UNSIZED, ids=str)
+def test_a_file_with_a_size_that_is_not_its_length(
+    serve: Serve, unsized: Path, version: str, length: bool
+) -> None:
+    """Empty, or a page long, as files of /proc and /sys say."""
+    try:
+        expected, size = unsized.read_bytes(), unsized.stat().st_size
+    except OSError:
+        pytest.skip("not on this system")
+    assert size != len(expected)
+    headers = [("Content-Length", str(size))] if length and size else []
+    with serve(wrapping(lambda: unsized.open("rb"), headers)).connect() as client:
+        reply = client.ask(headers=[("Connection", "keep-alive")], version=version)
+        assert reply.body == expected
+        if len(expected) < 65536:
+            assert reply.header("Content-Length") == str(len(expected))
+            client.expect_open()
+
+
+def test_a_file_that_is_one_hole(serve: Serve, path: Path) -> None:
+    """Has no blocks either, but all its bytes."""
+    with path.open("wb") as file:
+        file.truncate(100_000)
+    assert serve(wrapping(lambda: path.open("rb"))).ask().body == bytes(100_000)
+
+
+@headwaiter_only("it sends nothing")
+def test_a_file_that_is_open_for_writing_only(serve: Serve, path: Path) -> None:
+    server = serve(wrapping(lambda: path.open("ab", buffering=0)))
+    assert server.ask().status == 500
+
+
+def test_arguments_by_keyword(serve: Serve) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", PLAIN)
+        wrapper = environ["wsgi.file_wrapper"]
+        if environ["PATH_INFO"] == "/both":
+            blocks: Iterable[bytes] = wrapper(file=io.BytesIO(DATA[:100]), block_size=10)
+        else:
+            blocks = wrapper(io.BytesIO(DATA[:100]), block_size=10)
+        return [block + b"." for block in blocks]
+
+    expected = b"".join(DATA[at : at + 10] + b"." for at in range(0, 100, 10))
+    server = serve(app)
+    assert server.ask("/one").body == server.ask("/both").body == expected
 
 
 @headwaiter_only("it reads nothing")

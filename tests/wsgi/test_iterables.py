@@ -183,6 +183,44 @@ def test_bytes_like_objects(serve: Serve, make: Callable[[bytes], Any]) -> None:
         assert (reply.status, reply.body) == (200, b"abc") or reply.status == 500
 
 
+ROWS = bytes(range(256)) * 4096
+BUFFERS: dict[str, tuple[Callable[[], Any], bytes]] = {
+    "empty": (bytearray, b""),
+    "large": (lambda: bytearray(ROWS), ROWS),
+    "gaps": (lambda: memoryview(ROWS)[::2], ROWS[::2]),
+    "backwards": (lambda: memoryview(ROWS)[::-1], ROWS[::-1]),
+    "two dimensions": (lambda: memoryview(ROWS).cast("B", (256, 4096)), ROWS),
+}
+
+
+@headwaiter_only("it sends some of them and fails with others")
+@pytest.mark.parametrize("stream", [False, True], ids=["list", "stream"])
+@pytest.mark.parametrize("kind", BUFFERS)
+def test_buffers_of_all_shapes(serve: Serve, kind: str, stream: bool) -> None:
+    make, expected = BUFFERS[kind]
+    server = serve(returning(lambda: (iter if stream else list)([b"<", make(), b">"])))
+    with server.connect() as client:
+        for version in ("1.1", "1.0"):
+            headers = [("Connection", "keep-alive")] if version == "1.1" else []
+            assert client.ask(version=version, headers=headers).body == b"<" + expected + b">"
+
+
+@headwaiter_only("it sends what the buffer holds when it sends")
+def test_a_buffer_that_is_used_again(serve: Serve) -> None:
+    """As with ``readinto``: what was yielded is what is sent."""
+
+    def blocks() -> Iterator[Any]:
+        buffer = bytearray(300_000)
+        for n in range(20):
+            buffer[:] = bytes([n]) * len(buffer)
+            yield buffer
+
+    expected = b"".join(bytes([n]) * 300_000 for n in range(20))
+    server = serve(returning(blocks))
+    with server.connect(receive_buffer=4096) as client:
+        assert client.ask().body == expected
+
+
 def test_a_subclass_of_bytes(serve: Serve) -> None:
     class Safe(bytes):
         def __len__(self) -> int:

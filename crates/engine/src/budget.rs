@@ -107,7 +107,8 @@ impl Budget {
             None
         };
         let mut buffer = kept.unwrap_or_default();
-        buffer.reserve_exact(size.min(LARGEST));
+        // Where there is no memory for them, `Spool::append` finds a place for the bytes.
+        let _ = buffer.try_reserve_exact(size.min(LARGEST));
         buffer
     }
 

@@ -98,6 +98,16 @@ impl Channel {
         self.readable || !self.inbuf.is_empty() || self.link.stream.has_unread()
     }
 
+    /// Keeps `data` until the channel is read on. `false`: there is no memory for it.
+    pub(crate) fn keep_input(&mut self, data: &[u8]) -> bool {
+        self.inbuf = Vec::new();
+        let room = self.inbuf.try_reserve_exact(data.len()).is_ok();
+        if room {
+            self.inbuf.extend_from_slice(data);
+        }
+        room
+    }
+
     /// The exchanges it holds, in order.
     pub(crate) fn replies(&mut self) -> impl Iterator<Item = &mut Exchange> {
         let ahead = self.ahead.iter_mut().map(|ahead| &mut *ahead.exchange);

@@ -70,6 +70,7 @@ pub use settings::{Abandoned, Settings};
 pub use signals::{SAME_STOP, SignalWatch};
 pub use spool::Spool;
 pub use stack::{Stack, Taken};
+pub use stats::Seldom;
 pub use tasks::Tasks;
 pub use watch::{Probe, Watcher};
 

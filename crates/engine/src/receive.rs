@@ -152,6 +152,9 @@ impl IoThread {
             State::Head => {
                 let token = self.channels[index].link.token;
                 let mut whole = std::mem::take(&mut self.channels[index].inbuf);
+                if whole.try_reserve(data.len()).is_err() {
+                    return self.refuse(index, Refusal::Internal);
+                }
                 whole.extend_from_slice(data);
                 self.feed_head(index, &whole);
                 // It may be gone: answered and closed, or refused and unreachable.
@@ -197,7 +200,9 @@ impl IoThread {
             Ok(None) if channel.state == State::Head => {}
             Ok(None) => {
                 channel.state = State::Head;
-                channel.inbuf = data.to_vec();
+                if !channel.keep_input(data) {
+                    return self.refuse(index, Refusal::Internal);
+                }
                 match self.shared.settings.header_timeout {
                     Some(most) => self.deadlines.arm(
                         channel.link.token,
@@ -303,7 +308,9 @@ impl IoThread {
         };
         exchange.record.received = Some(self.now);
         if channel.link.admin {
-            channel.inbuf = rest.to_vec();
+            if !channel.keep_input(rest) {
+                return self.refuse_for_memory(index, exchange);
+            }
             return self.answer_admin(index, exchange);
         }
         if self
@@ -314,7 +321,9 @@ impl IoThread {
             .is_some_and(|path| path == exchange.head.path())
             && exchange.head.is_safe()
         {
-            channel.inbuf = rest.to_vec();
+            if !channel.keep_input(rest) {
+                return self.refuse_for_memory(index, exchange);
+            }
             return self.answer_health(index, exchange);
         }
         if let Some(limit) = self.shared.settings.queue_limit
@@ -325,8 +334,17 @@ impl IoThread {
         }
         exchange.link = Some(channel.link.clone());
         let rest = self.read_ahead(&mut exchange, rest);
-        self.channels[index].inbuf = rest.to_vec();
+        if !self.channels[index].keep_input(rest) {
+            self.drop_followers(&mut exchange, false);
+            return self.refuse_for_memory(index, exchange);
+        }
         self.hand_in(index, exchange);
+    }
+
+    /// What came in behind the request can not be kept, so that its channel could not go on.
+    fn refuse_for_memory(&mut self, index: usize, exchange: Box<Exchange>) {
+        self.channels[index].exchange = Some(exchange);
+        self.refuse(index, Refusal::Internal);
     }
 
     /// The channel has a task, which will be in the queue at the end of this turn.

@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
+#[cfg(target_os = "linux")]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
@@ -111,16 +113,18 @@ impl Stream {
         self.attempt(|s| s.send_vectored_with_flags(bytes, SEND_FLAGS))
     }
 
-    /// Sends up to `most` bytes of `file` from `offset`, in the kernel where it can.
+    /// Sends up to `most` bytes of `file` from `offset`: in the kernel, or by way of `scratch` where the
+    /// kernel refuses. File systems (network, FUSE) and sandboxes do, each with an error of its own or by
+    /// sending nothing; an error of the socket comes again from the other way.
     #[cfg(target_os = "linux")]
     pub(crate) fn send_file(
         &self,
         file: &File,
         offset: u64,
         most: usize,
-        _: &mut [u8],
+        scratch: &mut [u8],
     ) -> io::Result<usize> {
-        self.attempt(|_| {
+        let sent = self.attempt(|_| {
             let mut at = offset;
             crate::mask::without_sigpipe(|| {
                 let sent = match self {
@@ -129,7 +133,22 @@ impl Stream {
                 };
                 sent.map_err(io::Error::from)
             })
-        })
+        });
+        match sent {
+            Ok(n) if n > 0 || most == 0 => return sent,
+            Err(ref error) if error.kind() == io::ErrorKind::WouldBlock => return sent,
+            _ => {}
+        }
+        let copied = self.copy_file(file, offset, most, scratch);
+        if let (Err(error), Ok(1..)) = (sent, &copied)
+            && !SENDFILE_REFUSED.swap(true, Ordering::Relaxed)
+        {
+            log::warn!(
+                target: crate::LOG,
+                "sendfile is refused ({error}): files are read and written instead, for more CPU"
+            );
+        }
+        copied
     }
 
     /// Sends up to `most` bytes of `file` from `offset` by way of `scratch`.
@@ -141,15 +160,21 @@ impl Stream {
         most: usize,
         scratch: &mut [u8],
     ) -> io::Result<usize> {
+        self.copy_file(file, offset, most, scratch)
+    }
+
+    fn copy_file(
+        &self,
+        file: &File,
+        offset: u64,
+        most: usize,
+        scratch: &mut [u8],
+    ) -> io::Result<usize> {
         let most = most.min(scratch.len());
-        #[cfg(unix)]
-        let got = std::os::unix::fs::FileExt::read_at(file, &mut scratch[..most], offset)?;
-        #[cfg(windows)]
-        let got = std::os::windows::fs::FileExt::seek_read(file, &mut scratch[..most], offset)?;
-        if got == 0 {
-            return Ok(0);
+        match crate::spool::read_file_at(file, offset, &mut scratch[..most])? {
+            0 => Ok(0),
+            got => self.send(&scratch[..got]),
         }
-        self.send(&scratch[..got])
     }
 
     /// Tells the client that no more bytes follow.
@@ -181,6 +206,10 @@ impl Stream {
         }
     }
 }
+
+/// Whether it was said that the kernel does not send files; once per process is enough.
+#[cfg(target_os = "linux")]
+static SENDFILE_REFUSED: AtomicBool = AtomicBool::new(false);
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;

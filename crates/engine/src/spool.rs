@@ -110,7 +110,11 @@ impl Spool {
             return temp.append(bytes);
         }
         let room = self.room(bytes.len() as u64, overflow, budget);
-        let split = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        let mut split = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        if self.memory.try_reserve(split).is_err() {
+            // The system may have less memory than the budget.
+            split = 0;
+        }
         let (first, rest) = bytes.split_at(split);
         self.memory.extend_from_slice(first);
         if rest.is_empty() {
@@ -129,14 +133,16 @@ impl Spool {
         }
     }
 
-    /// The buffer to receive `more` bytes into directly, if they fit.
+    /// The buffer to receive `more` bytes into directly, with room for them, if they fit.
     pub(crate) fn memory_for(
         &mut self,
         more: u64,
         overflow: u64,
         budget: &Arc<Budget>,
     ) -> Option<&mut Vec<u8>> {
-        let fits = self.temp.is_none() && self.room(more, overflow, budget) >= more;
+        let fits = self.temp.is_none()
+            && self.room(more, overflow, budget) >= more
+            && self.memory.try_reserve(usize::try_from(more).ok()?).is_ok();
         fits.then_some(&mut self.memory)
     }
 
@@ -256,7 +262,7 @@ fn seek_and_write(file: &File, mut offset: u64, mut bytes: &[u8]) -> io::Result<
 }
 
 /// Without moving the file's position, which a forked child would share.
-fn read_file_at(file: &File, offset: u64, mut buf: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_file_at(file: &File, offset: u64, mut buf: &mut [u8]) -> io::Result<usize> {
     let mut total = 0;
     while !buf.is_empty() {
         #[cfg(unix)]

@@ -51,7 +51,7 @@ impl Counter {
 
 /// Lets something through at most once per period.
 #[derive(Debug)]
-pub(crate) struct Seldom {
+pub struct Seldom {
     start: Instant,
     period: Duration,
     /// Milliseconds after `start` before which nothing passes.
@@ -59,7 +59,8 @@ pub(crate) struct Seldom {
 }
 
 impl Seldom {
-    pub(crate) fn new(period: Duration) -> Self {
+    /// Once in `period`.
+    pub fn new(period: Duration) -> Self {
         Self {
             start: Instant::now(),
             period,
@@ -68,7 +69,7 @@ impl Seldom {
     }
 
     /// Whether it may happen `now`; if so, not again for a period.
-    pub(crate) fn pass(&self, now: Instant) -> bool {
+    pub fn pass(&self, now: Instant) -> bool {
         let at = now.saturating_duration_since(self.start).as_millis() as u64;
         let next = self.next.load(Ordering::Relaxed);
         let after = at + self.period.as_millis() as u64;

@@ -157,6 +157,10 @@ impl Head {
         };
         match progress {
             Ok(Progress::Complete(size)) => {
+                if self.bytes.try_reserve(size).is_err() {
+                    self.clear();
+                    return Err(Refusal::Internal);
+                }
                 self.bytes.extend_from_slice(&window[..size]);
                 *scanned = 0;
                 Ok(Some(size))

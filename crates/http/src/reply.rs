@@ -7,6 +7,7 @@
 //! Rule: no byte of the application reaches the wire unchecked. A CR or LF in a value would let whoever
 //! controls it write further fields, or a whole second reply.
 
+use std::collections::TryReserveError;
 use std::fmt;
 
 use crate::bytes::{find_control, is_token, trim_ows};
@@ -240,6 +241,29 @@ impl ReplyHead {
     /// The Content-Length the application gave.
     pub fn content_length(&self) -> Option<u64> {
         self.content_length
+    }
+
+    /// Lowers a Content-Length that promises more than the `most` bytes there are. That of a 304 is about
+    /// another reply's body (RFC 9110 §8.6).
+    pub fn shorten(&mut self, most: u64) {
+        if self.status != 304 {
+            self.content_length = self.content_length.map(|length| length.min(most));
+        }
+    }
+
+    /// Bytes of the head so far.
+    #[expect(clippy::len_without_is_empty, reason = "of no use here")]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Makes room for `more` bytes of a field.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no memory for them.
+    pub fn try_reserve(&mut self, more: usize) -> Result<(), TryReserveError> {
+        self.bytes.try_reserve(more)
     }
 
     /// The status code; 0 if the head has not begun.

@@ -59,9 +59,14 @@ fn traceback(py: Python<'_>, error: &PyErr) -> String {
             )
         })
         .and_then(|lines| pyo3::types::PyString::new(py, "").call_method1("join", (lines,)))
+        // The end says most, and a message may be as long as the application likes.
+        .and_then(|text| text.get_item(pyo3::types::PySlice::new(py, -SHOWN, isize::MAX, 1)))
         .and_then(|text| text.extract::<String>());
-    formatted.unwrap_or_else(|_| error.to_string())
+    formatted.unwrap_or_else(|_| "The traceback could not be formatted.\n".to_owned())
 }
+
+/// Characters of a traceback that a client gets.
+const SHOWN: isize = 64 * 1024;
 
 /// Logs `message` at ERROR with the application's own traceback.
 pub(crate) fn log(py: Python<'_>, site: &Site, message: &str, error: &PyErr) {

@@ -1,6 +1,7 @@
 //! `wsgi.file_wrapper` (PEP 3333): files are sent by the kernel, anything else by reading.
 
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 /// `file_wrapper(file, block_size=32768)`: an iterable of the file's blocks. Returned as it is from
 /// an application, with a real file inside, it is sent without being read.
@@ -13,7 +14,7 @@ pub(crate) struct FileWrapper {
 #[pymethods]
 impl FileWrapper {
     #[new]
-    #[pyo3(signature = (file, block_size=BLOCK, /))]
+    #[pyo3(signature = (file, block_size=BLOCK))]
     fn new(file: Py<PyAny>, block_size: isize) -> Self {
         Self {
             file,
@@ -49,6 +50,20 @@ impl FileWrapper {
     }
 }
 
+/// What there is to send of a wrapped object: from where it stands to its end.
+#[derive(Debug)]
+pub(crate) enum Content<'py> {
+    /// A file whose bytes the kernel can send.
+    File(RealFile),
+    /// Bytes in memory, from this one on.
+    Memory(Bound<'py, PyBytes>, usize),
+    /// A file whose size is not its length, as in /proc and /sys: reading tells.
+    Unsized,
+    /// Whatever reading gives. Only what is known to be harmless is asked for its length: `seek` of
+    /// other objects may decompress or fetch all that they hold.
+    Unknown,
+}
+
 /// A real file: its descriptor, duplicated, and what of it is to be sent.
 #[derive(Debug)]
 pub(crate) struct RealFile {
@@ -58,56 +73,127 @@ pub(crate) struct RealFile {
 }
 
 impl FileWrapper {
-    /// The wrapped file as a real one, from its current position to its end. `None`: it must be read.
+    pub(crate) fn content<'py>(&self, py: Python<'py>) -> Content<'py> {
+        reader(self.file.bind(py))
+            .and_then(|inner| content(&inner))
+            .unwrap_or(Content::Unknown)
+    }
+}
+
+/// The object whose own `read` is called: `file` itself, or one that `file` stands for, as tempfile's
+/// wrappers and Django's do. `None`: a `read` of some other making, which may decrypt or stop early.
+fn reader<'py>(file: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    let class = file.get_type();
+    if class.name().ok()? == SPOOLED
+        && class.is(file.py().import("tempfile").ok()?.getattr(SPOOLED).ok()?)
+    {
+        return file.getattr("_file").ok();
+    }
+    let read = file.getattr("read").ok()?;
+    if let Some(wrapped) = read.getattr_opt("__wrapped__").ok()? {
+        // tempfile's is a function around the method of the file that it names.
+        let inner = file.getattr_opt("file").ok()??;
+        return wrapped
+            .getattr("__self__")
+            .ok()?
+            .is(&inner)
+            .then_some(inner);
+    }
+    let named = read.getattr("__name__").ok()?.eq("read").ok()?;
+    named.then(|| read.getattr("__self__").ok()).flatten()
+}
+
+fn content<'py>(file: &Bound<'py, PyAny>) -> Option<Content<'py>> {
+    let io = Io(file.py().import("io").ok()?);
+    if io.reads_as(file, "BytesIO", "read") {
+        return io.memory(file, io.position("BytesIO", file)?);
+    }
+    for buffered in ["BufferedReader", "BufferedRandom"] {
+        if io.reads_as(file, buffered, "read") {
+            let raw = file.getattr("raw").ok()?;
+            let at = io.position(buffered, file)?;
+            if io.reads_as(&raw, "BytesIO", "readinto") {
+                return io.memory(&raw, at);
+            }
+            return io.file(&raw, "readinto", at);
+        }
+    }
+    io.file(file, "read", io.position("FileIO", file)?)
+}
+
+/// The module `io`. Its methods are called past those of subclasses, as `read` goes past them, too.
+struct Io<'py>(Bound<'py, PyModule>);
+
+impl<'py> Io<'py> {
+    /// Whether `method` of `object` is that of `class`, so that it gives the bytes unchanged.
+    fn reads_as(&self, object: &Bound<'py, PyAny>, class: &str, method: &str) -> bool {
+        let same = || -> PyResult<bool> {
+            let class = self.0.getattr(class)?;
+            Ok(object.is_instance(&class)?
+                && object
+                    .get_type()
+                    .getattr(method)?
+                    .is(class.getattr(method)?)
+                && object.getattr(method)?.getattr("__self__")?.is(object))
+        };
+        same().unwrap_or(false)
+    }
+
+    fn call(&self, class: &str, method: &str, on: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+        let method = self.0.getattr(class).ok()?.getattr(method).ok()?;
+        method.call1((on,)).ok()
+    }
+
+    fn position(&self, class: &str, file: &Bound<'py, PyAny>) -> Option<u64> {
+        self.call(class, "tell", file)?.extract().ok()
+    }
+
+    fn memory(&self, file: &Bound<'py, PyAny>, at: u64) -> Option<Content<'py>> {
+        // No copy: the object shares its bytes until somebody writes to it.
+        let bytes = self.call("BytesIO", "getvalue", file)?;
+        let bytes = bytes.cast_into_exact::<PyBytes>().ok()?;
+        let at = usize::try_from(at).ok()?.min(bytes.as_bytes().len());
+        Some(Content::Memory(bytes, at))
+    }
+
     #[cfg(unix)]
-    pub(crate) fn real_file(&self, py: Python<'_>) -> Option<RealFile> {
-        let file = self.file.bind(py);
-        // Only what reads the descriptor's bytes unchanged: not gzip, text or sockets.
-        let io = py.import("io").ok()?;
-        let is_a = |file: &Bound<'_, PyAny>, name: &str| {
-            let kind = io.getattr(name);
-            kind.is_ok_and(|kind| file.get_type().is(&kind))
-        };
-        let inner = match stands_for(file) {
-            Some(inner) => inner,
-            None => file.clone(),
-        };
-        let raw = if is_a(&inner, "BufferedReader") || is_a(&inner, "BufferedRandom") {
-            inner.getattr("raw").ok()?
-        } else {
-            inner.clone()
-        };
-        if !is_a(&raw, "FileIO") {
+    fn file(&self, raw: &Bound<'py, PyAny>, method: &str, offset: u64) -> Option<Content<'py>> {
+        if !self.reads_as(raw, "FileIO", method)
+            || !self.call("FileIO", "readable", raw)?.is_truthy().ok()?
+        {
             return None;
         }
-        let offset: u64 = inner.call_method0("tell").ok()?.extract().ok()?;
-        let fd: i32 = inner.call_method0("fileno").ok()?.extract().ok()?;
-        let file = duplicate(fd)?;
+        let file = duplicate(self.call("FileIO", "fileno", raw)?.extract().ok()?)?;
         let meta = file.metadata().ok()?;
-        // Files of /proc say that they are empty.
-        (meta.is_file() && meta.len() > 0).then(|| RealFile {
+        if !meta.is_file() {
+            return None;
+        }
+        if !is_as_long_as_it_says(&file, &meta) {
+            return Some(Content::Unsized);
+        }
+        Some(Content::File(RealFile {
             size: meta.len().saturating_sub(offset),
             file,
             offset,
-        })
+        }))
     }
 
     /// Windows has no `sendfile`: files are read.
     #[cfg(not(unix))]
-    pub(crate) fn real_file(&self, _: Python<'_>) -> Option<RealFile> {
+    fn file(&self, _: &Bound<'py, PyAny>, _: &str, _: u64) -> Option<Content<'py>> {
         None
     }
 }
 
-/// The file that `file` names and reads by: tempfile's wrappers and Django's are such. Whatever has a
-/// `read` of its own, which may decrypt or stop early, stands for nothing but itself.
+/// Files of /proc say that they are empty, those of /sys that they have a page. Neither has blocks; nor
+/// has a file that is one hole or lies in its inode, which has a last byte, however.
 #[cfg(unix)]
-fn stands_for<'py>(file: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
-    let inner = file.getattr_opt("file").ok()??;
-    let read = file.getattr("read").ok()?;
-    // tempfile's is a function around the method.
-    let read = read.getattr_opt("__wrapped__").ok()?.unwrap_or(read);
-    read.getattr("__self__").ok()?.is(&inner).then_some(inner)
+fn is_as_long_as_it_says(file: &std::fs::File, meta: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::{FileExt, MetadataExt};
+    let Some(last) = meta.len().checked_sub(1) else {
+        return false;
+    };
+    meta.blocks() > 0 || matches!(file.read_at(&mut [0], last), Ok(1))
 }
 
 #[cfg(unix)]
@@ -124,3 +210,5 @@ fn duplicate(fd: i32) -> Option<std::fs::File> {
 }
 
 const BLOCK: isize = 32_768;
+/// tempfile's file that begins in memory.
+const SPOOLED: &str = "SpooledTemporaryFile";

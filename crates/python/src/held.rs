@@ -1,5 +1,6 @@
 //! Python `bytes` on their way to a client, by reference.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use headwaiter_engine::{Held, Poker, Stack};
@@ -23,8 +24,9 @@ unsafe impl Send for HeldBytes {}
 unsafe impl Sync for HeldBytes {}
 
 impl HeldBytes {
-    pub(crate) fn new(bytes: &Bound<'_, PyBytes>, poker: &Poker) -> Self {
-        let contents = bytes.as_bytes();
+    /// The bytes of `range` of it.
+    pub(crate) fn new(bytes: &Bound<'_, PyBytes>, range: Range<usize>, poker: &Poker) -> Self {
+        let contents = &bytes.as_bytes()[range];
         Self {
             start: contents.as_ptr(),
             len: contents.len(),

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use headwaiter_engine::Spool;
 use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
@@ -40,7 +41,7 @@ impl Input {
     /// Reads up to and including the next newline, at most `size` bytes of it.
     #[pyo3(signature = (size=None, /))]
     fn readline<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.lock().line(size)?))
+        self.lock().line(py, size)
     }
 
     /// Reads lines until at least `hint` bytes are read; all of them if it is not positive.
@@ -53,12 +54,12 @@ impl Input {
         let mut state = self.lock();
         let mut total = 0;
         while most.is_none_or(|most| total < most) {
-            let line = state.line(None)?;
-            if line.is_empty() {
+            let line = state.line(py, None)?;
+            if line.as_bytes().is_empty() {
                 break;
             }
-            total += line.len() as u64;
-            lines.append(PyBytes::new(py, &line))?;
+            total += line.as_bytes().len() as u64;
+            lines.append(line)?;
         }
         Ok(lines)
     }
@@ -133,8 +134,8 @@ impl Input {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let line = self.lock().line(None)?;
-        Ok((!line.is_empty()).then(|| PyBytes::new(py, &line)))
+        let line = self.lock().line(py, None)?;
+        Ok((!line.as_bytes().is_empty()).then_some(line))
     }
 }
 
@@ -147,7 +148,7 @@ impl State {
         let Self { body, at } = self;
         if let Some(memory) = body.memory() {
             let start = usize::try_from(*at)?.min(memory.len());
-            let data = PyBytes::new(py, &memory[start..start + usize::try_from(take)?]);
+            let data = copied(py, &memory[start..start + usize::try_from(take)?])?;
             *at += take;
             return Ok(data);
         }
@@ -163,42 +164,52 @@ impl State {
         })
     }
 
-    fn line(&mut self, size: Option<i64>) -> PyResult<Vec<u8>> {
-        let most = size
-            .and_then(|size| u64::try_from(size).ok())
-            .unwrap_or(u64::MAX);
+    fn line<'py>(&mut self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
+        let most = size.and_then(|size| u64::try_from(size).ok());
+        let length = self.line_length(most.unwrap_or(u64::MAX))?;
+        self.read(py, Some(i64::try_from(length)?))
+    }
+
+    /// Bytes up to and including the next newline, `most` or what is left of the body.
+    fn line_length(&mut self, most: u64) -> PyResult<u64> {
+        let newline = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b'\n');
         if let Some(memory) = self.body.memory() {
-            let start = usize::try_from(self.at)
-                .unwrap_or(usize::MAX)
-                .min(memory.len());
-            let rest = &memory[start..];
+            let rest = usize::try_from(self.at)
+                .ok()
+                .and_then(|at| memory.get(at..));
+            let rest = rest.unwrap_or_default();
             let rest = &rest[..usize::try_from(most).unwrap_or(usize::MAX).min(rest.len())];
-            let newline = rest.iter().position(|byte| *byte == b'\n');
-            let line = &rest[..newline.map_or(rest.len(), |at| at + 1)];
-            self.at += line.len() as u64;
-            return Ok(line.to_vec());
+            return Ok(newline(rest).map_or(rest.len(), |at| at + 1) as u64);
         }
-        let mut line = Vec::new();
+        let mut length = 0;
         let mut piece = [0; PIECE];
-        while (line.len() as u64) < most {
-            let want = usize::try_from(most - line.len() as u64)
-                .unwrap_or(PIECE)
-                .min(PIECE);
+        while length < most {
+            let want = usize::try_from(most - length).unwrap_or(PIECE).min(PIECE);
             let got = self
                 .body
-                .read_at(self.at, &mut piece[..want])
+                .read_at(self.at + length, &mut piece[..want])
                 .map_err(PyOSError::new_err)?;
-            let (take, found) = match piece[..got].iter().position(|byte| *byte == b'\n') {
-                Some(newline) => (newline + 1, true),
-                None => (got, false),
-            };
-            line.extend_from_slice(&piece[..take]);
-            self.at += take as u64;
-            if found || got == 0 {
+            if let Some(at) = newline(&piece[..got]) {
+                return Ok(length + at as u64 + 1);
+            }
+            if got == 0 {
                 break;
             }
+            length += got as u64;
         }
-        Ok(line)
+        Ok(length)
+    }
+}
+
+/// As [`PyBytes::new`], which panics where there is no memory: here clients decide how much is needed.
+#[expect(unsafe_code, reason = "PyO3's other ways write every byte twice")]
+fn copied<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    let length = data.len() as ffi::Py_ssize_t;
+    // SAFETY: attached; pointer and length are those of a live slice, whose length fits `isize`. The
+    // result is a new reference to a `bytes`, or null with an exception set.
+    unsafe {
+        let bytes = ffi::PyBytes_FromStringAndSize(data.as_ptr().cast(), length);
+        Ok(Bound::from_owned_ptr_or_err(py, bytes)?.cast_into_unchecked())
     }
 }
 

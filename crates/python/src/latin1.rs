@@ -16,6 +16,7 @@ pub(crate) fn bytes<'a>(
         return Some(utf8.as_bytes());
     }
     scratch.clear();
+    scratch.try_reserve(utf8.len()).ok()?;
     for character in utf8.chars() {
         scratch.push(u8::try_from(u32::from(character)).ok()?);
     }

@@ -3,11 +3,16 @@
 //! `start_response.rs` fills the head, `respond.rs` and the `write` callable the body. Nothing is sent
 //! here; bytes go to the engine's [`Task`]. Framing follows PEP 3333's advice and Waitress' practice:
 //! bytes beyond a Content-Length are dropped with a warning, missing ones close the connection.
+//! Applications decide how much memory a reply takes, so for want of it one reply fails.
+
+use std::collections::TryReserveError;
 
 use headwaiter_engine::{ClientGone, Flushed, Poker, Task};
 use headwaiter_http::{
     BodyFraming, BodyKind, CHUNK_END, LAST_CHUNK, ReplyContext, ReplyHead, write_chunk_head,
 };
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -23,6 +28,8 @@ pub(crate) struct Reply {
     framing: Option<BodyFraming>,
     written: u64,
     overlong: bool,
+    /// The body is a file, of which Content-Length may name a part.
+    pub(crate) of_file: bool,
     date: [u8; 29],
     ident: std::sync::Arc<str>,
     server_timing: bool,
@@ -38,6 +45,21 @@ pub(crate) struct Finished {
     pub(crate) missing: u64,
     /// Bytes written beyond Content-Length, and dropped.
     pub(crate) overlong: bool,
+}
+
+/// There is no memory for the bytes of a reply.
+pub(crate) struct NoMemory;
+
+impl From<TryReserveError> for NoMemory {
+    fn from(_: TryReserveError) -> Self {
+        Self
+    }
+}
+
+impl From<NoMemory> for PyErr {
+    fn from(_: NoMemory) -> Self {
+        PyMemoryError::new_err("no memory for the reply")
+    }
 }
 
 impl Reply {
@@ -56,6 +78,7 @@ impl Reply {
             framing: None,
             written: 0,
             overlong: false,
+            of_file: false,
             date,
             ident,
             server_timing,
@@ -77,10 +100,13 @@ impl Reply {
     }
 
     /// Writes the head if it is not written; `known` is the length of the whole body, if known.
-    fn frame(&mut self, known: Option<u64>) -> BodyFraming {
+    pub(crate) fn frame(&mut self, known: Option<u64>) -> Result<BodyFraming, NoMemory> {
         if let Some(framing) = self.framing {
-            return framing;
+            return Ok(framing);
         }
+        // Field values may be as long as the application likes; what the server adds is short.
+        let own = self.head.len();
+        self.task.buffer().try_reserve(own + SERVERS_FIELDS)?;
         let mut timing = Vec::new();
         if self.server_timing {
             self.task.write_server_timing(&mut timing);
@@ -99,45 +125,88 @@ impl Reply {
         let length = self.task.buffer().len() - before;
         self.task.record().reply_head = length as u64;
         self.framing = Some(framing);
-        framing
+        Ok(framing)
+    }
+
+    /// The body will have `length` bytes: a Content-Length beyond them is corrected while it can be. That
+    /// of a reply to HEAD is about another body.
+    pub(crate) fn will_have(&mut self, length: u64) {
+        if self.framing.is_none() && !self.task.head().is_head() {
+            self.head.shorten(length);
+        }
     }
 
     /// Appends body bytes; large ones by reference.
-    pub(crate) fn append(&mut self, bytes: &Bound<'_, PyBytes>, known: Option<u64>) {
+    pub(crate) fn append(
+        &mut self,
+        bytes: &Bound<'_, PyBytes>,
+        known: Option<u64>,
+    ) -> Result<(), NoMemory> {
+        self.append_from(bytes, 0, known)
+    }
+
+    /// Appends body bytes, those of `bytes` from `start` on; large ones by reference.
+    pub(crate) fn append_from(
+        &mut self,
+        bytes: &Bound<'_, PyBytes>,
+        start: usize,
+        known: Option<u64>,
+    ) -> Result<(), NoMemory> {
         headwaiter_engine::inject_panic("append");
-        let data = bytes.as_bytes();
+        let data = &bytes.as_bytes()[start..];
         if data.is_empty() {
-            return;
+            return Ok(());
         }
-        let framing = self.frame(known);
+        let framing = self.frame(known)?;
         let Some(take) = self.room(framing.kind, data.len()) else {
-            return;
+            return Ok(());
         };
-        if take < BY_REFERENCE || take < data.len() {
+        if take < BY_REFERENCE {
             return self.copy(framing.kind, &data[..take]);
         }
         if framing.kind == BodyKind::Chunked {
             write_chunk_head(self.task.buffer(), take);
         }
-        self.task.hold(Box::new(HeldBytes::new(bytes, &self.poker)));
+        let held = HeldBytes::new(bytes, start..start + take, &self.poker);
+        self.task.hold(Box::new(held));
         if framing.kind == BodyKind::Chunked {
             self.task.buffer().extend_from_slice(CHUNK_END);
         }
+        Ok(())
     }
 
-    /// Appends body bytes by copying them.
-    pub(crate) fn append_copy(&mut self, data: &[u8], known: Option<u64>) {
-        if data.is_empty() {
-            return;
-        }
-        let framing = self.frame(known);
-        if let Some(take) = self.room(framing.kind, data.len()) {
-            self.copy(framing.kind, &data[..take]);
-        }
-    }
-
-    fn copy(&mut self, kind: BodyKind, data: &[u8]) {
+    /// Appends body bytes of a buffer that the application may change later.
+    pub(crate) fn append_copy(
+        &mut self,
+        py: Python<'_>,
+        data: &PyBuffer<u8>,
+        known: Option<u64>,
+    ) -> PyResult<()> {
+        let framing = self.frame(known)?;
+        let len = data.len_bytes();
+        let Some(take) = self.room(framing.kind, len) else {
+            return Ok(());
+        };
         let buffer = self.task.buffer();
+        buffer
+            .try_reserve(len + AROUND_CHUNK)
+            .map_err(NoMemory::from)?;
+        if framing.kind == BodyKind::Chunked {
+            write_chunk_head(buffer, take);
+        }
+        let at = buffer.len();
+        buffer.resize(at + len, 0);
+        data.copy_to_slice(py, &mut buffer[at..])?;
+        buffer.truncate(at + take);
+        if framing.kind == BodyKind::Chunked {
+            buffer.extend_from_slice(CHUNK_END);
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, kind: BodyKind, data: &[u8]) -> Result<(), NoMemory> {
+        let buffer = self.task.buffer();
+        buffer.try_reserve(data.len() + AROUND_CHUNK)?;
         if kind == BodyKind::Chunked {
             write_chunk_head(buffer, data.len());
             buffer.extend_from_slice(data);
@@ -145,14 +214,21 @@ impl Reply {
         } else {
             buffer.extend_from_slice(data);
         }
+        Ok(())
     }
 
     /// Appends a file of the application, or as much of it as Content-Length leaves room for.
-    pub(crate) fn append_file(&mut self, file: std::fs::File, offset: u64, size: u64) {
-        let framing = self.frame(Some(size));
+    pub(crate) fn append_file(
+        &mut self,
+        file: std::fs::File,
+        offset: u64,
+        size: u64,
+    ) -> Result<(), NoMemory> {
+        self.will_have(size);
+        let framing = self.frame(Some(size))?;
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let Some(take) = self.room(framing.kind, size) else {
-            return;
+            return Ok(());
         };
         // Chunked only if the application has used `write` before.
         if framing.kind == BodyKind::Chunked {
@@ -163,6 +239,7 @@ impl Reply {
         if framing.kind == BodyKind::Chunked {
             self.task.buffer().extend_from_slice(CHUNK_END);
         }
+        Ok(())
     }
 
     /// How many of `len` bytes may be written; counts them. `None`: none.
@@ -200,7 +277,9 @@ impl Reply {
     /// The application is through without an error.
     pub(crate) fn finish(mut self) -> Finished {
         headwaiter_engine::inject_panic("finish");
-        let framing = self.frame(Some(0));
+        let Ok(framing) = self.frame(Some(0)) else {
+            return self.cut();
+        };
         let mut missing = 0;
         match framing.kind {
             BodyKind::Chunked => self.task.buffer().extend_from_slice(LAST_CHUNK),
@@ -215,7 +294,7 @@ impl Reply {
             task: self.task,
             head: self.head,
             missing,
-            overlong: self.overlong,
+            overlong: self.overlong && !self.of_file,
         }
     }
 
@@ -236,3 +315,7 @@ impl Reply {
 
 /// From here on a reference costs less than a copy.
 const BY_REFERENCE: usize = 16 * 1024;
+/// The most that is written around the data of a chunk.
+const AROUND_CHUNK: usize = 20;
+/// What the server adds to a head, rounded up.
+const SERVERS_FIELDS: usize = 1024;

@@ -2,9 +2,10 @@
 
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyTuple, PyType};
 
-use crate::file_wrapper::FileWrapper;
+use crate::file_wrapper::{Content, FileWrapper};
+use crate::reply::Reply;
 use crate::start_response::{StartResponse, not_bytes};
 
 /// Sends everything the iterable yields. Complete lists are sent as a whole; anything else a piece at a
@@ -16,7 +17,9 @@ pub(crate) fn respond(
     result: &Bound<'_, PyAny>,
 ) -> PyResult<bool> {
     let used_up = iterate(py, start, result)?;
-    must_have_started(start)?;
+    // The head of a reply without a body: there may be no memory for it, too.
+    let framed = |reply: &mut Reply| reply.head.started().then(|| reply.frame(Some(0)));
+    start.with(framed)?.ok_or_else(not_started)??;
     Ok(used_up)
 }
 
@@ -38,19 +41,26 @@ pub(crate) fn close_of<'py>(
 
 fn iterate(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> PyResult<bool> {
     if let Ok(list) = result.cast_exact::<PyList>() {
-        return whole(start, || list.iter());
+        whole(py, start, || list.iter())?;
+        return Ok(true);
     }
     if let Ok(tuple) = result.cast_exact::<PyTuple>() {
-        return whole(start, || tuple.iter());
+        whole(py, start, || tuple.iter())?;
+        return Ok(true);
     }
     match result.cast_exact::<FileWrapper>() {
         Ok(wrapper) => send_wrapped(py, start, wrapper),
-        Err(_) => stream(py, start, result),
-    }
+        Err(_) => {
+            // An iterable that says it has one item gets a Content-Length, as PEP 3333 suggests.
+            let single = result.len().is_ok_and(|len| len == 1);
+            return stream(py, start, result.try_iter()?, single);
+        }
+    }?;
+    Ok(true)
 }
 
 /// A list is all there: its length is known, and nothing can fail in between.
-fn whole<'py, I>(start: &StartResponse, items: impl Fn() -> I) -> PyResult<bool>
+fn whole<'py, I>(py: Python<'py>, start: &StartResponse, items: impl Fn() -> I) -> PyResult<()>
 where
     I: Iterator<Item = Bound<'py, PyAny>>,
 {
@@ -64,56 +74,81 @@ where
     must_have_started(start)?;
     if plain {
         // Nothing of the application's runs in here.
-        start.with(|reply| {
+        return start.with(|reply| {
             for item in items() {
                 if let Ok(bytes) = item.cast::<PyBytes>() {
-                    reply.append(bytes, known);
+                    reply.append(bytes, known)?;
                 }
             }
+            Ok(())
         })?;
-        return Ok(true);
     }
     for item in items() {
-        let piece = Piece::of(&item)?;
-        start.with(|reply| piece.append(reply, known))?;
+        Piece::of(&item)?.send(py, start, known)?;
     }
-    Ok(true)
+    Ok(())
 }
 
-fn send_wrapped(
-    py: Python<'_>,
+/// A file ends where it ends: its length is known where that does no harm, and corrects the application's.
+fn send_wrapped<'py>(
+    py: Python<'py>,
     start: &StartResponse,
-    wrapper: &Bound<'_, FileWrapper>,
-) -> PyResult<bool> {
-    match wrapper.get().real_file(py) {
-        Some(real) => {
+    wrapper: &Bound<'py, FileWrapper>,
+) -> PyResult<()> {
+    start.with(|reply| reply.of_file = true)?;
+    match wrapper.get().content(py) {
+        Content::File(real) => {
             must_have_started(start)?;
-            start.with(|reply| reply.append_file(real.file, real.offset, real.size))?;
-            Ok(true)
+            start.with(|reply| reply.append_file(real.file, real.offset, real.size))??;
         }
-        None => stream(py, start, wrapper.as_any()),
+        Content::Memory(bytes, at) => {
+            must_have_started(start)?;
+            let length = (bytes.as_bytes().len() - at) as u64;
+            start.with(|reply| {
+                reply.will_have(length);
+                reply.append_from(&bytes, at, Some(length))
+            })??;
+        }
+        Content::Unsized => {
+            let mut blocks = wrapper.try_iter()?;
+            let (mut first, mut held) = (Vec::new(), 0);
+            while held < HELD_BACK {
+                let Some(block) = blocks.next() else {
+                    start.with(|reply| reply.will_have(held as u64))?;
+                    return whole(py, start, || first.iter().cloned());
+                };
+                let block = block?;
+                held += block.len()?;
+                first.push(block);
+            }
+            stream(py, start, first.into_iter().map(Ok).chain(blocks), false)?;
+        }
+        Content::Unknown => {
+            stream(py, start, wrapper.try_iter()?, false)?;
+        }
     }
+    Ok(())
 }
 
-fn stream(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> PyResult<bool> {
-    // An iterable that says it has one item gets a Content-Length, as PEP 3333 suggests.
-    let single = result.len().is_ok_and(|len| len == 1);
-    for item in result.try_iter()? {
+/// Returns whether the items came to their end.
+fn stream<'py>(
+    py: Python<'py>,
+    start: &StartResponse,
+    items: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
+    single: bool,
+) -> PyResult<bool> {
+    for item in items {
         let item = item?;
         let piece = Piece::of(&item)?;
         if piece.len() == 0 {
             continue;
         }
         must_have_started(start)?;
-        let known = single.then(|| piece.len() as u64);
-        let sated = start.with(|reply| {
-            piece.append(reply, known);
-            reply.is_sated()
-        })?;
+        piece.send(py, start, single.then(|| piece.len() as u64))?;
         if !single {
             start.flush(py)?;
         }
-        if sated {
+        if start.with(|reply| reply.is_sated())? {
             // An iterable without an end must not hold a worker for bytes that nobody gets.
             return Ok(false);
         }
@@ -137,7 +172,8 @@ pub(crate) fn not_started() -> PyErr {
 /// One item of the iterable: bytes by rule, other buffers by courtesy.
 enum Piece<'a, 'py> {
     Bytes(&'a Bound<'py, PyBytes>),
-    Copied(Vec<u8>),
+    /// A view of so many bytes.
+    Buffer(Bound<'py, PyAny>, usize),
 }
 
 impl<'a, 'py> Piece<'a, 'py> {
@@ -145,23 +181,45 @@ impl<'a, 'py> Piece<'a, 'py> {
         if let Ok(bytes) = item.cast::<PyBytes>() {
             return Ok(Self::Bytes(bytes));
         }
-        match PyBuffer::<u8>::get(item) {
-            Ok(buffer) => Ok(Self::Copied(buffer.to_vec(item.py())?)),
-            Err(_) => Err(not_bytes(item)),
-        }
+        let Ok(buffer) = PyBuffer::<u8>::get(item) else {
+            return Err(not_bytes(item));
+        };
+        let view = if buffer.dimensions() == 1 {
+            PyMemoryView::from(item)?
+        } else {
+            // No slices of these.
+            PyMemoryView::from(&item.py().get_type::<PyBytes>().call1((item,))?)?
+        };
+        Ok(Self::Buffer(view.into_any(), buffer.len_bytes()))
     }
 
     fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.as_bytes().len(),
-            Self::Copied(data) => data.len(),
+            Self::Buffer(_, len) => *len,
         }
     }
 
-    fn append(&self, reply: &mut crate::reply::Reply, known: Option<u64>) {
-        match self {
-            Self::Bytes(bytes) => reply.append(bytes, known),
-            Self::Copied(data) => reply.append_copy(data, known),
+    /// Appends the item to the reply. A buffer may change later, so it is copied: a large one in parts,
+    /// each on its way before the next.
+    fn send(&self, py: Python<'py>, start: &StartResponse, known: Option<u64>) -> PyResult<()> {
+        let (view, len) = match self {
+            Self::Bytes(bytes) => return Ok(start.with(|reply| reply.append(bytes, known))??),
+            Self::Buffer(view, len) => (view, *len as isize),
+        };
+        for at in (0..len).step_by(COPIED as usize) {
+            if at > 0 {
+                start.flush(py)?;
+            }
+            let part = view.get_item(PySlice::new(py, at, at + COPIED, 1))?;
+            let part = PyBuffer::<u8>::get(&part)?;
+            start.with(|reply| reply.append_copy(py, &part, known))??;
         }
+        Ok(())
     }
 }
+
+/// So much of a buffer is copied at a time.
+const COPIED: isize = 256 * 1024;
+/// Of a file whose length only reading tells, so much is read before the head is sent.
+const HELD_BACK: usize = 64 * 1024;

@@ -1,8 +1,9 @@
 //! The engine as the Python package drives it.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
-use headwaiter_engine::{Listening, Server as Engine};
+use headwaiter_engine::{Listening, Seldom, Server as Engine};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -38,6 +39,7 @@ impl Server {
         let site = Site {
             application,
             ident: boundary.ident.as_str().into(),
+            overlong: Seldom::new(Duration::from_secs(60)),
             multithread: settings.most_workers() > 1,
             noted_unknown: false.into(),
             boundary,

@@ -7,11 +7,11 @@ use headwaiter_engine::{ClientGone, Flushed};
 use headwaiter_http::Taken;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
 
 use crate::failure::note;
 use crate::latin1;
-use crate::reply::Reply;
+use crate::reply::{NoMemory, Reply};
 use crate::respond::not_started;
 
 /// `start_response(status, headers, exc_info=None)`.
@@ -75,8 +75,7 @@ impl Write {
             if !reply.head.started() {
                 return Err(not_started());
             }
-            reply.append(bytes, None);
-            Ok(())
+            Ok(reply.append(bytes, None)?)
         })??;
         start.flush(py)
     }
@@ -145,8 +144,8 @@ impl<'py> Fields<'py> {
         if let Ok(list) = headers.cast_exact::<PyList>() {
             return Ok(Self::List(list.clone()));
         }
-        let items = headers.try_iter()?.collect::<PyResult<Vec<_>>>()?;
-        Ok(Self::Tuple(PyTuple::new(headers.py(), items)?))
+        let items = headers.py().get_type::<PyTuple>().call1((headers,))?;
+        Ok(Self::Tuple(items.cast_into()?))
     }
 }
 
@@ -161,6 +160,10 @@ fn set_head(reply: &mut Reply, status: &Bound<'_, PyAny>, headers: &Fields<'_>) 
         .map_err(|_| not_str("status", status))?;
     let line =
         latin1::bytes(text, &mut spare).ok_or_else(|| wrong("status", status, &NOT_LATIN1))?;
+    reply
+        .head
+        .try_reserve(line.len() + 4)
+        .map_err(NoMemory::from)?;
     reply
         .head
         .begin(line)
@@ -186,6 +189,8 @@ fn set_head(reply: &mut Reply, status: &Bound<'_, PyAny>, headers: &Fields<'_>) 
             .ok_or_else(|| wrong("header name", &name, &NOT_LATIN1))?;
         let value_bytes = latin1::bytes(&value_text, &mut other)
             .ok_or_else(|| wrong("header value", &value, &NOT_LATIN1))?;
+        let more = name_bytes.len() + value_bytes.len() + 4;
+        reply.head.try_reserve(more).map_err(NoMemory::from)?;
         let taken = reply
             .head
             .field(name_bytes, value_bytes)
@@ -221,10 +226,11 @@ pub(crate) fn not_bytes(value: &Bound<'_, PyAny>) -> PyErr {
 
 /// A value as an error message shows it, shortened.
 fn shown(value: &Bound<'_, PyAny>) -> String {
-    let text = value
+    // Cut in Python: what was taken for a body may be as long as one.
+    let short = value
         .repr()
+        .and_then(|repr| repr.get_item(PySlice::new(value.py(), 0, SHOWN, 1)))
         .map_or_else(|_| "?".to_owned(), |repr| repr.to_string());
-    let short: String = text.chars().take(SHOWN).collect();
     format!(
         "{short} ({})",
         value
@@ -250,4 +256,4 @@ static DROPPED_BEFORE: AtomicBool = AtomicBool::new(false);
 
 const NOT_LATIN1: &str = "a character has no single byte (PEP 3333)";
 /// Characters of a value that an error message shows.
-const SHOWN: usize = 200;
+const SHOWN: isize = 200;

@@ -4,8 +4,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
 
-use headwaiter_engine::{End, Poker, Server, Task, Tasks};
+use headwaiter_engine::{End, Poker, Seldom, Server, Task, Tasks};
 use headwaiter_http::{ProxyOutcome, Refusal, ReplyHead};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
@@ -24,6 +25,8 @@ pub(crate) struct Site {
     pub(crate) application: Py<PyAny>,
     pub(crate) boundary: Boundary,
     pub(crate) ident: Arc<str>,
+    /// When bodies longer than their Content-Length are logged.
+    pub(crate) overlong: Seldom,
     /// Whether the application may be called by several threads at once.
     pub(crate) multithread: bool,
     /// Whether a parameter of `Forwarded` without a meaning was logged: the proxy sends it every time.
@@ -256,7 +259,8 @@ impl Worker<'_> {
                 ),
             );
         }
-        if overlong {
+        // An application that does it does it all day.
+        if overlong && self.site.overlong.pass(Instant::now()) {
             let path = task.head().path().escape_ascii().to_string();
             failure::note(
                 log::Level::Warn,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from tests.conformance.app.journal import FOLDER, note
@@ -11,6 +12,7 @@ from tests.conformance.app.registry import Call, app
 
 PLAIN = ("Content-Type", "application/octet-stream")
 SIZE = 300_000
+UNSIZED = Path("/proc/version")
 
 
 def content() -> bytes:
@@ -58,6 +60,8 @@ def _source(kind: str, tag: str) -> Any:
         source = Noting(content())
         source.tag = tag
         return source
+    if kind == "unsized":
+        return UNSIZED.open("rb")
     if kind == "reader":
         return Reader()
     if kind == "sparse":  # 32 MiB of nothing: more than socket buffers hold

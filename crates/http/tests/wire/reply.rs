@@ -417,6 +417,24 @@ fn beginning_again_starts_over() {
 }
 
 #[test]
+fn a_length_is_only_ever_shortened() {
+    // (status, what the application says, what there is, what is sent)
+    for (status, said, most, sent) in [
+        ("200 OK", "10", 7, Some(7)),
+        ("200 OK", "5", 7, Some(5)),
+        ("200 OK", "10", 0, Some(0)),
+        ("304 Not Modified", "10", 0, Some(10)),
+    ] {
+        let mut head = begun(status, &[("Content-Length", said)]);
+        head.shorten(most);
+        assert_eq!(head.content_length(), sent, "{status} {said} {most}");
+    }
+    let mut head = begun("200 OK", &[]);
+    head.shorten(7);
+    assert_eq!(head.content_length(), None);
+}
+
+#[test]
 fn chunk_heads_are_hexadecimal_without_padding() {
     for len in [1, 9, 10, 15, 16, 255, 4096, 0xabcdef, usize::MAX] {
         let mut out = Vec::new();
