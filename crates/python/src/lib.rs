@@ -45,6 +45,12 @@ mod _headwaiter {
     use crate::server::Server;
     #[pymodule_export]
     use crate::signals::Signals;
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::signals::{
+        leave_by_signals, lingering_signals, outlast_signal, release_signals, signal_action,
+        take_signals,
+    };
     #[pymodule_export]
     use crate::tables::load_toml;
 
