@@ -97,13 +97,8 @@ def handler() -> None:
         if FROM == "exits":
             sys.exit(7)
 
-    def tell() -> None:
-        while sys._current_frames()[main].f_code.co_name != "select":
-            time.sleep(0.01)
-        say("the main thread waits")
-
-    main = threading.get_ident()
-    threading.Thread(target=tell).start()
+    if FROM == "exits":
+        say_when_waiting()
     signal.signal(NUMBER, own)
     serve()
     say("kept", signal.getsignal(NUMBER) is own)
@@ -113,8 +108,24 @@ def handler() -> None:
         again()
 
 
+def say_when_waiting() -> None:
+    """Say when the main thread has started everything, and stay: for what cannot be interrupted
+    anywhere."""
+
+    def watch() -> None:
+        while sys._current_frames()[main].f_code.co_name != "select":
+            time.sleep(0.01)
+        say("the main thread waits")
+        threading.Event().wait()
+
+    main = threading.get_ident()
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def dump() -> None:
-    """A handler in C, which Python does not know of."""
+    """A handler in C, which Python does not know of. It looks at all threads, and may crash when
+    one begins or ends meanwhile."""
+    say_when_waiting()
     faulthandler.register(NUMBER, chain=FROM == "chain")
     serve(**({"access_log": sys.argv[2]} if len(sys.argv) > 2 else {}))
 

@@ -163,7 +163,7 @@ def test_handlers_are_the_programs_again_when_the_stop_is_over() -> None:
 @pytest.mark.parametrize("phase", ["", "chain"])
 def test_a_handler_in_c_is_called_too(phase: str) -> None:
     with start("dump", TESTED_PHASE=phase) as server:
-        assert server.ask().status == 200
+        server.wait_for_log("the main thread waits")
         server.signal(signal.SIGTERM)
         assert server.wait() == 0, server.log
         assert server.log.count("Current thread") == 1
@@ -174,6 +174,7 @@ def test_a_handler_in_c_is_called_too(phase: str) -> None:
 def test_a_handler_in_c_keeps_sigusr1(tmp_path: Path, log: bool) -> None:
     arguments = [str(tmp_path / "access.log")] if log else []
     with start_program(PROGRAMS, "dump", *arguments, TESTED_SIGNAL="SIGUSR1") as server:
+        server.wait_for_log("the main thread waits")
         server.signal(signal.SIGUSR1)
         server.wait_for_log("Current thread")
         assert server.ask().status == 200
@@ -233,7 +234,8 @@ def test_a_signal_before_the_server_runs() -> None:
 def test_the_stop_is_told_before_what_follows_from_it(name: str) -> None:
     for _ in range(5):
         with start_server() as server:
-            assert server.ask().status == 200
+            for _ in range(5):  # what the advice counts: the last one may be too young
+                assert server.ask().status == 200
             server.signal(getattr(signal, name))
             assert server.wait() == 0
             stop = server.log.find(f"{name}: finishing")

@@ -69,7 +69,7 @@ pub fn action(number: c_int) -> io::Result<Action> {
     })
 }
 
-/// Handles the signal `number`. With `chained`, a handler that is there is called after ours.
+/// Handles the signal `number`. With `chained`, a handler that is there is called, too.
 ///
 /// # Errors
 ///
@@ -236,13 +236,14 @@ fn act(slot: &Slot, number: c_int, info: *mut siginfo_t, context: *mut c_void) {
         Role::Tell => write(number),
         Role::Stop => {
             let first = FIRST_STOP.compare_exchange(0, now(), SeqCst, SeqCst);
-            write(number);
             let counts = first.map_or_else(|first| !is_same_stop(first), |_| true);
             if counts && slot.chained.load(SeqCst) {
+                // First, while threads are as they were: it may look at them, as faulthandler does.
                 slot.call_previous(number, info, context);
                 // Some install themselves anew; the server's stop is to stay in front.
                 let _ = install(number);
             }
+            write(number);
         }
         Role::Stopped if is_same_stop(FIRST_STOP.load(SeqCst)) => {}
         Role::Stopped => slot.pass_on(number, info, context),
