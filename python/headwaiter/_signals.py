@@ -97,6 +97,9 @@ if sys.platform == "win32":
                 signal.signal(number, signal.SIG_DFL if before is None else before)
             signal.set_wakeup_fd(wakeup)
 
+    def stop_came() -> bool:
+        return False  # not known: what a handler raises may be told first
+
     def leave_by_signals() -> None:
         """Nothing to do: no process here is one that signals cannot end."""
 
@@ -126,6 +129,10 @@ else:
 
     def _is_free(number: int) -> bool:
         return _headwaiter.signal_action(number) == "default"
+
+    def stop_came() -> bool:
+        """Whether a signal that stops has come, and the engine hears of it without this thread."""
+        return _headwaiter.stop_came()
 
     def leave_by_signals() -> None:
         """Let SIGTERM end this process at once, as it does anyway, but for process 1."""

@@ -238,6 +238,8 @@ class Server:
 
     def _interrupt(self) -> None:
         """Stop, or abort if that was asked for before: what a person means who interrupts twice."""
+        if self._stops is not None and _signals.stop_came():
+            return  # a handler of the application's raised; the engine says so first, and stops
         now = time.monotonic()
         if not self._stopped:
             self._interrupted = now

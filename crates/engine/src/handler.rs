@@ -92,6 +92,11 @@ pub fn tell(socket: RawFd) {
     SOCKET.store(socket, SeqCst);
 }
 
+/// Whether a signal to stop has come since [`tell`].
+pub fn stop_came() -> bool {
+    FIRST_STOP.load(SeqCst) != 0
+}
+
 /// The server has ended, and its socket is about to be closed. The handler goes; where the process ends,
 /// too (`to_the_end`), or a stop is not over, it stays, and does what was there before afterwards.
 pub fn release(to_the_end: bool) {

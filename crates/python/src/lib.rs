@@ -49,7 +49,7 @@ mod _headwaiter {
     #[pymodule_export]
     use crate::signals::{
         leave_by_signals, lingering_signals, outlast_signal, release_signals, signal_action,
-        take_signals,
+        stop_came, take_signals,
     };
     #[pymodule_export]
     use crate::tables::load_toml;

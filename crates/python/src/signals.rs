@@ -68,6 +68,13 @@ pub(crate) fn take_signals(
     Ok(())
 }
 
+/// Whether a signal to stop has come since `take_signals`.
+#[cfg(unix)]
+#[pyfunction]
+pub(crate) fn stop_came() -> bool {
+    handler::stop_came()
+}
+
 /// Undoes `take_signals`, now or when the same stop cannot be told any more; with `to_the_end`, never.
 #[cfg(unix)]
 #[pyfunction]
