@@ -1,7 +1,8 @@
 # The extension module: the engine behind headwaiter.server. Private; its shape may change.
 
+import sys
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, Literal, final
 
 from _typeshed.wsgi import WSGIApplication
 from typing_extensions import Self
@@ -20,6 +21,17 @@ __all__ = [
     "log_wake",
 ]
 
+if sys.platform != "win32":
+    __all__ += [
+        "leave_by_signals",
+        "lingering_signals",
+        "outlast_signal",
+        "release_signals",
+        "signal_action",
+        "stop_came",
+        "take_signals",
+    ]
+
 def forked() -> None: ...
 
 __version__: str
@@ -32,6 +44,15 @@ def load_toml(text: str) -> dict[str, Any]: ...
 def log_wait() -> None: ...
 def log_wake() -> None: ...
 def log_take() -> list[tuple[int, str, str, float]]: ...
+
+if sys.platform != "win32":
+    def leave_by_signals(numbers: list[int]) -> None: ...
+    def lingering_signals() -> list[int]: ...
+    def outlast_signal(number: int) -> None: ...
+    def release_signals(to_the_end: bool) -> None: ...
+    def signal_action(number: int) -> Literal["default", "ignored", "handler"]: ...
+    def stop_came() -> bool: ...
+    def take_signals(fileno: int, stopping: list[tuple[int, bool]], telling: list[int]) -> None: ...
 
 @final
 class FileWrapper:
@@ -60,7 +81,11 @@ class Server:
     def unfinished(self) -> int: ...
     def start(self, done_fileno: int) -> None: ...
     def watch_signals(
-        self, signals_fileno: int, onwards_fileno: int, stopping: list[tuple[int, str]]
+        self,
+        signals_fileno: int,
+        onwards_fileno: int,
+        stopping: list[tuple[int, str]],
+        reopening: int | None,
     ) -> Signals: ...
     def work(self) -> None: ...
     def stop(self) -> None: ...

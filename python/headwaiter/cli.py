@@ -18,7 +18,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headwaiter import _application, _flags, _headwaiter, _logging, _systemd
+from headwaiter import _application, _flags, _headwaiter, _logging, _signals, _systemd
 from headwaiter._listen import bracketed, excluded_by
 from headwaiter.adjustments import ADJUSTMENTS, BY_NAME
 from headwaiter.server import Server, python_build, run_until_signalled
@@ -139,6 +139,7 @@ def _inherited_sockets(adjustments: Adjustments) -> list[socket.socket]:
 
 
 def _load(spec: str, *, call: bool) -> WSGIApplication:
+    _signals.leave_by_signals()  # an application may take its time to load, as process 1, too
     try:
         return _application.load(spec, call=call)
     except _application.ApplicationError as error:

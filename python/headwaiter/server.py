@@ -25,7 +25,6 @@ from headwaiter._listen import bracketed
 from headwaiter.settings import Adjustments
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Callable
     from types import TracebackType
 
@@ -71,9 +70,8 @@ class Server:
         self._stopped = False
         self._interrupted = 0.0
         # Of the command line and ``serve``: signals that stop, and whether nothing comes after.
-        self._stops: list[tuple[int, str]] = []
+        self._stops: _signals.Stops | None = None
         self._ends_process = False
-        self._watched = False
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -157,7 +155,6 @@ class Server:
         # Before the first connection is accepted, which might take the last descriptor.
         with done, done_engine, _signals.watching(done, self._engine, self._stops) as waits:
             over, watch = waits
-            self._watched = watch is not None
             try:
                 self._serve_until(over, done_engine)
                 if watch is not None:
@@ -241,6 +238,8 @@ class Server:
 
     def _interrupt(self) -> None:
         """Stop, or abort if that was asked for before: what a person means who interrupts twice."""
+        if self._stops is not None and _signals.stop_came():
+            return  # a handler of the application's raised; the engine says so first, and stops
         now = time.monotonic()
         if not self._stopped:
             self._interrupted = now
@@ -297,19 +296,18 @@ def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bo
     With ``ends_process`` nothing comes after it: a process that cannot end by itself is made to.
     """
 
-    def on_signal(received: signal.Signals) -> None:
+    def stopping() -> None:
         # The engine has been told, and has told the log; here follows Python's part.
         server.stop()
         _systemd.notify("STOPPING=1")
-        if not server._watched:  # it came before the engine was there to be told
-            _logging.logger().info("%s: finishing what was received", received.name)
 
     server._ends_process = ends_process
-    reopen = server.reopen_logs
-    with server, _signals.stop_signals(on_signal) as stops, _signals.reopen_signal(reopen):
+    reopening = server.adj.access_log not in {None, "-", "logger"}
+    taken = _signals.stop_signals(stopping, reopening=reopening, ends_process=ends_process)
+    with server, taken as stops:
         server._stops = stops
         if not quiet:
-            _log_banner(server)
+            _log_banner(server, stops)
         _systemd.notify("READY=1")
         server.run()
 
@@ -337,7 +335,7 @@ def python_build() -> str:
     return f"{platform.python_implementation()} {platform.python_version()} ({gil})"
 
 
-def _log_banner(server: Server) -> None:
+def _log_banner(server: Server, stops: _signals.Stops | None) -> None:
     logger = _logging.logger()
     threads = server.adj.threads
     for url in server.urls:
@@ -345,11 +343,12 @@ def _log_banner(server: Server) -> None:
     for host, port in server.admin_listen:
         logger.info("Showing what happens on %s", _url(host, port))
     logger.info(
-        "%s worker thread%s, %s, process %d; stop with Ctrl-C or SIGTERM",
+        "%s worker thread%s, %s, process %d%s",
         threads,
         "" if threads == 1 else "s",
         python_build(),
         os.getpid(),
+        f"; stop with {stops.keys()}" if stops else "",
     )
 
 

@@ -22,6 +22,8 @@ mod deadlines;
 mod exchange;
 mod expire;
 mod governor;
+#[cfg(unix)]
+pub mod handler;
 mod histogram;
 mod inject;
 mod io_thread;

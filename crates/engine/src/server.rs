@@ -229,9 +229,7 @@ impl Server {
 
     /// Opens the access log anew, as after it was renamed.
     pub fn reopen_logs(&self) {
-        if let Some(log) = &self.shared.access_log {
-            log.reopen();
-        }
+        self.shared.reopen_logs();
     }
 
     /// The calling thread watches how long the interpreter takes to be had, for the admin endpoint.

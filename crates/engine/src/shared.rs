@@ -252,6 +252,13 @@ impl Shared {
         }
     }
 
+    /// Opens the access log anew, if there is one.
+    pub(crate) fn reopen_logs(&self) {
+        if let Some(log) = &self.access_log {
+            log.reopen();
+        }
+    }
+
     /// Logs that a temporary file could not be written, at most once a minute.
     pub(crate) fn storage_trouble(&self, error: &io::Error) {
         if self.storage_log.pass(self.now()) {

@@ -1,9 +1,9 @@
 //! Signals that end a server, acted on although the interpreter cannot be had.
 //!
 //! An interpreter runs signal handlers only between two instructions of its own: code that holds its lock
-//! in native code keeps them out for as long as it likes. The handler in C, though, runs at once and writes
-//! the signal's number to a socket. A thread here reads that socket, begins to drain, passes the number on
-//! to whoever runs the application's handlers, and ends the process if nobody closes it down in time.
+//! in native code keeps them out for as long as it likes. A native handler (`handler.rs`), though, runs at
+//! once and writes the signal's number to a socket. A thread here reads that socket, begins to drain, passes
+//! the number on to the thread that sees to the end, and ends the process if nobody closes it down in time.
 //!
 //! Rules: no polling; the thread never attaches to an interpreter; [`Stops`] decides and has no clock.
 
@@ -31,8 +31,9 @@ impl Server {
     /// Watches `signals`, a socket that a signal handler writes numbers to, from a thread of its own.
     ///
     /// Those in `stopping` (with their names) drain the server, a second one cuts what is left; every one
-    /// is passed on to `onwards`, which is expected not to block. `give_up` is called when the watch
-    /// is not closed in time after a stop: it is expected to end the process.
+    /// is passed on to `onwards`, which is expected not to block. `reopening` opens the access log anew.
+    /// `give_up` is called when the watch is not closed in time after a stop: it is expected to end the
+    /// process.
     ///
     /// # Errors
     ///
@@ -42,6 +43,7 @@ impl Server {
         signals: Socket,
         onwards: Socket,
         stopping: Vec<(u8, String)>,
+        reopening: Option<u8>,
         give_up: fn(),
     ) -> io::Result<SignalWatch> {
         let socket = signals.try_clone()?;
@@ -52,7 +54,11 @@ impl Server {
             .name("headwaiter-signals".into())
             .spawn(move || {
                 crate::mask::block_signals();
-                watch(&shared, &watched, signals, onwards, &stopping, give_up);
+                let wanted = Wanted {
+                    stopping,
+                    reopening,
+                };
+                watch(&shared, &watched, signals, onwards, &wanted, give_up);
             })?;
         Ok(SignalWatch {
             process: std::process::id(),
@@ -94,7 +100,7 @@ fn watch(
     stops: &Mutex<Stops>,
     mut signals: Socket,
     mut onwards: Socket,
-    stopping: &[(u8, String)],
+    wanted: &Wanted,
     give_up: fn(),
 ) {
     if let Err(error) = signals.set_nonblocking(false) {
@@ -130,29 +136,50 @@ fn watch(
                 return;
             }
         };
-        for number in got {
-            if let Some((_, name)) = stopping.iter().find(|(stop, _)| stop == number) {
-                let order = lock(stops).signal(Instant::now());
-                act(shared, name, order);
-            }
+        let stage = wanted.understand(got, shared, stops);
+        // First said, then passed on, then done: an idle server is gone at once, and whoever is told
+        // may be quicker than this thread.
+        let _ = onwards.write(got); // full: then whoever reads it wakes up anyway
+        if let Some(stage) = stage {
+            shared.advance(stage);
         }
-        // Full: then whoever reads it wakes up anyway.
-        let _ = onwards.write(got);
     }
 }
 
-fn act(shared: &Shared, name: &str, order: Order) {
-    // Said before it is done: an idle server is gone at once, and its log with it.
-    match order {
-        Order::Drain => {
-            log::info!(target: crate::LOG, "{name}: finishing what was received; again to leave now");
-            shared.advance(Stage::Draining);
+/// Signals that mean something.
+#[derive(Debug)]
+struct Wanted {
+    stopping: Vec<(u8, String)>,
+    reopening: Option<u8>,
+}
+
+impl Wanted {
+    /// Says what signals stand for that stop the server, and returns how far it is to be stopped.
+    fn understand(&self, got: &[u8], shared: &Shared, stops: &Mutex<Stops>) -> Option<Stage> {
+        let mut stage = None;
+        for number in got {
+            if self.reopening == Some(*number) {
+                shared.reopen_logs();
+            }
+            let Some((_, name)) = self.stopping.iter().find(|(stop, _)| stop == number) else {
+                continue;
+            };
+            match lock(stops).signal(Instant::now()) {
+                Order::Drain => {
+                    log::info!(
+                        target: crate::LOG,
+                        "{name}: finishing what was received; again to leave now"
+                    );
+                    stage = Some(Stage::Draining);
+                }
+                Order::Cut => {
+                    log::info!(target: crate::LOG, "{name}: leaving now");
+                    stage = Some(Stage::Cutting);
+                }
+                Order::Same => log::debug!(target: crate::LOG, "{name}: the same stop"),
+            }
         }
-        Order::Cut => {
-            log::info!(target: crate::LOG, "{name}: leaving now");
-            shared.advance(Stage::Cutting);
-        }
-        Order::Same => log::debug!(target: crate::LOG, "{name}: the same stop"),
+        stage
     }
 }
 

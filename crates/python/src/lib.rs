@@ -43,6 +43,12 @@ mod _headwaiter {
     use crate::server::Server;
     #[pymodule_export]
     use crate::signals::Signals;
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::signals::{
+        leave_by_signals, lingering_signals, outlast_signal, release_signals, signal_action,
+        stop_came, take_signals,
+    };
     #[pymodule_export]
     use crate::tables::load_toml;
 

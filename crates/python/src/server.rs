@@ -73,19 +73,21 @@ impl Server {
             .map_err(|error| os_error(&error, "starting the I/O threads"))
     }
 
-    /// Watches `signals_fileno`, the wake-up socket of `signal`, without the interpreter: numbers in
-    /// `stopping` stop the server, and all go on to the socket `onwards_fileno`. Unless the watch is
-    /// closed in time after a stop, the process ends with status 3.
+    /// Watches `signals_fileno`, where handlers write to, without the interpreter: numbers in
+    /// `stopping` stop the server, `reopening` opens the access log anew, and all go on to the socket
+    /// `onwards_fileno`. Unless the watch is closed in time after a stop, the process ends with status 3.
     fn watch_signals(
         &self,
         signals_fileno: i64,
         onwards_fileno: i64,
         stopping: Vec<(u8, String)>,
+        reopening: Option<u8>,
     ) -> PyResult<Signals> {
         let watch = self.engine.watch_signals(
             duplicate(signals_fileno)?,
             duplicate(onwards_fileno)?,
             stopping,
+            reopening,
             crate::signals::leave_without_interpreter,
         );
         Ok(Signals(watch.map_err(|error| {

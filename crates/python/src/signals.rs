@@ -1,9 +1,12 @@
-//! The watch over signals that end a server, and the way out when the interpreter cannot be had.
+//! Signals that end a server: their native handler, the watch over them, and the way out when the
+//! interpreter cannot be had.
 
 use std::io::Write;
 use std::time::Duration;
 
 use headwaiter_engine::SignalWatch;
+#[cfg(unix)]
+use headwaiter_engine::handler;
 use pyo3::prelude::*;
 
 /// The engine's watch over signals, until it is closed.
@@ -22,6 +25,75 @@ impl Signals {
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.0.close());
     }
+}
+
+/// What there is for a signal, but for our handler: `default`, `ignored` or `handler`. Python's `getsignal`
+/// does not know of handlers in C.
+#[cfg(unix)]
+#[pyfunction]
+pub(crate) fn signal_action(number: i32) -> PyResult<&'static str> {
+    Ok(match handler::action(number)? {
+        handler::Action::Default => "default",
+        handler::Action::Ignored => "ignored",
+        handler::Action::Handler => "handler",
+    })
+}
+
+/// Until they are taken, these signals end the process although it may be process 1.
+#[cfg(unix)]
+#[pyfunction]
+pub(crate) fn leave_by_signals(numbers: Vec<i32>) -> PyResult<()> {
+    for number in numbers {
+        handler::take(number, handler::Role::Leave, false)?;
+    }
+    Ok(())
+}
+
+/// Sends the numbers of signals to the socket `fileno`: those in `stopping`, each with whether a handler
+/// that is there is called, too, and those in `telling`.
+#[cfg(unix)]
+#[pyfunction]
+pub(crate) fn take_signals(
+    fileno: i32,
+    stopping: Vec<(i32, bool)>,
+    telling: Vec<i32>,
+) -> PyResult<()> {
+    handler::tell(fileno);
+    for (number, chained) in stopping {
+        handler::take(number, handler::Role::Stop, chained)?;
+    }
+    for number in telling {
+        handler::take(number, handler::Role::Tell, false)?;
+    }
+    Ok(())
+}
+
+/// Whether a signal to stop has come since `take_signals`.
+#[cfg(unix)]
+#[pyfunction]
+pub(crate) fn stop_came() -> bool {
+    handler::stop_came()
+}
+
+/// Undoes `take_signals`, now or when the same stop cannot be told any more; with `to_the_end`, never.
+#[cfg(unix)]
+#[pyfunction]
+pub(crate) fn release_signals(to_the_end: bool) {
+    handler::release(to_the_end);
+}
+
+/// Signals that are handled after `release_signals`.
+#[cfg(unix)]
+#[pyfunction]
+pub(crate) fn lingering_signals() -> Vec<i32> {
+    handler::lingering()
+}
+
+/// Handles one of these until the process is gone, whatever was installed since.
+#[cfg(unix)]
+#[pyfunction]
+pub(crate) fn outlast_signal(number: i32) -> PyResult<()> {
+    Ok(handler::outlast(number)?)
 }
 
 /// Ends the process at once, from any thread: code that holds the GIL keeps every orderly way shut.
