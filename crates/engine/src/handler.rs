@@ -21,6 +21,7 @@ use std::{mem, ptr};
 use libc::{c_int, c_void, siginfo_t};
 
 use crate::signals::SAME_STOP;
+use crate::socket::SEND_FLAGS;
 
 /// What a signal is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,7 +287,7 @@ fn write(number: c_int) {
             SOCKET.load(SeqCst),
             (&raw const byte).cast(),
             1,
-            libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
+            SEND_FLAGS | libc::MSG_DONTWAIT,
         );
     }
 }

@@ -212,9 +212,10 @@ impl Stream {
 static SENDFILE_REFUSED: AtomicBool = AtomicBool::new(false);
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
+/// A client that has left is an error, not a signal.
+pub(crate) const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-const SEND_FLAGS: i32 = 0;
+pub(crate) const SEND_FLAGS: i32 = 0;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const MORE_FOLLOWS: i32 = libc::MSG_MORE;
