@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from headwaiter import cli
+from headwaiter import _exit, cli
 
 INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # while the application was loaded, say
         return INTERRUPTED
     if status == cli.CUT:
-        cli.leave(status)
+        _exit.leave(status)
     return status
 
 

@@ -1,48 +1,54 @@
-"""The end of the interpreter while servers run on daemon threads, or with a request stuck.
+"""The end of the interpreter: while servers run on daemon threads, with a request stuck, with a log
+that nobody reads, beside threads of the application that do not end.
 
-Before 3.14, CPython ends a daemon thread that asks for the GIL after the interpreter is gone in a
-way that aborts the process where it passes through native code such as ours. So what still runs is
-cut first; a worker that computes on regardless gets ``SystemExit`` raised in it, and one that
-sleeps or waits, as a rule, does not wake up before the process is gone.
+What still runs is cut; a worker that is stuck all the same stands still while the interpreter is
+torn down (``outlive.rs``) and ends with the process. Rules: nothing here waits without a bound;
+what a program returns is its own affair, so only the command line, whose process this is, ends it
+by force (:func:`end_by`, :func:`leave`).
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import logging
 import os
+import select
+import signal
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from headwaiter import _headwaiter
+from headwaiter import _headwaiter, _logging
 
 if TYPE_CHECKING:
     from headwaiter.server import Server
 
-# How long the end of the process is held up for requests that were cut, and again for workers to
-# notice that they were interrupted.
+CUT = 3
+"""The exit status when requests, or threads of the application, were cut."""
+
+# How long the end of the process is held up for requests that were cut, and again for a log that
+# takes nothing at the moment.
 EXIT_SECONDS = 1.0
-INTERRUPT_SECONDS = 0.5
+# Threads of the application that end within this time are not worth a word.
+QUIET_SECONDS = 1.0
 
 servers: weakref.WeakSet[Server] = weakref.WeakSet()
 """Servers that run, or whose workers have not all returned."""
 
 
-def _end_workers() -> None:
+def _end_servers() -> None:
     running = list(servers)
     for server in running:
         server.abort()
     deadline = time.monotonic() + EXIT_SECONDS
     for server in running:
         server._ended.wait(max(0.0, deadline - time.monotonic()))
-    workers = [worker for server in running for worker in server._workers]
-    _join(workers, deadline)
-    stuck = [worker for worker in workers if worker.is_alive()]
-    for worker in stuck:
-        _interrupt(worker)
-    _join(stuck, time.monotonic() + INTERRUPT_SECONDS)
+    _join((worker for server in running for worker in server._workers), deadline)
+    free_logging()
 
 
 def _join(workers: Iterable[threading.Thread], deadline: float) -> None:
@@ -51,17 +57,85 @@ def _join(workers: Iterable[threading.Thread], deadline: float) -> None:
             worker.join(max(0.0, deadline - time.monotonic()))
 
 
-def _interrupt(worker: threading.Thread) -> None:
-    """Raise ``SystemExit`` in ``worker``, as soon as it runs Python code."""
-    import ctypes  # takes a while to load, and is hardly ever needed
+def free_logging() -> None:
+    """See to it that no log holds up the end of this process: what it does not take is lost.
 
-    if worker.ident is not None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(worker.ident), ctypes.py_object(SystemExit)
-        )
+    Standard streams that nobody reads become the null device, also for threads that are blocked in
+    a write already: CPython aborts if one of these has the stream's lock when the interpreter goes.
+    """
+    full = [number for number in (1, 2) if not _takes_bytes(number)]
+    if full:
+        null = os.open(os.devnull, os.O_WRONLY)
+        for number in full:
+            os.dup2(null, number)
+        os.close(null)
+        _retry_writes()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):  # none, closed or broken
+                stream.flush()
+    _logging.release(EXIT_SECONDS)
 
 
-atexit.register(_end_workers)
+def _takes_bytes(number: int) -> bool:
+    if sys.platform == "win32":  # cannot be asked there
+        return True
+    try:
+        return bool(select.select([], [number], [], EXIT_SECONDS)[1])
+    except (OSError, ValueError):  # not open
+        return True
+
+
+def _retry_writes() -> None:
+    """Let every blocked system call fail with EINTR: Python calls it again, now on the null device.
+
+    By a signal that means nothing to anybody. Where the application has a use for it, writes stay
+    blocked.
+    """
+    number = getattr(signal, "SIGURG", None)
+    if number is None or signal.getsignal(number) != signal.SIG_DFL:
+        return
+    if threading.current_thread() is not threading.main_thread():
+        return
+    signal.signal(number, lambda _number, _frame: None)
+    for thread in threading.enumerate():
+        if thread.ident is not None and thread is not threading.current_thread():
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                signal.pthread_kill(thread.ident, number)
+
+
+def end_by(deadline: float) -> None:
+    """End this process at ``deadline``, with status 3, unless it has ended by itself."""
+    threading.Thread(target=_end_by, args=(deadline,), name="headwaiter-end", daemon=True).start()
+
+
+def _end_by(deadline: float) -> None:
+    ended = threading.Event()  # never set: this thread ends with the process
+    ended.wait(min(QUIET_SECONDS, max(0.0, deadline - time.monotonic())))
+    left = max(0.0, deadline - time.monotonic())
+    if _names():
+        _logging.logger().warning("waiting %.1f s for threads to end: %s", left, _names())
+    ended.wait(left)
+    _logging.logger().error("ended without waiting for %s", _names() or "functions of atexit")
+    leave(CUT)
+
+
+def _names() -> str:
+    """The threads that the interpreter waits for at its end."""
+    main = threading.main_thread()
+    return ", ".join(t.name for t in threading.enumerate() if not t.daemon and t is not main)
+
+
+def leave(status: int) -> None:
+    """End the process at once, whatever runs in it: only logs are brought to their end."""
+    free_logging()
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # none, closed or broken
+            stream.flush()
+    os._exit(status)
+
+
+atexit.register(_end_servers)
 if hasattr(os, "register_at_fork"):
     # The servers of the parent are not the child's to cut: it shares their sockets.
     os.register_at_fork(after_in_child=servers.clear)

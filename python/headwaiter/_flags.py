@@ -21,7 +21,8 @@ or from a TOML file (threads = 8); a flag beats the environment, which beats the
 
 headwaiter top [ADDRESS] shows a running server, started with --admin, in the terminal.
 
-Exit status: 0 drained and done, 1 could not start, 2 wrong usage, 3 requests had to be cut.
+Exit status: 0 drained and done, 1 could not start, 2 wrong usage, 3 requests, or threads of
+the application, had to be cut.
 """
 
 

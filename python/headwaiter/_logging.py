@@ -3,21 +3,28 @@
 No I/O thread ever touches Python: the extension keeps records in a bounded queue, and one daemon
 thread per process, ``headwaiter-log``, hands them on. It runs while any server does. Rules: records
 are handed on in order, by one thread at a time; when ``Server.run`` returns, everything that the
-server logged has reached the handlers. After a fork the child has neither servers nor the thread.
+server logged has reached the handlers, unless these block. After a fork the child has neither
+servers nor the thread.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from headwaiter import _headwaiter
 
 DEFAULT_NAME = "headwaiter"
+
+# How long the end of a server waits for handlers.
+PATIENCE = 2.0
 
 
 class _Pump:
@@ -28,11 +35,19 @@ class _Pump:
         self.order = threading.Lock()
         self.users = 0
         self.thread: threading.Thread | None = None
+        self.leaving: deque[threading.Event] = deque()
 
     def run(self) -> None:
-        while self.users:
-            _headwaiter.log_wait()
+        own, over = threading.current_thread(), False
+        while not over:
+            if self.thread is own:
+                _headwaiter.log_wait()
+            # Looked at first: what was logged before is then in this round.
+            over = self.thread is not own
+            leaving = [self.leaving.popleft() for _ in range(len(self.leaving))]
             pump()
+            for handed_on in leaving:
+                handed_on.set()
 
 
 _state = _Pump()
@@ -53,18 +68,40 @@ def logger() -> logging.Logger:
     return logging.getLogger(_name)
 
 
+def post(level: int, text: str) -> None:
+    """Log ``text`` by way of the thread, in line with the engine's records. Never blocks."""
+    _headwaiter.log_put(level, text)
+
+
 def pump() -> None:
-    """Hand on what waits. Never blocks on the engine."""
+    """Hand on what waits. Never blocks on the engine, but for as long as the handlers do."""
     with _state.order:
         for level, child, message, created in _headwaiter.log_take():
-            target = logging.getLogger(f"{_name}.{child}" if child else _name)
-            if target.isEnabledFor(level):
-                target.handle(_record(target.name, level, message, created))
+            _hand_on(level, child, message, created)
+
+
+def _hand_on(level: int, child: str, message: str, created: float) -> None:
+    record = _record(f"{_name}.{child}" if child else _name, level, message, created)
+    try:
+        target = logging.getLogger(record.name)
+        if target.isEnabledFor(level):
+            target.handle(record)
+    except BaseException:  # of a handler or a filter: it costs this record
+        with contextlib.suppress(Exception):  # standard error may be broken, too
+            _fallback.handleError(record)
+
+
+_fallback = logging.NullHandler()
+"""Says on standard error what a handler raised, as ``logging`` does."""
 
 
 @contextmanager
 def pumping() -> Iterator[None]:
-    """Keep the thread running; the last one to leave ends it and hands on the rest."""
+    """Keep the thread running; the last one to leave ends it.
+
+    Leaving waits until everything was handed on, for ``PATIENCE`` seconds at most: a handler that
+    blocks must not keep a server from ending.
+    """
     state = _state
     with state.lock:
         state.users += 1
@@ -74,15 +111,33 @@ def pumping() -> Iterator[None]:
     try:
         yield
     finally:
+        end = time.monotonic() + PATIENCE
+        handed_on = threading.Event()
         with state.lock:
             state.users -= 1
+            state.leaving.append(handed_on)
             thread, last = state.thread, not state.users
             if last:
                 state.thread = None
-                _headwaiter.log_wake()
-                if thread is not None:
-                    thread.join()
-        pump()
+            _headwaiter.log_wake()
+            if last and thread is not None:
+                thread.join(PATIENCE)
+        handed_on.wait(max(0.0, end - time.monotonic()))
+
+
+def release(seconds: float) -> None:
+    """Give handlers that block for ``seconds`` more new locks: the process ends without them.
+
+    ``logging.shutdown`` takes the lock of every handler.
+    """
+    if _state.order.acquire(timeout=seconds):
+        _state.order.release()
+        return
+    above: logging.Logger | None = logger()
+    while above:
+        for handler in above.handlers:
+            handler.createLock()
+        above = above.parent
 
 
 def configure_unless_configured(line_format: str = logging.BASIC_FORMAT) -> None:
@@ -95,7 +150,8 @@ def configure_unless_configured(line_format: str = logging.BASIC_FORMAT) -> None
 
 
 def _record(name: str, level: int, message: str, created: float) -> logging.LogRecord:
-    record = logging.LogRecord(name, level, "headwaiter", 0, message, None, None)
+    # With an argument, as formatters of applications may use ``msg`` and ``args`` by themselves.
+    record = logging.LogRecord(name, level, "headwaiter", 0, "%s", (message,), None)
     shift = (created - record.created) * 1000
     record.created = created
     record.msecs = created % 1 * 1000

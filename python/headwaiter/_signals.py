@@ -156,9 +156,6 @@ def _after_fork() -> None:
         signal.set_wakeup_fd(-1)
 
 
-outlasting: list[_headwaiter.Signals] = []
-"""Watches that see to the end of this process; one that is dropped is closed."""
-
 _wakeups: list[int] = []
 """Descriptors of wake-up sockets in use."""
 

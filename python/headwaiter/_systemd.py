@@ -13,6 +13,7 @@ import os
 import socket
 
 FIRST_DESCRIPTOR = 3
+PATIENCE = 1.0
 
 
 def inherited_sockets() -> list[socket.socket]:
@@ -41,5 +42,6 @@ def notify(state: str) -> None:
     if address.startswith("@"):  # the abstract namespace of Linux
         address = "\0" + address[1:]
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(PATIENCE)  # a manager that reads nothing must not hold up the end
         sock.connect(address)
         sock.sendall(state.encode())

@@ -18,7 +18,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headwaiter import _application, _flags, _headwaiter, _logging, _signals, _systemd
+from headwaiter import _application, _exit, _flags, _headwaiter, _logging, _signals, _systemd
 from headwaiter._listen import bracketed, excluded_by
 from headwaiter.adjustments import ADJUSTMENTS, BY_NAME
 from headwaiter.server import Server, python_build, run_until_signalled
@@ -27,7 +27,7 @@ from headwaiter.settings import Adjustments, Effective
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-DONE, NOT_STARTED, USAGE, CUT = 0, 1, 2, 3
+DONE, NOT_STARTED, USAGE, CUT = 0, 1, 2, _exit.CUT
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -60,13 +60,14 @@ def run(arguments: Sequence[str]) -> int:
             _print_effective(adjustments)
         if options.application is None:
             raise _flags.UsageError("name the application to serve: MODULE:OBJECT")
+        _read_log_config(options)
         if options.check_config:
             return _check(options, adjustments)
-        _configure_logging(options)
     except _flags.UsageError as error:
         return _fail(f"{error}\nSee headwaiter --help.", USAGE)
     try:
         application = _load(options.application, call=options.call)
+        _configure_logging(options)
         server = _bind(application, adjustments)
     except StartError as error:
         return _fail(str(error), NOT_STARTED)
@@ -79,8 +80,6 @@ def run(arguments: Sequence[str]) -> int:
 
 def _check(options: Namespace, adjustments: Adjustments) -> int:
     """Start up to the point where connections would be accepted, and close everything again."""
-    if options.log_config:
-        _configure_logging(options)
     access_log, adjustments.access_log = adjustments.access_log, None
     try:
         _bind(_load(options.application, call=options.call), adjustments).close()
@@ -165,14 +164,24 @@ def _listener(listener: tuple[object, ...]) -> str:
     return ":".join(map(str, listener[1:3]))
 
 
-def _configure_logging(options: Namespace) -> None:
+def _read_log_config(options: Namespace) -> None:
+    """Before the application is loaded: what it logs meanwhile goes where the file says."""
     if options.log_config:
         try:
             _log_config(options.log_config)
         except Exception as error:
             # Whatever a handler's constructor may raise: it is the file that is wrong.
             raise _flags.UsageError(f"--log-config {options.log_config}: {_why(error)}") from None
+    _set_level(options)
+
+
+def _configure_logging(options: Namespace) -> None:
+    """After the application was loaded: it may have set up logging itself."""
     _logging.configure_unless_configured(LOG_FORMAT)
+    _set_level(options)
+
+
+def _set_level(options: Namespace) -> None:
     if options.log_level:
         _logging.logger().setLevel(options.log_level.upper())
 
@@ -215,12 +224,3 @@ def _shown(name: str, item: Effective) -> str:
 def _fail(message: str, status: int) -> int:
     print(f"headwaiter: {message}", file=sys.stderr)
     return status
-
-
-def leave(status: int) -> None:
-    """End the process although a worker is stuck in the application: a native thread must not be
-    there when the interpreter is torn down, and nothing can stop it."""
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(status)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import platform
 import socket
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
     from headwaiter._types import ServerKeywords
 
-# How long workers that are past their last request may take to return.
+# How long workers that are past their last request may take to return, and then, where the process
+# is the server's, what comes after it: threads and ``atexit`` functions of the application.
 JOIN_SECONDS = 5.0
 
 
@@ -68,6 +70,9 @@ class Server:
         self._runner: threading.Thread | None = None
         self._state = threading.RLock()  # reentrant: signal handlers stop the server
         self._stopped = False
+        self._stopped_at = 0.0
+        # A server that has been run belongs to the process that ran it.
+        self._process = 0
         self._interrupted = 0.0
         # Of the command line and ``serve``: signals that stop, and whether nothing comes after.
         self._stops: _signals.Stops | None = None
@@ -83,6 +88,7 @@ class Server:
         """
         if self._runner is not None:
             raise RuntimeError("this server has been run already")
+        self._process = os.getpid()
         _exit.servers.add(self)
         try:
             with _logging.pumping():
@@ -94,7 +100,11 @@ class Server:
 
     def stop(self) -> None:
         """Begin to drain and return at once; from any thread, any number of times."""
+        if self._is_the_parents():
+            return
         with self._state:
+            if not self._stopped:
+                self._stopped_at = time.monotonic()
             self._stopped = True
         self._engine.stop()
         for sock in self.adj.sockets:  # the engine has closed its own duplicates
@@ -103,15 +113,19 @@ class Server:
     def abort(self) -> None:
         """:meth:`stop`, and cut everything that is still in flight."""
         self.stop()
-        self._engine.abort()
+        if not self._is_the_parents():
+            self._engine.abort()
 
     def close(self) -> None:
         """:meth:`stop`, and return when the server has drained.
 
         Called by the application itself, from a worker, it only stops: the request that calls it is
-        one of those that the drain waits for.
+        one of those that the drain waits for. In a child that the application forked it does
+        nothing: the server is the parent's.
         """
         self.stop()
+        if self._is_the_parents():
+            return
         own = threading.current_thread()
         if self._runner is not None and own is not self._runner and own not in self._workers:
             self._ended.wait()
@@ -126,18 +140,25 @@ class Server:
         return [_url(host, port) for host, port in self.effective_listen]
 
     def stats(self) -> dict[str, Any]:
-        """What the server has done and is doing now: what ``/status.json`` of ``admin`` shows."""
+        """What the server has done and is doing now: what ``/status.json`` of ``admin`` shows.
+
+        Raises:
+            RuntimeError: This is a child that the application forked.
+        """
+        if self._is_the_parents():
+            raise RuntimeError("the server is the parent process's, which alone knows its figures")
         status: dict[str, Any] = json.loads(self._engine.status())
         return status
 
     def reopen_logs(self) -> None:
         """Open the access log anew, as after it was renamed."""
-        self._engine.reopen_logs()
+        if not self._is_the_parents():
+            self._engine.reopen_logs()
 
     def print_listen(self, format_str: str) -> None:
         """Log ``format_str``, filled with host and port, once per address."""
         for host, port in self.effective_listen:
-            _logging.logger().info(format_str.format(bracketed(host), port))
+            _logging.logger().info("%s", format_str.format(bracketed(host), port))
 
     def __enter__(self) -> Self:
         return self
@@ -150,6 +171,11 @@ class Server:
     ) -> None:
         self.close()
 
+    def _is_the_parents(self) -> bool:
+        """Whether this is a child of the process that ran the server. What is in memory then is a
+        copy, whose locks may be held by threads that do not exist here."""
+        return self._process not in (0, os.getpid())
+
     def _serve(self) -> None:
         done, done_engine = socket.socketpair()
         # Before the first connection is accepted, which might take the last descriptor.
@@ -160,14 +186,15 @@ class Server:
                 if watch is not None:
                     watch.extend(JOIN_SECONDS)
                 self._join()
+                if watch is not None and self._ends_process:
+                    left = self._leave_by() - time.monotonic()
+                    watch.outlast(left, _exit.CUT if self.unfinished else 0)
+                    watch = None
             finally:
-                # Where the process ends anyway and workers are stuck, the watch sees to that.
-                if watch is not None and self._ends_process and self.unfinished:
-                    _signals.outlasting.append(watch)
-                elif watch is not None:
+                if watch is not None:
                     watch.close()
         if self.unfinished:
-            _logging.logger().warning("requests that had to be cut: %d", self.unfinished)
+            _logging.post(logging.WARNING, f"requests that had to be cut: {self.unfinished}")
 
     def _serve_until(self, over: Callable[[], bool], done_engine: socket.socket) -> None:
         with self._state:
@@ -228,6 +255,12 @@ class Server:
 
     def _watch(self) -> None:
         self._engine.watch(_stacks.collect)
+
+    def _leave_by(self) -> float:
+        """Until when the process may take to end, where it is this server's."""
+        now = time.monotonic()
+        timeout = 0.0 if self.unfinished else self.adj.shutdown_timeout
+        return max(now, self._stopped_at + timeout) + JOIN_SECONDS
 
     def _wait_once(self, over: Callable[[], bool]) -> bool:
         try:
@@ -310,6 +343,8 @@ def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bo
             _log_banner(server, stops)
         _systemd.notify("READY=1")
         server.run()
+    if ends_process:
+        _exit.end_by(server._leave_by())
 
 
 def _check_threads() -> None:
@@ -336,20 +371,15 @@ def python_build() -> str:
 
 
 def _log_banner(server: Server, stops: _signals.Stops | None) -> None:
-    logger = _logging.logger()
     threads = server.adj.threads
-    for url in server.urls:
-        logger.info("Serving on %s", url)
-    for host, port in server.admin_listen:
-        logger.info("Showing what happens on %s", _url(host, port))
-    logger.info(
-        "%s worker thread%s, %s, process %d%s",
-        threads,
-        "" if threads == 1 else "s",
-        python_build(),
-        os.getpid(),
-        f"; stop with {stops.keys()}" if stops else "",
+    lines = [f"Serving on {url}" for url in server.urls]
+    lines += [f"Showing what happens on {_url(*address)}" for address in server.admin_listen]
+    lines.append(
+        f"{threads} worker thread{'' if threads == 1 else 's'}, {python_build()}, "
+        f"process {os.getpid()}{f'; stop with {stops.keys()}' if stops else ''}"
     )
+    for line in lines:
+        _logging.post(logging.INFO, line)
 
 
 def _address(item: tuple[Any, ...]) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Applications that fork: every child comes up, and none speaks to its parent's clients.
 
-``HEADWAITER_TEST_FORKS`` says how many children of each kind (the suite: 60; before a release: 10,000).
+``HEADWAITER_TEST_FORKS`` says how many children of each kind (the suite: 60; before a release:
+10,000).
 """
 
 from __future__ import annotations

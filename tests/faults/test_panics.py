@@ -31,8 +31,8 @@ def ask(server: ServerProcess) -> int | None:
 @pytest.mark.parametrize("number", [1, 5])
 @pytest.mark.parametrize("point", POINTS)
 def test_a_panic_costs_one_reply(point: str, number: int) -> None:
-    # A reply in pieces passes the points of small replies, and those of streams; but a worker sends by itself
-    # what is small, and where nobody lends it the loop.
+    # A reply in pieces passes the points of small replies, and those of streams; but a worker sends
+    # by itself what is small, and where nobody lends it the loop.
     app = "tests.support.apps:hello" if point == "park" else "tests.faults.apps:in_pieces"
     server = start_server(
         app,

@@ -75,6 +75,7 @@ def test_records_keep_name_level_time_and_text(engine: Engine, handler: Handler)
     first, second = handler.records
     assert (first.name, first.levelname) == ("headwaiter.queue", "WARNING")
     assert first.getMessage() == "depth 7, 100%"
+    assert first.msg % first.args == "depth 7, 100%", "formatters of applications do this"
     assert (first.created, first.msecs) == (86400.25, 250.0)
     assert (second.name, second.levelname) == ("headwaiter", "INFO")
 
@@ -112,3 +113,54 @@ def test_a_handler_that_fails_does_not_end_the_thread(
         handler.arrived.clear()
         engine.put((20, "", "two", 0.0))
         assert handler.arrived.wait(10)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("handler failed"), SystemExit(1)])
+def test_a_handler_that_raises_costs_one_record(
+    engine: Engine,
+    handler: Handler,
+    error: BaseException,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Raising(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == "bad":
+                raise error
+
+    logging.getLogger("headwaiter").handlers.insert(0, Raising())
+    with _logging.pumping():
+        engine.put((20, "", "bad", 0.0), (20, "", "good", 0.0))
+        assert handler.arrived.wait(10)
+        assert handler.threads == {"headwaiter-log"}
+    assert [record.getMessage() for record in handler.records] == ["good"]
+    assert f"{type(error).__name__}" in capsys.readouterr().err
+
+
+def test_a_handler_that_blocks_does_not_hold_up_the_end(
+    engine: Engine, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_logging, "PATIENCE", 0.1)
+    entered, release = threading.Event(), threading.Event()
+
+    class Blocking(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            entered.set()
+            assert release.wait(60)
+
+    blocking = Blocking()
+    logging.getLogger("headwaiter").handlers.insert(0, blocking)
+    with _logging.pumping():
+        engine.put((20, "", "one", 0.0))
+        assert entered.wait(10)
+    thread = next(t for t in threading.enumerate() if t.name == "headwaiter-log")
+    lock = blocking.lock
+    _logging.release(0.1)
+    assert blocking.lock is not lock, "logging.shutdown would wait for it"
+    blocking.lock = lock
+    release.set()
+    with _logging.pumping():  # the next server's
+        engine.put((20, "", "two", 0.0))
+    thread.join(10)
+    assert not thread.is_alive()
+    assert [record.getMessage() for record in handler.records] == ["one", "two"]

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import eventually
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 BOUND = 20.0
@@ -219,6 +221,46 @@ headwaiter.serve(app, listen="127.0.0.1:0")
     assert process.returncode == 0
     assert all(line.startswith("mine ") for line in err.splitlines())
     assert "mine Serving on http://127.0.0.1:" in err
+
+
+@pytest.mark.parametrize(
+    ("setup", "own"),
+    [
+        ("logging.basicConfig(filename='app.log', level='INFO', format='own %(message)s')", True),
+        ("""
+h = logging.FileHandler('app.log')
+h.setFormatter(type('F', (logging.Formatter,), {'format': lambda s, r: 'own ' + r.msg % r.args})())
+logging.getLogger().addHandler(h)
+logging.getLogger().setLevel('INFO')
+""", True),
+        ("logging.getLogger('headwaiter').addHandler(logging.FileHandler('app.log'))", False),
+        ("logging.getLogger('site').addHandler(logging.NullHandler())", False),
+    ],
+    ids=["basicConfig", "formatter", "headwaiter", "none"],
+)  # fmt: skip
+def test_the_application_sets_up_logging(folder: Path, setup: str, own: bool) -> None:
+    """It is loaded first; every line comes once, wherever it goes."""
+    if "'headwaiter'" in setup:
+        setup += "\nlogging.getLogger('headwaiter').setLevel('INFO')"
+    (folder / "program.py").write_text(f"import logging\n{setup}\n{PROGRAM}")
+    with started(folder, COMMAND, PYTHONUNBUFFERED="1") as process:
+        log = folder / "app.log"
+        lines: Iterator[str] = iter(process.stderr or ())
+        if "app.log" in setup:
+            eventually(lambda: log.exists() and "Ctrl-C" in log.read_text(), "the banner")
+        else:
+            assert any("Ctrl-C" in line for line in lines)
+        process.send_signal(signal.SIGTERM)
+        _, err = end(process)
+    assert process.returncode == 0
+    if "app.log" in setup:
+        assert err == ""
+        text = log.read_text()
+        for word in ("Serving on", "SIGTERM: finishing"):
+            assert text.count(word) == 1, text
+        assert own == all(line.startswith("own ") for line in text.splitlines())
+    else:
+        assert err.count("SIGTERM: finishing") == 1
 
 
 def test_service_manager_passes_sockets_and_hears_of_us(folder: Path, tmp_path: Path) -> None:

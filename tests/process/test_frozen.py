@@ -1,4 +1,4 @@
-"""A server that was frozen (SIGSTOP, a cgroup's freezer, a closed lid): what came in time counts as such.
+"""A server that was frozen (SIGSTOP, a cgroup's freezer, a closed lid): what came in time counts.
 
 The freezing is also a way to have several things happen in one turn of the loop, in a known order.
 """
@@ -90,7 +90,10 @@ def test_a_request_is_read_although_its_client_has_closed_a_unix_socket(
     path = str(tmp_path / "socket")
     log = tmp_path / "access.log"
     with start_server(
-        "tests.faults.apps:downloads", unix_socket=path, access_log=log, access_log_format="combined"
+        "tests.faults.apps:downloads",
+        unix_socket=path,
+        access_log=log,
+        access_log_format="combined",
     ) as server:
         with frozen(server):
             for method, body in (("POST", b"x" * 200_000), ("GET", None)):

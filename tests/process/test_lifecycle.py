@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import threading
 import warnings
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +99,42 @@ def test_a_server_that_never_ran_leaves_nothing() -> None:
         create(hello, listen="127.0.0.1:0").close()
     gc.collect()
     assert len(procfs.descriptors(os.getpid())) <= before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_cannot_stop_its_parents_server() -> None:
+    with LiveServer(hello) as server:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # it is to fail, not to hang
+            try:
+                with server.server:
+                    server.server.reopen_logs()
+                server.server.abort()
+                with pytest.raises(RuntimeError):
+                    server.server.stats()
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert server.ask().body == b"hello"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_leaves_its_parents_unix_socket(tmp_path: Path) -> None:
+    """It closes its copies of sockets that have not been used yet, and no more."""
+    path = tmp_path / "s"
+    server = create(hello, unix_socket=str(path))
+    child = os.fork()
+    if child == 0:
+        server.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert path.exists()
+    server.close()
+    assert not path.exists()
 
 
 def test_context_manager() -> None:

@@ -321,7 +321,7 @@ WHOLE = {
 def test_a_reply_does_not_wait_for_close(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, reply: str, handoff: str
 ) -> None:
-    """It is whole at the client, and the connection's next request is served, while close() runs."""
+    """It is whole at the client, and the next request is served, while close() runs."""
     monkeypatch.setenv("HEADWAITER_HANDOFF", handoff)
     method, status, length, expected = WHOLE[reply]
     body = Slow(two)

@@ -75,8 +75,9 @@ enum Acceptor {
 pub(crate) struct Listener {
     acceptor: Acceptor,
     listening: Listening,
+    /// The file to remove, its inode, and the process that made it: its children have copies of this.
     #[cfg(unix)]
-    remove: Option<(PathBuf, u64)>,
+    remove: Option<(PathBuf, u64, u32)>,
 }
 
 /// Binds every address or none.
@@ -185,7 +186,7 @@ impl Listener {
         )?;
         let inode = std::fs::symlink_metadata(path)?.ino();
         let mut listener = Self::from_socket(socket, settings)?;
-        listener.remove = Some((path.to_path_buf(), inode));
+        listener.remove = Some((path.to_path_buf(), inode, std::process::id()));
         Ok(listener)
     }
 
@@ -268,7 +269,8 @@ fn is_stale(path: &Path) -> io::Result<bool> {
 impl Drop for Listener {
     fn drop(&mut self) {
         use std::os::unix::fs::MetadataExt;
-        if let Some((path, inode)) = &self.remove
+        if let Some((path, inode, process)) = &self.remove
+            && *process == std::process::id()
             && std::fs::symlink_metadata(path).is_ok_and(|meta| meta.ino() == *inode)
         {
             // Nothing useful can be done about a directory that became read-only meanwhile.

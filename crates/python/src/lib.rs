@@ -17,6 +17,7 @@ mod held;
 mod input;
 mod latin1;
 mod logging;
+mod outlive;
 mod reply;
 mod respond;
 mod server;
@@ -38,7 +39,7 @@ mod _headwaiter {
     #[pymodule_export]
     use crate::fork::forked;
     #[pymodule_export]
-    use crate::logging::{log_take, log_wait, log_wake};
+    use crate::logging::{log_put, log_take, log_wait, log_wake};
     #[pymodule_export]
     use crate::server::Server;
     #[pymodule_export]

@@ -42,6 +42,26 @@ impl Collector {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn put(&self, level: u32, child: &'static str, message: String) {
+        let created = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
+        let mut state = self.lock();
+        if state.entries.len() < MOST {
+            state.entries.push(Entry {
+                level,
+                child,
+                message,
+                created,
+            });
+        } else {
+            state.dropped += 1;
+        }
+        drop(state);
+        self.waiting.notify_one();
+    }
 }
 
 impl Log for Collector {
@@ -59,24 +79,11 @@ impl Log for Collector {
             headwaiter_engine::SLOW_LOG => "slow",
             _ => "",
         };
-        let created = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs_f64();
-        let entry = Entry {
-            level: python_level(record.level()),
+        self.put(
+            python_level(record.level()),
             child,
-            message: record.args().to_string(),
-            created,
-        };
-        let mut state = self.lock();
-        if state.entries.len() < MOST {
-            state.entries.push(entry);
-        } else {
-            state.dropped += 1;
-        }
-        drop(state);
-        self.waiting.notify_one();
+            record.args().to_string(),
+        );
     }
 
     fn flush(&self) {}
@@ -97,6 +104,12 @@ pub(crate) fn install() {
     if log::set_logger(&COLLECTOR).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
+}
+
+/// Adds a record of the package's own, behind those of the engine; never blocks.
+#[pyfunction]
+pub(crate) fn log_put(level: u32, message: String) {
+    COLLECTOR.put(level, "", message);
 }
 
 /// Blocks, detached, until records wait or `log_wake` is called.

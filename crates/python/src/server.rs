@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::adjustments::{listen_spec, read};
+use crate::outlive::StandStill;
 use crate::signals::Signals;
 use crate::worker::{Site, work};
 
@@ -97,6 +98,7 @@ impl Server {
 
     /// The body of one worker thread; returns when the server has drained.
     fn work(&self, py: Python<'_>) -> PyResult<()> {
+        let _guard = StandStill::new();
         work(py, &self.engine, &self.site)
     }
 
@@ -141,6 +143,7 @@ impl Server {
         start: &Bound<'_, PyAny>,
         stack: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
+        let _guard = StandStill::new();
         let oversight = self.engine.oversight();
         while let Some(orders) = py.detach(|| oversight.wait()) {
             for slow in &orders.slow {
@@ -163,6 +166,7 @@ impl Server {
     /// The body of the thread that finds out how long the interpreter takes to be had, and collects
     /// stacks (by calling `stacks`) for the admin endpoint. Returns when the server has drained.
     fn watch(&self, py: Python<'_>, stacks: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _guard = StandStill::new();
         let watcher = self.engine.watcher();
         while let Some(probe) = py.detach(|| watcher.wait()) {
             watcher.attached(&probe);
