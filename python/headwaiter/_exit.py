@@ -22,7 +22,7 @@ import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from headwaiter import _headwaiter, _logging
+from headwaiter import _logging
 
 if TYPE_CHECKING:
     from headwaiter.server import Server
@@ -139,4 +139,3 @@ atexit.register(_end_servers)
 if hasattr(os, "register_at_fork"):
     # The servers of the parent are not the child's to cut: it shares their sockets.
     os.register_at_fork(after_in_child=servers.clear)
-    os.register_at_fork(after_in_child=_headwaiter.forked)

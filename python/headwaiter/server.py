@@ -71,6 +71,9 @@ class Server:
         self._state = threading.RLock()  # reentrant: signal handlers stop the server
         self._stopped = False
         self._stopped_at = 0.0
+        # Workers that could not begin, and what ended the server if none could.
+        self._failures = 0
+        self._failure: RuntimeError | None = None
         # A server that has been run belongs to the process that ran it.
         self._process = 0
         self._interrupted = 0.0
@@ -209,6 +212,9 @@ class Server:
         except BaseException:  # out of threads, say: nobody would be left to stop the engine
             self.abort()
             raise
+        self._engine.join()
+        if self._failure is not None:
+            raise self._failure
 
     def _start_workers(self) -> None:
         least, most = thread_bounds(self.adj.threads)
@@ -251,7 +257,17 @@ class Server:
         if os.getpid() != process:
             _forks.leave(error)
         if error is not None:
-            raise error
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """A worker could not begin. Without any, requests would wait for ever."""
+        with self._state:
+            self._failures += 1
+            if self._failures >= thread_bounds(self.adj.threads)[0]:
+                self._failure = RuntimeError(f"no worker thread could begin: {error!r}")
+        _logging.post(logging.ERROR, f"a worker thread could not begin: {error!r}")
+        if self._failure is not None:
+            self.abort()
 
     def _watch(self) -> None:
         self._engine.watch(_stacks.collect)

@@ -5,12 +5,14 @@ Debug builds only (`make test` makes one): a release build has no points to inje
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from headwaiter import _headwaiter
 from tests.support.http import Client
-from tests.support.process import ServerProcess, start_server
-from tests.support.target import IS_WAITRESS
+from tests.support.process import ServerProcess, run_cli, start_server
+from tests.support.target import IS_WAITRESS, headwaiter_only
 
 POINTS = [] if IS_WAITRESS else list(_headwaiter.PANIC_POINTS)
 ROUNDS = 12
@@ -52,3 +54,17 @@ def test_a_panic_costs_one_reply(point: str, number: int) -> None:
         server.stop(expect=0)
         # By the language, and by the log.
         assert server.log.count(f"injected at {point}") >= 2
+
+
+@headwaiter_only("its workers import nothing")
+def test_workers_that_cannot_begin_end_the_server(tmp_path: Path) -> None:
+    """Nobody would be left to serve what comes in."""
+    (tmp_path / "unworkable.py").write_text(
+        "import sys\n"
+        "from tests.support.apps import hello as app\n"
+        "sys.modules['types'] = None  # which workers import as they begin\n"
+    )
+    ended = run_cli("--listen=127.0.0.1:0", "unworkable:app", PYTHONPATH=str(tmp_path))
+    assert ended.returncode == 1
+    assert "cannot serve: no worker thread could begin" in ended.stderr
+    assert "Traceback" not in ended.stderr

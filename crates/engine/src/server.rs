@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::access_log::AccessLog;
@@ -27,6 +28,8 @@ pub struct Server {
     shared: Arc<Shared>,
     admin_listening: Vec<Listening>,
     listeners: Mutex<Listeners>,
+    /// I/O threads that were started.
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Sockets that no I/O thread has yet.
@@ -70,6 +73,7 @@ impl Server {
                 serving: listeners,
                 admin,
             }),
+            threads: Mutex::default(),
         })
     }
 
@@ -95,14 +99,14 @@ impl Server {
     /// The system refuses a thread or a poll; nothing runs then.
     pub fn start(&self, on_finished: OnFinished) -> io::Result<()> {
         self.start_by(on_finished, |name, body| {
-            std::thread::Builder::new().name(name).spawn(body).map(drop)
+            std::thread::Builder::new().name(name).spawn(body)
         })
     }
 
     fn start_by(
         &self,
         on_finished: OnFinished,
-        spawn: impl Fn(String, Box<dyn FnOnce() + Send>) -> io::Result<()>,
+        spawn: impl Fn(String, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
     ) -> io::Result<()> {
         let mut listeners = std::mem::take(&mut *self.lock_listeners());
         let count = self.shared.settings.io_threads.max(1);
@@ -141,7 +145,7 @@ impl Server {
     fn launch(
         &self,
         threads: Vec<(IoThread, Leave)>,
-        spawn: impl Fn(String, Box<dyn FnOnce() + Send>) -> io::Result<()>,
+        spawn: impl Fn(String, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
     ) -> io::Result<()> {
         let mut threads = threads.into_iter();
         while let Some((thread, leave)) = threads.next() {
@@ -159,12 +163,15 @@ impl Server {
                     drop(leave);
                 }),
             );
-            if spawned.is_err() {
-                // Those that run end; each of the others leaves as it is dropped here.
-                self.shared.advance(Stage::Cutting);
-                self.shared.end_listening();
-                drop(threads);
-                return spawned;
+            match spawned {
+                Ok(started) => self.lock_threads().push(started),
+                Err(error) => {
+                    // Those that run end; each of the others leaves as it is dropped here.
+                    self.shared.advance(Stage::Cutting);
+                    self.shared.end_listening();
+                    drop(threads);
+                    return Err(error);
+                }
             }
         }
         Ok(())
@@ -191,6 +198,15 @@ impl Server {
         // Not started yet: the sockets are all there is to close.
         drop(std::mem::take(&mut *self.lock_listeners()));
         self.shared.advance(stage);
+    }
+
+    /// Blocks until the I/O threads have ended, with all that they own; call it when `on_finished` was
+    /// called, from another thread.
+    pub fn join(&self) {
+        let threads = std::mem::take(&mut *self.lock_threads());
+        for thread in threads {
+            let _ = thread.join(); // which a panic has ended already, if it was one
+        }
     }
 
     /// Whether it has drained, or was stopped before it started.
@@ -268,6 +284,10 @@ impl Server {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_listeners(&self) -> std::sync::MutexGuard<'_, Listeners> {
@@ -354,12 +374,13 @@ mod tests {
         let started = server.start_by(
             Box::new(move || finished.send(()).unwrap()),
             |name, body| match name.as_str() {
-                "headwaiter-io-0" => std::thread::Builder::new().spawn(body).map(drop),
+                "headwaiter-io-0" => std::thread::Builder::new().spawn(body),
                 _ => Err(io::ErrorKind::WouldBlock.into()),
             },
         );
         assert!(started.is_err());
         end.recv().unwrap();
+        server.join();
         assert!(server.finished());
         assert!(std::net::TcpStream::connect(address).is_err());
     }

@@ -37,8 +37,6 @@ mod _headwaiter {
     #[pymodule_export]
     use crate::file_wrapper::FileWrapper;
     #[pymodule_export]
-    use crate::fork::forked;
-    #[pymodule_export]
     use crate::logging::{log_put, log_take, log_wait, log_wake};
     #[pymodule_export]
     use crate::server::Server;
@@ -55,6 +53,7 @@ mod _headwaiter {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::fork::install();
         crate::logging::install();
         // Not by the package's metadata, which a bundle or a copied folder lacks.
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;

@@ -5,11 +5,14 @@
 //! detached and hands them to Python's loggers. If it cannot keep up, records are dropped and
 //! counted, since nothing that clients send may grow memory.
 
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use pyo3::prelude::*;
+
+use crate::fork::generation;
 
 struct Entry {
     level: u32,
@@ -27,18 +30,38 @@ struct State {
 struct Collector {
     state: Mutex<State>,
     waiting: Condvar,
+    /// The process it is of, by its forks.
+    generation: u32,
 }
 
-static COLLECTOR: Collector = Collector {
-    state: Mutex::new(State {
-        entries: Vec::new(),
-        dropped: 0,
-        woken: false,
-    }),
-    waiting: Condvar::new(),
-};
+/// That of the present process, once it is needed. Never freed, as any thread may be using it.
+static COLLECTOR: AtomicPtr<Collector> = AtomicPtr::new(std::ptr::null_mut());
 
 impl Collector {
+    /// A child begins with an empty list: its parent's may have been locked by another thread at the fork.
+    #[expect(unsafe_code, reason = "a lock around it would be copied, too")]
+    fn get() -> &'static Self {
+        let known = COLLECTOR.load(Ordering::Acquire);
+        // SAFETY: null, or from a box that was leaked below.
+        if let Some(known) = unsafe { known.as_ref() }
+            && known.generation == generation()
+        {
+            return known;
+        }
+        let new = Box::into_raw(Box::new(Self {
+            state: Mutex::new(State {
+                entries: Vec::new(),
+                dropped: 0,
+                woken: false,
+            }),
+            waiting: Condvar::new(),
+            generation: generation(),
+        }));
+        let set = COLLECTOR.compare_exchange(known, new, Ordering::AcqRel, Ordering::Acquire);
+        // Another thread may have been first. SAFETY: both are leaked boxes.
+        unsafe { &*set.map_or_else(|first| first, |_| new) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,7 +87,10 @@ impl Collector {
     }
 }
 
-impl Log for Collector {
+/// The process's logger for this library.
+struct Logger;
+
+impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with(headwaiter_engine::LOG)
     }
@@ -79,7 +105,7 @@ impl Log for Collector {
             headwaiter_engine::SLOW_LOG => "slow",
             _ => "",
         };
-        self.put(
+        Collector::get().put(
             python_level(record.level()),
             child,
             record.args().to_string(),
@@ -101,7 +127,7 @@ fn python_level(level: Level) -> u32 {
 /// Makes the collector the process's logger for this library.
 pub(crate) fn install() {
     // A second module instance (sub-interpreters, reloads) finds it installed.
-    if log::set_logger(&COLLECTOR).is_ok() {
+    if log::set_logger(&Logger).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
 }
@@ -109,16 +135,17 @@ pub(crate) fn install() {
 /// Adds a record of the package's own, behind those of the engine; never blocks.
 #[pyfunction]
 pub(crate) fn log_put(level: u32, message: String) {
-    COLLECTOR.put(level, "", message);
+    Collector::get().put(level, "", message);
 }
 
 /// Blocks, detached, until records wait or `log_wake` is called.
 #[pyfunction]
 pub(crate) fn log_wait(py: Python<'_>) {
     py.detach(|| {
-        let mut state = COLLECTOR.lock();
+        let collector = Collector::get();
+        let mut state = collector.lock();
         while state.entries.is_empty() && !state.woken {
-            state = COLLECTOR
+            state = collector
                 .waiting
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
@@ -130,14 +157,15 @@ pub(crate) fn log_wait(py: Python<'_>) {
 /// Makes `log_wait` return once.
 #[pyfunction]
 pub(crate) fn log_wake() {
-    COLLECTOR.lock().woken = true;
-    COLLECTOR.waiting.notify_all();
+    let collector = Collector::get();
+    collector.lock().woken = true;
+    collector.waiting.notify_all();
 }
 
 /// Takes the waiting records as `(levelno, child logger, message, created)`; never blocks.
 #[pyfunction]
 pub(crate) fn log_take() -> Vec<(u32, &'static str, String, f64)> {
-    let mut state = COLLECTOR.lock();
+    let mut state = Collector::get().lock();
     let entries = std::mem::take(&mut state.entries);
     let dropped = std::mem::take(&mut state.dropped);
     drop(state);

@@ -112,6 +112,11 @@ impl Server {
         self.engine.abort();
     }
 
+    /// Waits until the I/O threads have ended, which is a moment after the server has finished.
+    fn join(&self, py: Python<'_>) {
+        py.detach(|| self.engine.join());
+    }
+
     /// Whether the server has drained, or was stopped before it started.
     #[getter]
     fn finished(&self) -> bool {
