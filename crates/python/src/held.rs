@@ -24,8 +24,10 @@ unsafe impl Send for HeldBytes {}
 unsafe impl Sync for HeldBytes {}
 
 impl HeldBytes {
-    /// The bytes of `range` of it.
+    /// The bytes of `range` of it. An endless reply must not gather what it has sent: with each new reference
+    /// the old ones go.
     pub(crate) fn new(bytes: &Bound<'_, PyBytes>, range: Range<usize>, poker: &Poker) -> Self {
+        release(bytes.py());
         let contents = &bytes.as_bytes()[range];
         Self {
             start: contents.as_ptr(),
@@ -63,7 +65,8 @@ impl Drop for HeldBytes {
     }
 }
 
-/// Gives up the references to what has been sent. Workers call it whenever they attach or take a task.
+/// Gives up the references to what has been sent. Workers call it whenever they attach, take a task or send
+/// more.
 pub(crate) fn release(_attached: Python<'_>) {
     if !SENT.is_empty() {
         SENT.take_all().for_each(drop);
