@@ -68,6 +68,19 @@ def test_an_upload_of_200_mib(chunked: bool) -> None:
 
 
 @pytest.mark.slow
+def test_a_reply_without_an_end_keeps_nothing_of_what_was_sent() -> None:
+    """Each of its pieces is another object, and its worker takes no other task."""
+    with start_server("tests.faults.apps:forking") as server, server.connect() as client:
+        before = warm(server)
+        client.request("/stream")
+        assert client.head().status == 200
+        for _ in range(300):
+            client.receive(MIB)
+        assert growth(server, before) < BOUND
+        server.kill()
+
+
+@pytest.mark.slow
 def test_a_download_of_200_mib() -> None:
     with start_server(APP) as server, server.connect() as client:
         before = warm(server)
