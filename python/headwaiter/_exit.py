@@ -1,10 +1,11 @@
 """The end of the interpreter: while servers run on daemon threads, with a request stuck, with a log
 that nobody reads, beside threads of the application that do not end.
 
-What still runs is cut; a worker that is stuck all the same stands still while the interpreter is
-torn down (``outlive.rs``) and ends with the process. Rules: nothing here waits without a bound;
-what a program returns is its own affair, so only the command line, whose process this is, ends it
-by force (:func:`end_by`, :func:`leave`).
+What still runs is cut; a worker that computes on regardless gets ``SystemExit`` raised in it. One
+that is stuck all the same stands still while the interpreter is torn down (``outlive.rs``) and ends
+with the process. Rules: nothing here waits without a bound; what a program returns is its own
+affair, so only the command line, whose process this is, ends it by force (:func:`end_by`,
+:func:`leave`).
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ CUT = 3
 # How long the end of the process is held up for requests that were cut, and again for a log that
 # takes nothing at the moment.
 EXIT_SECONDS = 1.0
+# How long workers may take to notice that they were interrupted.
+INTERRUPT_SECONDS = 0.5
 # Threads of the application that end within this time are not worth a word.
 QUIET_SECONDS = 1.0
 
@@ -40,15 +43,23 @@ servers: weakref.WeakSet[Server] = weakref.WeakSet()
 """Servers that run, or whose workers have not all returned."""
 
 
-def _end_servers() -> None:
+def _end_servers(patience: float = EXIT_SECONDS) -> None:
     running = list(servers)
     for server in running:
         server.abort()
-    deadline = time.monotonic() + EXIT_SECONDS
+    deadline = time.monotonic() + patience
     for server in running:
         server._ended.wait(max(0.0, deadline - time.monotonic()))
-    _join((worker for server in running for worker in server._workers), deadline)
-    free_logging()
+    workers = [worker for server in running for worker in server._workers]
+    _join(workers, deadline)
+    full = _free_streams()
+    stuck = [worker for worker in workers if worker.is_alive()]
+    for worker in stuck:
+        _interrupt(worker)
+    _join(stuck, time.monotonic() + INTERRUPT_SECONDS)
+    if full:
+        _flush_streams()
+    _logging.release(EXIT_SECONDS)
 
 
 def _join(workers: Iterable[threading.Thread], deadline: float) -> None:
@@ -57,11 +68,22 @@ def _join(workers: Iterable[threading.Thread], deadline: float) -> None:
             worker.join(max(0.0, deadline - time.monotonic()))
 
 
-def free_logging() -> None:
-    """See to it that no log holds up the end of this process: what it does not take is lost.
+def _interrupt(worker: threading.Thread) -> None:
+    """Raise ``SystemExit`` in ``worker``, as soon as it runs Python code: one that logs in a loop
+    would leave its handlers' locks to nobody."""
+    import ctypes  # takes a while to load, and is hardly ever needed
 
-    Standard streams that nobody reads become the null device, also for threads that are blocked in
+    if worker.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(worker.ident), ctypes.py_object(SystemExit)
+        )
+
+
+def _free_streams() -> bool:
+    """Make standard streams that nobody reads the null device, also for threads that are blocked in
     a write already: CPython aborts if one of these has the stream's lock when the interpreter goes.
+
+    What the streams have not taken is lost.
     """
     full = [number for number in (1, 2) if not _takes_bytes(number)]
     if full:
@@ -70,10 +92,13 @@ def free_logging() -> None:
             os.dup2(null, number)
         os.close(null)
         _retry_writes()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):  # none, closed or broken
-                stream.flush()
-    _logging.release(EXIT_SECONDS)
+    return bool(full)
+
+
+def _flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # none, closed or broken
+            stream.flush()
 
 
 def _takes_bytes(number: int) -> bool:
@@ -103,8 +128,12 @@ def _retry_writes() -> None:
                 signal.pthread_kill(thread.ident, number)
 
 
-def end_by(deadline: float) -> None:
-    """End this process at ``deadline``, with status 3, unless it has ended by itself."""
+def end_by(deadline: float, status: int) -> None:
+    """End this process at ``deadline``, with status 3, unless it has ended by itself.
+
+    Where Python cannot, native code does, with ``status``.
+    """
+    _headwaiter.leave_in(deadline - time.monotonic(), status)
     threading.Thread(target=_end_by, args=(deadline,), name="headwaiter-end", daemon=True).start()
 
 
@@ -127,11 +156,9 @@ def _names() -> str:
 
 def leave(status: int) -> None:
     """End the process at once, whatever runs in it: only logs are brought to their end."""
-    free_logging()
+    _end_servers(0.0)
     logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # none, closed or broken
-            stream.flush()
+    _flush_streams()
     os._exit(status)
 
 

@@ -45,7 +45,7 @@ mod _headwaiter {
     #[pymodule_export]
     use crate::server::Server;
     #[pymodule_export]
-    use crate::signals::Signals;
+    use crate::signals::{Signals, leave_in};
     #[pymodule_export]
     use crate::tables::load_toml;
 
