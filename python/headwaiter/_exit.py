@@ -1,11 +1,11 @@
 """The end of the interpreter: while servers run on daemon threads, with a request stuck, with a log
 that nobody reads, beside threads of the application that do not end.
 
-What still runs is cut; a worker that computes on regardless gets ``SystemExit`` raised in it. One
-that is stuck all the same stands still while the interpreter is torn down (``outlive.rs``) and ends
-with the process. Rules: nothing here waits without a bound; what a program returns is its own
-affair, so only the command line, whose process this is, ends it by force (:func:`end_by`,
-:func:`leave`).
+What still runs is cut; a worker that is stuck all the same stands still while the interpreter is
+torn down (``outlive.rs``) and ends with the process. It is not interrupted: an exception out of
+nowhere may leave a lock of ``logging`` locked. Rules: nothing here waits without a bound; what a
+program returns is its own affair, so only the command line, whose process this is, ends it by force
+(:func:`end_by`, :func:`leave`).
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ CUT = 3
 # How long the end of the process is held up for requests that were cut, and again for a log that
 # takes nothing at the moment.
 EXIT_SECONDS = 1.0
-# How long workers may take to notice that they were interrupted.
-INTERRUPT_SECONDS = 0.5
 # Threads of the application that end within this time are not worth a word.
 QUIET_SECONDS = 1.0
 
@@ -53,30 +51,17 @@ def _end_servers(patience: float = EXIT_SECONDS) -> None:
     workers = [worker for server in running for worker in server._workers]
     _join(workers, deadline)
     full = _free_streams()
-    stuck = [worker for worker in workers if worker.is_alive()]
-    for worker in stuck:
-        _interrupt(worker)
-    _join(stuck, time.monotonic() + INTERRUPT_SECONDS)
     if full:
         _flush_streams()
     _logging.release(EXIT_SECONDS)
+    if any(worker.is_alive() for worker in workers):
+        _logging.seize(EXIT_SECONDS)
 
 
 def _join(workers: Iterable[threading.Thread], deadline: float) -> None:
     for worker in workers:
         if worker.is_alive():
             worker.join(max(0.0, deadline - time.monotonic()))
-
-
-def _interrupt(worker: threading.Thread) -> None:
-    """Raise ``SystemExit`` in ``worker``, as soon as it runs Python code: one that logs in a loop
-    would leave its handlers' locks to nobody."""
-    import ctypes  # takes a while to load, and is hardly ever needed
-
-    if worker.ident is not None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(worker.ident), ctypes.py_object(SystemExit)
-        )
 
 
 def _free_streams() -> bool:

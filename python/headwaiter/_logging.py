@@ -130,14 +130,27 @@ def release(seconds: float) -> None:
 
     ``logging.shutdown`` takes the lock of every handler.
     """
-    if _state.order.acquire(timeout=seconds):
-        _state.order.release()
-        return
-    above: logging.Logger | None = logger()
-    while above:
-        for handler in above.handlers:
+    end = time.monotonic() + seconds
+    for handler in _handlers():
+        if not handler.lock:
+            continue
+        if handler.lock.acquire(timeout=max(0.0, end - time.monotonic())):
+            handler.release()
+        else:
             handler.createLock()
-        above = above.parent
+
+
+def seize(seconds: float) -> None:
+    """Keep the lock of ``logging`` itself from threads that are about to stand still: the
+    interpreter takes it when it drops handlers."""
+    lock = getattr(logging, "_lock", None)
+    if lock is not None:
+        lock.acquire(timeout=seconds)
+
+
+def _handlers() -> set[logging.Handler]:
+    loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
+    return {handler for some in loggers for handler in getattr(some, "handlers", ())}
 
 
 def configure_unless_configured(line_format: str = logging.BASIC_FORMAT) -> None:

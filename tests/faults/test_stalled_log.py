@@ -52,7 +52,7 @@ class Blocking(logging.Handler):
         threading.Event().wait()
 
 if "BLOCKING" in os.environ:
-    logging.getLogger().addHandler(Blocking())
+    logging.getLogger(os.environ["BLOCKING"]).addHandler(Blocking())
     logging.getLogger().setLevel("INFO")
 
 if __name__ == "__main__":
@@ -140,7 +140,12 @@ def test_standard_streams_that_nobody_reads(how: str, path: str, tmp_path: Path)
 @pytest.mark.parametrize("path", ["/", "/wait", "/log"])
 @pytest.mark.parametrize("how", ["command", "serve", "daemon"])
 def test_a_handler_that_never_returns(how: str, path: str, tmp_path: Path) -> None:
-    check(tmp_path, how, path, BLOCKING="1")
+    check(tmp_path, how, path, BLOCKING="")
+
+
+@pytest.mark.parametrize("how", ["command", "serve", "daemon"])
+def test_a_handler_of_the_application_that_never_returns(how: str, tmp_path: Path) -> None:
+    check(tmp_path, how, "/log", BLOCKING="site")
 
 
 @pytest.mark.parametrize("how", ["command", "serve"])
