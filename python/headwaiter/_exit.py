@@ -2,9 +2,10 @@
 that nobody reads, beside threads of the application that do not end.
 
 What still runs is cut; a worker that is stuck all the same stands still while the interpreter is
-torn down (``outlive.rs``) and ends with the process. Rules: nothing here waits without a bound;
-what a program returns is its own affair, so only the command line, whose process this is, ends it
-by force (:func:`end_by`, :func:`leave`).
+torn down (``outlive.rs``) and ends with the process. It is not interrupted: an exception out of
+nowhere may leave a lock of ``logging`` locked. Rules: nothing here waits without a bound; what a
+program returns is its own affair, so only the command line, whose process this is, ends it by force
+(:func:`end_by`, :func:`leave`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from headwaiter import _logging
+from headwaiter import _headwaiter, _logging
 
 if TYPE_CHECKING:
     from headwaiter.server import Server
@@ -40,15 +41,25 @@ servers: weakref.WeakSet[Server] = weakref.WeakSet()
 """Servers that run, or whose workers have not all returned."""
 
 
-def _end_servers() -> None:
+def _end_servers(patience: float = EXIT_SECONDS, *, by_force: bool = False) -> None:
+    """Cut what still runs, and then, where threads are stuck, what would keep the process from
+    ending. A program without any may take its time to write what it has to say."""
     running = list(servers)
     for server in running:
         server.abort()
-    deadline = time.monotonic() + EXIT_SECONDS
+    deadline = time.monotonic() + patience
     for server in running:
         server._ended.wait(max(0.0, deadline - time.monotonic()))
-    _join((worker for server in running for worker in server._workers), deadline)
-    free_logging()
+    workers = [worker for server in running for worker in server._workers]
+    _join(workers, deadline)
+    stuck = any(worker.is_alive() for worker in workers)
+    if not (by_force or stuck or _logging.is_handing_on()):
+        return
+    if _free_streams():
+        _flush_streams()
+    _logging.release(EXIT_SECONDS)
+    if stuck:
+        _logging.seize(EXIT_SECONDS)
 
 
 def _join(workers: Iterable[threading.Thread], deadline: float) -> None:
@@ -57,11 +68,11 @@ def _join(workers: Iterable[threading.Thread], deadline: float) -> None:
             worker.join(max(0.0, deadline - time.monotonic()))
 
 
-def free_logging() -> None:
-    """See to it that no log holds up the end of this process: what it does not take is lost.
-
-    Standard streams that nobody reads become the null device, also for threads that are blocked in
+def _free_streams() -> bool:
+    """Make standard streams that nobody reads the null device, also for threads that are blocked in
     a write already: CPython aborts if one of these has the stream's lock when the interpreter goes.
+
+    What the streams have not taken is lost.
     """
     full = [number for number in (1, 2) if not _takes_bytes(number)]
     if full:
@@ -70,10 +81,13 @@ def free_logging() -> None:
             os.dup2(null, number)
         os.close(null)
         _retry_writes()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(Exception):  # none, closed or broken
-                stream.flush()
-    _logging.release(EXIT_SECONDS)
+    return bool(full)
+
+
+def _flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # none, closed or broken
+            stream.flush()
 
 
 def _takes_bytes(number: int) -> bool:
@@ -104,7 +118,11 @@ def _retry_writes() -> None:
 
 
 def end_by(deadline: float) -> None:
-    """End this process at ``deadline``, with status 3, unless it has ended by itself."""
+    """End this process at ``deadline``, with status 3, unless it has ended by itself.
+
+    Where Python cannot, native code does.
+    """
+    _headwaiter.leave_in(deadline - time.monotonic())
     threading.Thread(target=_end_by, args=(deadline,), name="headwaiter-end", daemon=True).start()
 
 
@@ -113,10 +131,18 @@ def _end_by(deadline: float) -> None:
     ended.wait(min(QUIET_SECONDS, max(0.0, deadline - time.monotonic())))
     left = max(0.0, deadline - time.monotonic())
     if _names():
-        _logging.logger().warning("waiting %.1f s for threads to end: %s", left, _names())
-    ended.wait(left)
-    _logging.logger().error("ended without waiting for %s", _names() or "functions of atexit")
+        _say(logging.WARNING, f"waiting {left:.1f} s for threads to end: {_names()}")
+    ended.wait(max(0.0, deadline - time.monotonic()))
+    _say(logging.ERROR, f"ended without waiting for {_names() or 'functions of atexit'}")
     leave(CUT)
+
+
+def _say(level: int, text: str) -> None:
+    """Log ``text``. A log that takes nothing does not put off the end."""
+    log = _logging.logger().log
+    thread = threading.Thread(target=log, args=(level, "%s", text), daemon=True)
+    thread.start()
+    thread.join(EXIT_SECONDS)
 
 
 def _names() -> str:
@@ -127,11 +153,9 @@ def _names() -> str:
 
 def leave(status: int) -> None:
     """End the process at once, whatever runs in it: only logs are brought to their end."""
-    free_logging()
+    _end_servers(0.0, by_force=True)
     logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # none, closed or broken
-            stream.flush()
+    _flush_streams()
     os._exit(status)
 
 

@@ -95,6 +95,13 @@ _fallback = logging.NullHandler()
 """Says on standard error what a handler raised, as ``logging`` does."""
 
 
+def enable() -> None:
+    """Undo what a configuration of the application's does to loggers that are there before it and
+    that it does not name (``disable_existing_loggers``)."""
+    for child in ("", ".access", ".queue", ".slow"):
+        logging.getLogger(_name + child).disabled = False
+
+
 @contextmanager
 def pumping() -> Iterator[None]:
     """Keep the thread running; the last one to leave ends it.
@@ -102,6 +109,7 @@ def pumping() -> Iterator[None]:
     Leaving waits until everything was handed on, for ``PATIENCE`` seconds at most: a handler that
     blocks must not keep a server from ending.
     """
+    enable()
     state = _state
     with state.lock:
         state.users += 1
@@ -125,19 +133,40 @@ def pumping() -> Iterator[None]:
         handed_on.wait(max(0.0, end - time.monotonic()))
 
 
+def is_handing_on() -> bool:
+    """Whether the thread is at work, or blocked in a handler."""
+    free = _state.order.acquire(blocking=False)
+    if free:
+        _state.order.release()
+    return not free
+
+
 def release(seconds: float) -> None:
     """Give handlers that block for ``seconds`` more new locks: the process ends without them.
 
     ``logging.shutdown`` takes the lock of every handler.
     """
-    if _state.order.acquire(timeout=seconds):
-        _state.order.release()
-        return
-    above: logging.Logger | None = logger()
-    while above:
-        for handler in above.handlers:
+    end = time.monotonic() + seconds
+    for handler in _handlers():
+        if not handler.lock:
+            continue
+        if handler.lock.acquire(timeout=max(0.0, end - time.monotonic())):
+            handler.release()
+        else:
             handler.createLock()
-        above = above.parent
+
+
+def seize(seconds: float) -> None:
+    """Keep the lock of ``logging`` itself from threads that are about to stand still: the
+    interpreter takes it when it drops handlers."""
+    lock = getattr(logging, "_lock", None)
+    if lock is not None:
+        lock.acquire(timeout=seconds)
+
+
+def _handlers() -> set[logging.Handler]:
+    loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
+    return {handler for some in loggers for handler in getattr(some, "handlers", ())}
 
 
 def configure_unless_configured(line_format: str = logging.BASIC_FORMAT) -> None:

@@ -179,6 +179,8 @@ def _configure_logging(options: Namespace) -> None:
     """After the application was loaded: it may have set up logging itself."""
     _logging.configure_unless_configured(LOG_FORMAT)
     _set_level(options)
+    if _logging.logger().level == logging.NOTSET:  # what it says at INFO is meant for the operator
+        _logging.logger().setLevel(logging.INFO)
 
 
 def _set_level(options: Namespace) -> None:

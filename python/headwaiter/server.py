@@ -189,10 +189,8 @@ class Server:
                 if watch is not None:
                     watch.extend(JOIN_SECONDS)
                 self._join()
-                if watch is not None and self._ends_process:
-                    left = self._leave_by() - time.monotonic()
-                    watch.outlast(left, _exit.CUT if self.unfinished else 0)
-                    watch = None
+                if self._ends_process:
+                    _exit.end_by(self._leave_by())
             finally:
                 if watch is not None:
                     watch.close()
@@ -359,8 +357,6 @@ def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bo
             _log_banner(server, stops)
         _systemd.notify("READY=1")
         server.run()
-    if ends_process:
-        _exit.end_by(server._leave_by())
 
 
 def _check_threads() -> None:

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from headwaiter import _exit
 from tests.support.http import Client
 from tests.support.process import ROOT, environment, start_server
 from tests.support.target import headwaiter_only
+from tests.support.waiting import pause
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
@@ -52,7 +54,7 @@ class Blocking(logging.Handler):
         threading.Event().wait()
 
 if "BLOCKING" in os.environ:
-    logging.getLogger().addHandler(Blocking())
+    logging.getLogger(os.environ["BLOCKING"]).addHandler(Blocking())
     logging.getLogger().setLevel("INFO")
 
 if __name__ == "__main__":
@@ -140,7 +142,12 @@ def test_standard_streams_that_nobody_reads(how: str, path: str, tmp_path: Path)
 @pytest.mark.parametrize("path", ["/", "/wait", "/log"])
 @pytest.mark.parametrize("how", ["command", "serve", "daemon"])
 def test_a_handler_that_never_returns(how: str, path: str, tmp_path: Path) -> None:
-    check(tmp_path, how, path, BLOCKING="1")
+    check(tmp_path, how, path, BLOCKING="")
+
+
+@pytest.mark.parametrize("how", ["command", "serve", "daemon"])
+def test_a_handler_of_the_application_that_never_returns(how: str, tmp_path: Path) -> None:
+    check(tmp_path, how, "/log", BLOCKING="site")
 
 
 @pytest.mark.parametrize("how", ["command", "serve"])
@@ -163,3 +170,16 @@ def test_a_service_manager_that_does_not_listen(tmp_path: Path) -> None:
         with start_server(env={"NOTIFY_SOCKET": address}) as server:
             assert server.ask().status == 200
             server.stop()
+
+
+def test_a_program_that_serves_nothing_may_take_its_time_to_say_what_it_has_to_say(
+    tmp_path: Path,
+) -> None:
+    """Importing the package must not cost a slow pipe the end of the output."""
+    (tmp_path / "export.py").write_text("import headwaiter\nprint('x' * 70_000)\n")
+    program = [sys.executable, "-m", "export"]
+    with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(1) == b"x"
+        pause(2 * _exit.EXIT_SECONDS)  # the pipe is full, and nobody reads
+        assert len(process.stdout.read()) == 70_000

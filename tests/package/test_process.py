@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -226,7 +227,7 @@ headwaiter.serve(app, listen="127.0.0.1:0")
 @pytest.mark.parametrize(
     ("setup", "own"),
     [
-        ("logging.basicConfig(filename='app.log', level='INFO', format='own %(message)s')", True),
+        ("logging.basicConfig(filename='app.log', format='own %(message)s')", True),
         ("""
 h = logging.FileHandler('app.log')
 h.setFormatter(type('F', (logging.Formatter,), {'format': lambda s, r: 'own ' + r.msg % r.args})())
@@ -245,11 +246,13 @@ def test_the_application_sets_up_logging(folder: Path, setup: str, own: bool) ->
     (folder / "program.py").write_text(f"import logging\n{setup}\n{PROGRAM}")
     with started(folder, COMMAND, PYTHONUNBUFFERED="1") as process:
         log = folder / "app.log"
-        lines: Iterator[str] = iter(process.stderr or ())
         if "app.log" in setup:
             eventually(lambda: log.exists() and "Ctrl-C" in log.read_text(), "the banner")
+            url = log.read_text().split("Serving on ")[1].split()[0]
         else:
-            assert any("Ctrl-C" in line for line in lines)
+            url = address(process)
+        with urllib.request.urlopen(url, timeout=BOUND) as reply:
+            assert reply.read() == b"hello"  # by now it minds its signals
         process.send_signal(signal.SIGTERM)
         _, err = end(process)
     assert process.returncode == 0
@@ -261,6 +264,40 @@ def test_the_application_sets_up_logging(folder: Path, setup: str, own: bool) ->
         assert own == all(line.startswith("own ") for line in text.splitlines())
     else:
         assert err.count("SIGTERM: finishing") == 1
+
+
+SILENCING = """
+import logging.config
+logging.config.dictConfig({
+    "version": 1,  # and disable_existing_loggers is true
+    "handlers": {"own": {"class": "logging.StreamHandler"}},
+    "root": {"level": "INFO", "handlers": ["own"]},
+})
+def app(environ, start_response):
+    1 / 0
+"""
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        [*COMMAND[:2], "--log-level=info", *COMMAND[2:]],
+        ["-c", "import program, waitress; waitress.serve(program.app, listen='127.0.0.1:0')"],
+    ],
+    ids=["level", "waitress"],
+)
+def test_a_configuration_that_disables_other_loggers_does_not_silence_the_server(
+    folder: Path, start: list[str]
+) -> None:
+    (folder / "program.py").write_text(SILENCING)
+    with started(folder, start, HEADWAITER_AS_WAITRESS="1") as process:
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            urllib.request.urlopen(address(process), timeout=BOUND)
+        process.send_signal(signal.SIGTERM)
+        _, err = end(process)
+    assert process.returncode == 0
+    assert "ZeroDivisionError" in err
+    assert "SIGTERM: finishing" in err
 
 
 def test_service_manager_passes_sockets_and_hears_of_us(folder: Path, tmp_path: Path) -> None:

@@ -184,11 +184,12 @@ impl IoThread {
             Arc::clone(&self.mailbox),
         );
         entry.insert(Channel::new(Arc::new(link), self.turn));
-        self.become_idle(index, self.now);
-        crate::inject_panic("adopt");
         if listener.is_none() {
             self.admin.channels += 1;
-        } else if self.drain.is_some() {
+        }
+        self.become_idle(index, self.now);
+        crate::inject_panic("adopt");
+        if listener.is_some() && self.drain.is_some() {
             self.drain_idle(index);
         }
     }

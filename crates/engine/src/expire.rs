@@ -10,7 +10,7 @@ use crate::clock::ThreadClock;
 use crate::deadlines::Fired;
 use crate::exchange::Exchange;
 use crate::io_thread::{INDEX_MASK, IoThread};
-use crate::link::TIMED_OUT;
+use crate::link::{GONE, TIMED_OUT};
 use crate::listen::Peer;
 use crate::record::End;
 use crate::recorder::{SEND_TIMEOUT, SHUTDOWN_TIMEOUT};
@@ -73,7 +73,12 @@ impl IoThread {
             State::Body => self.refuse(index, Refusal::BodyTimeout),
             State::Asking => self.no_stacks(index),
             // Only an HTTP/1.1 client must be able to skip what the probe sends.
-            State::Task if channel.sending.is_empty() => channel.link.probe(),
+            State::Task if channel.sending.is_empty() => {
+                channel.link.probe();
+                if channel.link.has(GONE) {
+                    self.client_gone(index);
+                }
+            }
             State::Task | State::Replying | State::Refusing => {
                 self.shared.counters.send_timeouts.add(1);
                 channel.link.set(TIMED_OUT);
@@ -303,7 +308,7 @@ impl IoThread {
                 );
             }
             if request.closing.is_some() {
-                // Answered and recorded; its client has lost nothing.
+                // Its reply has an end and a record of its own.
                 self.shared.unfinished.fetch_add(1, Ordering::SeqCst);
                 continue;
             }

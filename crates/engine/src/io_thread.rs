@@ -76,6 +76,9 @@ pub(crate) struct IoThread {
     /// Everything that happened on the sockets before this instant has been dealt with. Deadlines count up to
     /// here: a process that was frozen wakes up late, and finds what came in time only when it polls again.
     pub(crate) seen: Instant,
+    /// Polls in a row that brought as many events as fit, and when the first of them began.
+    full_polls: usize,
+    full_since: Instant,
     /// Turns made.
     pub(crate) turn: u64,
     /// Turns in a row that have ended by a panic.
@@ -132,6 +135,8 @@ impl IoThread {
             single_core,
             now: shared.now(),
             seen: shared.now(),
+            full_polls: 0,
+            full_since: shared.now(),
             turn: 0,
             failed_turns: 0,
         })
@@ -161,7 +166,22 @@ impl IoThread {
         self.mailbox.awake();
         match polled {
             // The poll began later than that, and left nothing behind.
-            Ok(()) if events.iter().count() < EVENTS => self.seen = self.now,
+            Ok(()) if events.iter().count() < EVENTS => {
+                self.seen = self.now;
+                self.full_polls = 0;
+            }
+            Ok(()) => {
+                // The kernel's list is first in, first out: after as many as all channels take, what was at
+                // its end when the first of them began has been dealt with.
+                if self.full_polls == 0 {
+                    self.full_since = self.now;
+                }
+                self.full_polls += 1;
+                if self.full_polls > 1 + self.channels.len() / EVENTS {
+                    self.seen = self.full_since;
+                    self.full_polls = 0;
+                }
+            }
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 self.events = Some(events);
                 return Err(error);

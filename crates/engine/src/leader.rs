@@ -183,6 +183,7 @@ impl IoThread {
         self.shared.note_panic(&*panic);
         self.failed_turns += 1;
         if self.failed_turns > MOST_FAILED_TURNS {
+            self.guarded(None, Self::cut_all);
             resume_unwind(panic);
         }
         self.look_everywhere();

@@ -124,8 +124,13 @@ impl Link {
     pub(crate) fn probe(&self) {
         let _outbox = self.lock();
         if !self.has(STARTED) && self.set(PROBED) & PROBED == 0 {
-            // A failure is the answer asked for; the poll reports it.
-            let _ = self.stream.send(headwaiter_http::CONTINUE);
+            // A failure is the answer asked for. The poll reports a reset; a Unix socket's end it has reported
+            // with the client's last bytes.
+            if let Err(error) = self.stream.send(headwaiter_http::CONTINUE)
+                && error.kind() == std::io::ErrorKind::BrokenPipe
+            {
+                self.set(GONE);
+            }
         }
     }
 

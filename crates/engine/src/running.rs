@@ -177,7 +177,7 @@ impl Shared {
     pub(crate) fn note_answered(&self, exchange: &mut Exchange) {
         let worker = exchange.record.worker.map(|worker| worker as usize);
         if let Some(mut slot) = worker.and_then(|worker| self.slot(worker)) {
-            exchange.recorded |= std::mem::take(&mut slot.cut);
+            exchange.recorded |= slot.cut;
             slot.answered = exchange.record.answered;
             slot.sending = false;
             // Before its I/O thread hears of the reply, and might think that nothing is left to do.

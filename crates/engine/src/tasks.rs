@@ -135,7 +135,12 @@ impl Tasks {
     /// Gives a task back with its whole reply in it, while the worker goes on with something that the client
     /// need not wait for. `true`: the reply is still here, call [`Tasks::send`].
     pub fn answer(&mut self, task: Task) -> bool {
-        self.give_back(task, Shared::note_answered);
+        if self.give_back(task, Shared::note_answered) {
+            // This worker asks for no task now. What it may not take may be for a leader, which sleeps in the
+            // poll and counts as somebody who is up.
+            self.shared.queue.wake();
+            self.shared.wake_io_threads();
+        }
         if self.kept.is_some() {
             // Where the loop is lent, this worker comes back to it at once, or its I/O thread within a tick.
             self.shared.seat.if_vacant(|| {
@@ -171,7 +176,8 @@ impl Tasks {
         self.shared.note_panic(panic);
     }
 
-    fn give_back(&mut self, mut task: Task, note: impl Fn(&Shared, &mut Exchange)) {
+    /// Whether a request that came in behind this one waits in the queue now.
+    fn give_back(&mut self, mut task: Task, note: impl Fn(&Shared, &mut Exchange)) -> bool {
         let exchange = task.exchange_mut();
         let now = self.shared.now();
         self.through = Some(now);
@@ -189,11 +195,14 @@ impl Tasks {
             // In this order: another worker may have answered `next` before this one goes on.
             post(task);
             self.shared.queue.push_follower(next);
-        } else if exchange.flushed || exchange.joined || self.shared.queue.waiting() > 0 {
+            return true;
+        }
+        if exchange.flushed || exchange.joined || self.shared.queue.waiting() > 0 {
             post(task);
         } else {
             self.kept = Some(task);
         }
+        false
     }
 
     /// What came in behind `exchange`, if it is to be served now. Replies that a client does not read

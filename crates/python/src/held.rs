@@ -7,12 +7,15 @@ use headwaiter_engine::{Held, Poker, Stack};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::fork::Home;
+
 /// A `bytes` object that I/O threads may read: it never changes, and the reference keeps it alive.
 pub(crate) struct HeldBytes {
     start: *const u8,
     len: usize,
     owner: Option<Py<PyBytes>>,
     poker: Poker,
+    home: Home,
 }
 
 #[expect(unsafe_code, reason = "copying megabytes per reply instead")]
@@ -34,6 +37,7 @@ impl HeldBytes {
             len: contents.len(),
             owner: Some(bytes.clone().unbind()),
             poker: poker.clone(),
+            home: Home::here(),
         }
     }
 }
@@ -60,7 +64,9 @@ impl Drop for HeldBytes {
         }
         if SENT_BYTES.fetch_add(self.len, Ordering::Relaxed) + self.len > MOST {
             SENT_BYTES.store(0, Ordering::Relaxed);
-            self.poker.poke();
+            if !self.home.is_left() {
+                self.poker.poke();
+            }
         }
     }
 }

@@ -41,7 +41,7 @@ mod _headwaiter {
     #[pymodule_export]
     use crate::server::Server;
     #[pymodule_export]
-    use crate::signals::Signals;
+    use crate::signals::{Signals, leave_in};
     #[cfg(unix)]
     #[pymodule_export]
     use crate::signals::{

@@ -187,10 +187,7 @@ impl Reply {
         let Some(take) = self.room(framing.kind, len) else {
             return Ok(());
         };
-        let buffer = self.task.buffer();
-        buffer
-            .try_reserve(len + AROUND_CHUNK)
-            .map_err(NoMemory::from)?;
+        let buffer = self.reserve(len)?;
         if framing.kind == BodyKind::Chunked {
             write_chunk_head(buffer, take);
         }
@@ -204,9 +201,17 @@ impl Reply {
         Ok(())
     }
 
+    /// Makes room for so many body bytes, which were counted as written: without them the reply is not whole.
+    fn reserve(&mut self, len: usize) -> Result<&mut Vec<u8>, NoMemory> {
+        if let Err(error) = self.task.buffer().try_reserve(len + AROUND_CHUNK) {
+            self.task.close_after();
+            return Err(error.into());
+        }
+        Ok(self.task.buffer())
+    }
+
     fn copy(&mut self, kind: BodyKind, data: &[u8]) -> Result<(), NoMemory> {
-        let buffer = self.task.buffer();
-        buffer.try_reserve(data.len() + AROUND_CHUNK)?;
+        let buffer = self.reserve(data.len())?;
         if kind == BodyKind::Chunked {
             write_chunk_head(buffer, data.len());
             buffer.extend_from_slice(data);

@@ -2,7 +2,6 @@
 //! interpreter cannot be had.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -21,14 +20,6 @@ impl Signals {
     fn extend(&self, seconds: f64) {
         let more = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         self.0.extend(more);
-    }
-
-    /// The interpreter was had, and takes up to `seconds` to end the process; if it does not, that
-    /// happens here, with `status`. No end of this object is one of the watch from now on.
-    fn outlast(slf: Py<Self>, seconds: f64, status: i32) {
-        STATUS.store(status, Ordering::Relaxed);
-        slf.get().extend(seconds);
-        std::mem::forget(slf);
     }
 
     /// Ends the watch.
@@ -106,19 +97,31 @@ pub(crate) fn outlast_signal(number: i32) -> PyResult<()> {
     Ok(handler::outlast(number)?)
 }
 
+/// The interpreter has `seconds` to end the process. If it does not, that happens a little later, with status 3.
+#[pyfunction]
+pub(crate) fn leave_in(seconds: f64) {
+    let time = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
+    // Without a thread nobody sees to the end but the interpreter.
+    let _ = std::thread::Builder::new()
+        .name("headwaiter-end".into())
+        .spawn(move || {
+            std::thread::sleep(time.saturating_add(GRACE));
+            say("headwaiter: Python does not come to its end, so the process ends without its consent\n");
+            leave(CUT);
+        });
+}
+
 /// Ends the process at once, from any thread: code that holds the GIL keeps every orderly way shut.
+pub(crate) fn leave_without_interpreter() {
+    say("headwaiter: the GIL is not given back, so the process ends without Python's consent\n");
+    leave(CUT);
+}
+
 #[expect(
     unsafe_code,
     reason = "std's exit runs handlers of C libraries whose threads go on"
 )]
-pub(crate) fn leave_without_interpreter() {
-    let status = STATUS.load(Ordering::Relaxed);
-    say(if status == NOT_HAD {
-        "headwaiter: the GIL is not given back, so the process ends without Python's consent\n"
-    } else {
-        "headwaiter: Python does not come to its end, so the process ends without its consent\n"
-    });
-    let status = if status == NOT_HAD { CUT } else { status };
+fn leave(status: i32) {
     // SAFETY: it takes a number and does not return.
     unsafe { libc::_exit(status) }
 }
@@ -137,8 +140,7 @@ fn say(text: &'static str) {
 
 /// How long a last word may take.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// The status that the process ends with, once the interpreter could be had.
-static STATUS: AtomicI32 = AtomicI32::new(NOT_HAD);
-const NOT_HAD: i32 = -1;
+/// How long the interpreter may be late: longer than `_exit.leave` waits for logs and streams.
+const GRACE: Duration = Duration::from_secs(5);
 /// The exit status when requests were cut; `cli.py` has the same.
 const CUT: i32 = 3;

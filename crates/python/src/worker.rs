@@ -93,12 +93,13 @@ pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()>
 impl Worker<'_> {
     /// The next task, if there is one for this worker.
     fn next(&mut self) -> Option<Task> {
-        loop {
+        for _ in 0..MOST_PANICS {
             match catch_unwind(AssertUnwindSafe(|| self.tasks.next())) {
                 Ok(task) => return task,
                 Err(panic) => self.tasks.note_panic(&*panic),
             }
         }
+        None
     }
 
     /// Runs one task to its end, whatever happens in it.
@@ -313,6 +314,9 @@ impl Worker<'_> {
         }
     }
 }
+
+/// Panics in a row after which a worker parks before it tries to take a task again.
+const MOST_PANICS: u32 = 16;
 
 /// Calls the `close` of an iterable.
 fn call(close: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {

@@ -166,11 +166,16 @@ impl Queue {
     }
 
     /// A worker puts what came in behind its last task at the end. Wakes nobody: the worker asks for a
-    /// task next, and whoever is wanted then is woken there.
+    /// task next, and whoever is wanted then is woken there; or it calls [`Queue::wake`].
     pub(crate) fn push_follower(&self, exchange: Box<Exchange>) {
         let mut inner = self.lock();
         inner.append(exchange);
         self.publish(&inner);
+    }
+
+    /// Wakes whoever is wanted.
+    pub(crate) fn wake(&self) {
+        self.wake_wanted(self.lock());
     }
 
     /// The worker, attached, asks for a task.
