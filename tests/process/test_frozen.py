@@ -6,6 +6,7 @@ The freezing is also a way to have several things happen in one turn of the loop
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -29,6 +30,7 @@ TIMEOUT = 3.0
 @contextlib.contextmanager
 def frozen(server: ServerProcess) -> Iterator[None]:
     server.signal(signal.SIGSTOP)
+    os.waitpid(server.pid, os.WUNTRACED)  # until every thread has stopped
     try:
         yield
     finally:
