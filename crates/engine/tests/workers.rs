@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Site, echo_path, settings};
-use headwaiter_engine::Settings;
+use common::{Client, Site, echo_path, request, settings};
+use headwaiter_engine::{Settings, Tasks};
 
 #[test]
 fn a_worker_that_ends_while_it_looks_for_a_task_keeps_nobody_from_being_woken() {
@@ -31,19 +31,23 @@ fn a_worker_that_ends_while_it_looks_for_a_task_keeps_nobody_from_being_woken() 
     }
 }
 
+/// A site whose only worker is this thread, and a client whose request for `path` waits for it.
+fn one_waits(path: &str) -> (Site, Tasks, Client) {
+    let none = Settings {
+        threads: 0,
+        ..settings()
+    };
+    let site = Site::new(none, echo_path);
+    let tasks = site.server.tasks();
+    let mut client = site.connect();
+    client.send(request(path));
+    site.until("queue_depth", 1);
+    (site, tasks, client)
+}
+
 #[test]
 fn a_reply_that_its_worker_had_not_sent_leaves_as_the_worker_ends() {
-    let site = Site::new(
-        Settings {
-            threads: 0,
-            ..settings()
-        },
-        echo_path,
-    );
-    let mut tasks = site.server.tasks();
-    let mut client = site.connect();
-    client.send(common::request("/kept"));
-    site.until("queue_depth", 1);
+    let (site, mut tasks, mut client) = one_waits("/kept");
     let mut task = tasks.next().expect("the one that waits");
     echo_path(&mut task);
     tasks.complete(task);
@@ -54,17 +58,7 @@ fn a_reply_that_its_worker_had_not_sent_leaves_as_the_worker_ends() {
 
 #[test]
 fn a_task_that_its_worker_had_not_run_closes_its_connection() {
-    let site = Site::new(
-        Settings {
-            threads: 0,
-            ..settings()
-        },
-        echo_path,
-    );
-    let mut tasks = site.server.tasks();
-    let mut client = site.connect();
-    client.send(common::request("/lost"));
-    site.until("queue_depth", 1);
+    let (site, mut tasks, mut client) = one_waits("/lost");
     drop(tasks.next());
     assert!(client.is_closed());
     drop(tasks);
