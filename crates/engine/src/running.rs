@@ -176,12 +176,15 @@ impl Shared {
     /// Notes that the reply of `exchange` is whole, and that its worker goes on.
     pub(crate) fn note_answered(&self, exchange: &mut Exchange) {
         let worker = exchange.record.worker.map(|worker| worker as usize);
-        if let Some(mut slot) = worker.and_then(|worker| self.slot(worker)) {
+        let Some(worker) = worker.filter(|worker| *worker < self.running.len()) else {
+            return;
+        };
+        // Before its I/O thread hears of the reply, and might think that nothing is left to do.
+        self.closing.fetch_add(1, Ordering::SeqCst);
+        if let Some(mut slot) = self.slot(worker) {
             exchange.recorded |= slot.cut;
             slot.answered = exchange.record.answered;
             slot.sending = false;
-            // Before its I/O thread hears of the reply, and might think that nothing is left to do.
-            self.closing.fetch_add(1, Ordering::SeqCst);
         }
     }
 
