@@ -213,15 +213,16 @@ def test_serve_leaves_logging_that_is_set_up_alone(folder: Path) -> None:
         + """
 import logging
 logging.basicConfig(level="INFO", format="mine %(message)s")
-threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
 headwaiter.serve(app, listen="127.0.0.1:0")
 """
     )
     with started(folder, ["-c", script]) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("mine Serving on http://127.0.0.1:")
+        process.send_signal(signal.SIGTERM)
         _, err = end(process)
     assert process.returncode == 0
     assert all(line.startswith("mine ") for line in err.splitlines())
-    assert "mine Serving on http://127.0.0.1:" in err
 
 
 @pytest.mark.parametrize(
