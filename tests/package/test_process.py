@@ -292,8 +292,9 @@ def test_a_configuration_that_disables_other_loggers_does_not_silence_the_server
 ) -> None:
     (folder / "program.py").write_text(SILENCING)
     with started(folder, start, HEADWAITER_AS_WAITRESS="1") as process:
-        with pytest.raises(urllib.error.HTTPError, match="500"):
+        with pytest.raises(urllib.error.HTTPError, match="500") as answer:
             urllib.request.urlopen(address(process), timeout=BOUND)
+        answer.value.close()
         process.send_signal(signal.SIGTERM)
         _, err = end(process)
     assert process.returncode == 0
