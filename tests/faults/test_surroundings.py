@@ -21,13 +21,15 @@ pytestmark = headwaiter_only("it makes a temporary file for every large body")
 APP = "tests.faults.apps:downloads"
 SMALL, LARGE = 10_000, 1 << 20
 HIDE_DEV = "mount -t tmpfs none /dev"
+# Each folder is mounted over itself, so that an interpreter that lies in one of them is still there.
 READ_ONLY = """
 set -e
-for folder in /tmp /var/tmp /usr/tmp /dev/shm; do
-    if [ -d $folder ]; then mount -t tmpfs -o ro none $folder; fi
+for folder in /tmp /var/tmp /usr/tmp /dev/shm "$PWD"; do
+    if [ -d "$folder" ]; then
+        mount --bind "$folder" "$folder"
+        mount -o remount,ro,bind "$folder"
+    fi
 done
-mount --bind "$PWD" "$PWD"
-mount -o remount,ro,bind "$PWD"
 cd "$PWD"
 """
 
