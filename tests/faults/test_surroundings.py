@@ -21,7 +21,7 @@ pytestmark = headwaiter_only("it makes a temporary file for every large body")
 APP = "tests.faults.apps:downloads"
 SMALL, LARGE = 10_000, 1 << 20
 HIDE_DEV = "mount -t tmpfs none /dev"
-# Each folder is mounted over itself, so that an interpreter that lies in one of them is still there.
+# Each folder is mounted over itself: an interpreter may lie in one of them.
 READ_ONLY = """
 set -e
 for folder in /tmp /var/tmp /usr/tmp /dev/shm "$PWD"; do
