@@ -63,6 +63,7 @@ pub(crate) fn conduct(mut io: Box<IoThread>, shared: &Arc<Shared>) {
             continue;
         }
         let lent = Instant::now();
+        shared.counters.loop_lends.add(1);
         let (returned, back) = shared.seat.lend(io);
         io = returned;
         io.now = shared.now();

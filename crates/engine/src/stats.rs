@@ -29,6 +29,8 @@ counters! {
     evicted,
     /// Times accepting paused.
     accept_pauses,
+    /// Times the first I/O thread lent its loop to a worker.
+    loop_lends,
     /// Request bytes read.
     bytes_in,
     /// Panics caught.

@@ -4,7 +4,7 @@ mod common;
 
 use std::net::TcpStream;
 
-use common::{Gate, Site, echo_path, request, settings};
+use common::{Site, echo_path, request, settings};
 use headwaiter_engine::{ListenSpec, Listening, Server};
 
 #[test]
@@ -24,7 +24,7 @@ fn drain_answers_what_was_received_and_closes_the_idle() {
     assert!(idle.is_closed());
     let refused = partial.rest();
     assert!(
-        refused.is_empty() || refused.starts_with(b"HTTP/1.1 503 "),
+        refused.starts_with(b"HTTP/1.1 503 "),
         "{}",
         refused.escape_ascii()
     );
@@ -83,20 +83,6 @@ fn abort_ends_at_once() {
 }
 
 #[test]
-fn an_idle_server_stops_and_starts_many_times_without_leaving_descriptors() {
-    let open = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
-    Site::new(settings(), echo_path).stop();
-    let before = open();
-    for _ in 0..50 {
-        let site = Site::new(settings(), echo_path);
-        site.connect().get("/");
-        site.stop();
-    }
-    // Other tests of this process come and go.
-    assert!(open() < before + 50, "{before} before, {} after", open());
-}
-
-#[test]
 fn stopping_before_the_start_closes_the_sockets() {
     let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
     let server = Server::bind(settings(), &[any]).unwrap();
@@ -142,28 +128,4 @@ fn unix_sockets_replace_stale_files_only_and_clean_up() {
     std::fs::write(&path, "somebody's data").unwrap();
     assert!(Server::bind(settings(), &[spec()]).is_err());
     assert_eq!(std::fs::read(&path).unwrap(), b"somebody's data");
-}
-
-#[test]
-fn a_reply_that_comes_after_the_end_leaves_no_descriptor() {
-    let open = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
-    let before = open();
-    for _ in 0..60 {
-        let gate = Gate::default();
-        let door = gate.clone();
-        let site = Site::new(settings(), move |task| {
-            door.wait();
-            echo_path(task);
-        });
-        let mut client = site.connect();
-        client.send(request("/"));
-        site.until("busy_workers", 1);
-        site.server.abort();
-        assert!(client.is_closed());
-        common::wait_for("the end", || site.server.finished());
-        gate.open(1);
-        site.join();
-    }
-    // Other tests of this process come and go.
-    assert!(open() < before + 50, "{before} before, {} after", open());
 }

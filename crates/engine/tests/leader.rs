@@ -41,6 +41,7 @@ fn a_lone_client_is_led_and_a_burst_is_not_lost() {
             }
         }
         site.until("requests", 40 * (21 + 16));
+        assert!(site.stat("loop_lends") > 0);
         assert_eq!(site.stop().unfinished(), 0);
     }
 }
@@ -59,6 +60,7 @@ fn while_the_leader_runs_a_long_task_others_are_served() {
     for _ in 0..20 {
         lone.get("/");
     }
+    assert!(site.stat("loop_lends") > 0);
     lone.send(request("/held"));
     site.until("busy_workers", 1);
     for _ in 0..50 {
@@ -76,6 +78,7 @@ fn a_leader_follows_the_drain() {
         for _ in 0..20 {
             client.get("/");
         }
+        assert!(site.stat("loop_lends") > 0);
         assert_eq!(site.stop().unfinished(), 0);
         assert!(client.is_closed());
     }

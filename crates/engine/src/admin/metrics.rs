@@ -120,6 +120,12 @@ impl Snapshot {
                 count(&counters.accept_pauses),
             ),
             (
+                "headwaiter_loop_lends",
+                "Times the I/O thread lent its loop to a worker, at low load.",
+                None,
+                count(&counters.loop_lends),
+            ),
+            (
                 "headwaiter_health_checks",
                 "Requests answered at health_path.",
                 None,
