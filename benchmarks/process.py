@@ -103,7 +103,7 @@ class Server:
         cpu, switches = 0.0, 0
         for pid in self.processes():
             with contextlib.suppress(OSError):
-                cpu += time.clock_gettime(_cpu_clock(pid))
+                cpu += cpu_seconds(pid)
                 switches += _switches(pid)
         return Usage(cpu, switches)
 
@@ -219,6 +219,15 @@ def status_number(status: str, field: str) -> int:
         if name == field:
             return int(value.split()[0])
     return 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far, of threads that have ended, too.
+
+    Raises:
+        OSError: There is no such process.
+    """
+    return time.clock_gettime(_cpu_clock(pid))
 
 
 def have(program: str) -> bool:

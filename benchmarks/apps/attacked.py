@@ -46,7 +46,7 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
     if kind == "stream":
         return _stream(start_response, min(int(amount), MOST_MIB))
     if kind == "whole":
-        return _plain(start_response, bytes(min(int(amount), MOST_MIB) * MIB))
+        return _plain(start_response, b"x" * (min(int(amount), MOST_MIB) * MIB))
     if kind == "upload":
         return _plain(start_response, b"%d" % _length(environ))
     if kind == "visit":

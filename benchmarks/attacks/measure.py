@@ -35,6 +35,8 @@ LINGER_SECONDS = 0.5
 """The watchdog stays so long when the attackers' connections are closed."""
 SAMPLE_SECONDS = 0.1
 VISIT = b"/visit"
+NICE = "5"
+"""By how much the attackers stand back for the watchdog, which wakes up on the same core."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def measure(row: Row, peer: Peer, where: Places, plan: Plan) -> Result:
             with Server(command, port, where.server) as server:
                 server.wait_ready(request("GET", "/"))
                 probes = row.probes if is_ours(peer) else ("view", "visit")
-                watchdog = Watchdog(port, admin, probes, where.watchdog)
+                watchdog = Watchdog(server, admin, probes, where.watchdog)
                 _measure(row, server, admin, watchdog, where, plan, result)
         except (ServerError, OSError) as error:
             result.failure = str(error)
@@ -172,7 +174,7 @@ def _measure(
 def _attack(row: Row, port: int, admin: int, where: Places, plan: Plan) -> dict[str, int]:
     seconds = plan.attack * row.stretch
     command = [
-        *("nice", "-n", "10", sys.executable, "-m", "benchmarks.attacks.attacker"),
+        *("nice", "-n", NICE, sys.executable, "-m", "benchmarks.attacks.attacker"),
         *(row.name, str(port), str(admin), str(seconds), str(plan.scale)),
     ]
     try:
@@ -195,9 +197,15 @@ def _attack(row: Row, port: int, admin: int, where: Places, plan: Plan) -> dict[
 class Watchdog:
     """Starts the watchdog's process, anew for each phase."""
 
-    def __init__(self, port: int, admin: int, probes: tuple[str, ...], cores: str | None) -> None:
-        command = [sys.executable, "-m", "benchmarks.attacks.watchdog"]
-        self._command = pinned([*command, str(port), str(admin), ",".join(probes)], cores)
+    def __init__(
+        self, server: Server, admin: int, probes: tuple[str, ...], cores: str | None
+    ) -> None:
+        pid = next(iter(server.processes()), 0)
+        command = [
+            *(sys.executable, "-m", "benchmarks.attacks.watchdog"),
+            *(str(pid), str(server.port), str(admin), ",".join(probes)),
+        ]
+        self._command = pinned(command, cores)
 
     @contextlib.contextmanager
     def watching(self, seen: dict[str, Seen]) -> Iterator[None]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 LATENCY_HEAD = (
     *("attack", "probe", "calm p50", "p99", "worst", "attacked p50", "p99", "worst", "x calm"),
-    *("after: worst", "unanswered", "late"),
+    *("server CPU", "after: worst", "unanswered", "late"),
 )
 COMPARISON_HEAD = (
     *("attack", *(f"{name}, worst" for name in KINDS)),
@@ -52,9 +52,12 @@ request is missing in the access log. A row that does not keep a bound says so.
 
 **How to read it.** The server has one core and the attackers another, at low priority. The watchdog
 shares theirs where there are only two, and goes first. Views share the GIL with the views that an
-attack asks for, which no server can prevent: `health` and `admin` show the server alone. `late` is
-the most by which the watchdog itself woke up too late: other processes have caused that, and a
-latency below `late` says nothing about the server.
+attack asks for, which no server can prevent: `health` and `admin` show the server alone.
+
+Two columns tell the server's doing from that of other processes on the machine. `server CPU` is the
+most CPU time that the server used between a request and its answer: what the wait would have been
+on a core of its own, apart from the disk. `late` is the most by which the watchdog itself woke up
+too late: a latency below that says nothing about the server.
 """
 
 
@@ -178,6 +181,7 @@ def latencies(title: str, result: Result) -> Iterator[list[str]]:
             *(_times(calm) if calm else [ABSENT] * 3),
             *_times(during),
             f"{during.worst_us / calm.worst_us:.1f}" if calm and calm.worst_us else ABSENT,
+            duration(during.cpu_us),
             duration(after.worst_us) if after else ABSENT,
             f"{during.failed:,} of {during.asked:,}",
             duration(late),

@@ -30,7 +30,7 @@ def broken(result: Result) -> Iterator[str]:
         if calm and during.worst_us > TIMES_CALM * calm.worst_us:
             yield f"{name}: worst is {during.worst_us / calm.worst_us:.1f} x calm"
         if during.worst_us > WORST_US:
-            yield f"{name}: worst is {duration(during.worst_us)}"
+            yield f"{name}: worst is {duration(during.worst_us)}, {duration(during.cpu_us)} of CPU"
     for name, after in result.after.items():
         if after.failed:
             yield f"{name}: {after.failed:,} of {after.asked:,} without their answer afterwards"

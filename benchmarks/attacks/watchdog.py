@@ -1,9 +1,10 @@
-"""An honest client with a clock: `python -m benchmarks.attacks.watchdog PORT ADMIN PROBES`.
+"""An honest client with a clock: `python -m benchmarks.attacks.watchdog PID PORT ADMIN PROBES`.
 
 Asks at fixed times until its standard input ends, then prints one line of JSON. A latency counts
 from when a request was due, so a server that stands still cannot hide behind the requests that
 were not sent meanwhile. How late the watchdog itself woke up is not the server's doing: that is
-kept apart.
+kept apart. PID is the server's: how much CPU it used while a client waited shows what a wait would
+have been on a core of its own, whatever else the machine does.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from benchmarks.clients.paced import percentile
+from benchmarks.process import cpu_seconds
 
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = 30.0
@@ -51,6 +53,8 @@ class Seen:
     p50_us: float
     p99_us: float
     worst_us: float
+    cpu_us: float
+    """The most CPU time that the server used between a request and its answer."""
     late_us: float
     """The most by which the watchdog itself woke up too late."""
 
@@ -70,13 +74,14 @@ class Shift:
 class Probe:
     """Asks for one thing, on a thread of its own."""
 
-    def __init__(self, kind: Kind, port: int, shift: Shift) -> None:
+    def __init__(self, kind: Kind, port: int, shift: Shift, pid: int) -> None:
         self._kind = kind
         self._shift = shift
+        self._pid = pid
         self._connection = http.client.HTTPConnection(HOST, port, PATIENCE_SECONDS)
         self._latencies: list[float] = []
         self._asked = self._failed = 0
-        self._late = 0.0
+        self._late = self._cpu = 0.0
 
     def run(self) -> None:
         due = time.monotonic()
@@ -100,14 +105,17 @@ class Probe:
             percentile(ranked, 0.50),
             percentile(ranked, 0.99),
             max(ranked, default=0.0),
+            1e6 * self._cpu,
             1e6 * self._late,
         )
 
     def _ask(self, began: float) -> None:
         self._asked += 1
+        used = self._cpu_seconds()
         ok = time.monotonic() - began < PATIENCE_SECONDS and self._try()
         took = time.monotonic() - began
         self._failed += not ok
+        self._cpu = max(self._cpu, self._cpu_seconds() - used)
         if ok or took >= PATIENCE_SECONDS:
             self._latencies.append(took)
 
@@ -129,11 +137,17 @@ class Probe:
         self._connection.close()
         return False
 
+    def _cpu_seconds(self) -> float:
+        try:
+            return cpu_seconds(self._pid)
+        except OSError:
+            return 0.0
 
-def main(port: int, admin: int, names: list[str]) -> None:
+
+def main(pid: int, port: int, admin: int, names: list[str]) -> None:
     shift = Shift()
     probes = {
-        name: Probe(KINDS[name], admin if KINDS[name].admin else port, shift) for name in names
+        name: Probe(KINDS[name], admin if KINDS[name].admin else port, shift, pid) for name in names
     }
     threads = [threading.Thread(target=probe.run) for probe in probes.values()]
     for thread in threads:
@@ -146,4 +160,4 @@ def main(port: int, admin: int, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(","))
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4].split(","))

@@ -17,7 +17,9 @@ from benchmarks.attacks.watchdog import Seen
 if TYPE_CHECKING:
     from pathlib import Path
 
-CALM = Seen(asked=100, failed=0, p50_us=200.0, p99_us=900.0, worst_us=1000.0, late_us=50.0)
+CALM = Seen(
+    asked=100, failed=0, p50_us=200.0, p99_us=900.0, worst_us=1000.0, cpu_us=700.0, late_us=50.0
+)
 KEPT = Result(
     calm={"health": CALM, "visit": CALM},
     during={"health": replace(CALM, worst_us=3000.0), "visit": CALM},
@@ -44,7 +46,7 @@ def test_what_keeps_every_bound_is_not_blamed() -> None:
                 "calm": {"health": replace(CALM, worst_us=90_000.0)},
                 "during": {"health": replace(CALM, worst_us=101_000.0)},
             },
-            "health: worst is 101 ms",
+            "health: worst is 101 ms, 700 µs of CPU",
         ),
         ({"during": {"visit": replace(CALM, failed=7)}}, "visit: 7 of 100 without their answer"),
         (
@@ -101,7 +103,7 @@ def test_the_page_says_what_was_measured_and_what_is_not_kept(
     assert f"| `tiny-chunks-4 headwaiter` | {lost} |" in text
     assert (
         "| slow-loris headwaiter | health | 200 µs | 900 µs | 1.00 ms | 200 µs | 900 µs | 3.00 ms"
-        " | 3.0 | 1.00 ms | 0 of 100 | 50 µs |" in text
+        " | 3.0 | 700 µs | 1.00 ms | 0 of 100 | 50 µs |" in text
     )
     assert "| slow-loris headwaiter | 20.0 MiB | 900 MiB | 22.0 MiB | 19 | 800 | 19 |" in text
     assert "- processor: 2 x Something" in text
@@ -128,6 +130,7 @@ def test_without_figures_there_is_no_page(tmp_path: Path) -> None:
 def test_the_console_has_the_same_figures() -> None:
     text = report.console("slow-loris", replace(KEPT, logged=290))
     assert "3.00 ms" in text
+    assert "RSS before: 20.0 MiB, peak: 900 MiB, after: 22.0 MiB, files before: 19" in text
     assert "connections 4, bytes sent 1,000,000" in text
     assert text.endswith("not kept: 10 honest lines are missing in the access log\n")
 

@@ -53,6 +53,6 @@ ROWS = (
         f"{CONNECTIONS:,} idle connections, a monitor that asks for /metrics without a pause",
         IdleCrowd,
         ours=True,
-        stretch=1.5,
+        stretch=3.0,
     ),
 )

@@ -10,7 +10,6 @@ from benchmarks.attacks.wire import head
 
 DRIPS = 800_000
 """Chunks of 40 bytes per reply."""
-LATE_SECONDS = 2.5
 END = b"0\r\n\r\n"
 
 
@@ -21,19 +20,14 @@ class LateReaders(Attack):
         self._ask = head("GET", f"/drips/{ground.count(DRIPS)}")
 
     def set_up(self) -> None:
-        self.enlist([()] * self._count, reads=False)
+        self.enlist([[self._ask]] * self._count, reads=False)
 
     def run(self) -> None:
-        while not self.ground.over():
-            for client in self.clients:
-                client.reads = False
-                client.tail = b""
-                client.ask(self._ask)
-            self.drive(seconds=LATE_SECONDS)
-            time.sleep(min(LATE_SECONDS, self.ground.left()))
-            for client in self.clients:
-                client.reads = True
-            self.drive(lambda client: client.tail.endswith(END))
+        self.drive()
+        time.sleep(self.ground.left() / 2)
+        for client in self.clients:
+            client.reads = True
+        self.drive(lambda client: client.tail.endswith(END))
 
 
 ROWS = tuple(
@@ -42,7 +36,7 @@ ROWS = tuple(
         f"{clients} late reader{'s' * (clients > 1)} of replies in 40-byte chunks",
         partial(LateReaders, clients=clients),
         settings={"threads": "8"},
-        stretch=1.5,
+        stretch=2.0,
     )
     for clients in (1, 4)
 )

@@ -7,13 +7,13 @@ from functools import partial
 from benchmarks.attacks.attack import Attack, Ground, Row
 from benchmarks.attacks.wire import head
 
-CLIENTS = 4
+CLIENTS = 20
 REQUESTS = 500
 LONG = head("GET", "/", b"User-Agent: " + b"\xff" * 261_000)
 
 
 class LongFields(Attack):
-    """As many requests as `requests`, spread over four connections."""
+    """As many requests as `requests`, spread over the connections."""
 
     def __init__(self, ground: Ground, requests: int) -> None:
         super().__init__(ground)
