@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -107,6 +108,7 @@ def measure(row: Row, peer: Peer, where: Places, plan: Plan) -> Result:
                 probes = row.probes if is_ours(peer) else ("view", "visit")
                 watchdog = Watchdog(server, admin, probes, where.watchdog)
                 _measure(row, server, admin, watchdog, where, plan, result)
+                _let_finish(server)
         except (ServerError, OSError) as error:
             result.failure = str(error)
         result.logged = logged_visits(Path(directory) / "access.log")
@@ -259,6 +261,16 @@ def weigh(server: Server) -> Weight:
 
 def pinned(command: list[str], cores: str | None) -> list[str]:
     return ["taskset", "--cpu-list", cores, *command] if cores else command
+
+
+def _let_finish(server: Server) -> None:
+    """Ask it to stop and let it write the rest of its log: `Server.stop` would kill it soon."""
+    for pid in server.processes():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + SPARE_SECONDS
+    while server.processes() and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _forget_peak(server: Server) -> None:

@@ -47,8 +47,9 @@ it.
 
 **The bounds.** The worst latency under attack is at most {TIMES_CALM:.0f} times the worst in calm,
 and never above {WORST_US / 1000:.0f} ms on a core of its own. Everything asked for is answered by
-200. Resident memory comes back to within {100 * (GROWTH - 1):.0f} % of what it was. No honest
-request is missing in the access log. A row that does not keep a bound says so.
+200. Resident memory comes back to within {100 * (GROWTH - 1):.0f} % of what it was, and
+descriptors are closed. No honest request is missing in the access log. A row that does not keep a
+bound says so.
 
 **How to read it.** The server has one core and the attackers another, at low priority. The watchdog
 shares theirs where there are only two, and goes first. Views share the GIL with the views that an

@@ -17,6 +17,8 @@ WORST_US = 100_000.0
 """The worst latency under attack, on a core of its own."""
 GROWTH = 1.10
 """Resident memory when the attack is over, as a multiple of what it was before."""
+SPARE_FILES = 8
+"""Descriptors more than before when the attack is over: the watchdog's, if they still close."""
 
 
 def broken(result: Result) -> Iterator[str]:
@@ -36,6 +38,10 @@ def broken(result: Result) -> Iterator[str]:
             yield f"{name}: {after.failed:,} of {after.asked:,} without their answer afterwards"
     if result.before and result.settled and result.settled.rss > GROWTH * result.before.rss:
         yield f"RSS stays {100 * (result.settled.rss / result.before.rss - 1):.0f} % higher"
+    if result.before and result.settled:
+        kept = result.settled.files - result.before.files
+        if kept > SPARE_FILES:
+            yield f"{kept:,} descriptors stay open"
     if (missing := missing_lines(result)) > 0:
         yield f"{missing:,} honest lines are missing in the access log"
 

@@ -86,7 +86,7 @@ class Probe:
     def run(self) -> None:
         due = time.monotonic()
         # What fell due while the server stood still belongs to the figures, also at the end.
-        while due < self._shift.end:
+        while not self._asked or due < self._shift.end:
             began = due
             if (wait := due - time.monotonic()) > 0:
                 if self._shift.over.wait(wait):

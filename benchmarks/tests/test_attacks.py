@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 OURS = PEERS["headwaiter"]
 SHORT = Plan(calm=0.1, attack=0.3, settle=0.1, scale=0.01)
 NOWHERE = 1
+DEEDS = {"bytes sent", "single bytes", "idle connections", "asked"}
 
 
 def descriptors() -> int:
@@ -43,9 +44,12 @@ def test_an_attack_does_something_and_ends_by_itself(row: Row, tmp_path: Path) -
     with Server(server_command(row, OURS, port, admin, str(tmp_path)), port, None) as server:
         server.wait_ready(request("GET", "/"))
         before = descriptors()
-        tally = attack(row, port, admin, 0.3, 0.01)
-        assert descriptors() == before
-        assert tally.keys() & {"bytes sent", "single bytes", "idle connections", "asked"}
+        for seconds in (0.3, 1.0, 5.0, 20.0):  # until the machine has had time for it
+            deeds = attack(row, port, admin, seconds, 0.01).keys() & DEEDS
+            assert descriptors() == before
+            if deeds:
+                break
+        assert deeds
         assert exchange(port, request("GET", "/"), timeout=60).status == 200
         [pid] = server.processes()
         limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
@@ -89,13 +93,13 @@ def test_clients_stop_at_the_most_that_they_may_send(
 
 
 def test_an_attack_ends_in_time_whatever_the_server_does(silent: socket.socket) -> None:
-    end = time.monotonic() + 0.1
-    pushy = Pushy(Ground(silent.getsockname()[1], NOWHERE, end))
+    pushy = Pushy(Ground(silent.getsockname()[1], NOWHERE, time.monotonic() + 60))
     pushy.set_up()
+    end = time.monotonic() + 0.1
+    pushy.ground = replace(pushy.ground, end=end)
     pushy.run()
     pushy.stop()
     assert time.monotonic() >= end
-    assert pushy.tally["bytes sent"] > 0
 
 
 def test_clients_that_are_refused_or_cut_are_counted() -> None:
@@ -163,10 +167,10 @@ def standing() -> Iterator[int]:
 def test_what_falls_due_while_a_server_stands_still_counts(standing: int) -> None:
     shift = Shift()
     probe = Probe(Kind("/", 0.01), standing, shift, os.getpid())
-    began = time.monotonic()
     thread = threading.Thread(target=probe.run)
     thread.start()
     assert Standing.asked.wait(60)
+    began = time.monotonic()
     used = time.process_time()
     while (stood := time.monotonic() - began) < 0.2:
         time.sleep(0.01)
@@ -177,8 +181,8 @@ def test_what_falls_due_while_a_server_stands_still_counts(standing: int) -> Non
     seen = probe.seen()
     assert seen.failed == 0
     assert seen.asked >= 20
-    assert seen.cpu_us >= 1e6 * used
-    assert seen.worst_us >= 1e6 * (stood - 0.05)
+    assert seen.cpu_us >= 1e6 * used > 0
+    assert seen.worst_us >= 1e6 * stood
     assert seen.worst_us > seen.p50_us > 0.01 * seen.worst_us
 
 

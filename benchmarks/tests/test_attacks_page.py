@@ -54,6 +54,7 @@ def test_what_keeps_every_bound_is_not_blamed() -> None:
             "visit: 7 of 100 without their answer afterwards",
         ),
         ({"settled": Weight(30 << 20, 19)}, "RSS stays 50 % higher"),
+        ({"settled": Weight(20 << 20, 28)}, "9 descriptors stay open"),
         ({"logged": 290}, "10 honest lines are missing in the access log"),
         ({"failure": "attackers did not end"}, "attackers did not end"),
     ],
