@@ -118,11 +118,11 @@ class Server:
     def processes(self) -> list[int]:
         return list(_session_members(self._process.pid))
 
-    def last_words(self) -> str:
-        """The last line the server printed."""
+    def last_words(self, count: int = 1) -> str:
+        """The last lines the server printed."""
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return lines[-1][:200] if lines else "(it printed nothing)"
+        return "; ".join(line[:200] for line in lines[-count:]) if lines else "(it printed nothing)"
 
     def stop(self) -> None:
         """Ask it to stop; kill what is left after three seconds."""

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 GREETING = b"Hello, world!"
-DRIP = b"forty bytes: a row of a streamed table.\n"
+DRIP = b"x"
 BLOCK = b"x" * (64 * 1024)
 MOST_MIB = 256
-MOST_DRIPS = 2_000_000
+MOST_DRIPS = 3_000_000
 MOST_SECONDS = 60.0
 ACCESS_LOGGER = "headwaiter.access"
 

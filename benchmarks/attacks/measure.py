@@ -166,7 +166,7 @@ def _measure(
         result.tally = _attack(row, server.port, admin, where, plan)
         time.sleep(LINGER_SECONDS)
     if not server.processes():
-        raise ServerError(f"the server ended: {server.last_words()}")
+        raise ServerError(f"the server ended: {server.last_words(2)}")
     result.peak = Weight(server.resident("VmHWM"), scales.files)
     with watchdog.watching(result.after):
         time.sleep(plan.settle)

@@ -38,9 +38,9 @@ machine, `make attacks ATTACKS=tiny-chunks-60,slow-loris` some of it.
 
 **What is measured.** Each attack meets a fresh server with four workers. A watchdog, a process of
 its own, asks for four things at fixed times. Fifty times a second, on kept connections: `health`,
-which is `health_path`, and `view`, a view that answers thirteen bytes. Twenty times a second:
-`admin`, which is `/live` of the admin endpoint, and `visit`, a new connection each time, for a view
-that opens a file. It asks first in calm, then from before the attack's first connection until half
+which is `health_path`, and `view`, a view that answers thirteen bytes. Twenty times a second, on a
+new connection each time: `admin`, which is `/live` of the admin endpoint, and `visit`, a view that
+opens a file. It asks first in calm, then from before the attack's first connection until half
 a second after its last one is closed, then while the server settles. A latency counts from when a
 request was due, so the time in which a server stands still counts for every request that fell into
 it.

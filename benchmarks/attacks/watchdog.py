@@ -37,7 +37,7 @@ class Kind:
 KINDS = {
     "health": Kind("/healthz", 0.02),
     "view": Kind("/", 0.02),
-    "admin": Kind("/live", 0.05, admin=True),
+    "admin": Kind("/live", 0.05, fresh=True, admin=True),
     "visit": Kind("/visit", 0.05, fresh=True),
 }
 """`visit` takes two descriptors: one for its connection, one for the file that its view opens."""

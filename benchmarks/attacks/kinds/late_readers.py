@@ -8,8 +8,8 @@ from functools import partial
 from benchmarks.attacks.attack import Attack, Ground, Row
 from benchmarks.attacks.wire import head
 
-DRIPS = 800_000
-"""Chunks of 40 bytes per reply."""
+DRIPS = 3_000_000
+"""Chunks of one byte per reply, six bytes each on the wire."""
 END = b"0\r\n\r\n"
 
 
@@ -33,7 +33,7 @@ class LateReaders(Attack):
 ROWS = tuple(
     Row(
         f"late-readers-{clients}",
-        f"{clients} late reader{'s' * (clients > 1)} of replies in 40-byte chunks",
+        f"{clients} late reader{'s' * (clients > 1)} of replies in 1-byte chunks",
         partial(LateReaders, clients=clients),
         settings={"threads": "8"},
         stretch=2.0,
