@@ -131,7 +131,7 @@ def test_without_figures_there_is_no_page(tmp_path: Path) -> None:
 def test_the_console_has_the_same_figures() -> None:
     text = report.console("slow-loris", replace(KEPT, logged=290))
     assert "3.00 ms" in text
-    assert "RSS before: 20.0 MiB, peak: 900 MiB, after: 22.0 MiB, files before: 19" in text
+    assert "\nRSS before: 20.0 MiB, peak: 900 MiB, after: 22.0 MiB, files before: 19" in text
     assert "connections 4, bytes sent 1,000,000" in text
     assert text.endswith("not kept: 10 honest lines are missing in the access log\n")
 
