@@ -85,8 +85,7 @@ def _length(environ: WSGIEnvironment) -> int:
 def _block() -> None:
     logger = logging.getLogger(ACCESS_LOGGER)
     logger.propagate = False
-    if BLOCKED not in logger.handlers:
-        logger.addHandler(BLOCKED)
+    logger.addHandler(BLOCKED)
     BLOCKED.free.clear()
 
 

@@ -40,16 +40,15 @@ machine, `make attacks ATTACKS=tiny-chunks-60,slow-loris` some of it.
 its own, asks for four things at fixed times. Fifty times a second, on kept connections: `health`,
 which is `health_path`, and `view`, a view that answers thirteen bytes. Twenty times a second, on a
 new connection each time: `admin`, which is `/live` of the admin endpoint, and `visit`, a view that
-opens a file. It asks first in calm, then from before the attack's first connection until half
-a second after its last one is closed, then while the server settles. A latency counts from when a
-request was due, so the time in which a server stands still counts for every request that fell into
-it.
+opens a file. It asks first in calm, then from before the attack's first connection until half a
+second after its last one is closed, then while the server settles. A latency counts from when a
+request was due: the time in which a server stands still counts for every request that fell into it.
 
-**The bounds.** The worst latency under attack is at most {TIMES_CALM:.0f} times the worst in calm,
-and never above {WORST_US / 1000:.0f} ms on a core of its own. Everything asked for is answered by
-200. Resident memory comes back to within {100 * (GROWTH - 1):.0f} % of what it was, and
-descriptors are closed. No honest request is missing in the access log. A row that does not keep a
-bound says so.
+**The bounds.** The worst latency under attack is at most {TIMES_CALM:.0f} times the worst in calm, and
+never above {WORST_US / 1000:.0f} ms on a core of its own. Everything asked for is answered by 200.
+Resident memory comes back to within {100 * (GROWTH - 1):.0f} % of what it was, and descriptors are
+closed. No honest request is missing in the access log. The verdict names every bound that a row
+does not keep.
 
 **How to read it.** The server has one core and the attackers another, at low priority. The watchdog
 shares theirs where there are only two, and goes first. Views share the GIL with the views that an
@@ -103,7 +102,7 @@ def console(title: str, result: Result) -> str:
 
 
 def comparison(before: dict[str, Record], now: dict[str, Record]) -> list[list[str]]:
-    """A line per attack that was measured twice: worst latencies and memory, then and now."""
+    """A line per attack that was measured twice: worst waits and memory, then and now."""
     return [
         [name, *_both(before[name].result, record.result)]
         for name, record in now.items()
@@ -124,7 +123,8 @@ def _worst(result: Result, name: str) -> str:
     during = result.during.get(name)
     if during is None:
         return ABSENT
-    return duration(during.worst_us) + (f" ({during.failed:,} lost)" if during.failed else "")
+    lost = f", {during.failed:,} lost" if during.failed else ""
+    return f"{duration(during.worst_us)} ({duration(during.cpu_us)} CPU{lost})"
 
 
 def _change(before: str, now: str) -> str:

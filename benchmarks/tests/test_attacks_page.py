@@ -116,7 +116,8 @@ def test_what_was_measured_twice_is_compared(kept: dict[str, Record], tmp_path: 
     page = tmp_path / "attacks.md"
     report.write(page, kept, {"slow-loris headwaiter": Record(slower, {})})
     assert (
-        "| slow-loris headwaiter | - → 3.00 ms | - | - | 2,000 ms (3 lost) → 1.00 ms"
+        "| slow-loris headwaiter | - → 3.00 ms (700 µs CPU) | - | -"
+        " | 2,000 ms (700 µs CPU, 3 lost) → 1.00 ms (700 µs CPU)"
         " | 900 MiB → 900 MiB | 22.0 MiB → 22.0 MiB | 3 → 0 |" in page.read_text()
     )
     report.write(page, kept)
