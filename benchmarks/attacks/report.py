@@ -44,8 +44,8 @@ opens a file. It asks first in calm, then from before the attack's first connect
 second after its last one is closed, then while the server settles. A latency counts from when a
 request was due: the time in which a server stands still counts for every request that fell into it.
 
-**The bounds.** The worst latency under attack is at most {TIMES_CALM:.0f} times the worst in calm, and
-never above {WORST_US / 1000:.0f} ms on a core of its own. Everything asked for is answered by 200.
+**The bounds.** The worst latency under attack is at most {TIMES_CALM:.0f} times the worst in calm,
+and never above {WORST_US / 1000:.0f} ms on a core of its own. Everything asked for is answered by 200.
 Resident memory comes back to within {100 * (GROWTH - 1):.0f} % of what it was, and descriptors are
 closed. No honest request is missing in the access log. The verdict names every bound that a row
 does not keep.
