@@ -41,13 +41,13 @@ its own, asks for four things at fixed times. Fifty times a second, on kept conn
 which is `health_path`, and `view`, a view that answers thirteen bytes. Twenty times a second, on a
 new connection each time: `admin`, which is `/live` of the admin endpoint, and `visit`, a view that
 opens a file. It asks first in calm, then from before the attack's first connection until half a
-second after its last one is closed, then while the server settles. A latency counts from when a
-request was due: the time in which a server stands still counts for every request that fell into it.
+second after its last one is closed, then while the server settles. While one request waits, those
+that fall due count as waiting with it.
 
 **The bounds.** The worst latency under attack is at most {TIMES_CALM:.0f} times the worst in calm,
-and never above {WORST_US / 1000:.0f} ms on a core of its own. Everything asked for is answered by 200.
-Resident memory comes back to within {100 * (GROWTH - 1):.0f} % of what it was, and descriptors are
-closed. No honest request is missing in the access log. The verdict names every bound that a row
+and never above {WORST_US / 1000:.0f} ms on a core of its own. Everything asked for is answered by
+200. Resident memory comes back to within {100 * (GROWTH - 1):.0f} % of what it was, and descriptors
+are closed. No honest request is missing in the access log. The verdict names every bound that a row
 does not keep.
 
 **How to read it.** The server has one core and the attackers another, at low priority. The watchdog

@@ -1,9 +1,9 @@
 """An honest client with a clock: `python -m benchmarks.attacks.watchdog PID PORT ADMIN PROBES`.
 
-Asks at fixed times until its standard input ends, then prints one line of JSON. A latency counts
-from when a request was due, so a server that stands still cannot hide behind the requests that
-were not sent meanwhile. How late the watchdog itself woke up is not the server's doing: that is
-kept apart. PID is the server's: how much CPU it used while a client waited shows what a wait would
+Asks at fixed times until its standard input ends, then prints one line of JSON. While one request
+waits no other is sent; those that fall due meanwhile count as waiting with it, so a server cannot
+hide behind requests that were not sent. How late the watchdog itself woke up is kept apart.
+PID is the server's: how much CPU it used while a client waited shows what a wait would
 have been on a core of its own, whatever else the machine does.
 """
 
@@ -85,16 +85,19 @@ class Probe:
 
     def run(self) -> None:
         due = time.monotonic()
-        # What fell due while the server stood still belongs to the figures, also at the end.
         while not self._asked or due < self._shift.end:
-            began = due
-            if (wait := due - time.monotonic()) > 0:
-                if self._shift.over.wait(wait):
-                    break
-                began = time.monotonic()
-                self._late = max(self._late, began - due)
-            self._ask(began)
-            due += self._kind.pause
+            if (wait := due - time.monotonic()) > 0 and self._shift.over.wait(wait):
+                break
+            woken = time.monotonic()
+            self._late = max(self._late, woken - due)
+            due = woken
+            counts = self._ask()
+            ended = time.monotonic()
+            # What falls due while one request waits would have waited for the same moment.
+            while due < ended:
+                if counts:
+                    self._latencies.append(ended - due)
+                due += self._kind.pause
         self._connection.close()
 
     def seen(self) -> Seen:
@@ -109,15 +112,15 @@ class Probe:
             1e6 * self._late,
         )
 
-    def _ask(self, began: float) -> None:
+    def _ask(self) -> bool:
+        """Ask once; whether it has a latency: neither refused nor broken off."""
         self._asked += 1
+        began = time.monotonic()
         used = self._cpu_seconds()
-        ok = time.monotonic() - began < PATIENCE_SECONDS and self._try()
-        took = time.monotonic() - began
-        self._failed += not ok
+        ok = self._try()
         self._cpu = max(self._cpu, self._cpu_seconds() - used)
-        if ok or took >= PATIENCE_SECONDS:
-            self._latencies.append(took)
+        self._failed += not ok
+        return ok or time.monotonic() - began >= PATIENCE_SECONDS
 
     def _try(self) -> bool:
         # A kept connection may have been closed while it was idle: clients ask again on a new one.

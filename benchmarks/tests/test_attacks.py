@@ -179,11 +179,10 @@ def test_what_falls_due_while_a_server_stands_still_counts(standing: int) -> Non
     Standing.may_answer.set()
     thread.join()
     seen = probe.seen()
-    assert seen.failed == 0
-    assert seen.asked >= 20
+    assert (seen.asked, seen.failed) == (1, 0)
     assert seen.cpu_us >= 1e6 * used > 0
     assert seen.worst_us >= 1e6 * stood
-    assert seen.worst_us > seen.p50_us > 0.01 * seen.worst_us
+    assert 0.4 < seen.p50_us / seen.worst_us < 0.6
 
 
 @pytest.mark.parametrize(
