@@ -18,6 +18,7 @@ SERVER       ?= headwaiter
 SECONDS      ?= 600
 PEERS        ?=
 SCENARIOS    ?=
+ATTACKS      ?=
 MICRO        ?=
 
 export CARGO_TERM_COLOR ?= auto
@@ -30,7 +31,7 @@ MATURIN      := env -u CONDA_PREFIX VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturi
 # The engine and the core know no Python; the binding is tested from Python, in tests/.
 PURE_RUST    := --workspace --exclude headwaiter-python
 
-.PHONY: help serve test test-rust test-python model lint lint-rust lint-python check bench bench-quick instructions microbench fuzz conformance soak wheel clean
+.PHONY: help serve test test-rust test-python model lint lint-rust lint-python check bench bench-quick attacks instructions microbench fuzz conformance soak wheel clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -84,6 +85,9 @@ bench: $(VENV)/.release $(VENV)/.bench    ## Side by side with other servers (PE
 
 bench-quick: $(VENV)/.release $(VENV)/.bench    ## The same in under three minutes, as a sanity check
 	$(BIN)/python -m benchmarks --quick $(if $(PEERS),--peers $(PEERS)) $(if $(SCENARIOS),--scenarios $(SCENARIOS))
+
+attacks: $(VENV)/.release $(VENV)/.test    ## Clients that want more than their share, and what others notice (ATTACKS=a,b PEERS=a,b)
+	$(BIN)/python -m benchmarks.attacks $(if $(ATTACKS),--attacks $(ATTACKS)) $(if $(PEERS),--peers $(PEERS))
 
 instructions: $(VENV)/.release $(VENV)/.test    ## Instructions per request, by valgrind (PEERS=a,b)
 	$(BIN)/python -m benchmarks.instructions $(if $(PEERS),--peers $(PEERS))

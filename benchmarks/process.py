@@ -103,7 +103,7 @@ class Server:
         cpu, switches = 0.0, 0
         for pid in self.processes():
             with contextlib.suppress(OSError):
-                cpu += time.clock_gettime(_cpu_clock(pid))
+                cpu += cpu_seconds(pid)
                 switches += _switches(pid)
         return Usage(cpu, switches)
 
@@ -118,11 +118,11 @@ class Server:
     def processes(self) -> list[int]:
         return list(_session_members(self._process.pid))
 
-    def last_words(self) -> str:
-        """The last line the server printed."""
+    def last_words(self, count: int = 1) -> str:
+        """The last lines the server printed."""
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return lines[-1][:200] if lines else "(it printed nothing)"
+        return "; ".join(line[:200] for line in lines[-count:]) if lines else "(it printed nothing)"
 
     def stop(self) -> None:
         """Ask it to stop; kill what is left after three seconds."""
@@ -219,6 +219,15 @@ def status_number(status: str, field: str) -> int:
         if name == field:
             return int(value.split()[0])
     return 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far, of threads that have ended, too.
+
+    Raises:
+        OSError: There is no such process.
+    """
+    return time.clock_gettime(_cpu_clock(pid))
 
 
 def have(program: str) -> bool:
