@@ -11,7 +11,7 @@ use headwaiter_http::{FieldChange, ProxyOutcome, ProxyPeer, Refusal, percent_dec
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyList, PyString};
 use rustc_hash::FxHashMap;
 
 use crate::client::ClientDisconnected;
@@ -117,6 +117,7 @@ impl Environs {
         told: &ProxyOutcome,
     ) -> PyResult<()> {
         let head = task.head();
+        let mut repeated = Vec::new();
         let mut changes = told.fields.iter().peekable();
         for (index, (name, value)) in head.fields().enumerate() {
             let change = changes.next_if(|change| change.index() == index);
@@ -147,7 +148,10 @@ impl Environs {
                 Some(FieldChange::Replace(_, text)) => PyString::new(py, text).into_any(),
                 _ => latin1::string(py, value)?,
             };
-            add_field(py, environ, key.bind(py), &value)?;
+            add_field(py, environ, key.bind(py), value, &mut repeated)?;
+        }
+        for key in repeated {
+            join_fields(environ, &key)?;
         }
         let host = told
             .host
@@ -300,16 +304,18 @@ const OF_THE_REQUEST: [&str; 13] = [
     "headwaiter.client_disconnected",
 ];
 
-/// Field lines of one name are one value, joined as RFC 9110 §5.3 says; cookies by RFC 6265's own mark.
+/// Adds a field line. Where `key` is there already its lines gather in a list, to be joined by
+/// [`join_fields`]: to join each as it comes would copy a long head hundreds of times.
 #[expect(
     unsafe_code,
     reason = "PyO3 has no setdefault; asking before setting would look up twice"
 )]
-fn add_field(
-    py: Python<'_>,
-    environ: &Bound<'_, PyDict>,
-    key: &Bound<'_, PyString>,
-    value: &Bound<'_, PyAny>,
+fn add_field<'py>(
+    py: Python<'py>,
+    environ: &Bound<'py, PyDict>,
+    key: &Bound<'py, PyString>,
+    value: Bound<'py, PyAny>,
+    repeated: &mut Vec<Bound<'py, PyString>>,
 ) -> PyResult<()> {
     let before = environ.len();
     // SAFETY: attached; all three are live objects, the first a dict. The result is a borrowed
@@ -322,8 +328,23 @@ fn add_field(
     if environ.len() > before {
         return Ok(());
     }
-    let mark = if key.eq("HTTP_COOKIE") { "; " } else { ", " };
-    environ.set_item(key, present.add(mark)?.add(value)?)
+    if let Ok(lines) = present.cast::<PyList>() {
+        return lines.append(value);
+    }
+    repeated.push(key.clone());
+    environ.set_item(key, PyList::new(py, [present, value])?)
+}
+
+/// Field lines of one name are one value, joined as RFC 9110 §5.3 says; cookies by RFC 6265's own mark.
+fn join_fields(environ: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<()> {
+    let py = environ.py();
+    let mark = if key.eq("HTTP_COOKIE") {
+        intern!(py, "; ")
+    } else {
+        intern!(py, ", ")
+    };
+    let lines = environ.as_any().get_item(key)?;
+    environ.set_item(key, mark.call_method1(intern!(py, "join"), (lines,))?)
 }
 
 fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py, PyAny>> {
