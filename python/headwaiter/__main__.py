@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from headwaiter import _exit, cli
+from headwaiter import _exit, _output, cli
 
 INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 
@@ -19,12 +19,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     When requests were cut, the process ends here: their workers may never return.
     """
     _open_standard_streams()
+    status = cli.NOT_STARTED
     try:
         status = cli.run(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return cli.DONE
+        with _output.written():
+            pass  # there may be words of the application's left
+    except _output.Lost as error:
+        print(f"headwaiter: {error}", file=sys.stderr)
+        status = status or cli.NOT_STARTED
     except KeyboardInterrupt:  # while the application was loaded, say
         return INTERRUPTED
     if status == cli.CUT:

@@ -59,7 +59,7 @@ def fetch(address: str) -> Status:
         raise Unreachable(f"no answer within {TIMEOUT:.0f} s") from None
     except OSError as error:
         raise Unreachable(error.strerror or str(error)) from None
-    except (http.client.HTTPException, ValueError):
+    except (http.client.HTTPException, ValueError, RecursionError):
         raise Unreachable(NO_STATUS) from None
     finally:
         connection.close()

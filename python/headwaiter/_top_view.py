@@ -1,7 +1,8 @@
 """Draws ``headwaiter top``: figures in, lines of styled text out.
 
-Rules: every line fits the width; what clients sent is shown in printable ASCII only, so that it can
-neither steer the terminal nor upset the columns; every colour stands beside a word or a letter.
+Rules: every line fits the width; whatever the endpoint said, and so what clients sent, is shown in
+printable ASCII only, so that it can neither steer the terminal nor upset the columns; every colour
+stands beside a word or a letter.
 """
 
 from __future__ import annotations
@@ -63,8 +64,7 @@ def bare(line: Line) -> str:
 
 def safe(text: object) -> str:
     """Text from a client, each byte of it visible; ``None`` is no text."""
-    shown = str("" if text is None else text).encode("ascii", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown)
+    return _visible(str("" if text is None else text))
 
 
 def seconds(value: float | None) -> str:
@@ -239,8 +239,17 @@ def _wrap(text: str, width: int) -> list[str]:
 
 
 def _cut(line: Line, width: int) -> Line:
+    """``line`` as it may reach a terminal. Every line comes by here: an endpoint may be anybody's,
+    and say text where a number belongs."""
     cut: Line = []
     for text, style in line:
-        cut.append((text[:width], style))
+        cut.append((_visible(text[:width], BLOCKS)[:width], style))
         width -= len(cut[-1][0])
     return cut
+
+
+def _visible(text: str, besides: str = "") -> str:
+    """``text`` with escapes for all that is neither printable ASCII nor one of ``besides``."""
+    return "".join(
+        c if " " <= c <= "~" or c in besides else c.encode("unicode_escape").decode() for c in text
+    )

@@ -18,7 +18,16 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headwaiter import _application, _exit, _flags, _headwaiter, _logging, _signals, _systemd
+from headwaiter import (
+    _application,
+    _exit,
+    _flags,
+    _headwaiter,
+    _logging,
+    _output,
+    _signals,
+    _systemd,
+)
 from headwaiter._listen import bracketed, excluded_by
 from headwaiter.adjustments import ADJUSTMENTS, BY_NAME
 from headwaiter.server import Server, python_build, run_until_signalled
@@ -48,12 +57,14 @@ def run(arguments: Sequence[str]) -> int:
     try:
         options = _flags.parse(list(arguments))
         if options.help:
-            _flags.make_parser().print_help()
+            with _output.written():
+                print(_flags.make_parser().format_help(), end="")
             return DONE
         if options.version:
             from headwaiter import __version__
 
-            print(f"headwaiter {__version__}, {python_build()}")
+            with _output.written():
+                print(f"headwaiter {__version__}, {python_build()}")
             return DONE
         adjustments = _adjustments(options)
         if options.check_config:
@@ -210,9 +221,10 @@ def _print_effective(adjustments: Adjustments) -> None:
     values = {name: _shown(name, item) for name, item in effective.items()}
     name_width = max(map(len, values))
     value_width = min(max(map(len, values.values())), 40)
-    for name, item in effective.items():
-        origin = f"{item.origin} {item.where}".strip()
-        print(f"{name:<{name_width}}  {values[name]:<{value_width}}  {origin}")
+    with _output.written():
+        for name, item in effective.items():
+            origin = f"{item.origin} {item.where}".strip()
+            print(f"{name:<{name_width}}  {values[name]:<{value_width}}  {origin}")
 
 
 def _shown(name: str, item: Effective) -> str:

@@ -15,11 +15,11 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from headwaiter import _top_terminal, _top_view
+from headwaiter import _output, _top_terminal, _top_view
 from headwaiter._top_figures import Figures, figures, is_other_process
 from headwaiter._top_status import DEFAULT_PORT, Status, Unreachable, fetch
 
-DONE, UNREACHABLE, USAGE = 0, 1, 2
+DONE, FAILED, USAGE = 0, 1, 2
 HISTORY = 240  # seconds; no terminal is wider than what is drawn of it
 QUIT = ("q", "Q", "\x03", "\x1b")
 
@@ -27,7 +27,8 @@ EPILOG = f"""\
 ADDRESS is what the server's adjustment `admin` is: HOST:PORT, a port, or the path of a Unix
 socket. Without it HEADWAITER_ADMIN is asked, or else 127.0.0.1:{DEFAULT_PORT}.
 
-Keys: q quits. Exit status: 0 done, 1 the server cannot be reached, 2 wrong usage.
+Keys: q quits. Exit status: 0 done, also when nobody reads the output (a closed pipe); 1 the server
+cannot be reached, or could not be at the end, or the output cannot be written; 2 wrong usage.
 """
 
 
@@ -39,14 +40,16 @@ def run(arguments: Sequence[str]) -> int:
         first = fetch(address)
         if options.once or not _is_screen():
             time.sleep(options.interval)  # rates need two statuses
-            print(_text(figures(first, fetch(address))))
+            picture = _text(_learn(first, fetch(address)))
+            with _output.written():
+                print(picture)
         else:
             _watch(address, options.interval, first)
     except ValueError as error:
         return _fail(str(error), USAGE)
     except Unreachable as error:
         hint = "Was the server started with --admin, and is that its address?"
-        return _fail(f"no status from {address}: {error}\n{hint}", UNREACHABLE)
+        return _fail(f"no status from {address}: {error}\n{hint}", FAILED)
     except KeyboardInterrupt:
         pass
     return DONE
@@ -78,6 +81,20 @@ def _is_screen() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def _learn(before: Status | None, after: Status) -> Figures:
+    """The figures of ``after``, of which a picture was made once: whatever is odd shows here.
+
+    Raises:
+        Unreachable: ``after`` lacks something, or has something else in its place.
+    """
+    try:
+        now = figures(before, after)
+        _text(now)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise Unreachable("its answer is of another version") from None
+    return now
+
+
 def _text(now: Figures) -> str:
     lines = _top_view.render([now], 100, None, blocks=_blocks())
     return "\n".join(_top_view.bare(line) for line in lines)
@@ -99,8 +116,9 @@ class _Watcher:
         self._interval = interval
         self._last = first
         self._lock = threading.Lock()
-        self._history = deque([figures(None, first)], HISTORY)
+        self._history = deque([_learn(None, first)], HISTORY)
         self._trouble = ""
+        self.failed: Unreachable | None = None
         self.leave = threading.Event()
 
     def watch(self, terminal: _top_terminal.Terminal) -> None:
@@ -109,19 +127,19 @@ class _Watcher:
         while not self.leave.wait(self._interval):
             try:
                 status = fetch(self._address)
-                now = figures(self._last, status)
-            except (Unreachable, KeyError, TypeError) as error:
-                known = isinstance(error, Unreachable)
-                why = error if known else "its answer is of another version"
+                now = _learn(self._last, status)
+            except Unreachable as error:
                 ago = _top_view.seconds(time.monotonic() - heard)
                 with self._lock:
+                    self.failed = error
                     self._trouble = (
-                        f"The server cannot be reached: {why}. What is below is {ago} old. "
+                        f"The server cannot be reached: {error}. What is below is {ago} old. "
                         "Trying again."
                     )
             else:
                 heard = time.monotonic()
                 with self._lock:
+                    self.failed = None
                     self._trouble = ""
                     if is_other_process(self._last, status):
                         self._history.clear()
@@ -136,6 +154,11 @@ class _Watcher:
 
 
 def _watch(address: str, interval: float, first: Status) -> None:
+    """Show the server until somebody leaves.
+
+    Raises:
+        Unreachable: It did not answer the last question, and the terminal does not say so any more.
+    """
     watcher = _Watcher(address, interval, first)
     shown = _top_view.bare if os.environ.get("NO_COLOR") else _top_view.sgr
     with _top_terminal.opened() as terminal:
@@ -148,8 +171,12 @@ def _watch(address: str, interval: float, first: Status) -> None:
                 lines = _top_view.render(history, *terminal.size, blocks=_blocks(), trouble=trouble)
                 terminal.draw([shown(line) for line in lines])
                 key = terminal.wait()
+        except OSError:  # the terminal was closed: nobody looks any more
+            _output.discard()
         finally:
             watcher.leave.set()
+    if watcher.failed:
+        raise watcher.failed
 
 
 def _fail(message: str, status: int) -> int:

@@ -7,11 +7,12 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from headwaiter import _top_view
+from headwaiter import _top_view, top
 from headwaiter._top_figures import Figures, figures
 from headwaiter._top_status import Unreachable, fetch
 
@@ -20,6 +21,8 @@ from .scenarios import SCENARIOS, Story
 
 if sys.platform == "win32":
     pytest.skip("a terminal is simulated by a pseudo-terminal", allow_module_level=True)
+
+import pty
 
 from .terminal import TerminalProgram
 
@@ -98,6 +101,43 @@ def test_what_clients_sent_is_printable_ascii() -> None:
     text = "\n".join(picture("hostile", width=200))
     assert "GET /<img src=x onerror=\"document.title='owned'\">&amp;\\u202egnp.exe\\x1b[31m" in text
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
+
+
+HOSTILE = "\x1b]0;owned\x07\x9b31m\u202e\n\ud800é"
+
+
+def hostile(value: object) -> Iterator[object]:
+    """``value``, once for each text and number in it, which is then text that steers a terminal."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from ({**value, key: changed} for changed in hostile(inner))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            for changed in hostile(inner):
+                yield [*value[:index], changed, *value[index + 1 :]]
+    else:
+        yield HOSTILE
+
+
+def test_nothing_that_an_endpoint_says_steers_the_terminal() -> None:
+    """Not even in the place of a number: what cannot be shown is no status."""
+    story = Story("asleep")
+    before, after = story.advance(), story.advance()
+    shown = refused = 0
+    for status in hostile(after):
+        try:
+            now = top._learn(before, status)  # type: ignore[arg-type]
+        except Unreachable:
+            refused += 1
+            continue
+        lines = _top_view.render([now], 100, None, blocks=_top_view.BLOCKS, trouble=HOSTILE)
+        shown += any("\\x1b]0;owned" in _top_view.bare(line) for line in lines[2:])
+        for line in lines:
+            text = _top_view.bare(line)
+            assert re.fullmatch(f"[ -~{_top_view.BLOCKS}]*", text), text
+            assert len(text) <= 100
+    assert shown >= 8, "the pid, the version, the advice, numbers of workers ..."
+    assert refused >= 8
 
 
 def test_does_without_the_clocks_that_a_system_lacks() -> None:
@@ -190,6 +230,16 @@ def test_says_that_the_server_is_silent_and_recovers() -> None:
         assert "cannot be reached" not in program.screen
 
 
+def test_the_exit_status_says_that_the_server_was_gone() -> None:
+    with FakeAdmin("ok") as admin, watching(admin, "--interval=0.1") as program:
+        program.wait_for("ALL WELL")
+        admin.silent = True
+        program.wait_for("The server cannot be reached: ")
+        program.press("q")
+        assert program.wait() == 1
+        assert f"headwaiter top: no status from {admin.address}: " in program.output.split(LEAVE)[1]
+
+
 def test_without_colour_where_none_is_wanted() -> None:
     with FakeAdmin("gil") as admin:
         with watching(admin, NO_COLOR="1") as program:
@@ -209,6 +259,66 @@ def test_prints_one_picture_into_a_pipe(once: list[str], tmp_path: Path) -> None
     assert "\x1b" not in done.stdout
     assert done.stdout.count("asleep  ") >= 4
     assert done.stdout.count("queued") == 12
+
+
+def into(output: int, admin: FakeAdmin, redirected: str = "") -> tuple[int, str]:
+    """The exit status of one picture, and what was said about it."""
+    script = f'exec "$0" -m headwaiter top "$1" --interval=0.1 {redirected}'
+    done = subprocess.run(
+        ["sh", "-c", script, sys.executable, admin.address],
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def test_an_output_that_nobody_reads_is_no_failure() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with FakeAdmin("ok") as admin:
+        assert into(writer, admin) == (0, "")
+        assert into(writer, admin, ">&-") == (0, "")
+    os.close(writer)
+
+
+def test_a_terminal_that_is_closed_is_no_failure() -> None:
+    """One that is not the program's own, so that no SIGHUP comes."""
+    primary, secondary = pty.openpty()
+    with FakeAdmin("ok") as admin:
+        program = subprocess.Popen(
+            [sys.executable, "-m", "headwaiter", "top", admin.address, "--interval=0.1"],
+            stdin=subprocess.DEVNULL,
+            stdout=secondary,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "TERM": "xterm"},
+            start_new_session=True,
+        )
+        os.close(secondary)
+        assert os.read(primary, 1)
+        os.close(primary)
+        _, says = program.communicate(timeout=30)
+    assert (program.returncode, says) == (0, b"")
+
+
+def test_an_output_that_is_lost_is_a_failure() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no such device")
+    with FakeAdmin("ok") as admin:
+        says = "headwaiter: the output cannot be written: No space left on device\n"
+        assert into(subprocess.DEVNULL, admin, ">/dev/full") == (1, says)
+
+
+@pytest.mark.parametrize("raw", [b'{"server": {}}', b'{"server": 1}', b"[" * 100_000])
+def test_an_answer_of_another_version_is_none(raw: bytes) -> None:
+    with FakeAdmin("ok") as admin:
+        admin.raw = raw
+        done = headwaiter("top", admin.address, "--interval=0.1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"headwaiter top: no status from {admin.address}: its answer is ")
+    assert "Traceback" not in done.stderr
 
 
 def test_needs_no_unicode() -> None:

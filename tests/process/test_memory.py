@@ -68,6 +68,15 @@ def test_an_upload_of_200_mib(chunked: bool) -> None:
 
 
 @pytest.mark.slow
+def test_names_of_headers_that_nobody_will_send_again() -> None:
+    with start_server("tests.support.apps:hello", threads=1) as server, server.connect() as client:
+        before = warm(server)
+        for number in range(400):
+            assert client.ask(headers=[(f"X-{number}-" + "x" * 250_000, "")]).status == 200
+        assert growth(server, before) < BOUND
+
+
+@pytest.mark.slow
 def test_a_reply_without_an_end_keeps_nothing_of_what_was_sent() -> None:
     """Each of its pieces is another object, and its worker takes no other task."""
     with start_server("tests.faults.apps:forking") as server, server.connect() as client:

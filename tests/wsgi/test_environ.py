@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterable
 from http.cookies import SimpleCookie
 
@@ -182,6 +183,16 @@ def test_cookies_in_two_fields_are_still_cookies(serve: Serve) -> None:
     assert {name: jar[name].value for name in jar} == {"a": "1", "b": "2"}
 
 
+@headwaiter_only("joins cookies by a comma, too")
+def test_many_lines_of_some_names_are_one_value_each(serve: Serve) -> None:
+    count = 100
+    lines = [(name, f"{name}{n}") for n in range(count) for name in ("Tag", "tag", "Cookie")]
+    environ = environ_for(serve, render("/", headers=[*lines, ("Other", ""), ("other", "")]))
+    assert environ["HTTP_TAG"] == ", ".join(f"Tag{n}, tag{n}" for n in range(count))
+    assert environ["HTTP_OTHER"] == ", "
+    assert environ["HTTP_COOKIE"] == "; ".join(f"Cookie{n}" for n in range(count))
+
+
 def test_http_1_0(serve: Serve) -> None:
     environ = environ_for(serve, b"GET /old HTTP/1.0\r\n\r\n")
     assert environ["SERVER_PROTOCOL"] == "HTTP/1.0"
@@ -236,6 +247,37 @@ def test_each_request_has_an_environ_of_its_own(serve: Serve) -> None:
 
 
 @headwaiter_only("it looks keys up in the environ after the call")
+@headwaiter_only("Waitress makes every key anew")
+def test_short_names_are_remembered_however_many_a_client_invents(serve: Serve) -> None:
+    seen: dict[str, list[str]] = {}
+
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        for key in environ:
+            seen.setdefault(key, []).append(key)
+        start_response("200 OK", [])
+        return []
+
+    server = serve(app, threads=1)
+
+    def ask_twice(name: str) -> tuple[str, str]:
+        for _ in range(2):
+            server.ask("/", headers=[(name, "x"), ("Accept", "*/*")])
+        first, second = seen["HTTP_" + name.upper().replace("-", "_")]
+        return first, second
+
+    first, second = ask_twice("X-Short")
+    assert first is second
+    same = str(first.encode(), "ascii")
+    assert sys.intern(same) is same, "what some interpreters intern is never freed"
+    first, second = ask_twice("X" * 100)
+    assert first is not second
+    for some in range(0, 1000, 250):
+        server.ask("/", headers=[(f"Invented-{some + n}", "x") for n in range(250)])
+    first, second = ask_twice("X-Later")
+    assert first is second
+    assert all(key is sys.intern("HTTP_ACCEPT") for key in seen["HTTP_ACCEPT"])
+
+
 def test_an_application_may_clear_its_environ(serve: Serve) -> None:
     """Middleware does; nothing that the reply needs may live there alone."""
 

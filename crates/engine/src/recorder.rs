@@ -232,6 +232,9 @@ impl Recorder {
             let date = self.date.at(now.as_secs());
             log.format(exchange, peer, date, &mut self.lines);
             self.count += 1;
+            if self.lines.len() >= BATCH {
+                self.flush(shared);
+            }
         }
     }
 
@@ -242,13 +245,17 @@ impl Recorder {
             .add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Gives the lines to the writer; once a turn.
+    /// Gives the lines to the writer; once a turn, and whenever there are many.
     pub(crate) fn flush(&mut self, shared: &Shared) {
         if self.count > 0
             && let Some(log) = &shared.access_log
         {
             log.push(&mut self.lines, self.count);
+            self.lines.shrink_to(BATCH / 2);
             self.count = 0;
         }
     }
 }
+
+/// Bytes of lines that are handed over without waiting for the end of a turn.
+const BATCH: usize = 32 << 10;

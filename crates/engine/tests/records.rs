@@ -370,3 +370,36 @@ fn a_full_disk_stops_nobody() {
     });
     site.stop();
 }
+
+#[test]
+fn a_long_header_hides_no_request() {
+    const ROUNDS: usize = 30;
+    for format in ["combined", "json"] {
+        let (settings, _dir, path) = logged(settings());
+        let settings = Settings {
+            access_log_format: format.parse().unwrap(),
+            ..settings
+        };
+        let site = Site::new(settings, echo_path);
+        let head = [
+            b"GET /long HTTP/1.1\r\nHost: x\r\nUser-Agent: ",
+            &[0xff; 250_000][..],
+            b"\r\n\r\n",
+        ]
+        .concat();
+        let (mut long, mut short) = (site.connect(), site.connect());
+        for _ in 0..ROUNDS {
+            long.send(&head);
+            assert_eq!(short.get("/short").status, 200);
+            assert_eq!(long.reply().status, 200);
+        }
+        site.stop();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for target in ["/long", "/short"] {
+            let lines = text.lines().filter(|line| line.contains(target)).count();
+            assert_eq!(lines, ROUNDS, "{format} {target}");
+        }
+        let longest = text.lines().map(str::len).max();
+        assert!(longest < Some(16 << 10), "{longest:?}");
+    }
+}

@@ -1,7 +1,8 @@
 //! The environ of a request (PEP 3333), with what Waitress puts there besides.
 //!
-//! Each worker starts from a prepared dict per listener and keeps the keys of the header names it has
-//! met, so that a usual request makes no key and only the strings that are its own.
+//! Each worker starts from a prepared dict per listener and keeps the keys of the short header names it has
+//! met, so that a usual request makes no key and only the strings that are its own. Rule: what is kept from
+//! one request to the next is bounded in number and length, and nothing that a client named is interned.
 
 use std::net::SocketAddr;
 
@@ -10,7 +11,7 @@ use headwaiter_http::{FieldChange, ProxyOutcome, ProxyPeer, Refusal, percent_dec
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyList, PyString};
 use rustc_hash::FxHashMap;
 
 use crate::client::ClientDisconnected;
@@ -54,24 +55,14 @@ impl Environs {
             .iter()
             .map(|listening| prepare(py, site, listening).map(Bound::unbind))
             .collect::<PyResult<_>>()?;
-        let mut environs = Self {
+        Ok(Self {
             prepared,
-            names: FxHashMap::default(),
+            names: usual_names(py),
             peers: FxHashMap::default(),
             sys: py.import("sys")?.unbind(),
             url_prefix: site.boundary.url_prefix.clone().into_bytes(),
             scratch: Vec::new(),
-        };
-        for name in USUAL_NAMES {
-            environs
-                .names
-                .insert(name.as_bytes().into(), Name::kept(py, name.as_bytes()));
-            let lower = name.to_ascii_lowercase();
-            environs
-                .names
-                .insert(lower.as_bytes().into(), Name::kept(py, name.as_bytes()));
-        }
-        Ok(environs)
+        })
     }
 
     /// The environ of `task`.
@@ -100,6 +91,9 @@ impl Environs {
         )?;
         let path = path_info(head.path(), &self.url_prefix, &mut self.scratch);
         environ.set_item(intern!(py, "PATH_INFO"), latin1::string(py, path)?)?;
+        if self.scratch.capacity() > KEPT_SCRATCH {
+            self.scratch = Vec::new();
+        }
         self.add_fields(py, &environ, task, told)?;
         self.add_peer(py, &environ, task.peer(), told)?;
         let body = task.take_body();
@@ -123,6 +117,7 @@ impl Environs {
         told: &ProxyOutcome,
     ) -> PyResult<()> {
         let head = task.head();
+        let mut repeated = Vec::new();
         let mut changes = told.fields.iter().peekable();
         for (index, (name, value)) in head.fields().enumerate() {
             let change = changes.next_if(|change| change.index() == index);
@@ -134,13 +129,16 @@ impl Environs {
                 Some(Name::Key(key)) => key,
                 Some(Name::Hidden) => continue,
                 None => {
-                    let known = if self.names.len() < MOST_NAMES {
-                        self.names
-                            .entry(name.into())
-                            .or_insert(Name::kept(py, name))
-                    } else {
-                        made = Name::of(name, |key| PyString::new(py, key));
+                    let new = Name::of(name, |key| PyString::new(py, key));
+                    let known = if name.len() > LONGEST_NAME {
+                        made = new;
                         &made
+                    } else {
+                        if self.names.len() >= MOST_NAMES {
+                            // Somebody invents names, and these will not come again.
+                            self.names = usual_names(py);
+                        }
+                        self.names.entry(name.into()).or_insert(new)
                     };
                     let Name::Key(key) = known else { continue };
                     key
@@ -150,7 +148,10 @@ impl Environs {
                 Some(FieldChange::Replace(_, text)) => PyString::new(py, text).into_any(),
                 _ => latin1::string(py, value)?,
             };
-            add_field(py, environ, key.bind(py), &value)?;
+            add_field(py, environ, key.bind(py), value, &mut repeated)?;
+        }
+        for key in repeated {
+            join_fields(environ, &key)?;
         }
         let host = told
             .host
@@ -218,12 +219,21 @@ impl Environs {
     }
 }
 
-impl Name {
-    /// For those that are kept, and bounded in number: what some interpreters intern is never freed.
-    fn kept(py: Python<'_>, name: &[u8]) -> Self {
-        Self::of(name, |key| PyString::intern(py, key))
-    }
+/// Those of [`USUAL_NAMES`], as browsers and as proxies write them. Their keys are interned, as an
+/// application's own are; some interpreters never free what is interned.
+fn usual_names(py: Python<'_>) -> FxHashMap<Box<[u8]>, Name> {
+    let spellings = USUAL_NAMES
+        .iter()
+        .flat_map(|name| [(*name).to_owned(), name.to_ascii_lowercase()]);
+    let kept = |name: String| {
+        let name = name.into_bytes();
+        let known = Name::of(&name, |key| PyString::intern(py, key));
+        (name.into(), known)
+    };
+    spellings.map(kept).collect()
+}
 
+impl Name {
     fn of<'py>(name: &[u8], key: impl Fn(&str) -> Bound<'py, PyString>) -> Self {
         let upper: String = name
             .iter()
@@ -294,16 +304,18 @@ const OF_THE_REQUEST: [&str; 13] = [
     "headwaiter.client_disconnected",
 ];
 
-/// Field lines of one name are one value, joined as RFC 9110 §5.3 says; cookies by RFC 6265's own mark.
+/// Adds a field line. Where `key` is there already its lines gather in a list, to be joined by
+/// [`join_fields`]: to join each as it comes would copy a long head hundreds of times.
 #[expect(
     unsafe_code,
     reason = "PyO3 has no setdefault; asking before setting would look up twice"
 )]
-fn add_field(
-    py: Python<'_>,
-    environ: &Bound<'_, PyDict>,
-    key: &Bound<'_, PyString>,
-    value: &Bound<'_, PyAny>,
+fn add_field<'py>(
+    py: Python<'py>,
+    environ: &Bound<'py, PyDict>,
+    key: &Bound<'py, PyString>,
+    value: Bound<'py, PyAny>,
+    repeated: &mut Vec<Bound<'py, PyString>>,
 ) -> PyResult<()> {
     let before = environ.len();
     // SAFETY: attached; all three are live objects, the first a dict. The result is a borrowed
@@ -316,8 +328,23 @@ fn add_field(
     if environ.len() > before {
         return Ok(());
     }
-    let mark = if key.eq("HTTP_COOKIE") { "; " } else { ", " };
-    environ.set_item(key, present.add(mark)?.add(value)?)
+    if let Ok(lines) = present.cast::<PyList>() {
+        return lines.append(value);
+    }
+    repeated.push(key.clone());
+    environ.set_item(key, PyList::new(py, [present, value])?)
+}
+
+/// Field lines of one name are one value, joined as RFC 9110 §5.3 says; cookies by RFC 6265's own mark.
+fn join_fields(environ: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<()> {
+    let py = environ.py();
+    let mark = if key.eq("HTTP_COOKIE") {
+        intern!(py, "; ")
+    } else {
+        intern!(py, ", ")
+    };
+    let lines = environ.as_any().get_item(key)?;
+    environ.set_item(key, mark.call_method1(intern!(py, "join"), (lines,))?)
 }
 
 fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py, PyAny>> {
@@ -417,7 +444,11 @@ const USUAL_NAMES: &[&str] = &[
     "X-Request-Id",
     "X-Requested-With",
 ];
-/// Header names a worker remembers.
+/// Header names a worker remembers, the usual ones included: 100 KiB of them at most, with their keys.
 const MOST_NAMES: usize = 512;
+/// Bytes of a name that is remembered. Those of browsers, proxies and frameworks are shorter.
+const LONGEST_NAME: usize = 64;
+/// Bytes of a decoded path for which room is kept.
+const KEPT_SCRATCH: usize = 16 << 10;
 /// Clients a worker remembers.
 const MOST_PEERS: usize = 1024;

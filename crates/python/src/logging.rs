@@ -3,7 +3,9 @@
 //!
 //! Records go to a bounded list; a Python thread (`headwaiter-log`, in `_logging.py`) waits for them
 //! detached and hands them to Python's loggers. If it cannot keep up, records are dropped and
-//! counted, since nothing that clients send may grow memory.
+//! counted, since nothing that clients send may grow memory: the list is bounded in bytes, a record is cut
+//! at a length that only a bug reaches, and news that clients can cause at will (INFO, the access log
+//! above all) leaves half of the room to warnings and errors.
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,6 +25,8 @@ struct Entry {
 
 struct State {
     entries: Vec<Entry>,
+    /// Of the entries, with what goes with each.
+    bytes: usize,
     dropped: usize,
     woken: bool,
 }
@@ -51,6 +55,7 @@ impl Collector {
         let new = Box::into_raw(Box::new(Self {
             state: Mutex::new(State {
                 entries: Vec::new(),
+                bytes: 0,
                 dropped: 0,
                 woken: false,
             }),
@@ -66,13 +71,22 @@ impl Collector {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, level: u32, child: &'static str, message: String) {
+    fn put(&self, level: u32, child: &'static str, mut message: String) {
+        if message.len() > LONGEST {
+            let whole = (0..=LONGEST).rev().find(|at| message.is_char_boundary(*at));
+            message.truncate(whole.unwrap_or(0));
+            message.push_str("...");
+        }
+        message.shrink_to_fit();
+        let size = message.len() + OVERHEAD;
+        let most = if level < WARNING { MOST / 2 } else { MOST };
         let created = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs_f64();
         let mut state = self.lock();
-        if state.entries.len() < MOST {
+        if state.bytes + size <= most {
+            state.bytes += size;
             state.entries.push(Entry {
                 level,
                 child,
@@ -118,7 +132,7 @@ impl Log for Logger {
 fn python_level(level: Level) -> u32 {
     match level {
         Level::Error => 40,
-        Level::Warn => 30,
+        Level::Warn => WARNING,
         Level::Info => 20,
         Level::Debug | Level::Trace => 10,
     }
@@ -168,6 +182,7 @@ pub(crate) fn log_take() -> Vec<(u32, &'static str, String, f64)> {
     let mut state = Collector::get().lock();
     let entries = std::mem::take(&mut state.entries);
     let dropped = std::mem::take(&mut state.dropped);
+    state.bytes = 0;
     drop(state);
     let created = entries.last().map_or(0.0, |entry| entry.created);
     let mut records: Vec<_> = entries
@@ -185,5 +200,10 @@ pub(crate) fn log_take() -> Vec<(u32, &'static str, String, f64)> {
     records
 }
 
-/// Records kept until Python has time for them.
-const MOST: usize = 4096;
+const WARNING: u32 = 30;
+/// Bytes of records kept until Python has time for them.
+const MOST: usize = 2 << 20;
+/// What a record costs beside its text, here and as Python's objects.
+const OVERHEAD: usize = 256;
+/// Bytes of a record's text. Stacks of all threads are the longest.
+const LONGEST: usize = 128 << 10;

@@ -1,8 +1,6 @@
 //! One line from one request.
 //!
-//! Rule: bytes of a client reach a line only through [`escape`] or [`json_text`]: what could move a
-//! cursor, end a line or close a quotation is written as an escape, and so is everything that is not
-//! ASCII.
+//! Rule: bytes of a client reach a line only through [`Room::put`], which escapes and bounds them.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -10,26 +8,30 @@ use std::time::Duration;
 
 use headwaiter_http::Head;
 
+use crate::access_log::escape::{JSON, Room, Style, TEXT, WORD};
 use crate::access_log::format::{AccessLogFormat, Atom, Piece};
 use crate::exchange::Exchange;
 use crate::listen::Peer;
 use crate::record::Record;
 use crate::recorder::{Phase, spans};
 
-/// Appends the line of `exchange` to `out`, its end included; `date` is the IMF-fixdate of now.
+/// Appends the line of `exchange` to `out`, its end included; `date` is the IMF-fixdate of now, and
+/// `room` is what the line has for text of clients.
 pub(super) fn append(
     out: &mut Vec<u8>,
     format: &AccessLogFormat,
     exchange: &Exchange,
     peer: Peer,
     date: &[u8; 29],
+    room: Room,
 ) {
-    let line = Line {
+    let mut line = Line {
         exchange,
         record: &exchange.record,
         peer,
         date,
         spans: spans(&exchange.record),
+        room,
     };
     match format {
         AccessLogFormat::Json => line.json(out),
@@ -51,23 +53,21 @@ struct Line<'a> {
     peer: Peer,
     date: &'a [u8; 29],
     spans: [Option<Duration>; Phase::ALL.len()],
+    room: Room,
 }
 
-impl Line<'_> {
-    fn atom(&self, out: &mut Vec<u8>, atom: &Atom) {
+impl<'a> Line<'a> {
+    fn atom(&mut self, out: &mut Vec<u8>, atom: &Atom) {
         let head = &self.exchange.head;
         match atom {
-            Atom::Client => escape(out, self.client().as_bytes(), true),
+            Atom::Client => self.room.put(out, self.client().as_bytes(), &WORD),
             Atom::Hyphen => out.push(b'-'),
-            Atom::User => {
-                let user = user(head);
-                or_hyphen(out, user.as_deref(), |out, user| escape(out, user, true));
-            }
+            Atom::User => self.or_hyphen(out, &user(head).unwrap_or_default(), &WORD),
             Atom::Time => self.time(out),
             Atom::RequestLine => self.request_line(out),
             Atom::Method => self.text(out, head.method()),
             Atom::Path => self.text(out, head.path()),
-            Atom::Query => escape(out, head.query(), false),
+            Atom::Query => self.room.put(out, head.query(), &TEXT),
             Atom::Protocol => self.protocol(out),
             Atom::Status => match self.record.status {
                 0 => out.push(b'-'),
@@ -101,12 +101,13 @@ impl Line<'_> {
         }
     }
 
-    fn json(&self, out: &mut Vec<u8>) {
+    fn json(&mut self, out: &mut Vec<u8>) {
         let head = &self.exchange.head;
         out.extend_from_slice(b"{\"time\":\"");
         self.timestamp(out);
         out.extend_from_slice(b"\",\"client\":");
-        json_text(out, self.client().as_bytes());
+        let client = self.client();
+        self.json_text(out, client.as_bytes());
         let line = self.exchange.first_line.as_slice();
         let target = if line.is_empty() { head.target() } else { line };
         let header = |name| head.field(name).unwrap_or_default();
@@ -120,7 +121,7 @@ impl Line<'_> {
             ("reason", self.record.reason.as_bytes()),
         ] {
             key(out, name);
-            json_text(out, value);
+            self.json_text(out, value);
         }
         key(out, "protocol");
         out.push(b'"');
@@ -150,7 +151,14 @@ impl Line<'_> {
         out.push(b'}');
     }
 
-    fn client(&self) -> Cow<'_, str> {
+    /// `text`, a byte a character, as a JSON string.
+    fn json_text(&mut self, out: &mut Vec<u8>, text: &[u8]) {
+        out.push(b'"');
+        self.room.put(out, text, &JSON);
+        out.push(b'"');
+    }
+
+    fn client(&self) -> Cow<'a, str> {
         match (&self.exchange.client, self.peer) {
             (Some(client), _) => Cow::Borrowed(client),
             (None, Peer::Tcp(address)) => Cow::Owned(address.ip().to_string()),
@@ -189,14 +197,14 @@ impl Line<'_> {
     }
 
     /// The request line, or what came in its place when it is malformed or incomplete.
-    fn request_line(&self, out: &mut Vec<u8>) {
+    fn request_line(&mut self, out: &mut Vec<u8>) {
         let head = &self.exchange.head;
         if head.method().is_empty() {
             return self.text(out, &self.exchange.first_line);
         }
-        escape(out, head.method(), false);
+        self.room.put(out, head.method(), &TEXT);
         out.push(b' ');
-        escape(out, head.target(), false);
+        self.room.put(out, head.target(), &TEXT);
         out.push(b' ');
         self.protocol(out);
     }
@@ -213,15 +221,21 @@ impl Line<'_> {
         }
     }
 
-    fn header(&self, out: &mut Vec<u8>, name: &str) {
-        or_hyphen(out, self.exchange.head.field(name), |out, value| {
-            escape(out, value, false);
-        });
+    fn header(&mut self, out: &mut Vec<u8>, name: &str) {
+        self.text(out, self.exchange.head.field(name).unwrap_or_default());
+    }
+
+    fn text(&mut self, out: &mut Vec<u8>, text: &[u8]) {
+        self.or_hyphen(out, text, &TEXT);
     }
 
     /// `text`, a hyphen for none.
-    fn text(&self, out: &mut Vec<u8>, text: &[u8]) {
-        or_hyphen(out, Some(text), |out, text| escape(out, text, false));
+    fn or_hyphen(&mut self, out: &mut Vec<u8>, text: &[u8], style: &Style) {
+        if text.is_empty() {
+            out.push(b'-');
+        } else {
+            self.room.put(out, text, style);
+        }
     }
 
     fn body_bytes(&self) -> u64 {
@@ -230,13 +244,6 @@ impl Line<'_> {
 
     fn total(&self) -> Duration {
         self.spans[Phase::Total as usize].unwrap_or_default()
-    }
-}
-
-fn or_hyphen(out: &mut Vec<u8>, text: Option<&[u8]>, write: impl Fn(&mut Vec<u8>, &[u8])) {
-    match text {
-        Some(text) if !text.is_empty() => write(out, text),
-        _ => out.push(b'-'),
     }
 }
 
@@ -268,48 +275,15 @@ fn seconds(out: &mut Vec<u8>, span: Duration) {
     out.extend_from_slice(&digits);
 }
 
-/// Appends `text` with everything that could harm a terminal or a parser as `\xHH`.
-fn escape(out: &mut Vec<u8>, text: &[u8], spaces: bool) {
-    for run in text.chunk_by(|a, b| is_plain(*a) && is_plain(*b)) {
-        match run {
-            [b' '] if spaces => out.extend_from_slice(b"\\x20"),
-            [byte] if !is_plain(*byte) => put(out, format_args!("\\x{byte:02x}")),
-            run if spaces && run.contains(&b' ') => {
-                let words = run.split(|byte| *byte == b' ');
-                for (n, word) in words.enumerate() {
-                    out.extend_from_slice(if n > 0 { b"\\x20" } else { b"" });
-                    out.extend_from_slice(word);
-                }
-            }
-            run => out.extend_from_slice(run),
-        }
-    }
-}
-
-/// Appends `text`, a byte a character, as a JSON string.
-fn json_text(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(b'"');
-    for run in text.chunk_by(|a, b| is_plain(*a) && is_plain(*b)) {
-        match run {
-            [byte] if !is_plain(*byte) => put(out, format_args!("\\u{byte:04x}")),
-            run => out.extend_from_slice(run),
-        }
-    }
-    out.push(b'"');
-}
-
-fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
-}
-
-/// The user name of `Authorization: Basic` (RFC 7617); never the password.
+/// The user name of `Authorization: Basic` (RFC 7617); never the password. One of hundreds of bytes is none:
+/// it is not decoded, as it would not be shown.
 fn user(head: &Head) -> Option<Vec<u8>> {
     let value = head.field("authorization")?;
     let (scheme, token) = value.split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
         return None;
     }
-    let pair = base64(token)?;
+    let pair = base64(&token[..token.len().min(USER_TOKEN)])?;
     let colon = pair.iter().position(|byte| *byte == b':')?;
     Some(pair[..colon].to_vec())
 }
@@ -336,6 +310,9 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
     }
     Some(out)
 }
+
+/// Characters of base64 in which the user name has to end.
+const USER_TOKEN: usize = 512;
 
 const MONTHS: [&[u8; 3]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
@@ -370,9 +347,20 @@ mod tests {
     }
 
     fn line(format: &str, exchange: &Exchange) -> String {
+        line_in(Room::FULL, format, exchange)
+    }
+
+    fn line_in(room: Room, format: &str, exchange: &Exchange) -> String {
         let mut out = Vec::new();
         let peer = Peer::Tcp("192.0.2.7:4711".parse().unwrap());
-        append(&mut out, &format.parse().unwrap(), exchange, peer, DATE);
+        append(
+            &mut out,
+            &format.parse().unwrap(),
+            exchange,
+            peer,
+            DATE,
+            room,
+        );
         let text = String::from_utf8(out).unwrap();
         text.strip_suffix('\n').unwrap().to_owned()
     }
@@ -441,6 +429,35 @@ mod tests {
                     assert_eq!(text.matches('"').count(), 6, "{byte}");
                 } else if format == "json" {
                     serde_json::from_str::<serde_json::Value>(&text).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_request_makes_a_line_long() {
+        let long = "\u{ff}".repeat(20_000);
+        let head = format!(
+            "GET /{} HTTP/1.1\r\nHost: x\r\nReferer: {long}\r\nUser-Agent: {long}\r\nX: {long}\r\n\
+             Authorization: Basic {}\r\n\r\n",
+            "a".repeat(60_000),
+            "YWFh".repeat(10_000),
+        );
+        let exchange = exchange(&head);
+        let all = format!("%(r)s %(u)s {} %(s)s", "%({x}i)s ".repeat(50));
+        for (room, most) in [(Room::FULL, 16 << 10), (Room::SHORT, 2048)] {
+            for format in ["combined", "json", &all] {
+                let text = line_in(room, format, &exchange);
+                assert!(text.len() < most, "{format}: {}", text.len());
+                assert!(text.contains(r"\...") || text.contains(r"\u2026"), "{text}");
+                match format {
+                    "combined" => assert!(text.ends_with(r#"\...""#), "{text}"),
+                    "json" => {
+                        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+                        assert!(value["target"].as_str().unwrap().ends_with("aaa\u{2026}"));
+                        assert_eq!(value["status"], 200);
+                    }
+                    _ => assert!(text.ends_with(r"\...  200"), "{text}"),
                 }
             }
         }

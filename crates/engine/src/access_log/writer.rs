@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ impl fmt::Display for AccessLogTarget {
 pub(super) struct Writer {
     target: AccessLogTarget,
     inner: Mutex<Inner>,
+    /// Half of the buffer is full.
+    behind: AtomicBool,
     /// Something has come up for the writer.
     work: Condvar,
     /// The writer has ended.
@@ -62,7 +65,7 @@ impl Writer {
         Ok(Self {
             target: target.clone(),
             inner: Mutex::new(Inner {
-                lines: Vec::new(),
+                lines: Vec::with_capacity(MOST),
                 count: 0,
                 dropped: 0,
                 file,
@@ -70,25 +73,46 @@ impl Writer {
                 closed: false,
                 running: false,
             }),
+            behind: AtomicBool::new(false),
             work: Condvar::new(),
             ended: Condvar::new(),
         })
     }
 
+    /// Takes `count` lines, those of them that it has room for, and empties `lines`.
     pub(super) fn push(&self, lines: &mut Vec<u8>, count: u64) {
         let mut inner = self.lock();
-        if inner.closed || inner.lines.len() + lines.len() > MOST {
+        let before = inner.lines.len();
+        if inner.closed {
             inner.dropped += count;
-        } else {
-            let first = inner.lines.is_empty();
+        } else if before + lines.len() <= MOST {
             inner.lines.extend_from_slice(lines);
             inner.count += count;
-            if first {
-                self.work.notify_all();
+        } else {
+            for line in lines.split_inclusive(|byte| *byte == b'\n') {
+                if inner.lines.len() + line.len() <= MOST {
+                    inner.lines.extend_from_slice(line);
+                    inner.count += 1;
+                } else {
+                    inner.dropped += 1;
+                }
             }
         }
+        let after = inner.lines.len();
+        let fills = before < BEHIND && after >= BEHIND;
+        if fills {
+            self.behind.store(true, Ordering::Relaxed);
+        }
         drop(inner);
+        if fills || (before == 0 && after > 0) {
+            self.work.notify_all();
+        }
         lines.clear();
+    }
+
+    /// Whether the writer does not keep up, so that lines should be short.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Relaxed)
     }
 
     /// A thread is about to [`Writer::run`], or could not be had: whether the end has to wait for one.
@@ -135,22 +159,24 @@ impl Writer {
             trouble: Seldom::new(MINUTE),
         };
         let mut said = Said::default();
+        let mut spare = Vec::with_capacity(MOST);
         loop {
             while inner.lines.is_empty() && !inner.reopen && !inner.closed {
                 inner = self.wait(inner, None);
             }
             let due = Instant::now() + GATHER;
-            while !inner.reopen && !inner.closed && inner.lines.len() < MOST / 2 {
+            while !inner.reopen && !inner.closed && inner.lines.len() < BEHIND {
                 let left = due.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     break;
                 }
                 inner = self.wait(inner, Some(left));
             }
-            let lines = std::mem::take(&mut inner.lines);
+            let mut lines = std::mem::replace(&mut inner.lines, spare);
             let count = std::mem::take(&mut inner.count);
             let reopen = std::mem::take(&mut inner.reopen);
             let closed = inner.closed;
+            self.behind.store(false, Ordering::Relaxed);
             drop(inner);
             let lost = if lines.is_empty() {
                 0
@@ -160,19 +186,22 @@ impl Writer {
             if reopen {
                 sink.reopen();
             }
+            // Room that was used is given back to the system; room that was not takes no memory.
+            if lines.len() > MOST / 8 {
+                lines = Vec::with_capacity(MOST);
+            }
+            lines.clear();
+            spare = lines;
             inner = self.lock();
             inner.dropped += lost;
-            said.dropped(inner.dropped, closed);
+            let dropped = inner.dropped;
+            drop(inner);
+            said.dropped(dropped, closed);
+            inner = self.lock();
             if closed {
                 inner.running = false;
                 self.ended.notify_all();
                 return;
-            }
-            if inner.lines.is_empty() {
-                // Its room is used again.
-                inner.lines = lines;
-                inner.lines.clear();
-                inner.lines.shrink_to(MOST / 8);
             }
         }
     }
@@ -319,8 +348,10 @@ fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
-/// Bytes of lines that wait at most.
+/// Bytes of lines that wait at most; as many may be with the system at the same time.
 const MOST: usize = 1 << 20;
+/// So many have to be written at once.
+const BEHIND: usize = MOST / 2;
 /// How long lines gather before they are written together.
 const GATHER: Duration = Duration::from_millis(50);
 /// How long the end of the server waits for the last lines.
@@ -364,6 +395,28 @@ mod tests {
         disk.room = 100;
         write_all(&mut disk, b"three\n", true).1.unwrap();
         assert_eq!(disk.taken, b"one\nt\nthree\n");
+    }
+
+    #[test]
+    fn a_line_is_dropped_for_want_of_its_own_room_only() {
+        let writer = Writer::open(&AccessLogTarget::Stdout).unwrap();
+        let line = |length: usize| [&vec![b'x'; length - 1][..], b"\n"].concat();
+        writer.push(&mut line(MOST - 100), 1);
+        let mut batch = [line(200), line(40), line(200), line(40)].concat();
+        writer.push(&mut batch, 4);
+        assert_eq!(writer.lock().count, 3, "both short ones fit");
+        assert_eq!(writer.dropped(), 2);
+        assert_eq!(writer.lock().lines.len(), MOST - 20);
+        assert!(batch.is_empty());
+    }
+
+    #[test]
+    fn lines_are_to_be_short_from_the_half_of_the_buffer_on() {
+        let writer = Writer::open(&AccessLogTarget::Stdout).unwrap();
+        writer.push(&mut vec![b'x'; BEHIND - 1], 1);
+        assert!(!writer.is_behind());
+        writer.push(&mut vec![b'x'; 1], 1);
+        assert!(writer.is_behind());
     }
 
     #[test]
