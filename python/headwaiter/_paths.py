@@ -1,8 +1,8 @@
 """Paths among the settings, which hold from the start on.
 
 The server uses them again while it runs: it makes temporary files, reopens its log and removes its
-socket. An application that calls ``os.chdir`` meanwhile must not move them, so ``settings.py`` makes
-each one absolute before the application is loaded.
+socket. An application that calls ``os.chdir`` meanwhile must not move them, so ``settings.py``
+makes each one absolute before the application is loaded.
 """
 
 from __future__ import annotations

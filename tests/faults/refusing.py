@@ -39,15 +39,14 @@ def refuse(call: int, error: int, *, everywhere: bool = False) -> None:
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
     program = struct.pack("@HP", len(steps), ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)
-    steps_to_it = [(libc.prctl, (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))]
-    if everywhere:
+    failed = libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if not failed and everywhere:
         number = SECCOMP[platform.machine()]
-        steps_to_it.append((libc.syscall, (number, SET_MODE_FILTER, EVERY_THREAD, program)))
-    else:
-        steps_to_it.append((libc.prctl, (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0)))
-    for function, arguments in steps_to_it:
-        if function(*arguments):
-            raise OSError(ctypes.get_errno(), f"{function.__name__}{arguments}")
+        failed = libc.syscall(number, SET_MODE_FILTER, EVERY_THREAD, program)
+    elif not failed:
+        failed = libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0)
+    if failed:
+        raise OSError(ctypes.get_errno(), "the filter is refused")
 
 
 def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""Errors of accept(2) that are about one connection, or about the listener: nobody else pays for them."""
+"""Errors of accept(2) about one connection, or about the listener: nobody else pays for them."""
 
 from __future__ import annotations
 

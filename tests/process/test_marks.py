@@ -1,4 +1,4 @@
-"""A read stops at urgent data and behind descriptors, whatever follows: nothing of that may be left."""
+"""A read stops at urgent data and behind descriptors: nothing of what follows may be left."""
 
 from __future__ import annotations
 
