@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 
-from headwaiter import _logging
+from headwaiter import _logging, _paths
 
 MOST_CONNECTIONS = 65536
 SPOOL_MEMORY = 16 << 20
@@ -36,7 +36,7 @@ def spool_dir() -> str:
     works without: it tries there again whenever it needs a file.
     """
     try:
-        return tempfile.gettempdir()
+        return _paths.absolute(tempfile.gettempdir())
     except OSError:
         named = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp")
         _logging.logger().warning(
@@ -44,7 +44,7 @@ def spool_dir() -> str:
             "spool_dir)",
             named,
         )
-        return named
+        return _paths.absolute(named)
 
 
 def spool_limit(directory: str) -> int:

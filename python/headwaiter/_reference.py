@@ -36,6 +36,8 @@ access log. `headwaiter --help` lists the flags that are no adjustments, such as
   look like it.
 - **Lists** are words with spaces or line breaks between them, or lists in Python and TOML.
 - **Seconds** may have a fraction. Bytes may not have a suffix.
+- **Paths** that are relative count from the current directory at the start. An application that
+  changes it later moves neither log, sockets nor temporary files.
 - `host` with `port`, `listen`, `unix_socket` and `sockets` are four ways to say where to listen.
   They exclude each other; one that is given at a higher rank silences those below.
 - `headwaiter` started through systemd socket activation (`LISTEN_FDS`) takes those sockets. It does

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from headwaiter import _defaults, _listen
+from headwaiter import _defaults, _listen, _paths
 from headwaiter._casts import thread_bounds
 from headwaiter._sources import Given, collect, from_keywords
 from headwaiter._types import AdjustmentValues
@@ -116,6 +116,8 @@ class Adjustments(AdjustmentValues):
             setattr(self, row.name, self._value(row.name))
         if "send_bytes" in given:
             warnings.warn("send_bytes has no effect", DeprecationWarning, stacklevel=4)
+        for row in ADJUSTMENTS:
+            setattr(self, row.name, _paths.fixed(row, getattr(self, row.name)))
         self._settle_proxies()
         self._settle_spool()
         self._settle_listen()

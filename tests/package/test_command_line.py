@@ -192,7 +192,7 @@ STARTS: list[tuple[list[str], int, str]] = [
     (["--listen=192.0.2.1:80", "project:app"], 1, "cannot listen on 192.0.2.1:80: "),
     (["--access-log=absent/log", "project:app"], 1, "access_log: "),
     (["--access-log=.", "project:app"], 1, "access_log: "),
-    (["--unix-socket=absent/socket", "project:app"], 1, "cannot listen on absent/socket: No such"),
+    (["--unix-socket=absent/socket", "project:app"], 1, "/absent/socket: No such file"),
     (["--unix-socket=project.py", "project:app"], 1, "project.py: exists and is not a socket"),
     (["--log-config=absent.json", "project:app"], 2, "absent.json"),
 ]

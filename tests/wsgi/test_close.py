@@ -377,3 +377,22 @@ def test_a_close_that_does_not_end_is_cut_and_said_so(serve: Serve, logs: LogCat
     assert server.server.unfinished == 1
     logs.wait_for("cut while its iterable was being closed: GET /endless")
     body.release.set()
+
+
+@headwaiter_only("it has no deadline")
+@pytest.mark.parametrize("io_threads", [1, 2])
+def test_a_reply_that_is_cut_while_it_is_sent_and_closed_is_one_request(
+    serve: Serve, io_threads: int
+) -> None:
+    size = 64 << 20
+    body = Slow(lambda: iter([bytes(size)]))
+    server = serve(serving(body, length=size), io_threads=io_threads)
+    # With two I/O threads the second connection belongs to the one that does not count workers.
+    with server.connect(), server.connect(receive_buffer=4096) as client:
+        client.request("/")
+        assert body.closed.wait(20)
+        server.server.abort()
+        server.thread.join(20)
+        assert server.server.unfinished == 1
+    body.release.set()
+    body.check()

@@ -1,13 +1,13 @@
-//! New connections: accepting, `connection_limit`, running out of descriptors.
+//! New connections: accepting, `connection_limit`, running out of descriptors. `evict.rs` makes room for them.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use mio::Token;
 
-use crate::channel::{Channel, State};
+use crate::accept_error::Trouble;
+use crate::channel::Channel;
+use crate::evict::PAUSE;
 use crate::io_thread::{INDEX_MASK, IoThread};
 use crate::link::Link;
 use crate::listen::Peer;
@@ -15,130 +15,90 @@ use crate::mailbox::Message;
 use crate::socket::Stream;
 
 impl IoThread {
-    /// Takes what waits at listener `n`, to the last: readiness is reported once.
-    pub(crate) fn accept_from(&mut self, n: usize) {
-        while self.accept_paused.is_none() && n < self.listeners.len() {
+    /// Takes what waits at listener `n`, but no more than `most`: readiness is reported once, so the rest
+    /// is taken in the next turn.
+    pub(crate) fn accept_from(&mut self, n: usize, most: usize) {
+        for _ in 0..most {
+            if self.accept_paused.is_some() || n >= self.listeners.len() {
+                return;
+            }
             if self.at_limit() {
                 if !self.listeners[n].has_waiting() {
                     return;
                 }
-                if !self.evict() {
-                    return self
-                        .pause_accepting("connection_limit is reached and no channel is idle");
+                if !self.make_room("connection_limit is reached and no channel is idle") {
+                    return;
                 }
             }
             match self.listeners[n].accept() {
                 Ok((stream, peer)) => self.assign(stream, peer, n),
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return,
-                    // The client gave up while it waited.
-                    io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::Interrupted => {}
+                Err(error) => match Trouble::of(&error) {
+                    Trouble::Nobody => return,
+                    // Its client gave up while it waited, say.
+                    Trouble::Connection => {
+                        self.accept_failures += 1;
+                        if self.accept_failures == MOST_FAILURES {
+                            self.accept_failures = 0;
+                            // A sandbox that forbids the call looks the same, and never ends.
+                            return self.pause_accepting(&error.to_string());
+                        }
+                        continue;
+                    }
                     // Without a free descriptor the system says so even if nobody waits.
                     _ if !self.listeners[n].has_waiting() => return,
-                    _ if self.evict() => {}
-                    _ => return self.pause_accepting(&error.to_string()),
+                    Trouble::Room => {
+                        if !self.make_room(&error.to_string()) {
+                            return;
+                        }
+                    }
+                    Trouble::Listener => return self.pause_accepting(&error.to_string()),
                 },
             }
+            self.accept_failures = 0;
         }
+        self.accept_more = true;
     }
 
     /// Takes what waits at the admin endpoint, whatever the limits of the others.
     pub(crate) fn accept_admin(&mut self, n: usize) {
-        while let Some(listener) = self.admin.listeners.get(n) {
+        for _ in 0..ADMIN_ACCEPTS {
+            let Some(listener) = self.admin.listeners.get(n) else {
+                return;
+            };
             match listener.accept() {
-                // Without room for one more it is let go of.
                 Ok((stream, peer)) => {
-                    if self.admin.channels < ADMIN_CHANNELS || self.evict_admin() {
+                    if self.admin.open.len() < ADMIN_CHANNELS || self.evict_admin() {
                         self.adopt(stream, peer, None);
                     }
                 }
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return,
-                    io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::Interrupted => {}
+                Err(error) => match Trouble::of(&error) {
+                    Trouble::Nobody => return,
+                    Trouble::Connection => {}
                     _ if !listener.has_waiting() => return,
-                    // Out of descriptors. Those who wait are let in after a moment.
-                    _ => {
+                    // Those who wait are let in after a moment.
+                    Trouble::Room | Trouble::Listener => {
                         self.accept_paused.get_or_insert(self.now + PAUSE);
                         return;
                     }
                 },
             }
         }
+        self.accept_more = true;
     }
 
     fn at_limit(&self) -> bool {
         self.shared.channels.load(Ordering::Relaxed) >= self.shared.settings.connection_limit
     }
 
-    /// Closes the channel that has been idle longest. Not one accepted in this very turn: its request
-    /// may be on its way.
-    fn evict(&mut self) -> bool {
-        for _ in 0..MOST_LOOKS {
-            let Some(index) = self.idle.longest() else {
-                return false;
-            };
-            let channel = &mut self.channels[index];
-            if channel.accepted_in == self.turn {
-                return false;
-            }
-            if channel.has_request() {
-                // It is idle only because this turn has not come to its event.
-                channel.readable = true;
-                self.receive(index);
-                continue;
-            }
-            self.shared.counters.evicted.add(1);
-            self.close(index);
-            return true;
-        }
-        false
-    }
-
-    /// Closes the oldest channel of the admin endpoint that nobody uses now.
-    fn evict_admin(&mut self) -> bool {
-        let unused = |channel: &Channel| {
-            channel.link.admin && channel.state == State::Idle && !channel.has_request()
-        };
-        let unused = self.channels.iter().filter(|(_, channel)| unused(channel));
-        // Tokens rise from one connection to the next.
-        match unused.min_by_key(|(_, channel)| channel.link.token) {
-            Some((index, _)) => {
-                self.close(index);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Accepting rests for a moment; connections wait in the kernel's backlog meanwhile.
-    fn pause_accepting(&mut self, why: &str) {
-        if self.idle.longest().is_some() {
-            // There are new ones only, which the next turn will read.
-            self.accept_paused = Some(self.now + SHORT_PAUSE);
-            return;
-        }
-        self.accept_paused = Some(self.now + PAUSE);
-        self.shared.counters.accept_pauses.add(1);
-        if self.shared.accept_log.pass(self.now) {
-            log::warn!(
-                target: crate::LOG,
-                "accepting pauses: {why}; {} channels are open (connection_limit={})",
-                self.shared.channels.load(Ordering::Relaxed),
-                self.shared.settings.connection_limit,
-            );
-        }
-    }
-
-    /// Accepts again once the pause is over.
+    /// Accepts again once a pause is over, and goes on where a turn's share was used up.
     pub(crate) fn resume_accepting(&mut self) {
-        if self.accept_paused.is_some_and(|until| until <= self.now) {
+        let over = self.accept_paused.is_some_and(|until| until <= self.now);
+        if over {
             self.accept_paused = None;
+        }
+        if over || std::mem::take(&mut self.accept_more) {
             for n in 0..self.listeners.len() {
-                self.guarded(None, |me| me.accept_from(n));
+                self.guarded(None, |me| me.accept_from(n, ACCEPTS));
             }
             for n in 0..self.admin.listeners.len() {
                 self.guarded(None, |me| me.accept_admin(n));
@@ -173,7 +133,9 @@ impl IoThread {
             if listener.is_some() {
                 self.shared.channels.fetch_sub(1, Ordering::Relaxed);
             }
-            log::warn!(target: crate::LOG, "a connection could not be watched: {error}");
+            if self.shared.accept_log.pass(self.now) {
+                log::warn!(target: crate::LOG, "a connection could not be watched: {error}");
+            }
             return;
         }
         let link = Link::new(
@@ -185,7 +147,7 @@ impl IoThread {
         );
         entry.insert(Channel::new(Arc::new(link), self.turn));
         if listener.is_none() {
-            self.admin.channels += 1;
+            self.admin.open.push(token);
         }
         self.become_idle(index, self.now);
         crate::inject_panic("adopt");
@@ -195,11 +157,42 @@ impl IoThread {
     }
 }
 
-/// Channels looked at to find one that may be closed: a look costs a system call.
-const MOST_LOOKS: usize = 16;
+/// Connections taken from one listener in a turn.
+pub(crate) const ACCEPTS: usize = 64;
+/// Connections of the admin endpoint taken in a turn.
+const ADMIN_ACCEPTS: usize = 8;
 /// Connections to the admin endpoint that are open at once.
 const ADMIN_CHANNELS: usize = 64;
-/// How long accepting rests.
-const PAUSE: Duration = Duration::from_millis(100);
-/// How long it rests where the next turn may find room.
-const SHORT_PAUSE: Duration = Duration::from_millis(1);
+/// Errors in a row that are the connections' own.
+const MOST_FAILURES: usize = 64;
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::admin::Admin;
+    use crate::listen::{ListenSpec, Listening, bind_all};
+    use crate::settings::Settings;
+    use crate::shared::Shared;
+
+    #[test]
+    fn a_crowd_is_let_in_in_shares() {
+        let settings = Settings {
+            connection_limit: 2 * ACCEPTS,
+            ..Settings::default()
+        };
+        let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
+        let listeners = bind_all(&[any], &settings).unwrap();
+        let Listening::Tcp(address) = *listeners[0].listening() else {
+            unreachable!("it was bound to TCP")
+        };
+        let shared = Arc::new(Shared::new(settings, Vec::new(), None));
+        let mut io = IoThread::new(0, &shared, listeners, Admin::default()).unwrap();
+        let crowd: Vec<_> = (0..ACCEPTS + 3)
+            .map(|_| std::net::TcpStream::connect(address).unwrap())
+            .collect();
+        io.accept_from(0, ACCEPTS);
+        assert_eq!((io.channels.len(), io.accept_more), (ACCEPTS, true));
+        io.resume_accepting();
+        assert_eq!((io.channels.len(), io.accept_more), (crowd.len(), false));
+    }
+}

@@ -93,6 +93,11 @@ impl Channel {
         reads && self.readable
     }
 
+    /// Whether it stands in the list of idle channels, which has none of the admin endpoint's.
+    pub(crate) fn is_listed_idle(&self) -> bool {
+        self.idle.is_some()
+    }
+
     /// Whether bytes have come in behind the last request, in the kernel or here. A system call.
     pub(crate) fn has_request(&self) -> bool {
         self.readable || !self.inbuf.is_empty() || self.link.stream.has_unread()

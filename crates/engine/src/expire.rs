@@ -17,9 +17,12 @@ use crate::recorder::{SEND_TIMEOUT, SHUTDOWN_TIMEOUT};
 use crate::shared::Stage;
 
 impl IoThread {
-    /// Deals with everything that has come due.
+    /// Deals with what has come due; the share of a turn, if that is much.
     pub(crate) fn expire(&mut self) {
-        while let Some((at, token)) = self.deadlines.pop(self.seen) {
+        for _ in 0..DUE {
+            let Some((at, token)) = self.deadlines.pop(self.seen) else {
+                break;
+            };
             let Some(index) = self.find(token) else {
                 continue;
             };
@@ -111,7 +114,9 @@ impl IoThread {
             self.shared.observe(self.now);
         }
         if let Some(most) = self.shared.settings.queue_timeout {
-            for exchange in self.shared.queue.expire(self.now, most) {
+            let expired = self.shared.queue.expire(self.now, most, REFUSED);
+            self.expiring = expired.len() == REFUSED;
+            for exchange in expired {
                 let token = exchange.link.as_ref().map(|link| link.token);
                 self.guarded(token, |me| {
                     me.refuse_waiting(exchange, Refusal::QueueTimeout);
@@ -207,7 +212,8 @@ impl IoThread {
         }
         self.accept_paused = None;
         for n in 0..self.listeners.len() {
-            self.guarded(None, |me| me.accept_from(n));
+            let most = usize::try_from(self.shared.settings.backlog).unwrap_or(usize::MAX);
+            self.guarded(None, |me| me.accept_from(n, most));
         }
         self.accept_paused = None;
         for mut listener in std::mem::take(&mut self.listeners) {
@@ -247,7 +253,11 @@ impl IoThread {
         self.hear_the_last();
         let replying = |index: &usize| {
             let channel = &self.channels[*index];
-            channel.state == State::Replying && !channel.link.admin
+            let exchange = channel.exchange.as_ref();
+            channel.state == State::Replying
+                && !channel.link.admin
+                // Its worker may be in the iterable's `close()` still, and is cut, too: as one request.
+                && exchange.is_none_or(|exchange| self.shared.cut_reply(&exchange.record))
         };
         let lost = self.outstanding
             + self.batch.len()
@@ -327,7 +337,7 @@ impl IoThread {
     pub(crate) fn is_done(&self) -> bool {
         self.drain.is_some()
             && self.listeners.is_empty()
-            && self.channels.len() == self.admin.channels
+            && self.channels.len() == self.admin.open.len()
             && self.outstanding == 0
             && (self.shared.closing.load(Ordering::SeqCst) == 0
                 || self.shared.stage() == Stage::Cutting)
@@ -337,10 +347,14 @@ impl IoThread {
     }
 }
 
+/// Deadlines in one turn. What came together comes due together, and each takes a few system calls.
+const DUE: usize = 128;
 /// The governor's period.
 const GOVERN: Duration = Duration::from_millis(1);
 /// The period where there is nothing to govern.
 const WATCH: Duration = Duration::from_millis(20);
+/// Tasks that are refused in one turn because they waited too long: each takes a system call.
+const REFUSED: usize = 128;
 /// A task that waits less is not worth a log record.
 const WORTH_A_WORD: Duration = Duration::from_millis(50);
 /// Deadlines of closed channels that may be kept until they come up.
@@ -349,3 +363,19 @@ const STALE_ENTRIES: usize = 1024;
 const LAST_WORDS: usize = 10;
 /// Requests named when they are cut.
 const SHOWN: usize = 20;
+
+#[cfg(all(test, unix, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::io_thread::tests::with_idle;
+
+    #[test]
+    fn what_comes_due_at_once_is_dealt_with_in_shares() {
+        let (_shared, mut io, _clients) = with_idle(DUE + 10);
+        io.seen = io.now + Duration::from_secs(3600);
+        io.expire();
+        assert_eq!(io.channels.len(), 10);
+        io.expire();
+        assert_eq!(io.channels.len(), 0);
+    }
+}

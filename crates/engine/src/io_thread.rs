@@ -2,7 +2,7 @@
 //!
 //! An I/O thread owns its channels and never attaches to an interpreter, never waits for a worker
 //! and never runs application code. The rest of it lives beside this file by responsibility:
-//! `accept.rs` (new connections, limits), `receive.rs` (bytes in, up to a complete task),
+//! `accept.rs` and `evict.rs` (new connections, limits), `receive.rs` (bytes in, up to a complete task),
 //! `transmit.rs` (bytes out, the end of a reply, closing), `expire.rs` (deadlines, drain).
 //!
 //! A bug in handling one channel costs that channel: it is caught here and the channel is closed.
@@ -18,12 +18,14 @@ use mio::event::Event;
 use mio::{Events, Token};
 use slab::Slab;
 
+use crate::accept::ACCEPTS;
 use crate::admin::Admin;
+use crate::census::Counting;
 use crate::channel::{Channel, IdleList, State};
 use crate::clock::ThreadClock;
 use crate::deadlines::Deadlines;
 use crate::exchange::Exchange;
-use crate::link::{FIN, FINISHED};
+use crate::link::{FIN, FINISHED, MARKED};
 use crate::listen::Listener;
 use crate::mailbox::{Mailbox, Message};
 use crate::nap::Pace;
@@ -48,10 +50,17 @@ pub(crate) struct IoThread {
     pub(crate) listeners: Vec<Listener>,
     /// Accepting rests until this instant, for want of descriptors.
     pub(crate) accept_paused: Option<Instant>,
+    /// Connections wait that the share of a turn did not allow.
+    pub(crate) accept_more: bool,
+    /// Errors in a row that accepting has brought.
+    pub(crate) accept_failures: usize,
+    /// Why the other I/O threads are being asked for room.
+    pub(crate) room_asked: Option<String>,
     pub(crate) next_owner: usize,
     pub(crate) pool: Vec<Box<Exchange>>,
     pub(crate) recorder: Recorder,
     pub(crate) admin: Admin,
+    pub(crate) counting: Counting,
     /// Tasks complete in this turn, handed over together.
     pub(crate) batch: Vec<Box<Exchange>>,
     /// Channels that used up their share of this turn.
@@ -65,6 +74,8 @@ pub(crate) struct IoThread {
     /// Tasks handed to the queue and not given back.
     pub(crate) outstanding: usize,
     pub(crate) drain: Option<Instant>,
+    /// More tasks have waited too long than a turn refuses.
+    pub(crate) expiring: bool,
     /// When the governor was last asked.
     pub(crate) governed: Option<Instant>,
     pub(crate) pace: Pace,
@@ -117,10 +128,14 @@ impl IoThread {
             deadlines: Deadlines::default(),
             listeners,
             accept_paused: None,
+            accept_more: false,
+            accept_failures: 0,
+            room_asked: None,
             next_owner: 0,
             pool: Vec::new(),
             recorder: Recorder::new(shared.shards.add()),
             admin,
+            counting: Counting::default(),
             batch: Vec::new(),
             again: VecDeque::new(),
             scratch: vec![0; SCRATCH],
@@ -129,6 +144,7 @@ impl IoThread {
             date: DateLine::default(),
             outstanding: 0,
             drain: None,
+            expiring: false,
             governed: None,
             pace: Pace::new(shared.now(), single_core),
             clock: None,
@@ -210,6 +226,8 @@ impl IoThread {
     fn poll_timeout(&self) -> Option<Duration> {
         if !self.again.is_empty()
             || !self.batch.is_empty()
+            || self.accept_more
+            || self.counting.is_under_way()
             || self.shared.draining() && self.drain.is_none()
         {
             return Some(Duration::ZERO);
@@ -231,16 +249,14 @@ impl IoThread {
             sooner(most);
         }
         if self.shared.queue.waiting() > 0 {
-            sooner(self.tick_period());
-        }
-        // Rounded up: a timer that fires a little early would spin.
-        wait.map(|w| {
-            if w.is_zero() {
-                w
+            sooner(if self.expiring {
+                Duration::ZERO
             } else {
-                w + Duration::from_micros(999)
-            }
-        })
+                self.tick_period()
+            });
+        }
+        // The poll rounds up to what the system's clock can tell apart.
+        wait
     }
 
     pub(crate) fn read_mail(&mut self) {
@@ -257,6 +273,9 @@ impl IoThread {
                 }
                 Message::Accepted(stream, peer, listener) => me.adopt(stream, peer, Some(listener)),
                 Message::Stacks(text) => me.stacks_collected(&text),
+                Message::Page(token, answer) => me.page_made(token, answer),
+                Message::MakeRoom => me.asked_for_room(),
+                Message::RoomMade => me.room_made(),
             });
         }
         self.inbox = inbox;
@@ -271,7 +290,7 @@ impl IoThread {
         if token > LISTEN - MOST_LISTENERS {
             let accepted = self.guarded(None, |me| match (LISTEN - token).checked_sub(ADMIN) {
                 Some(n) => me.accept_admin(n),
-                None => me.accept_from(LISTEN - token),
+                None => me.accept_from(LISTEN - token, ACCEPTS),
             });
             if !accepted {
                 // Those behind are not reported again.
@@ -280,6 +299,7 @@ impl IoThread {
             return;
         }
         let (broken, gone) = (event.is_error(), event.is_write_closed());
+        let priority = event.is_priority();
         let (readable, fin, writable) = (
             event.is_readable(),
             event.is_read_closed(),
@@ -289,6 +309,10 @@ impl IoThread {
             let Some(index) = me.find(token) else { return };
             if broken && me.channels[index].state != State::Lingering {
                 return me.client_gone(index);
+            }
+            if priority {
+                // A read stops at urgent data, whatever stands behind it (tcp(7)).
+                me.channels[index].link.set(MARKED);
             }
             if fin {
                 me.client_finished(index);
@@ -439,6 +463,7 @@ impl Drop for IoThread {
         for (_, channel) in &self.channels {
             channel.link.mark_gone();
         }
+        self.shared.ballots.leave(self.index);
         self.mailbox.close();
     }
 }
@@ -446,8 +471,8 @@ impl Drop for IoThread {
 fn message_channel(message: &Message) -> Option<usize> {
     match message {
         Message::Done(exchange) => exchange.link.as_ref().map(|link| link.token),
-        Message::Flush(token) | Message::Parts(token, _) => Some(*token),
-        Message::Accepted(..) | Message::Stacks(_) => None,
+        Message::Flush(token) | Message::Parts(token, _) | Message::Page(token, _) => Some(*token),
+        Message::Accepted(..) | Message::Stacks(_) | Message::MakeRoom | Message::RoomMade => None,
     }
 }
 
@@ -466,3 +491,50 @@ pub(crate) const SCRATCH: usize = 128 * 1024;
 /// A client that has finished sending is asked whether it is still there when its request has
 /// waited this long.
 pub(crate) const PROBE_AFTER: Duration = Duration::from_millis(100);
+
+#[cfg(all(test, unix, not(shuttle)))]
+pub(crate) mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::listen::Peer;
+    use crate::settings::Settings;
+    use crate::socket::Stream;
+
+    /// A loop that nobody runs, with `count` idle channels and their clients.
+    pub(crate) fn with_idle(count: usize) -> (Arc<Shared>, IoThread, Vec<UnixStream>) {
+        let settings = Settings {
+            channel_timeout: Some(Duration::from_secs(60)),
+            ..Settings::default()
+        };
+        let shared = Arc::new(Shared::new(settings, Vec::new(), None));
+        let mut io = IoThread::new(0, &shared, Vec::new(), Admin::default()).unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..count {
+            clients.push(connect(&mut io, Some(0)));
+        }
+        (shared, io, clients)
+    }
+
+    /// A client of `listener`, or of the admin endpoint.
+    pub(crate) fn connect(io: &mut IoThread, listener: Option<usize>) -> UnixStream {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let stream = Stream::Unix(mio::net::UnixStream::from_std(ours));
+        io.shared
+            .channels
+            .fetch_add(1, crate::sync::atomic::Ordering::Relaxed);
+        io.adopt(stream, Peer::Unix, listener);
+        theirs
+    }
+
+    #[test]
+    fn the_loop_sleeps_until_something_is_due_and_no_longer() {
+        let (_shared, mut io, _clients) = with_idle(0);
+        assert_eq!(io.poll_timeout(), None);
+        for wait in [Duration::from_micros(1), Duration::from_millis(1)] {
+            io.accept_paused = Some(io.now + wait);
+            assert_eq!(io.poll_timeout(), Some(wait));
+        }
+    }
+}

@@ -10,6 +10,7 @@
 )]
 
 mod accept;
+mod accept_error;
 mod access_log;
 mod admin;
 mod advice;
@@ -19,6 +20,7 @@ mod census;
 mod channel;
 mod clock;
 mod deadlines;
+mod evict;
 mod exchange;
 mod expire;
 mod governor;

@@ -62,6 +62,8 @@ const PROBED: u32 = 64;
 pub(crate) const TIMED_OUT: u32 = 128;
 /// The kernel takes no more bytes for this client: it is slower than we are.
 const BLOCKED: u32 = 256;
+/// The client has sent what a read stops at though more may stand behind it: urgent data, or descriptors.
+pub(crate) const MARKED: u32 = 512;
 /// What does not outlive a request.
 const PER_REQUEST: u32 = PENDING | FINISHED | STARTED | PROBED;
 

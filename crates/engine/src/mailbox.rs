@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{OnceLock, PoisonError};
 
+use crate::answer::Answer;
 use crate::exchange::Exchange;
 use crate::listen::Peer;
 use crate::outgoing::Part;
@@ -28,6 +29,13 @@ pub(crate) enum Message {
     Accepted(Stream, Peer, usize),
     /// The Python stacks that the admin endpoint asked for.
     Stacks(String),
+    /// A page of the admin endpoint, for the channel with this token.
+    Page(usize, Answer),
+    /// The first I/O thread has no room for one more connection and nobody idle: close somebody idle, or
+    /// pass this on.
+    MakeRoom,
+    /// A channel of another I/O thread was closed while the first one waited for room.
+    RoomMade,
 }
 
 /// The box, and whether its owner sleeps.

@@ -9,7 +9,7 @@ use crate::answer::Answer;
 use crate::channel::State;
 use crate::exchange::Exchange;
 use crate::io_thread::{IoThread, PROBE_AFTER, SCRATCH};
-use crate::link::FIN;
+use crate::link::{FIN, MARKED};
 use crate::record::Record;
 use crate::socket::SHORT_READ_DRAINS;
 
@@ -78,14 +78,18 @@ impl IoThread {
 
     /// Reads into the shared buffer and feeds the channel from there.
     fn read_through(&mut self, index: usize, scratch: &mut [u8]) -> io::Result<usize> {
-        let got = self.channels[index].link.stream.recv(scratch)?;
+        let (got, marked) = self.channels[index].link.stream.recv(scratch)?;
         if got == 0 {
             self.end_of_input(index);
             return Ok(0);
         }
         let channel = &mut self.channels[index];
+        if marked {
+            channel.link.set(MARKED);
+        }
         // The end of input, once reported, is not reported again: it has to be read.
-        channel.readable = !SHORT_READ_DRAINS || got == scratch.len() || channel.link.has(FIN);
+        channel.readable =
+            !SHORT_READ_DRAINS || got == scratch.len() || channel.link.has(FIN | MARKED);
         if self.channels[index].state != State::Lingering && !self.channels[index].link.admin {
             self.shared.counters.bytes_in.add(got as u64);
         }
@@ -121,7 +125,10 @@ impl IoThread {
         exchange.decoder.advance(got as u64);
         exchange.record.bytes_in += got as u64;
         self.shared.counters.bytes_in.add(got as u64);
-        channel.readable = !SHORT_READ_DRAINS || got == most || channel.link.has(FIN);
+        channel.readable = !SHORT_READ_DRAINS
+            || got == most
+            || channel.link.stream.hides_marks()
+            || channel.link.has(FIN | MARKED);
         if exchange.decoder.is_done() {
             self.submit(index, &[]);
         } else {
@@ -223,6 +230,9 @@ impl IoThread {
     }
 
     fn head_complete(&mut self, index: usize, rest: &[u8]) {
+        if self.channels[index].link.admin && !self.admit_admin(index) {
+            return;
+        }
         let settings = &self.shared.settings;
         let channel = &mut self.channels[index];
         let Some(exchange) = channel.exchange.as_mut() else {

@@ -307,6 +307,16 @@ impl Shared {
         all
     }
 
+    /// Notes that the reply of `record` is cut while it is sent. `false`: its worker was, and it counts.
+    pub(crate) fn cut_reply(&self, record: &Record) -> bool {
+        let worker = record.worker.map(|worker| worker as usize);
+        let Some(mut slot) = worker.and_then(|worker| self.slot(worker)) else {
+            return true;
+        };
+        let same = slot.record.and_then(|own| own.taken) == record.taken;
+        !(same && std::mem::replace(&mut slot.cut, true))
+    }
+
     /// The requests that run, which from here on count as recorded: their workers will not.
     pub(crate) fn cut_running(&self, now: Instant) -> Vec<RunningRequest> {
         let cut = |worker| {

@@ -384,4 +384,43 @@ mod tests {
         assert!(server.finished());
         assert!(std::net::TcpStream::connect(address).is_err());
     }
+
+    /// What a page needs is taken, so it is not made; what the I/O thread answers by itself is.
+    #[test]
+    fn a_page_that_takes_its_time_holds_up_nobody() {
+        use std::io::{Read, Write};
+        let any = || ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
+        let settings = Settings {
+            admin: vec![any()],
+            ..Settings::default()
+        };
+        let server = Server::bind(settings, &[any()]).unwrap();
+        let Listening::Tcp(admin) = server.admin_listening()[0] else {
+            unreachable!("it was bound to TCP")
+        };
+        let (finished, end) = mpsc::channel();
+        let tell = Box::new(move || finished.send(()).unwrap());
+        server.start(tell).unwrap();
+        let ask = |path: &str| {
+            let mut client = std::net::TcpStream::connect(admin).unwrap();
+            let patience = Some(Duration::from_secs(30));
+            client.set_read_timeout(patience).unwrap();
+            write!(client, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            client
+        };
+        let answered = |mut client: std::net::TcpStream| {
+            let mut start = [0; 12];
+            client.read_exact(&mut start).unwrap();
+            assert_eq!(&start, b"HTTP/1.1 200");
+        };
+        let held = server.shared.running[0].lock().unwrap();
+        let pages = ["/status.json", "/metrics", "/requests"].map(ask);
+        for _ in 0..3 {
+            answered(ask("/live"));
+        }
+        drop(held);
+        pages.into_iter().for_each(answered);
+        server.stop();
+        end.recv().unwrap();
+    }
 }

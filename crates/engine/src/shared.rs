@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::access_log::AccessLog;
 use crate::advice::{Advice, Kind, Window, advise};
 use crate::budget::Budget;
-use crate::census::Ballot;
+use crate::census::Ballots;
 use crate::listen::Listening;
 use crate::mailbox::Mailbox;
 use crate::overseer::Overseer;
@@ -36,12 +36,13 @@ pub(crate) struct Shared {
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) watch: Watch,
     pub(crate) overseer: Overseer,
-    /// One per I/O thread.
-    pub(crate) ballots: Vec<Ballot>,
+    pub(crate) ballots: Ballots,
     /// One per I/O thread, from `start` on.
     pub(crate) mailboxes: OnceLock<Vec<Arc<Mailbox>>>,
     /// Channels open now.
     pub(crate) channels: AtomicUsize,
+    /// Accepting rests until there is room, and wants to know of a channel that was closed elsewhere.
+    pub(crate) room_wanted: AtomicBool,
     /// I/O threads that have not ended.
     pub(crate) io_threads_alive: AtomicUsize,
     /// Workers that have answered and are not through.
@@ -93,12 +94,11 @@ impl Shared {
             shards: Shards::default(),
             watch: Watch::new(),
             overseer: Overseer::new(&settings),
-            ballots: (0..settings.io_threads.max(1))
-                .map(|_| Ballot::default())
-                .collect(),
+            ballots: Ballots::new(settings.io_threads.max(1)),
             access_log,
             mailboxes: OnceLock::new(),
             channels: AtomicUsize::new(0),
+            room_wanted: AtomicBool::new(false),
             io_threads_alive: AtomicUsize::new(0),
             closing: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),

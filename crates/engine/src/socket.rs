@@ -23,9 +23,10 @@ pub(crate) enum Stream {
     Unix(mio::net::UnixStream),
 }
 
-/// On epoll and kqueue a read that leaves room in the buffer has emptied the socket (epoll(7));
-/// elsewhere readiness is armed again only by `WouldBlock`.
-pub(crate) const SHORT_READ_DRAINS: bool = cfg!(unix);
+/// On epoll a read that leaves room in the buffer has emptied the socket (epoll(7)), unless it has come to a
+/// mark: urgent data, which the poll reports, or descriptors, which [`Stream::recv`] reports. On kqueue
+/// nobody would report them; elsewhere readiness is armed again only by `WouldBlock`.
+pub(crate) const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 impl Stream {
     fn sock(&self) -> SockRef<'_> {
@@ -51,17 +52,28 @@ impl Stream {
         }
     }
 
-    pub(crate) fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+    /// Receives into `buf`: how many bytes, and whether descriptors came with them (`SCM_RIGHTS`), at which
+    /// a read stops. Nobody wants those, and the kernel closes them.
+    pub(crate) fn recv(&self, buf: &mut [u8]) -> io::Result<(usize, bool)> {
         loop {
             let result = match self {
-                Self::Tcp(s) => (&*s).read(buf),
+                Self::Tcp(s) => (&*s).read(buf).map(|got| (got, false)),
                 #[cfg(unix)]
-                Self::Unix(s) => (&*s).read(buf),
+                Self::Unix(s) => s.try_io(|| recv_unix(s, buf)),
             };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }
+        }
+    }
+
+    /// Whether [`Stream::recv_append`] may have stopped at descriptors.
+    pub(crate) fn hides_marks(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            #[cfg(unix)]
+            Self::Unix(_) => true,
         }
     }
 
@@ -199,12 +211,23 @@ impl Stream {
     /// Registers for both directions, edge-triggered: once, at accept.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let both = both | Interest::PRIORITY;
         match self {
             Self::Tcp(s) => s.register(registry, token, both),
             #[cfg(unix)]
             Self::Unix(s) => s.register(registry, token, both),
         }
     }
+}
+
+#[cfg(unix)]
+fn recv_unix(socket: &mio::net::UnixStream, buf: &mut [u8]) -> io::Result<(usize, bool)> {
+    use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, recvmsg};
+    let mut none = RecvAncillaryBuffer::default();
+    let buf = &mut [io::IoSliceMut::new(buf)];
+    let got = recvmsg(socket, buf, &mut none, RecvFlags::empty())?;
+    Ok((got.bytes, got.flags.contains(ReturnFlags::CTRUNC)))
 }
 
 /// Whether it was said that the kernel does not send files; once per process is enough.

@@ -1,5 +1,6 @@
 //! Bytes out: replies, refusals, the end of a reply, and closing.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -304,11 +305,17 @@ impl IoThread {
     }
 
     /// Answers a request on the I/O thread itself.
-    pub(crate) fn reply_here(
+    pub(crate) fn reply_here(&mut self, index: usize, exchange: Box<Exchange>, answer: &Answer) {
+        self.answer_here(index, exchange, answer, State::Replying);
+    }
+
+    /// The same; in the state `Refusing` nothing that comes behind the request is read.
+    pub(crate) fn answer_here(
         &mut self,
         index: usize,
         mut exchange: Box<Exchange>,
         answer: &Answer,
+        state: State,
     ) {
         let mut reply = Vec::new();
         let date = self.date();
@@ -316,7 +323,9 @@ impl IoThread {
         let context = ReplyContext {
             minor: exchange.head.minor(),
             head: exchange.head.is_head(),
-            keep_alive: exchange.head.keep_alive() && (admin || !self.shared.draining()),
+            keep_alive: exchange.head.keep_alive()
+                && (admin || !self.shared.draining())
+                && state == State::Replying,
             known_length: Some(answer.body.len() as u64),
             date: &date,
             ident: self.shared.settings.ident.as_bytes(),
@@ -330,7 +339,7 @@ impl IoThread {
         }
         exchange.close = framing.close;
         self.channels[index].exchange = Some(exchange);
-        self.send_here(index, State::Replying, reply);
+        self.send_here(index, state, reply);
     }
 
     fn send_here(&mut self, index: usize, state: State, reply: Vec<u8>) {
@@ -378,7 +387,7 @@ impl IoThread {
             drop && exchange
                 .link
                 .as_ref()
-                .is_some_and(|l| l.token == link.token)
+                .is_some_and(|own| Arc::ptr_eq(own, link))
         };
         let dropped = match self.batch.iter().position(|exchange| wanted(exchange)) {
             Some(at) => Some(self.batch.remove(at)),
@@ -401,7 +410,7 @@ impl IoThread {
         self.idle.remove(&mut self.channels, index);
         let mut channel = self.channels.remove(index);
         match channel.link.admin {
-            true => self.admin.channels -= 1,
+            true => self.admin.open.retain(|token| *token != channel.link.token),
             false => {
                 self.shared.channels.fetch_sub(1, Ordering::Relaxed);
             }
@@ -418,10 +427,8 @@ impl IoThread {
         // A worker may keep the descriptor open, or a process that the application has forked: the
         // client need not wait for them.
         channel.link.stream.shutdown_both();
-        if self.accept_paused.is_some() {
-            // A descriptor is free again.
-            self.accept_paused = Some(self.now);
-        }
+        drop(channel);
+        self.note_room();
     }
 }
 

@@ -194,3 +194,60 @@ fn connections_are_kept_alive_for_those_who_poll() {
         assert_eq!(poller.get_as("/live", "localhost").body, b"ok\n");
     }
 }
+
+#[test]
+fn a_request_is_judged_by_its_head() {
+    let site = Site::new(admin(), echo_path);
+    for (head, status) in [
+        (
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9",
+            405,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 9",
+            403,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9",
+            413,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked",
+            413,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9",
+            413,
+        ),
+    ] {
+        let mut client = site.admin();
+        // Nothing of the body comes, so the answer can only be about the head.
+        let reply = client.send(format!("{head}\r\n\r\n")).reply();
+        assert_eq!(reply.status, status, "{head}");
+        assert!(reply.head.contains("\r\nConnection: close\r\n"), "{head}");
+        assert!(client.is_closed());
+    }
+    let none = "GET /live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(site.admin().send(none).reply().status, 200);
+}
+
+#[test]
+fn whoever_comes_gets_in_whoever_else_takes_time() {
+    let site = Site::new(admin(), echo_path);
+    let slow: Vec<_> = (0..200)
+        .map(|n| {
+            let mut client = site.admin();
+            // Some have begun a request, some have asked nothing, and some let others collect stacks.
+            match n % 3 {
+                0 => client.send("GET /live HTTP/1.1\r\nHo"),
+                1 => client.send("GET /stacks HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+                _ => &mut client,
+            };
+            client
+        })
+        .collect();
+    for _ in 0..3 {
+        assert_eq!(get(&site, "/metrics").status, 200);
+    }
+    drop(slow);
+}

@@ -89,6 +89,65 @@ fn with_no_idle_channel_newcomers_wait_until_one_ends() {
 }
 
 #[test]
+fn an_idle_channel_of_another_io_thread_makes_room_too() {
+    let gate = Gate::default();
+    let door = gate.clone();
+    let site = Site::new(
+        Settings {
+            io_threads: 3,
+            connection_limit: 3,
+            ..settings()
+        },
+        move |task| {
+            if task.head().path() == b"/busy" {
+                door.wait();
+            }
+            echo_path(task);
+        },
+    );
+    // One for each I/O thread: those of the first two are busy, so only the last has somebody to close.
+    let mut busy: Vec<_> = (0..2).map(|_| site.connect()).collect();
+    for (n, client) in busy.iter_mut().enumerate() {
+        client.send(request("/busy"));
+        site.until("busy_workers", n as u64 + 1);
+    }
+    let mut idle = site.connect();
+    site.until("channels", 3);
+    let mut newcomer = site.connect();
+    assert!(idle.is_closed());
+    site.until("evicted", 1);
+    newcomer.send(request("/new"));
+    gate.open(2);
+    assert_eq!(newcomer.reply().body, b"/new");
+    for client in &mut busy {
+        assert_eq!(client.reply().body, b"/busy");
+    }
+    assert_eq!((site.stat("evicted"), site.stat("accept_pauses")), (1, 0));
+}
+
+#[test]
+fn with_no_idle_channel_on_any_io_thread_newcomers_wait_until_one_ends() {
+    let (site, gate) = Site::gated(Settings {
+        io_threads: 2,
+        connection_limit: 2,
+        ..settings()
+    });
+    let mut busy: Vec<_> = (0..2).map(|_| site.connect()).collect();
+    for (n, client) in busy.iter_mut().enumerate() {
+        client.send(request("/busy"));
+        site.until("busy_workers", n as u64 + 1);
+    }
+    let mut waiting = site.connect();
+    waiting.send(request("/waiting"));
+    site.until("accept_pauses", 1);
+    gate.open(3);
+    for client in &mut busy {
+        assert_eq!(client.reply().body, b"/busy");
+    }
+    assert_eq!(waiting.reply().body, b"/waiting");
+}
+
+#[test]
 fn an_upload_without_room_on_disk_gets_503_and_leaves_nothing() {
     let limits = Settings {
         inbuf_overflow: 1000,

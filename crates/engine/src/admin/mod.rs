@@ -2,15 +2,21 @@
 //!
 //! It has listeners of its own; their channels go the way of all others up to a complete request and
 //! are answered at once. Rules: it never touches the interpreter, so it answers while every worker is
-//! stuck; its requests are in no figure and in no log; it only shows, and changes nothing. Limits and
-//! deadlines of channels hold here, too; `connection_limit` and draining do not.
+//! stuck; its requests are in no figure and in no log; it only shows, and changes nothing. Deadlines of
+//! channels hold here, too; `connection_limit` and draining do not. It has channels of its own, the oldest
+//! of which makes room for a newcomer, takes no bodies, and judges a request by its head. Pages that take
+//! work are made on another thread (`pages.rs`).
 
 mod metrics;
+mod pages;
 mod show;
 mod status;
 
 use std::time::Duration;
 
+use headwaiter_http::Framing;
+
+use self::pages::{Page, Pages};
 use crate::answer::Answer;
 use crate::channel::State;
 use crate::exchange::Exchange;
@@ -23,10 +29,11 @@ pub(crate) use status::status;
 #[derive(Debug, Default)]
 pub(crate) struct Admin {
     pub(crate) listeners: Vec<Listener>,
-    /// Channels open.
-    pub(crate) channels: usize,
+    /// Tokens of its channels, oldest first.
+    pub(crate) open: Vec<usize>,
     /// Tokens of channels that wait for stacks.
     asking: Vec<usize>,
+    pages: Pages,
 }
 
 impl Admin {
@@ -39,47 +46,70 @@ impl Admin {
 }
 
 impl IoThread {
-    /// Answers a request that came in by the admin endpoint.
-    pub(crate) fn answer_admin(&mut self, index: usize, exchange: Box<Exchange>) {
-        if !exchange.head.is_head() && exchange.head.method() != b"GET" {
+    /// Judges a request by its head, before a byte of a body is taken. `false`: it is refused.
+    pub(crate) fn admit_admin(&mut self, index: usize) -> bool {
+        let Some(exchange) = self.channels[index].exchange.as_ref() else {
+            return false;
+        };
+        let head = &exchange.head;
+        let answer = if !head.is_head() && head.method() != b"GET" {
             let mut answer = Answer::text(405, "GET only\n");
             answer.fields = b"Allow: GET, HEAD\r\n";
-            return self.reply_here(index, exchange, &answer);
-        }
-        if !self.admin_host(index, &exchange) {
+            answer
+        } else if !self.admin_host(index, exchange) {
             let text = "The Host header names a host that this endpoint does not go by; \
                 see admin_public.\n";
-            return self.reply_here(index, exchange, &Answer::text(403, text));
+            Answer::text(403, text)
+        } else if !matches!(head.framing(), Framing::None | Framing::Length(0)) {
+            Answer::text(413, "No bodies\n")
+        } else {
+            return true;
+        };
+        let channel = &mut self.channels[index];
+        channel.inbuf = Vec::new();
+        channel.deadline.disarm();
+        if let Some(exchange) = channel.exchange.take() {
+            self.answer_here(index, exchange, &answer, State::Refusing);
         }
-        if exchange.head.path() == b"/stacks" {
-            return self.ask_for_stacks(index, exchange);
-        }
-        let mut answer = self.admin_page(exchange.head.path());
+        false
+    }
+
+    /// Answers a request that came in by the admin endpoint.
+    pub(crate) fn answer_admin(&mut self, index: usize, exchange: Box<Exchange>) {
+        let mut answer = match exchange.head.path() {
+            b"/live" => Answer::text(200, "ok\n"),
+            b"/ready" => self.readiness(),
+            b"/" => Answer::new(200, "text/html; charset=utf-8", DASHBOARD),
+            b"/stacks" => return self.ask_for_stacks(index, exchange),
+            path => match Page::at(path) {
+                Some(page) => return self.ask_for_page(index, exchange, page),
+                None => Answer::text(404, PAGES),
+            },
+        };
         answer.fields = FIELDS;
         self.reply_here(index, exchange, &answer);
     }
 
-    fn admin_page(&mut self, path: &[u8]) -> Answer {
-        let shared = &self.shared;
-        match path {
-            b"/live" => return Answer::text(200, "ok\n"),
-            b"/ready" => return self.readiness(),
-            b"/" => return Answer::new(200, "text/html; charset=utf-8", DASHBOARD),
-            b"/requests" => {
-                let requests = show::requests(shared, self.now);
-                return Answer::new(200, JSON, format!("{requests}\n"));
-            }
-            _ => {}
+    fn ask_for_page(&mut self, index: usize, exchange: Box<Exchange>, page: Page) {
+        let channel = &mut self.channels[index];
+        channel.exchange = Some(exchange);
+        channel.state = State::Asking;
+        let token = channel.link.token;
+        if !self
+            .admin
+            .pages
+            .ask(&self.shared, &self.mailbox, token, page)
+        {
+            // The system refuses a thread: better late for others than not at all.
+            let answer = page.make(&self.shared);
+            self.page_made(token, answer);
         }
-        // What follows shows figures: current ones.
-        shared.want_census();
-        self.count_channels();
-        shared.watch.sample(shared, self.now);
-        match path {
-            b"/status.json" => Answer::new(200, JSON, format!("{}\n", status(shared))),
-            b"/advice" => Answer::text(200, format!("{}\n", shared.advice().text)),
-            b"/metrics" => Answer::new(200, metrics::CONTENT_TYPE, metrics::page(shared)),
-            _ => Answer::text(404, PAGES),
+    }
+
+    /// The page that the channel `token` asked for is there.
+    pub(crate) fn page_made(&mut self, token: usize, answer: Answer) {
+        if let Some(index) = self.find(token) {
+            self.answer_asked(index, answer);
         }
     }
 
@@ -120,7 +150,7 @@ impl IoThread {
     pub(crate) fn stacks_collected(&mut self, text: &str) {
         for token in std::mem::take(&mut self.admin.asking) {
             if let Some(index) = self.find(token) {
-                self.answer_stacks(index, text);
+                self.answer_asked(index, Answer::text(200, text.to_owned()));
             }
         }
     }
@@ -128,24 +158,22 @@ impl IoThread {
     /// They did not come in time: says who may be the reason.
     pub(crate) fn no_stacks(&mut self, index: usize) {
         let text = show::instead_of_stacks(&self.shared, self.now);
-        self.answer_stacks(index, &text);
+        self.answer_asked(index, Answer::text(200, text));
     }
 
-    fn answer_stacks(&mut self, index: usize, text: &str) {
+    fn answer_asked(&mut self, index: usize, mut answer: Answer) {
         let channel = &mut self.channels[index];
         if channel.state != State::Asking {
             return;
         }
         channel.deadline.disarm();
         if let Some(exchange) = channel.exchange.take() {
-            let mut answer = Answer::text(200, text.to_owned());
             answer.fields = FIELDS;
             self.reply_here(index, exchange, &answer);
         }
     }
 }
 
-const JSON: &str = "application/json";
 const DASHBOARD: &str = include_str!("dashboard.html");
 const PAGES: &str = "There are / /status.json /metrics /requests /stacks /advice /live /ready\n";
 /// Figures are of now, and the page is nobody's to frame or to extend.

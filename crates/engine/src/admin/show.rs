@@ -39,23 +39,49 @@ fn phase(request: &RunningRequest) -> &'static str {
 
 /// The oldest requests that wait for a worker.
 pub(super) fn waiting(shared: &Shared, now: Instant) -> Vec<Value> {
-    let raw = shared.queue.oldest(MOST, |exchange| {
-        let path = exchange.head.path();
-        let peer = exchange.link.as_ref().map(|link| link.peer);
-        let since = exchange.record.waiting_since();
-        let path = path[..path.len().min(PATH_SHOWN)].to_vec();
-        (exchange.head.method().to_vec(), path, peer, since)
+    let oldest = shared.queue.oldest(MOST, |exchange| Glimpse {
+        method: Start::of(exchange.head.method()),
+        path: Start::of(exchange.head.path()),
+        peer: exchange.link.as_ref().map(|link| link.peer),
+        since: exchange.record.waiting_since(),
     });
-    raw.into_iter()
-        .map(|(method, path, peer, since)| {
-            json!({
-                "method": text(&method),
-                "path": text(&path),
-                "client": peer.map(client),
-                "age": now.saturating_duration_since(since).as_secs_f64(),
-            })
+    let show = |glimpse: Glimpse| {
+        json!({
+            "method": text(glimpse.method.bytes()),
+            "path": text(glimpse.path.bytes()),
+            "client": glimpse.peer.map(client),
+            "age": now.saturating_duration_since(glimpse.since).as_secs_f64(),
         })
-        .collect()
+    };
+    oldest.into_iter().map(show).collect()
+}
+
+/// What is copied of a waiting request while the queue is locked.
+#[derive(Clone, Copy)]
+struct Glimpse {
+    method: Start<METHOD_SHOWN>,
+    path: Start<PATH_SHOWN>,
+    peer: Option<Peer>,
+    since: Instant,
+}
+
+/// The first `N` bytes of something.
+#[derive(Clone, Copy)]
+struct Start<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Start<N> {
+    fn of(whole: &[u8]) -> Self {
+        let (mut bytes, len) = ([0; N], whole.len().min(N));
+        bytes[..len].copy_from_slice(&whole[..len]);
+        Self { bytes, len }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 /// What `/stacks` says when the interpreter cannot be had.
@@ -97,5 +123,6 @@ fn client(peer: Peer) -> String {
 
 /// Waiting requests shown.
 const MOST: usize = 50;
-/// Of longer paths the beginning is shown.
+/// Of longer paths and methods the beginning is shown.
 const PATH_SHOWN: usize = 256;
+const METHOD_SHOWN: usize = 32;

@@ -78,10 +78,10 @@ impl Queue {
 
     /// How the queue stands, for logs, health and figures.
     pub(crate) fn look(&self, now: Instant) -> Look {
-        let mut inner = self.lock();
-        let oldest_wait = inner.oldest_wait(now);
+        let inner = self.lock();
+        let oldest_wait = inner.line.oldest_wait(now);
         Look {
-            waiting: inner.waiting,
+            waiting: inner.line.len(),
             running: inner.running,
             parked: inner.parked.len(),
             workers: inner.live,
@@ -90,21 +90,18 @@ impl Queue {
         }
     }
 
-    /// The oldest `most` waiting tasks, shown by `show`.
-    pub(crate) fn oldest<T>(&self, most: usize, show: impl Fn(&Exchange) -> T) -> Vec<T> {
+    /// The oldest `most` waiting tasks, shown by `show`. Nothing is allocated while a worker may want the
+    /// lock: what is `Copy` owns no memory.
+    pub(crate) fn oldest<T: Copy>(&self, most: usize, show: impl Fn(&Exchange) -> T) -> Vec<T> {
+        let mut shown = Vec::with_capacity(most);
         let inner = self.lock();
-        let tasks = inner.tasks.iter().filter_map(Option::as_deref);
-        tasks.take(most).map(show).collect()
+        shown.extend(inner.line.iter().take(most).map(show));
+        shown
     }
 
     /// How long all waiting tasks have waited, together.
     pub(crate) fn waited(&self, now: Instant) -> Duration {
-        let inner = self.lock();
-        let tasks = inner.tasks.iter().filter_map(Option::as_deref);
-        let since = tasks.map(|task| task.record.waiting_since());
-        since
-            .map(|since| now.saturating_duration_since(since))
-            .sum()
+        self.lock().line.waited(now)
     }
 
     /// CPU time of all workers, and how long they were ready to run and had no processor.
@@ -115,16 +112,6 @@ impl Queue {
 }
 
 impl Inner {
-    /// How long the first has waited; forgets what was taken out of turn before it.
-    pub(super) fn oldest_wait(&mut self, now: Instant) -> Option<Duration> {
-        while let Some(None) = self.tasks.front() {
-            self.tasks.pop_front();
-            self.front += 1;
-        }
-        let oldest = self.tasks.front()?.as_ref()?;
-        Some(now.saturating_duration_since(oldest.record.waiting_since()))
-    }
-
     /// Follows whether any worker runs; asks the clock only when that changes.
     pub(super) fn note_busy(&mut self) {
         match (self.running > 0, self.busy_since) {

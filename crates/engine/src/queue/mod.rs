@@ -7,19 +7,21 @@
 //! lock at most one stand-by is under way: it gets its task exactly when the running application lets go
 //! of the lock. Without a lock there is one stand-by per waiting task.
 //!
-//! `roster.rs`: the workers come and leave. `look.rs`: the governor and figures look in.
+//! `line.rs`: the tasks that wait. `roster.rs`: the workers come and leave. `look.rs`: the governor and
+//! figures look in.
 //!
 //! The rule whose breach would lose a wake-up, checked at every step that can make it true: if tasks
 //! wait, a worker is parked, fewer than `target` run and fewer stand-bys are under way than are
 //! wanted, then one is woken.
 
+mod line;
 mod look;
 mod roster;
 
-use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use self::line::Line;
 use self::look::Observed;
 use crate::clock::WorkerClocks;
 use crate::exchange::Exchange;
@@ -32,7 +34,7 @@ use crate::sync::{Mutex, MutexGuard};
 #[derive(Debug)]
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
-    /// `inner.waiting`, readable without the lock.
+    /// The length of `inner.line`, readable without the lock.
     waiting: AtomicUsize,
     /// Tasks were left waiting when a worker took one, since the governor last looked.
     contended: AtomicBool,
@@ -45,11 +47,7 @@ pub(crate) struct Queue {
 
 #[derive(Debug)]
 struct Inner {
-    /// Waiting tasks; a hole is a task taken out of turn.
-    tasks: VecDeque<Option<Box<Exchange>>>,
-    /// Place of the front of `tasks`, counted from the first task ever.
-    front: u64,
-    waiting: usize,
+    line: Line,
     workers: Vec<Worker>,
     parked: Vec<usize>,
     standby: usize,
@@ -103,9 +101,7 @@ type Wake = Option<Thread>;
 impl Queue {
     pub(crate) fn new(threads: usize, gil: bool) -> Self {
         let inner = Inner {
-            tasks: VecDeque::new(),
-            front: 0,
-            waiting: 0,
+            line: Line::new(),
             workers: Vec::new(),
             parked: Vec::new(),
             standby: 0,
@@ -141,7 +137,7 @@ impl Queue {
     pub(crate) fn is_full(&self, more: usize, limit: usize) -> bool {
         let inner = self.lock();
         let free = inner.live.saturating_sub(inner.running);
-        inner.waiting + more >= limit + free
+        inner.line.len() + more >= limit + free
     }
 
     /// Tasks taken so far, if at least `deep` others wait.
@@ -152,7 +148,7 @@ impl Queue {
     /// An I/O thread naps: the worker that leaves half of the tasks waiting will be told.
     pub(crate) fn watch_half(&self) {
         let mut inner = self.lock();
-        let half = inner.waiting / 2;
+        let half = inner.line.len() / 2;
         inner.nap_until = Some(inner.nap_until.map_or(half, |few| few.max(half)));
     }
 
@@ -183,15 +179,15 @@ impl Queue {
         let mut inner = self.lock();
         inner.leave_state(worker);
         let over = (inner.running >= inner.target || inner.surplus > 0) && !inner.closed;
-        let exchange = if over { None } else { inner.pop() };
+        let exchange = if over { None } else { inner.line.pop() };
         match exchange {
             Some(exchange) => {
                 inner.workers[worker].state = WorkerState::Running;
                 inner.run();
-                if inner.waiting > 0 {
+                if inner.line.len() > 0 {
                     self.contended.store(true, Ordering::Relaxed);
                 }
-                let low = inner.nap_until.is_some_and(|few| inner.waiting <= few);
+                let low = inner.nap_until.is_some_and(|few| inner.line.len() <= few);
                 if low {
                     inner.nap_until = None;
                 }
@@ -212,7 +208,7 @@ impl Queue {
     /// The worker, which leads, has a task that never was in the queue. `false`: it may not run it now.
     pub(crate) fn take_direct(&self, worker: usize) -> bool {
         let mut inner = self.lock();
-        let free = inner.running < inner.target && inner.waiting == 0 && !inner.closed;
+        let free = inner.running < inner.target && inner.line.len() == 0 && !inner.closed;
         if free {
             inner.leave_state(worker);
             inner.workers[worker].state = WorkerState::Running;
@@ -274,31 +270,29 @@ impl Queue {
         self.poked.load(Ordering::SeqCst) && self.poked.swap(false, Ordering::SeqCst)
     }
 
-    /// Takes the task at `place` out of turn, if it still waits and is `wanted`.
+    /// Takes the task at `place` out of turn, if it still waits and is `wanted`: places are given to
+    /// others.
     pub(crate) fn remove_if(
         &self,
         place: u64,
         wanted: impl Fn(&Exchange) -> bool,
     ) -> Option<Box<Exchange>> {
+        let place = usize::try_from(place).ok()?;
         let mut inner = self.lock();
-        let index = usize::try_from(place.checked_sub(inner.front)?).ok()?;
-        let slot = inner.tasks.get_mut(index)?;
-        let exchange = if slot.as_deref().is_some_and(wanted) {
-            slot.take()
-        } else {
-            None
-        };
-        inner.waiting -= usize::from(exchange.is_some());
+        if !inner.line.get(place).is_some_and(wanted) {
+            return None;
+        }
+        let exchange = inner.line.take(place);
         self.publish(&inner);
         exchange
     }
 
-    /// Takes out every task that has waited longer than `most`.
-    pub(crate) fn expire(&self, now: Instant, most: Duration) -> Vec<Box<Exchange>> {
+    /// Takes out the first `count` tasks, of those that have waited longer than `most`.
+    pub(crate) fn expire(&self, now: Instant, most: Duration, count: usize) -> Vec<Box<Exchange>> {
         let mut inner = self.lock();
         let mut expired = Vec::new();
-        while inner.oldest_wait(now).is_some_and(|wait| wait > most) {
-            expired.extend(inner.pop());
+        while expired.len() < count && inner.line.oldest_wait(now).is_some_and(|wait| wait > most) {
+            expired.extend(inner.line.pop());
         }
         self.publish(&inner);
         expired
@@ -307,7 +301,7 @@ impl Queue {
     /// Takes out every waiting task.
     pub(crate) fn clear(&self) -> Vec<Box<Exchange>> {
         let mut inner = self.lock();
-        let all = std::iter::from_fn(|| inner.pop()).collect();
+        let all = std::iter::from_fn(|| inner.line.pop()).collect();
         self.publish(&inner);
         all
     }
@@ -325,9 +319,9 @@ impl Queue {
         let mut wake: [Wake; WAKE_BATCH] = [const { None }; WAKE_BATCH];
         for slot in &mut wake {
             let wanted = if self.gil {
-                inner.waiting.min(1)
+                inner.line.len().min(1)
             } else {
-                inner.waiting
+                inner.line.len()
             };
             let room = inner.running + inner.standby < inner.target;
             if inner.standby >= wanted || !room {
@@ -347,7 +341,7 @@ impl Queue {
     }
 
     fn publish(&self, inner: &Inner) {
-        self.waiting.store(inner.waiting, Ordering::Relaxed);
+        self.waiting.store(inner.line.len(), Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -357,23 +351,10 @@ impl Queue {
 
 impl Inner {
     fn append(&mut self, exchange: Box<Exchange>) {
-        let place = self.front + self.tasks.len() as u64;
-        if let Some(link) = &exchange.link {
-            link.place.store(place, Ordering::Relaxed);
+        let place = self.line.push(exchange);
+        if let Some(link) = self.line.get(place).and_then(|task| task.link.as_ref()) {
+            link.place.store(place as u64, Ordering::Relaxed);
         }
-        self.tasks.push_back(Some(exchange));
-        self.waiting += 1;
-    }
-
-    fn pop(&mut self) -> Option<Box<Exchange>> {
-        while let Some(slot) = self.tasks.pop_front() {
-            self.front += 1;
-            if slot.is_some() {
-                self.waiting -= 1;
-                return slot;
-            }
-        }
-        None
     }
 
     fn leave_state(&mut self, worker: usize) {

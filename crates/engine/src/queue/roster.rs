@@ -80,7 +80,7 @@ impl Queue {
         Standing {
             live: inner.live,
             busy: std::mem::replace(&mut inner.peak, running),
-            waiting: inner.waiting,
+            waiting: inner.line.len(),
             taken: inner.taken,
         }
     }
