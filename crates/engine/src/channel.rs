@@ -93,6 +93,11 @@ impl Channel {
         reads && self.readable
     }
 
+    /// Whether what comes in next may be long: a body, or what is thrown away.
+    pub(crate) fn reads_bulk(&self) -> bool {
+        matches!(self.state, State::Body | State::Lingering)
+    }
+
     /// Whether bytes have come in behind the last request, in the kernel or here. A system call.
     pub(crate) fn has_request(&self) -> bool {
         self.readable || !self.inbuf.is_empty() || self.link.stream.has_unread()
