@@ -1,8 +1,10 @@
-"""What uploads cost the server, in what can be counted: system calls, memory, descriptors."""
+"""What uploads cost, in what can be counted: system calls, memory, descriptors, waiting views."""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from tests.support import procfs
 from tests.support.http import chunked, render
 from tests.support.process import start_server
 from tests.support.target import headwaiter_only
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.skipif(not procfs.AVAILABLE, reason="needs /proc"),
@@ -29,3 +32,51 @@ def test_tiny_chunks_reach_the_disk_together() -> None:
         client.send(render("/", "POST", CHUNKED, chunked(*[b"abc"] * chunks)))
         assert client.reply("POST").body == str(3 * chunks).encode()
         assert procfs.writes(server.pid) - before < chunks // 50
+
+
+def test_an_unfinished_body_costs_what_has_come_of_it() -> None:
+    """A client that announces a megabyte and sends 9 KB of it costs no megabyte."""
+    uploads = 200
+    with start_server(BULK) as server:
+        assert server.ask("/", "POST", body=bytes(1 << 20)).status == 200
+        before = procfs.allocated(server.pid)
+        for _ in range(uploads):
+            client = server.connect()
+            client.request("/", "POST", [("Content-Length", str(1 << 20))])
+            client.send(bytes(9000))
+        assert server.ask().status == 200  # what came before it has been read
+        assert procfs.allocated(server.pid) - before < uploads * (128 << 10)
+        server.disconnect()  # else the drain waits for the uploads
+
+
+def test_uploads_leave_descriptors_to_the_application(tmp_path: Path) -> None:
+    """At a limit of 64 there are 8 files for uploads; one more upload that needs one gets 503."""
+    script = tmp_path / "limited-python"
+    script.write_text(f'#!/bin/sh\nulimit -n 64\nexec "{sys.executable}" "$@"\n')
+    script.chmod(0o755)
+    environment = {"PATH": os.environ["PATH"]}
+    with start_server(BULK, python=str(script), env=environment, inbuf_overflow=1000) as server:
+        half = render("/", "POST", [("Content-Length", "10000")]) + bytes(5000)
+        held = []
+        for _ in range(8):
+            held.append(server.connect())
+            held[-1].send(half)
+        eventually(lambda: files(server.pid) == 8, "each upload has a file")
+        for _ in range(20):
+            with server.connect() as client:
+                client.send(half)
+                refused = client.reply("POST")
+                assert (refused.status, refused.closing) == (503, True)
+        server.wait_for_log("spool_files=8.*spool_files reached")
+        assert len(procfs.descriptors(server.pid)) < 64 - 16, "a quarter is not the server's"
+        assert server.ask().status == 200
+        for client in held:
+            client.send(bytes(5000))
+            assert client.reply("POST").body == b"10000"
+        assert server.ask("/", "POST", body=bytes(10000)).body == b"10000"
+
+
+def files(pid: int) -> int:
+    """Temporary files of the process that are open."""
+    return sum("(deleted)" in name for name in procfs.descriptors(pid))
+

@@ -26,6 +26,11 @@ def peak_rss(pid: int) -> int:
     return _status(pid, "VmHWM") * 1024
 
 
+def allocated(pid: int) -> int:
+    """Private memory that was asked for, whether it was touched or not, in bytes."""
+    return _status(pid, "VmData") * 1024
+
+
 def reset_peak(pid: int) -> None:
     """Makes ``peak_rss`` count from the present value."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")

@@ -85,8 +85,8 @@ impl IoThread {
             let unsent = channel.link.unsent();
             census.unsent += unsent.all;
             census.memory += unsent.memory + channel.inbuf.len() as u64;
-            let body = channel.exchange.as_ref().and_then(|e| e.body.memory());
-            census.memory += body.map_or(0, <[u8]>::len) as u64;
+            let exchange = channel.exchange.as_ref();
+            census.memory += exchange.map_or(0, |exchange| exchange.body.in_memory().len()) as u64;
         }
         let counted = [
             census.idle,

@@ -109,18 +109,18 @@ impl IoThread {
         let overflow = self.shared.settings.inbuf_overflow;
         let channel = &mut self.channels[index];
         let exchange = channel.exchange.as_mut()?;
-        let run = exchange.decoder.plain_run().min(SCRATCH as u64);
+        let run = exchange.decoder.plain_run();
         if run < IN_PLACE {
             return None;
         }
-        let most = usize::try_from(run).ok()?;
         if exchange.body.is_empty() {
             // Not before some of it has come.
             return None;
         }
-        let memory = exchange
-            .body
-            .memory_for(run, overflow, &self.shared.budget)?;
+        let (memory, most) =
+            exchange
+                .body
+                .memory_for(run, SCRATCH, overflow, &self.shared.budget)?;
         let got = match channel.link.stream.recv_append(memory, most) {
             Ok(0) => {
                 self.end_of_input(index);
@@ -264,11 +264,6 @@ impl IoThread {
         let Some(exchange) = self.channels[index].exchange.as_mut() else {
             return;
         };
-        if exchange.body.is_empty() && data.len() >= IN_PLACE as usize {
-            exchange
-                .body
-                .expect(exchange.decoder.plain_run(), &self.shared.budget);
-        }
         // The only piece need not be copied.
         let (mut first, gathered): (&[u8], _) = (&[], &mut self.gathered);
         gathered.clear();
