@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -80,3 +83,59 @@ def files(pid: int) -> int:
     """Temporary files of the process that are open."""
     return sum("(deleted)" in name for name in procfs.descriptors(pid))
 
+
+GATE = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The first read of a file waits until somebody has written to the FIFO at $GATE. */
+ssize_t pread64(int fd, void *buffer, size_t size, off64_t at)
+{
+    static int calls;
+    ssize_t (*next)(int, void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pread64");
+    if (__sync_fetch_and_add(&calls, 1) == 0) {
+        char byte;
+        int gate = open(getenv("GATE"), O_RDONLY);
+        while (read(gate, &byte, 1) > 0) {}
+        close(gate);
+    }
+    return next(fd, buffer, size, at);
+}
+"""
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
+def test_a_slow_disk_does_not_hold_the_interpreter(tmp_path: Path, way: str) -> None:
+    """While one view waits for the disk for its body, another one runs."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    (tmp_path / "gate.c").write_text(GATE)
+    library, gate = tmp_path / "gate.so", tmp_path / "gate"
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-o", library, tmp_path / "gate.c", "-ldl"], check=True
+    )
+    os.mkfifo(gate)
+    size = 50_000 if way == "short" else 500_000
+    environment = {"LD_PRELOAD": str(library), "GATE": str(gate)}
+    app = "tests.process.uploads_app:app"
+    with start_server(app, env=environment, inbuf_overflow=1000) as server:
+        with server.connect() as upload:
+            upload.request("/", "POST", body=bytes(size))
+            opened: list[int] = []
+
+            def reads() -> bool:
+                """Whether somebody waits at the gate."""
+                with contextlib.suppress(OSError):
+                    opened.append(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+                return bool(opened)
+
+            eventually(reads, "the view reads the disk")
+            try:
+                assert server.ask("/").body == b"0"
+            finally:
+                os.close(opened[0])
+            assert upload.reply("POST").body == str(size).encode()
