@@ -193,8 +193,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         A request body larger than this is kept in a temporary file, unless `spool_memory` has room
         for it."""),
     _row("inbuf_total", kinds.BYTES, None, "Limits", """
-        Memory that request bodies may take up to `inbuf_overflow` each, all together; a body that
-        finds none left has its first 16 KiB in memory and the rest in a temporary file.""",
+        Memory that requests may take, all together, besides 16 KiB each: heads, and bodies up to
+        `inbuf_overflow`. At the limit bodies go to temporary files; a larger head gets 503.""",
         waitress="absent",
         default_words="an eighth of the memory that the process may use"),
     _row("outbuf_overflow", kinds.BYTES, 1048576, "Limits", """

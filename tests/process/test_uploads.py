@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,20 +123,20 @@ def test_a_slow_disk_does_not_hold_the_interpreter(tmp_path: Path, way: str) -> 
     size = 50_000 if way == "short" else 500_000
     environment = {"LD_PRELOAD": str(library), "GATE": str(gate)}
     app = "tests.process.uploads_app:app"
-    with start_server(app, env=environment, inbuf_overflow=1000) as server:
-        with server.connect() as upload:
-            upload.request("/", "POST", body=bytes(size))
-            opened: list[int] = []
+    settings: dict[str, Any] = {"inbuf_overflow": 1000, "env": environment}
+    with start_server(app, **settings) as server, server.connect() as upload:
+        upload.request("/", "POST", body=bytes(size))
+        opened: list[int] = []
 
-            def reads() -> bool:
-                """Whether somebody waits at the gate."""
-                with contextlib.suppress(OSError):
-                    opened.append(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
-                return bool(opened)
+        def reads() -> bool:
+            """Whether somebody waits at the gate."""
+            with contextlib.suppress(OSError):
+                opened.append(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+            return bool(opened)
 
-            eventually(reads, "the view reads the disk")
-            try:
-                assert server.ask("/").body == b"0"
-            finally:
-                os.close(opened[0])
-            assert upload.reply("POST").body == str(size).encode()
+        eventually(reads, "the view reads the disk")
+        try:
+            assert server.ask("/").body == b"0"
+        finally:
+            os.close(opened[0])
+        assert upload.reply("POST").body == str(size).encode()

@@ -53,7 +53,7 @@ def switches(pid: int) -> int:
 
 
 def writes(pid: int) -> int:
-    """System calls so far that wrote to a file by ``write`` and its like; ``send`` is not counted."""
+    """System calls so far of ``write`` and its like; ``send`` is not counted."""
     for line in Path(f"/proc/{pid}/io").read_text().splitlines():
         if line.startswith("syscw:"):
             return int(line.split()[1])

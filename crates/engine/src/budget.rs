@@ -9,7 +9,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::temp::Closer;
 
@@ -23,6 +23,43 @@ pub(crate) struct Budget {
     beyond: Share,
     buffers: Mutex<Vec<Vec<u8>>>,
     pub(crate) closer: Closer,
+}
+
+/// Memory taken from the budget for one body or head; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    /// Of what all may have up to `inbuf_overflow` each,
+    pub(crate) within: u64,
+    /// and beyond it.
+    pub(crate) beyond: u64,
+    pub(crate) budget: Arc<Budget>,
+}
+
+impl Grant {
+    /// None yet.
+    pub(crate) fn of(budget: &Arc<Budget>) -> Self {
+        Self {
+            within: 0,
+            beyond: 0,
+            budget: Arc::clone(budget),
+        }
+    }
+
+    /// Takes more. `false`: there is no room for all of it, and none is taken.
+    pub(crate) fn add(&mut self, within: u64, beyond: u64) -> bool {
+        let taken = self.budget.take_memory(within, beyond);
+        if taken {
+            self.within += within;
+            self.beyond += beyond;
+        }
+        taken
+    }
+}
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        self.budget.give_memory(self.within, self.beyond);
+    }
 }
 
 /// The most of everything.
@@ -122,7 +159,7 @@ impl Budget {
 
     /// Takes memory `within` the overflow of a body and `beyond` it. `false`: there is no room for all of
     /// it, and none is taken.
-    pub(crate) fn take_memory(&self, within: u64, beyond: u64) -> bool {
+    fn take_memory(&self, within: u64, beyond: u64) -> bool {
         if !self.within.take(within) {
             return false;
         }
@@ -134,7 +171,7 @@ impl Budget {
     }
 
     /// Gives that back.
-    pub(crate) fn give_memory(&self, within: u64, beyond: u64) {
+    fn give_memory(&self, within: u64, beyond: u64) {
         self.within.give(within);
         self.beyond.give(beyond);
     }

@@ -162,10 +162,11 @@ impl IoThread {
             }
             State::Head => {
                 let token = self.channels[index].link.token;
-                let mut whole = std::mem::take(&mut self.channels[index].inbuf);
-                if whole.try_reserve(data.len()).is_err() {
-                    return self.refuse(index, Refusal::Internal);
-                }
+                let channel = &mut self.channels[index];
+                let mut whole = match channel.take_input(data.len(), &self.shared.budget) {
+                    Ok(whole) => whole,
+                    Err(refusal) => return self.refuse(index, refusal),
+                };
                 whole.extend_from_slice(data);
                 self.feed_head(index, &whole);
                 // It may be gone: answered and closed, or refused and unreachable.
@@ -211,8 +212,8 @@ impl IoThread {
             Ok(None) if channel.state == State::Head => {}
             Ok(None) => {
                 channel.state = State::Head;
-                if !channel.keep_input(data) {
-                    return self.refuse(index, Refusal::Internal);
+                if let Err(refusal) = channel.keep_input(data, &self.shared.budget) {
+                    return self.refuse(index, refusal);
                 }
                 match self.shared.settings.header_timeout {
                     Some(most) => self.deadlines.arm(
@@ -247,6 +248,7 @@ impl IoThread {
             return self.submit(index, rest);
         }
         channel.state = State::Body;
+        channel.grant = None;
         if rest.is_empty() && exchange.head.expects_continue() {
             // Nothing is queued on this channel now, and 25 bytes fit any send buffer.
             let _ = channel.link.stream.send(headwaiter_http::CONTINUE);
@@ -337,8 +339,8 @@ impl IoThread {
         };
         exchange.record.received = Some(self.now);
         if channel.link.admin {
-            if !channel.keep_input(rest) {
-                return self.refuse_for_memory(index, exchange);
+            if let Err(refusal) = channel.keep_input(rest, &self.shared.budget) {
+                return self.refuse_task(index, exchange, refusal);
             }
             return self.answer_admin(index, exchange);
         }
@@ -350,8 +352,8 @@ impl IoThread {
             .is_some_and(|path| path == exchange.head.path())
             && exchange.head.is_safe()
         {
-            if !channel.keep_input(rest) {
-                return self.refuse_for_memory(index, exchange);
+            if let Err(refusal) = channel.keep_input(rest, &self.shared.budget) {
+                return self.refuse_task(index, exchange, refusal);
             }
             return self.answer_health(index, exchange);
         }
@@ -363,17 +365,17 @@ impl IoThread {
         }
         exchange.link = Some(channel.link.clone());
         let rest = self.read_ahead(&mut exchange, rest);
-        if !self.channels[index].keep_input(rest) {
+        if let Err(refusal) = self.channels[index].keep_input(rest, &self.shared.budget) {
             self.drop_followers(&mut exchange, false);
-            return self.refuse_for_memory(index, exchange);
+            return self.refuse_task(index, exchange, refusal);
         }
         self.hand_in(index, exchange);
     }
 
     /// What came in behind the request can not be kept, so that its channel could not go on.
-    fn refuse_for_memory(&mut self, index: usize, exchange: Box<Exchange>) {
+    fn refuse_task(&mut self, index: usize, exchange: Box<Exchange>, refusal: Refusal) {
         self.channels[index].exchange = Some(exchange);
-        self.refuse(index, Refusal::Internal);
+        self.refuse(index, refusal);
     }
 
     /// The channel has a task, which will be in the queue at the end of this turn.

@@ -10,25 +10,16 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Grant};
 use crate::temp::TempFile;
 
 /// A request body: its beginning in memory, the rest in a file once memory is used up.
 #[derive(Debug, Default)]
 pub struct Spool {
     memory: Vec<u8>,
+    /// What `memory` has besides its first [`FREE`] bytes.
     grant: Option<Grant>,
     temp: Option<TempFile>,
-}
-
-/// Memory that a body has from the budget, besides its first [`FREE`] bytes.
-#[derive(Debug)]
-struct Grant {
-    /// Up to `inbuf_overflow`,
-    within: u64,
-    /// and beyond.
-    beyond: u64,
-    budget: Arc<Budget>,
 }
 
 impl Drop for Spool {
@@ -49,7 +40,6 @@ impl Spool {
     fn give_back(&mut self) {
         if let Some(grant) = self.grant.take() {
             grant.budget.recycle(std::mem::take(&mut self.memory));
-            grant.budget.give_memory(grant.within, grant.beyond);
         }
     }
 
@@ -64,17 +54,8 @@ impl Spool {
         let taken = self.grant.as_ref().map_or(0, |grant| grant.within);
         let left = overflow.saturating_sub(FREE as u64 + taken);
         let (within, beyond) = (bytes.min(left), bytes.saturating_sub(left));
-        if !budget.take_memory(within, beyond) {
-            return false;
-        }
-        let grant = self.grant.get_or_insert_with(|| Grant {
-            within: 0,
-            beyond: 0,
-            budget: Arc::clone(budget),
-        });
-        grant.within += within;
-        grant.beyond += beyond;
-        true
+        let grant = self.grant.get_or_insert_with(|| Grant::of(budget));
+        grant.add(within, beyond)
     }
 
     /// Makes room in memory for `wanted` more bytes, or for `hoped` if memory is plenty, and says for how
@@ -303,8 +284,8 @@ pub(crate) fn read_file_at(file: &File, offset: u64, mut buf: &mut [u8]) -> io::
     Ok(total)
 }
 
-/// What a body may have in memory whatever others have, and what stays with the pooled exchange.
-const FREE: usize = 16 * 1024;
+/// What a body or a head may have in memory whatever others have, and what stays with the pooled exchange.
+pub(crate) const FREE: usize = 16 * 1024;
 /// A spill starts a new file after this many bytes.
 const SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
 
