@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 
 from headwaiter import _logging, _paths
 
 MOST_CONNECTIONS = 65536
+MOST_FILES = 8192
+UNLIMITED = 1 << 62
 SPOOL_MEMORY = 16 << 20
 
 
@@ -19,14 +23,49 @@ def connection_limit() -> int:
     Descriptors that the process opens later are not counted; when they run out all the same, the
     I/O threads close idle connections and pause accepting.
     """
+    return max(min(_descriptors() * 3 // 4, MOST_CONNECTIONS), 1)
+
+
+def spool_files() -> int:
+    """Half of what connections leave: the other half is the application's."""
+    return max(min(_descriptors() // 8, MOST_FILES), 1)
+
+
+def _descriptors() -> int:
     if sys.platform == "win32":  # no such limit for sockets
-        return MOST_CONNECTIONS
+        return UNLIMITED
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return min(max(soft * 3 // 4, 1), MOST_CONNECTIONS)
+    return UNLIMITED if soft == resource.RLIM_INFINITY else soft
+
+
+def inbuf_total() -> int:
+    """An eighth of the memory that the process may use."""
+    return _memory() // 8
+
+
+def _memory() -> int:
+    """Bytes of memory: the machine's, or less where a control group or a limit allows less."""
+    limits = [UNLIMITED]
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+        limits += [soft] if soft != resource.RLIM_INFINITY else []
+    own = [line[3:] for line in _read("/proc/self/cgroup").splitlines() if line.startswith("0::")]
+    groups = [f"/sys/fs/cgroup{path}/memory.max" for path in ("", *own)]
+    texts = map(_read, [*groups, "/sys/fs/cgroup/memory/memory.limit_in_bytes"])
+    limits += [int(text) for text in texts if text.isdigit()]
+    return min(limits)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
 
 
 def spool_dir() -> str:

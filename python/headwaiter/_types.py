@@ -45,10 +45,12 @@ class AdjustmentKeywords(TypedDict, total=False):
     max_request_header_fields: int | str
     max_request_body_size: int | str
     inbuf_overflow: int | str
+    inbuf_total: int | str
     outbuf_overflow: int | str
     outbuf_high_watermark: int | str
     spool_dir: str | os.PathLike[str] | None
     spool_limit: int | str
+    spool_files: int | str
     spool_memory: int | str
     queue_limit: int | str
     header_timeout: float | str
@@ -112,10 +114,12 @@ class AdjustmentValues:
     max_request_header_fields: int
     max_request_body_size: int
     inbuf_overflow: int
+    inbuf_total: int
     outbuf_overflow: int
     outbuf_high_watermark: int
     spool_dir: str
     spool_limit: int
+    spool_files: int
     spool_memory: int
     queue_limit: int
     header_timeout: float

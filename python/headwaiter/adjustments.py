@@ -192,6 +192,11 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("inbuf_overflow", kinds.BYTES, 524288, "Limits", """
         A request body larger than this is kept in a temporary file, unless `spool_memory` has room
         for it."""),
+    _row("inbuf_total", kinds.BYTES, None, "Limits", """
+        Memory that requests may take, all together, besides 16 KiB each: heads, and bodies up to
+        `inbuf_overflow`. At the limit bodies go to temporary files; a larger head gets 503.""",
+        waitress="absent",
+        default_words="an eighth of the memory that the process may use"),
     _row("outbuf_overflow", kinds.BYTES, 1048576, "Limits", """
         A streamed reply with more unsent bytes than this is kept in a temporary file."""),
     _row("outbuf_high_watermark", kinds.BYTES, 1073741824, "Limits", """
@@ -206,6 +211,10 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Bytes in temporary files, all together. At the limit workers wait for their clients, and an
         upload that needs a file gets 503.""", waitress="absent",
         default_words="half of what is free in `spool_dir` at start"),
+    _row("spool_files", kinds.INTEGER, None, "Limits", """
+        Temporary files of request bodies, all together; one more upload that needs a file gets
+        503.""", waitress="absent",
+        default_words="an eighth of the descriptor limit, at most 8192"),
     _row("spool_memory", kinds.BYTES, None, "Limits", """
         Memory that request bodies larger than `inbuf_overflow` may take, all together, before they
         go to temporary files.""", waitress="absent",

@@ -124,6 +124,8 @@ class Adjustments(AdjustmentValues):
         self._admin_listeners = _listen.admin(self.admin, public=self.admin_public)
         if "connection_limit" not in given:
             self.connection_limit = _defaults.connection_limit()
+        if "inbuf_total" not in given:
+            self.inbuf_total = _defaults.inbuf_total()
 
     def _value(self, name: str) -> Any:
         row = BY_NAME[name]
@@ -174,6 +176,8 @@ class Adjustments(AdjustmentValues):
             raise ValueError(f"spool_dir: no permission to write in {self.spool_dir!r}")
         if "spool_memory" not in self._given:
             self.spool_memory = 0 if "inbuf_overflow" in self._given else _defaults.SPOOL_MEMORY
+        if "spool_files" not in self._given:
+            self.spool_files = _defaults.spool_files()
         if "spool_limit" not in self._given:
             self.spool_limit = _defaults.spool_limit(self.spool_dir)
 

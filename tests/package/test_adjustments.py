@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -143,9 +144,25 @@ def test_connection_limit_follows_the_descriptor_limit() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
         assert Adjustments().connection_limit == 300
+        assert Adjustments().spool_files == 50  # the application has as many
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert Adjustments(connection_limit=7).connection_limit == 7
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space")
+def test_memory_for_requests_follows_the_memory_limit() -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    unlimited = Adjustments().inbuf_total
+    assert 0 < unlimited <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, hard))
+        assert Adjustments().inbuf_total == min(unlimited, 1 << 30)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    assert Adjustments(inbuf_total=7).inbuf_total == 7
 
 
 def test_defaults_are_not_shared() -> None:

@@ -26,6 +26,11 @@ def peak_rss(pid: int) -> int:
     return _status(pid, "VmHWM") * 1024
 
 
+def allocated(pid: int) -> int:
+    """Private memory that was asked for, whether it was touched or not, in bytes."""
+    return _status(pid, "VmData") * 1024
+
+
 def reset_peak(pid: int) -> None:
     """Makes ``peak_rss`` count from the present value."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
@@ -45,6 +50,14 @@ def switches(pid: int) -> int:
             if "ctxt_switches" in line:
                 total += int(line.split()[1])
     return total
+
+
+def writes(pid: int) -> int:
+    """System calls so far of ``write`` and its like; ``send`` is not counted."""
+    for line in Path(f"/proc/{pid}/io").read_text().splitlines():
+        if line.startswith("syscw:"):
+            return int(line.split()[1])
+    raise KeyError("syscw")
 
 
 def descriptors(pid: int) -> list[str]:

@@ -7,6 +7,7 @@ file, chunked), on both objects, and every result is compared.
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -249,6 +250,36 @@ def test_fieldstorage_style_parsing(serve: Serve) -> None:
     serve(app).ask("/", "POST", [("Content-Type", "multipart/form-data; boundary=x")], body=body)
     assert b"".join(parts) == body
     assert max(map(len, parts)) == 1 << 16
+
+
+@headwaiter_only("threads read its buffers one at a time only if they take care of that")
+@pytest.mark.parametrize("way", ["readline", "read"])
+def test_threads_that_read_at_once_never_get_the_same_bytes(serve: Serve, way: str) -> None:
+    """The body is on disk, so that each read may let another thread go first."""
+    lines = [b"%07d\n" % n for n in range(100_000)]
+    got: list[bytes] = []
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        body = environ["wsgi.input"]
+        read = body.readline if way == "readline" else lambda: body.read(8)
+        together = threading.Barrier(4)
+
+        def take() -> None:
+            together.wait()
+            while data := read():
+                got.append(data)
+
+        threads = [threading.Thread(target=take) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    server = serve(app, inbuf_overflow=1000)
+    assert server.ask("/", "POST", body=b"".join(lines)).status == 200
+    assert sorted(got) == lines
 
 
 @pytest.mark.parametrize("wrap", [io.TextIOWrapper, io.BufferedReader])

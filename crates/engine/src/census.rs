@@ -197,8 +197,8 @@ impl Census {
         let unsent = channel.link.unsent();
         self.unsent += unsent.all;
         self.memory += unsent.memory + channel.inbuf.len() as u64;
-        let body = channel.exchange.as_ref().and_then(|e| e.body.memory());
-        self.memory += body.map_or(0, <[u8]>::len) as u64;
+        let exchange = channel.exchange.as_ref();
+        self.memory += exchange.map_or(0, |exchange| exchange.body.in_memory().len()) as u64;
     }
 
     fn fields(self) -> [u64; FIELDS] {

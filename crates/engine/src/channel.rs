@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use headwaiter_http::Refusal;
 use slab::Slab;
 
+use crate::budget::{Budget, Grant};
 use crate::deadlines::Deadline;
 use crate::exchange::Exchange;
 use crate::link::Link;
 use crate::outgoing::Part;
+use crate::spool::FREE;
 use crate::transmit::Ahead;
 
 /// Where a channel is on a request's way.
@@ -40,6 +43,8 @@ pub(crate) struct Channel {
     pub(crate) state: State,
     /// Bytes read that belong to no complete head yet, or to the next request.
     pub(crate) inbuf: Vec<u8>,
+    /// Memory for that, besides its first [`FREE`] bytes.
+    pub(crate) grant: Option<Grant>,
     /// How far `inbuf` was searched for the end of a head.
     pub(crate) scanned: usize,
     /// The request being received, or the one whose reply is being sent.
@@ -70,6 +75,7 @@ impl Channel {
             link,
             state: State::Idle,
             inbuf: Vec::new(),
+            grant: None,
             scanned: 0,
             exchange: None,
             ahead: VecDeque::new(),
@@ -98,19 +104,60 @@ impl Channel {
         self.idle.is_some()
     }
 
+    /// Whether what comes in next may be long: a body, or what is thrown away.
+    pub(crate) fn reads_bulk(&self) -> bool {
+        matches!(self.state, State::Body | State::Lingering)
+    }
+
     /// Whether bytes have come in behind the last request, in the kernel or here. A system call.
     pub(crate) fn has_request(&self) -> bool {
         self.readable || !self.inbuf.is_empty() || self.link.stream.has_unread()
     }
 
-    /// Keeps `data` until the channel is read on. `false`: there is no memory for it.
-    pub(crate) fn keep_input(&mut self, data: &[u8]) -> bool {
+    /// Keeps `data` until the channel is read on.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for it, by the budget or by the system.
+    pub(crate) fn keep_input(&mut self, data: &[u8], budget: &Arc<Budget>) -> Result<(), Refusal> {
         self.inbuf = Vec::new();
-        let room = self.inbuf.try_reserve_exact(data.len()).is_ok();
-        if room {
-            self.inbuf.extend_from_slice(data);
+        self.grant = None;
+        self.room_for(data.len(), budget)?;
+        self.inbuf.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Takes out the input kept so far, with room for `more` bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::keep_input`].
+    pub(crate) fn take_input(
+        &mut self,
+        more: usize,
+        budget: &Arc<Budget>,
+    ) -> Result<Vec<u8>, Refusal> {
+        let size = self.inbuf.len() + more;
+        if size > self.inbuf.capacity() {
+            let plenty = self.room_for(size.max(2 * self.inbuf.len()), budget);
+            plenty.or_else(|_| self.room_for(size, budget))?;
         }
-        room
+        Ok(std::mem::take(&mut self.inbuf))
+    }
+
+    /// Makes room for `size` bytes of input in all; the first ones are every channel's own.
+    fn room_for(&mut self, size: usize, budget: &Arc<Budget>) -> Result<(), Refusal> {
+        let taken = self.grant.as_ref().map_or(0, |grant| grant.within);
+        let wanted = (size.saturating_sub(FREE) as u64).saturating_sub(taken);
+        if wanted > 0 {
+            let grant = self.grant.get_or_insert_with(|| Grant::of(budget));
+            if !grant.add(wanted, 0) {
+                return Err(Refusal::SpoolFull);
+            }
+        }
+        let more = size - self.inbuf.len();
+        let room = self.inbuf.try_reserve_exact(more);
+        room.map_err(|_| Refusal::Internal)
     }
 
     /// The exchanges it holds, in order.

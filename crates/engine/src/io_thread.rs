@@ -29,6 +29,7 @@ use crate::link::{FIN, FINISHED, MARKED};
 use crate::listen::Listener;
 use crate::mailbox::{Mailbox, Message};
 use crate::nap::Pace;
+use crate::receive::BULK_SHARE;
 use crate::recorder::Recorder;
 use crate::shared::Shared;
 use crate::sync::{Poll, Waker};
@@ -66,6 +67,10 @@ pub(crate) struct IoThread {
     /// Channels that used up their share of this turn.
     pub(crate) again: VecDeque<usize>,
     pub(crate) scratch: Vec<u8>,
+    /// Body bytes of one read, without the framing between them.
+    pub(crate) gathered: Vec<u8>,
+    /// Bytes of bodies that may still be read in this turn.
+    pub(crate) bulk: usize,
     /// Channels with replies that leave when all mail is read.
     pub(crate) corked: Vec<usize>,
     /// Requests chained behind others, of all channels.
@@ -139,6 +144,8 @@ impl IoThread {
             batch: Vec::new(),
             again: VecDeque::new(),
             scratch: vec![0; SCRATCH],
+            gathered: Vec::new(),
+            bulk: BULK_SHARE,
             corked: Vec::new(),
             followers: 0,
             date: DateLine::default(),
@@ -206,6 +213,7 @@ impl IoThread {
         }
         self.now = self.shared.now();
         self.turn += 1;
+        self.bulk = BULK_SHARE;
         crate::inject_panic("turn");
         // Before the news below lets anybody go.
         self.notice_drain();
@@ -344,6 +352,10 @@ impl IoThread {
             // Its worker has answered already and did not wake us.
             self.read_mail();
             return;
+        }
+        if channel.reads_bulk() && !self.again.is_empty() {
+            // Behind those that could not go on in an earlier turn.
+            return self.later(index);
         }
         self.receive(index);
     }

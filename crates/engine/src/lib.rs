@@ -58,6 +58,7 @@ mod stack;
 mod stats;
 mod sync;
 mod tasks;
+mod temp;
 mod transmit;
 mod watch;
 

@@ -35,12 +35,17 @@ impl IoThread {
     }
 
     /// Reads and digests what the client has sent, until the socket is empty, a request is
-    /// complete, or the channel's share of this turn is used up.
+    /// complete, or the channel's share of this turn is used up, or that of all bodies.
     fn read(&mut self, index: usize) {
         let mut share = SHARE;
         let token = self.channels[index].link.token;
         let mut scratch = std::mem::take(&mut self.scratch);
         while share > 0 && self.find(token).is_some() && self.channels[index].readable {
+            let bulk = self.channels[index].reads_bulk();
+            if bulk && self.bulk == 0 {
+                share = 0;
+                break;
+            }
             let outcome = match self.channels[index].state {
                 // Read on when the reply is out: until then the kernel keeps what comes.
                 State::Task | State::Asking | State::Replying | State::Refusing => break,
@@ -58,7 +63,13 @@ impl IoThread {
                 }
             };
             match outcome {
-                Ok(got) => share = share.saturating_sub(got.max(1)),
+                Ok(got) => {
+                    let cost = got.max(READ_COST);
+                    share = share.saturating_sub(cost);
+                    if bulk {
+                        self.bulk = self.bulk.saturating_sub(cost);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.channels[index].readable = false;
                 }
@@ -102,18 +113,18 @@ impl IoThread {
         let overflow = self.shared.settings.inbuf_overflow;
         let channel = &mut self.channels[index];
         let exchange = channel.exchange.as_mut()?;
-        let run = exchange.decoder.plain_run().min(SCRATCH as u64);
+        let run = exchange.decoder.plain_run();
         if run < IN_PLACE {
             return None;
         }
-        let most = usize::try_from(run).ok()?;
         if exchange.body.is_empty() {
             // Not before some of it has come.
             return None;
         }
-        let memory = exchange
-            .body
-            .memory_for(run, overflow, &self.shared.budget)?;
+        let (memory, most) =
+            exchange
+                .body
+                .memory_for(run, SCRATCH, overflow, &self.shared.budget)?;
         let got = match channel.link.stream.recv_append(memory, most) {
             Ok(0) => {
                 self.end_of_input(index);
@@ -158,10 +169,11 @@ impl IoThread {
             }
             State::Head => {
                 let token = self.channels[index].link.token;
-                let mut whole = std::mem::take(&mut self.channels[index].inbuf);
-                if whole.try_reserve(data.len()).is_err() {
-                    return self.refuse(index, Refusal::Internal);
-                }
+                let channel = &mut self.channels[index];
+                let mut whole = match channel.take_input(data.len(), &self.shared.budget) {
+                    Ok(whole) => whole,
+                    Err(refusal) => return self.refuse(index, refusal),
+                };
                 whole.extend_from_slice(data);
                 self.feed_head(index, &whole);
                 // It may be gone: answered and closed, or refused and unreachable.
@@ -207,8 +219,8 @@ impl IoThread {
             Ok(None) if channel.state == State::Head => {}
             Ok(None) => {
                 channel.state = State::Head;
-                if !channel.keep_input(data) {
-                    return self.refuse(index, Refusal::Internal);
+                if let Err(refusal) = channel.keep_input(data, &self.shared.budget) {
+                    return self.refuse(index, refusal);
                 }
                 match self.shared.settings.header_timeout {
                     Some(most) => self.deadlines.arm(
@@ -246,6 +258,7 @@ impl IoThread {
             return self.submit(index, rest);
         }
         channel.state = State::Body;
+        channel.grant = None;
         if rest.is_empty() && exchange.head.expects_continue() {
             // Nothing is queued on this channel now, and 25 bytes fit any send buffer.
             let _ = channel.link.stream.send(headwaiter_http::CONTINUE);
@@ -256,42 +269,60 @@ impl IoThread {
         }
     }
 
+    /// Decodes `data` and keeps its body bytes all at once: what goes to disk costs one system call per
+    /// read, however small the chunks are.
     fn feed_body(&mut self, index: usize, mut data: &[u8]) {
-        let overflow = self.shared.settings.inbuf_overflow;
         let whole = data.len();
-        loop {
-            let Some(exchange) = self.channels[index].exchange.as_mut() else {
-                return;
-            };
-            if exchange.body.is_empty() && data.len() >= IN_PLACE as usize {
-                exchange
-                    .body
-                    .expect(exchange.decoder.plain_run(), &self.shared.budget);
-            }
+        let Some(exchange) = self.channels[index].exchange.as_mut() else {
+            return;
+        };
+        // The only piece need not be copied.
+        let (mut first, gathered): (&[u8], _) = (&[], &mut self.gathered);
+        gathered.clear();
+        let outcome = loop {
             match exchange.decoder.decode(data) {
                 Ok(Decoded::Data {
                     data: piece,
                     consumed,
                 }) => {
-                    if let Err(error) = exchange.body.append(piece, overflow, &self.shared.budget) {
-                        self.shared.storage_trouble(&error);
-                        return self.refuse(index, Refusal::SpoolFull);
+                    if first.is_empty() {
+                        first = piece;
+                    } else {
+                        if gathered.is_empty() {
+                            if gathered.try_reserve(first.len() + data.len()).is_err() {
+                                return self.refuse(index, Refusal::Internal);
+                            }
+                            gathered.extend_from_slice(first);
+                        }
+                        gathered.extend_from_slice(piece);
                     }
                     data = &data[consumed..];
                 }
-                Ok(Decoded::NeedMore { .. }) => {
-                    exchange.record.bytes_in += whole as u64;
-                    break self.await_body(index);
-                }
-                Ok(Decoded::Done { consumed }) => {
-                    let rest = &data[consumed..];
-                    exchange.record.bytes_in += (whole - rest.len()) as u64;
-                    break self.submit(index, rest);
-                }
-                Err(refusal) => {
-                    exchange.record.bytes_in += whole as u64;
-                    break self.refuse(index, refusal);
-                }
+                end => break end,
+            }
+        };
+        let bytes = if gathered.is_empty() { first } else { gathered };
+        let overflow = self.shared.settings.inbuf_overflow;
+        if outcome.is_ok()
+            && let Err(error) = exchange.body.append(bytes, overflow, &self.shared.budget)
+        {
+            self.shared.storage_trouble(&error);
+            return self.refuse(index, Refusal::SpoolFull);
+        }
+        match outcome {
+            Ok(Decoded::Data { .. }) => unreachable!("taken in the loop"),
+            Ok(Decoded::NeedMore { .. }) => {
+                exchange.record.bytes_in += whole as u64;
+                self.await_body(index);
+            }
+            Ok(Decoded::Done { consumed }) => {
+                let rest = &data[consumed..];
+                exchange.record.bytes_in += (whole - rest.len()) as u64;
+                self.submit(index, rest);
+            }
+            Err(refusal) => {
+                exchange.record.bytes_in += whole as u64;
+                self.refuse(index, refusal);
             }
         }
     }
@@ -318,8 +349,8 @@ impl IoThread {
         };
         exchange.record.received = Some(self.now);
         if channel.link.admin {
-            if !channel.keep_input(rest) {
-                return self.refuse_for_memory(index, exchange);
+            if let Err(refusal) = channel.keep_input(rest, &self.shared.budget) {
+                return self.refuse_task(index, exchange, refusal);
             }
             return self.answer_admin(index, exchange);
         }
@@ -331,8 +362,8 @@ impl IoThread {
             .is_some_and(|path| path == exchange.head.path())
             && exchange.head.is_safe()
         {
-            if !channel.keep_input(rest) {
-                return self.refuse_for_memory(index, exchange);
+            if let Err(refusal) = channel.keep_input(rest, &self.shared.budget) {
+                return self.refuse_task(index, exchange, refusal);
             }
             return self.answer_health(index, exchange);
         }
@@ -344,17 +375,17 @@ impl IoThread {
         }
         exchange.link = Some(channel.link.clone());
         let rest = self.read_ahead(&mut exchange, rest);
-        if !self.channels[index].keep_input(rest) {
+        if let Err(refusal) = self.channels[index].keep_input(rest, &self.shared.budget) {
             self.drop_followers(&mut exchange, false);
-            return self.refuse_for_memory(index, exchange);
+            return self.refuse_task(index, exchange, refusal);
         }
         self.hand_in(index, exchange);
     }
 
     /// What came in behind the request can not be kept, so that its channel could not go on.
-    fn refuse_for_memory(&mut self, index: usize, exchange: Box<Exchange>) {
+    fn refuse_task(&mut self, index: usize, exchange: Box<Exchange>, refusal: Refusal) {
         self.channels[index].exchange = Some(exchange);
-        self.refuse(index, Refusal::Internal);
+        self.refuse(index, refusal);
     }
 
     /// The channel has a task, which will be in the queue at the end of this turn.
@@ -395,8 +426,81 @@ impl IoThread {
 }
 
 /// Bytes one channel may read in a turn, so that a fast sender cannot hold the loop.
-const SHARE: usize = 1024 * 1024;
+const SHARE: usize = 128 * 1024;
+/// Bytes that all bodies together may read in a turn: whoever comes with a request waits for no more. To
+/// decode them takes up to a millisecond.
+pub(crate) const BULK_SHARE: usize = 256 * 1024;
+/// A read counts as so many bytes at least: receiving a few, and putting them on disk, costs as much.
+const READ_COST: usize = 8 * 1024;
 /// Shorter runs of body bytes are not worth a read of their own.
 const IN_PLACE: u64 = 8 * 1024;
 /// How long a refused or closing channel is drained.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpStream;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::admin::Admin;
+    use crate::listen::{ListenSpec, Listening, bind_all};
+    use crate::settings::Settings;
+    use crate::shared::Shared;
+
+    /// An I/O thread whose turns the test makes.
+    fn io_thread(settings: Settings) -> (IoThread, Arc<Shared>, std::net::SocketAddr) {
+        let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
+        let listeners = bind_all(&[any], &settings).unwrap();
+        let listening: Vec<_> = listeners.iter().map(|l| l.listening().clone()).collect();
+        let Listening::Tcp(address) = listening[0] else {
+            unreachable!("it was bound to TCP")
+        };
+        let shared = Arc::new(Shared::new(settings, listening, None));
+        let io = IoThread::new(0, &shared, listeners, Admin::new(Vec::new())).unwrap();
+        (io, shared, address)
+    }
+
+    /// A client that has sent the beginning of a long body, as much as the kernel keeps.
+    fn upload(address: std::net::SocketAddr, chunk: &[u8]) -> TcpStream {
+        let mut client = TcpStream::connect(address).unwrap();
+        client
+            .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .unwrap();
+        client.set_nonblocking(true).unwrap();
+        while let Ok(1..) = client.write(&chunk.repeat(8192)) {}
+        client.set_nonblocking(false).unwrap();
+        client
+    }
+
+    #[test]
+    fn uploads_share_what_a_turn_may_read_and_no_request_waits_behind_them() {
+        let settings = Settings {
+            health_path: Some(b"/health".to_vec()),
+            inbuf_overflow: 1000,
+            spool_memory: 0,
+            ..Settings::default()
+        };
+        let (mut io, shared, address) = io_thread(settings);
+        let clients: Vec<_> = (0..30).map(|_| upload(address, b"3\r\nabc\r\n")).collect();
+        while io.channels.len() < clients.len() {
+            io.turn().unwrap();
+        }
+        while io.again.is_empty() {
+            io.turn().unwrap();
+        }
+        let mut asking = TcpStream::connect(address).unwrap();
+        asking
+            .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        while shared.counters.health_checks.get() == 0 {
+            assert!(!io.again.is_empty(), "it waited for all uploads");
+            let before = shared.counters.bytes_in.get();
+            io.turn().unwrap();
+            let read = shared.counters.bytes_in.get() - before;
+            assert!(read <= (BULK_SHARE + 2 * SCRATCH) as u64, "{read} bytes");
+        }
+        assert!(shared.budget.used() > 0, "nothing went to disk");
+    }
+}

@@ -65,6 +65,8 @@ pub struct Settings {
     pub max_request_body_size: u64,
     /// Request bodies above this many bytes go to a temporary file, unless `spool_memory` has room.
     pub inbuf_overflow: u64,
+    /// Memory that request bodies may take up to `inbuf_overflow` each, all together.
+    pub inbuf_total: u64,
     /// Unsent reply bytes above this many go to a temporary file.
     pub outbuf_overflow: u64,
     /// Unsent bytes of one reply above which its worker waits.
@@ -73,6 +75,8 @@ pub struct Settings {
     pub spool_dir: PathBuf,
     /// Most bytes in temporary files, all together.
     pub spool_limit: u64,
+    /// Most temporary files of request bodies.
+    pub spool_files: u64,
     /// Memory that request bodies may take beyond `inbuf_overflow` each, all together.
     pub spool_memory: u64,
     /// What happens to the waiting tasks of clients that left.
@@ -135,10 +139,12 @@ impl Default for Settings {
             max_request_header_fields: HeadLimits::default().fields,
             max_request_body_size: 1 << 30,
             inbuf_overflow: 524_288,
+            inbuf_total: u64::MAX,
             outbuf_overflow: 1_048_576,
             outbuf_high_watermark: 1 << 30,
             spool_dir: std::env::temp_dir(),
             spool_limit: u64::MAX,
+            spool_files: u64::MAX,
             spool_memory: 16 << 20,
             abandoned_requests: Abandoned::DropSafe,
             health_path: None,

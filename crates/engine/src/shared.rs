@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::access_log::AccessLog;
 use crate::advice::{Advice, Kind, Window, advise};
-use crate::budget::Budget;
+use crate::budget::{Budget, Limits};
 use crate::census::Ballots;
 use crate::listen::Listening;
 use crate::mailbox::Mailbox;
@@ -87,8 +87,12 @@ impl Shared {
             seat: Seat::default(),
             budget: Arc::new(Budget::new(
                 settings.spool_dir.clone(),
-                settings.spool_limit,
-                settings.spool_memory,
+                Limits {
+                    disk: settings.spool_limit,
+                    files: settings.spool_files,
+                    within: settings.inbuf_total,
+                    beyond: settings.spool_memory,
+                },
             )),
             counters: Counters::default(),
             shards: Shards::default(),
@@ -264,9 +268,10 @@ impl Shared {
         if self.storage_log.pass(self.now()) {
             log::warn!(
                 target: crate::LOG,
-                "no room for temporary files in {} (spool_dir; spool_limit={}): {error}",
+                "no room for temporary files in {} (spool_dir; spool_limit={}, spool_files={}): {error}",
                 self.settings.spool_dir.display(),
                 self.settings.spool_limit,
+                self.settings.spool_files,
             );
         }
     }

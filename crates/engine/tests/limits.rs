@@ -166,6 +166,71 @@ fn an_upload_without_room_on_disk_gets_503_and_leaves_nothing() {
 }
 
 #[test]
+fn unfinished_heads_and_bodies_share_a_total_of_memory() {
+    let limits = Settings {
+        inbuf_total: 60_000,
+        spool_memory: 0,
+        ..settings()
+    };
+    let site = Site::new(limits, echo_path);
+    let head = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "x".repeat(60_000));
+    let mut first = site.connect();
+    first.send(&head);
+    site.until("bytes_in", 60_000);
+    // The next one finds no room, and what a small request needs is there.
+    let mut second = site.connect();
+    second.send(&head);
+    assert_eq!(second.reply().status, 503);
+    assert_eq!(site.connect().get("/small").status, 200);
+    // A body goes to disk instead.
+    let mut upload = site.connect();
+    upload.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    upload.send([b'x'; 60_000]);
+    site.until("spool_bytes", 60_000 - (16 << 10));
+    upload.send([b'x'; 40_000]);
+    assert_eq!(upload.reply().status, 200);
+    first.send("\r\n\r\n");
+    assert_eq!(first.reply().status, 200);
+    // All of it is given back.
+    let mut third = site.connect();
+    third.send(&head).send("\r\n\r\n");
+    assert_eq!(third.reply().status, 200);
+}
+
+#[test]
+fn uploads_beyond_their_files_get_503_and_files_come_back() {
+    let limits = Settings {
+        inbuf_overflow: 1000,
+        spool_memory: 0,
+        spool_files: 2,
+        ..settings()
+    };
+    let site = Site::new(limits, echo_path);
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 600000\r\n\r\n";
+    let half = [b'x'; 300_000];
+    let mut uploads: Vec<_> = (0..2).map(|_| site.connect()).collect();
+    for (n, upload) in uploads.iter_mut().enumerate() {
+        upload.send(head).send(half);
+        site.until("spool_bytes", (n as u64 + 1) * 299_000);
+    }
+    let mut refused = site.connect();
+    refused.send(head);
+    // The server may stop reading before all of it is sent.
+    let _ = refused.stream.write_all(&half);
+    assert_eq!(refused.reply().status, 503);
+    for upload in &mut uploads {
+        upload.send(half);
+        assert_eq!(upload.reply().status, 200);
+    }
+    common::wait_for("a file is free again", || {
+        let mut again = site.connect();
+        again.send(head);
+        let _ = again.stream.write_all(&[b'x'; 600_000]);
+        again.reply().status == 200
+    });
+}
+
+#[test]
 fn slow_readers_cost_no_worker() {
     const SIZE: usize = 16 << 20;
     let site = Site::new(settings(), |task| {

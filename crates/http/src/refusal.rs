@@ -146,8 +146,8 @@ refusals! {
     QueueFull = 503, "queue-full", "The server has too many requests waiting.";
     /// The task waited longer than `queue_timeout`.
     QueueTimeout = 503, "queue-timeout", "The request waited too long for a worker.";
-    /// Temporary files have reached `spool_limit`.
-    SpoolFull = 503, "spool-full", "The server has no room for the request body.";
+    /// Temporary files have reached `spool_limit` or `spool_files`, or memory `inbuf_total`.
+    SpoolFull = 503, "spool-full", "The server has no room for the request.";
     /// The server is shutting down.
     Draining = 503, "draining", "The server is shutting down.";
     /// The application or the server failed before the reply began.

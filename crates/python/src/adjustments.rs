@@ -75,10 +75,12 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         max_request_header_fields: from.get("max_request_header_fields")?,
         max_request_body_size: from.get("max_request_body_size")?,
         inbuf_overflow: from.get("inbuf_overflow")?,
+        inbuf_total: from.get::<Option<u64>>("inbuf_total")?.unwrap_or(u64::MAX),
         outbuf_overflow: from.get("outbuf_overflow")?,
         outbuf_high_watermark: from.get("outbuf_high_watermark")?,
         spool_dir: from.get::<PathBuf>("spool_dir")?,
         spool_limit: from.get::<Option<u64>>("spool_limit")?.unwrap_or(u64::MAX),
+        spool_files: from.get::<Option<u64>>("spool_files")?.unwrap_or(u64::MAX),
         spool_memory: from.get("spool_memory")?,
         abandoned_requests: match abandoned.as_str() {
             "drop-safe" => Abandoned::DropSafe,

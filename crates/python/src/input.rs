@@ -2,32 +2,178 @@
 //!
 //! Every method takes the size arguments that `io.BufferedReader` takes, and the object can be
 //! sought, so that an application may read the body twice.
+//!
+//! Reads of the disk let go of the interpreter. No lock is held meanwhile: a thread that waits for one with
+//! the interpreter in its hands would never let the other come back. So the position is an atomic, and two
+//! threads that read at once never get the same bytes.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use headwaiter_engine::Spool;
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 /// A readable, seekable file of the body's bytes.
 #[pyclass(module = "headwaiter", frozen)]
-pub(crate) struct Input(Mutex<State>);
-
-struct State {
+pub(crate) struct Input {
     body: Spool,
-    at: u64,
+    at: AtomicU64,
+    /// What was read ahead for short reads and lines; whoever uses it takes it out.
+    block: Mutex<Block>,
+}
+
+/// A part of the body, read from the disk at once.
+#[derive(Default)]
+struct Block {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Block {
+    /// The bytes from `at` on, if it has any.
+    fn from(&self, at: u64) -> &[u8] {
+        let skip = at
+            .checked_sub(self.start)
+            .and_then(|n| usize::try_from(n).ok());
+        skip.and_then(|n| self.bytes.get(n..)).unwrap_or_default()
+    }
 }
 
 impl Input {
     pub(crate) fn new(body: Spool) -> Self {
-        Self(Mutex::new(State { body, at: 0 }))
+        Self {
+            body,
+            at: AtomicU64::new(0),
+            block: Mutex::default(),
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn at(&self) -> u64 {
+        self.at.load(Ordering::Relaxed)
     }
+
+    /// Moves from `at` to `to`, unless another thread has moved: then `false`.
+    fn advance(&self, at: u64, to: u64) -> bool {
+        let moved = self
+            .at
+            .compare_exchange(at, to, Ordering::Relaxed, Ordering::Relaxed);
+        moved.is_ok()
+    }
+
+    fn read_some<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
+        let size = size.and_then(|size| u64::try_from(size).ok());
+        loop {
+            let at = self.at();
+            let left = self.body.len().saturating_sub(at);
+            let take = size.map_or(left, |size| size.min(left));
+            if self.advance(at, at + take) {
+                return self.get(py, at, usize::try_from(take)?);
+            }
+        }
+    }
+
+    fn line<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
+        let most = size.and_then(|size| u64::try_from(size).ok());
+        loop {
+            let at = self.at();
+            let length = self.line_length(py, at, most.unwrap_or(u64::MAX))?;
+            if self.advance(at, at + length) {
+                return self.get(py, at, usize::try_from(length)?);
+            }
+        }
+    }
+
+    /// The `length` bytes at `at`, which the body has.
+    fn get<'py>(&self, py: Python<'py>, at: u64, length: usize) -> PyResult<Bound<'py, PyBytes>> {
+        if let Some(data) = self.in_memory(at).get(..length) {
+            return copied(py, data);
+        }
+        if length <= BLOCK {
+            return self.with_block(py, at, length, |data| copied(py, &data[..length]))?;
+        }
+        PyBytes::new_with(py, length, |buffer| {
+            let got = py.detach(|| self.body.read_at(at, buffer));
+            complete(got.map_err(PyOSError::new_err)?, length)
+        })
+    }
+
+    /// The bytes from `at` on, up to the end of what is in memory.
+    fn in_memory(&self, at: u64) -> &[u8] {
+        let start = usize::try_from(at).unwrap_or(usize::MAX);
+        self.body.in_memory().get(start..).unwrap_or_default()
+    }
+
+    /// Has `look` see at least `least` bytes from `at` on, and usually many more. The body must have them, and
+    /// a block room for them.
+    fn with_block<T>(
+        &self,
+        py: Python<'_>,
+        at: u64,
+        least: usize,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> PyResult<T> {
+        let mut block =
+            std::mem::take(&mut *self.block.lock().unwrap_or_else(PoisonError::into_inner));
+        if block.from(at).len() < least {
+            let room = usize::try_from(self.body.len() - at)
+                .unwrap_or(BLOCK)
+                .min(BLOCK);
+            block.bytes.clear();
+            if block.bytes.try_reserve_exact(room).is_err() {
+                return Err(PyMemoryError::new_err(()));
+            }
+            block.bytes.resize(room, 0);
+            block.start = at;
+            let got = py.detach(|| self.body.read_at(at, &mut block.bytes));
+            complete(got.map_err(PyOSError::new_err)?, room)?;
+        }
+        let seen = look(block.from(at));
+        *self.block.lock().unwrap_or_else(PoisonError::into_inner) = block;
+        Ok(seen)
+    }
+
+    /// Bytes up to and including the next newline, `most` or what is left of the body.
+    fn line_length(&self, py: Python<'_>, at: u64, most: u64) -> PyResult<u64> {
+        let most = most.min(self.body.len().saturating_sub(at));
+        let mut length = 0;
+        while length < most {
+            let here = at + length;
+            let left = usize::try_from(most - length).unwrap_or(usize::MAX);
+            let look = |data: &[u8]| {
+                let data = &data[..left.min(data.len())];
+                let end = data.iter().position(|byte| *byte == b'\n');
+                (end.map_or(data.len(), |end| end + 1) as u64, end.is_some())
+            };
+            let (more, ended) = match self.in_memory(here) {
+                [] => {
+                    let seen = self.with_block(py, here, 1, look)?;
+                    if length == 0 && !seen.1 && seen.0 < left as u64 {
+                        // It goes on behind the block, but perhaps not behind one that starts here.
+                        self.with_block(py, here, left.min(BLOCK), look)?
+                    } else {
+                        seen
+                    }
+                }
+                data => look(data),
+            };
+            length += more;
+            if ended {
+                break;
+            }
+        }
+        Ok(length)
+    }
+}
+
+fn complete(got: usize, wanted: usize) -> PyResult<()> {
+    if got < wanted {
+        let damaged = "the temporary file of the request body is damaged";
+        return Err(PyOSError::new_err(damaged));
+    }
+    Ok(())
 }
 
 #[pymethods]
@@ -35,13 +181,13 @@ impl Input {
     /// Reads at most `size` bytes; all that is left if it is negative or `None`.
     #[pyo3(signature = (size=None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
-        self.lock().read(py, size)
+        self.read_some(py, size)
     }
 
     /// Reads up to and including the next newline, at most `size` bytes of it.
     #[pyo3(signature = (size=None, /))]
     fn readline<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
-        self.lock().line(py, size)
+        self.line(py, size)
     }
 
     /// Reads lines until at least `hint` bytes are read; all of them if it is not positive.
@@ -51,10 +197,9 @@ impl Input {
             .and_then(|hint| u64::try_from(hint).ok())
             .filter(|hint| *hint > 0);
         let lines = PyList::empty(py);
-        let mut state = self.lock();
         let mut total = 0;
         while most.is_none_or(|most| total < most) {
-            let line = state.line(py, None)?;
+            let line = self.line(py, None)?;
             if line.as_bytes().is_empty() {
                 break;
             }
@@ -71,7 +216,7 @@ impl Input {
             .getattr("memoryview")?
             .call1((buffer,))?
             .call_method1("cast", ("B",))?;
-        let data = self.lock().read(py, Some(view.len()? as i64))?;
+        let data = self.read_some(py, Some(view.len()? as i64))?;
         let length = data.as_bytes().len();
         let slice = pyo3::types::PySlice::new(py, 0, length as isize, 1);
         view.set_item(slice, data)?;
@@ -81,7 +226,6 @@ impl Input {
     /// Moves to `offset` from the start (0), here (1) or the end (2); returns the new position.
     #[pyo3(signature = (offset, whence=0, /))]
     fn seek(&self, offset: i64, whence: i32) -> PyResult<u64> {
-        let mut state = self.lock();
         let from = match whence {
             0 if offset < 0 => {
                 return Err(PyValueError::new_err(format!(
@@ -89,20 +233,21 @@ impl Input {
                 )));
             }
             0 => 0,
-            1 => state.at,
-            2 => state.body.len(),
+            1 => self.at(),
+            2 => self.body.len(),
             _ => {
                 return Err(PyValueError::new_err(format!(
                     "invalid whence ({whence}, should be 0, 1 or 2)"
                 )));
             }
         };
-        state.at = from.saturating_add_signed(offset);
-        Ok(state.at)
+        let to = from.saturating_add_signed(offset);
+        self.at.store(to, Ordering::Relaxed);
+        Ok(to)
     }
 
     fn tell(&self) -> u64 {
-        self.lock().at
+        self.at()
     }
 
     /// As an `io` wrapper around it asks: it is not closed before the request is over.
@@ -134,70 +279,8 @@ impl Input {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let line = self.lock().line(py, None)?;
+        let line = self.line(py, None)?;
         Ok((!line.as_bytes().is_empty()).then_some(line))
-    }
-}
-
-impl State {
-    fn read<'py>(&mut self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
-        let left = self.body.len().saturating_sub(self.at);
-        let take = size
-            .and_then(|size| u64::try_from(size).ok())
-            .map_or(left, |size| size.min(left));
-        let Self { body, at } = self;
-        if let Some(memory) = body.memory() {
-            let start = usize::try_from(*at)?.min(memory.len());
-            let data = copied(py, &memory[start..start + usize::try_from(take)?])?;
-            *at += take;
-            return Ok(data);
-        }
-        PyBytes::new_with(py, usize::try_from(take)?, |buffer| {
-            let got = body.read_at(*at, buffer).map_err(PyOSError::new_err)?;
-            *at += got as u64;
-            if got < buffer.len() {
-                return Err(PyOSError::new_err(
-                    "the temporary file of the request body is damaged",
-                ));
-            }
-            Ok(())
-        })
-    }
-
-    fn line<'py>(&mut self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
-        let most = size.and_then(|size| u64::try_from(size).ok());
-        let length = self.line_length(most.unwrap_or(u64::MAX))?;
-        self.read(py, Some(i64::try_from(length)?))
-    }
-
-    /// Bytes up to and including the next newline, `most` or what is left of the body.
-    fn line_length(&mut self, most: u64) -> PyResult<u64> {
-        let newline = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b'\n');
-        if let Some(memory) = self.body.memory() {
-            let rest = usize::try_from(self.at)
-                .ok()
-                .and_then(|at| memory.get(at..));
-            let rest = rest.unwrap_or_default();
-            let rest = &rest[..usize::try_from(most).unwrap_or(usize::MAX).min(rest.len())];
-            return Ok(newline(rest).map_or(rest.len(), |at| at + 1) as u64);
-        }
-        let mut length = 0;
-        let mut piece = [0; PIECE];
-        while length < most {
-            let want = usize::try_from(most - length).unwrap_or(PIECE).min(PIECE);
-            let got = self
-                .body
-                .read_at(self.at + length, &mut piece[..want])
-                .map_err(PyOSError::new_err)?;
-            if let Some(at) = newline(&piece[..got]) {
-                return Ok(length + at as u64 + 1);
-            }
-            if got == 0 {
-                break;
-            }
-            length += got as u64;
-        }
-        Ok(length)
     }
 }
 
@@ -213,5 +296,5 @@ fn copied<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     }
 }
 
-/// Bytes looked at together in search of a newline.
-const PIECE: usize = 4096;
+/// Bytes read from the disk at once for short reads and lines.
+const BLOCK: usize = 64 * 1024;
