@@ -8,7 +8,7 @@ use slab::Slab;
 use crate::deadlines::Deadline;
 use crate::exchange::Exchange;
 use crate::link::Link;
-use crate::outgoing::Part;
+use crate::parts::Parts;
 use crate::transmit::Ahead;
 
 /// Where a channel is on a request's way.
@@ -47,7 +47,7 @@ pub(crate) struct Channel {
     /// Replies before that one, whose bytes stand first in `sending`.
     pub(crate) ahead: VecDeque<Ahead>,
     /// Reply bytes the kernel has not taken.
-    pub(crate) sending: VecDeque<Part>,
+    pub(crate) sending: Parts,
     /// The kernel may hold bytes we have not read.
     pub(crate) readable: bool,
     /// It stands in the list of channels with more to do.
@@ -73,7 +73,7 @@ impl Channel {
             scanned: 0,
             exchange: None,
             ahead: VecDeque::new(),
-            sending: VecDeque::new(),
+            sending: Parts::default(),
             readable: false,
             queued_again: false,
             deadline: Deadline::default(),
