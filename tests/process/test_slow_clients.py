@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
 from tests.support import procfs
-from tests.support.http import render
+from tests.support.apps import BLOCK
+from tests.support.http import TIMEOUT, render
 from tests.support.process import start_server
 from tests.support.target import IS_WAITRESS, headwaiter_only
 from tests.support.waiting import pause
 
 BULK = "tests.support.apps:bulk"
+CRUMBS = "tests.support.apps:crumbs"
 
 
 @headwaiter_only("above 16 MiB the worker waits for the client")
@@ -41,6 +44,35 @@ def test_silent_readers_get_everything_in_the_end() -> None:
             block = reader.receive(1 << 16)
             for _ in range(24 * 16 - 1):
                 assert reader.receive(1 << 16) == block
+
+
+@pytest.mark.skipif(not procfs.AVAILABLE, reason="reads /proc")
+@headwaiter_only("it writes such pieces to a file of its own")
+def test_a_late_reader_of_small_pieces_costs_no_call_for_each() -> None:
+    """They lie on disk one behind the other, so they are sent by the block, and others need not wait."""
+    with start_server(CRUMBS, threads=1, outbuf_overflow=1 << 16) as server:
+        late = server.connect(receive_buffer=4096)
+        late.request("/crumbs?pieces=100000")
+        server.wait_for_log("all is yielded", timeout=6 * TIMEOUT)
+        before = procfs.writes(server.pid)
+        assert late.reply().body == b"".join(b"%08d" % n for n in range(100000))
+        assert procfs.writes(server.pid) - before < 5000
+
+
+@pytest.mark.skipif(not procfs.AVAILABLE, reason="reads /proc")
+@headwaiter_only("it has a file for each")
+def test_spilled_replies_share_a_file(tmp_path: Path) -> None:
+    with start_server(BULK, threads=4, spool_dir=tmp_path) as server:
+        readers = [server.connect(receive_buffer=4096) for _ in range(12)]
+        for reader in readers:
+            reader.request("/stream?mib=40")
+            reader.head()
+        assert server.ask().body == b"hello"  # each has had its worker
+        spools = [name for name in procfs.descriptors(server.pid) if str(tmp_path) in name]
+        assert len(spools) == 1
+        for reader in readers:
+            for _ in range(40 * 16):
+                assert reader.receive(1 << 16) == BLOCK
 
 
 def test_dripping_heads_hold_no_worker() -> None:

@@ -70,6 +70,21 @@ def bulk(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return hello(environ, start_response)
 
 
+def crumbs(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """``/crumbs?pieces=1000`` yields numbers of eight digits, and says on stderr when it is through."""
+    if environ["PATH_INFO"] != "/crumbs":
+        return hello(environ, start_response)
+    start_response("200 OK", [PLAIN])
+
+    def pieces() -> Iterator[bytes]:
+        for n in range(int(query(environ, "pieces"))):
+            yield b"%08d" % n
+        environ["wsgi.errors"].write("all is yielded\n")
+        environ["wsgi.errors"].flush()
+
+    return pieces()
+
+
 def blocks(size: int) -> Iterator[bytes]:
     """``size`` bytes in blocks of 64 KiB."""
     while size > 0:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Serve
+from tests.support.http import TIMEOUT
 from tests.support.live import LogCatcher
 from tests.support.target import FLUSH_AT_ONCE, headwaiter_only
 from tests.support.wsgi import Environ, StartResponse, current_exc_info
@@ -293,6 +294,43 @@ def test_a_written_chunk_leaves_at_once(serve: Serve) -> None:
         assert client.receive(5) == b"first"
         release.set()
         assert client.receive(5) == b"later"
+
+
+@headwaiter_only("its threads have no watermark of their own")
+def test_a_reply_that_another_thread_holds_when_the_view_returns(serve: Serve) -> None:
+    """The worker waits for it: lost with the view, its client would never see the end."""
+    block, accepted = bytes(1 << 16), 0
+    returned, ended = threading.Event(), threading.Event()
+
+    def app(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        write = start_response("200 OK", PLAIN)
+
+        def hold() -> None:
+            nonlocal accepted
+            while True:
+                try:
+                    write(block)
+                    accepted += 1
+                except RuntimeError:
+                    if returned.is_set():
+                        return ended.set()
+
+        write(b"")
+        threading.Thread(target=hold).start()
+        try:
+            while True:  # until the other thread waits with the reply for a client that does not read
+                write(b"")
+        except RuntimeError:
+            returned.set()
+            return []
+
+    server = serve(app, threads=1, outbuf_overflow=1 << 17, outbuf_high_watermark=1 << 20)
+    with server.connect() as client:
+        client.request()
+        reply = client.reply()
+        assert ended.wait(TIMEOUT)
+        assert reply.body == block * accepted
+        client.expect_open()
 
 
 def test_the_headers_list_is_read_when_given(serve: Serve) -> None:

@@ -10,7 +10,7 @@ use crate::budget::{Budget, Grant};
 use crate::deadlines::Deadline;
 use crate::exchange::Exchange;
 use crate::link::Link;
-use crate::outgoing::Part;
+use crate::parts::Parts;
 use crate::spool::FREE;
 use crate::transmit::Ahead;
 
@@ -52,7 +52,7 @@ pub(crate) struct Channel {
     /// Replies before that one, whose bytes stand first in `sending`.
     pub(crate) ahead: VecDeque<Ahead>,
     /// Reply bytes the kernel has not taken.
-    pub(crate) sending: VecDeque<Part>,
+    pub(crate) sending: Parts,
     /// The kernel may hold bytes we have not read.
     pub(crate) readable: bool,
     /// It stands in the list of channels with more to do.
@@ -79,7 +79,7 @@ impl Channel {
             scanned: 0,
             exchange: None,
             ahead: VecDeque::new(),
-            sending: VecDeque::new(),
+            sending: Parts::default(),
             readable: false,
             queued_again: false,
             deadline: Deadline::default(),

@@ -10,10 +10,12 @@ use headwaiter_http::{Body, Framing, Head, Refusal};
 use crate::link::{FIN, GONE, Link};
 use crate::listen::{Listening, Peer};
 use crate::mailbox::Message;
-use crate::outgoing::{Held, Outgoing, Part};
+use crate::outgoing::{Held, Outgoing};
+use crate::parts::Part;
 use crate::record::{End, Record};
 use crate::shared::Shared;
-use crate::spool::{Spill, Spool};
+use crate::shelf::Spill;
+use crate::spool::Spool;
 
 /// All that belongs to one request. Lives as long as the pool; `clear` makes it fit for the next.
 #[derive(Debug)]
@@ -33,8 +35,8 @@ pub(crate) struct Exchange {
     pub(crate) close: bool,
     /// The request that came in behind this one, with those behind it. See `pipeline.rs`.
     pub(crate) behind: Option<Box<Exchange>>,
-    /// It came in behind another, whose reply may not be out yet.
-    pub(crate) joined: bool,
+    /// Its place in a chain. Above 0 it came in behind another, whose reply may not be out yet.
+    pub(crate) place: u8,
     /// Its follower is on the way to a worker: the channel goes on.
     pub(crate) followed: bool,
     /// Its end is recorded: there is nothing more to say about it.
@@ -59,7 +61,7 @@ impl Exchange {
             sent: false,
             close: false,
             behind: None,
-            joined: false,
+            place: 0,
             followed: false,
             recorded: false,
             client: None,
@@ -79,7 +81,7 @@ impl Exchange {
         self.sent = false;
         self.close = false;
         self.behind = None;
-        self.joined = false;
+        self.place = 0;
         self.followed = false;
         self.recorded = false;
         self.client = None;
@@ -322,34 +324,22 @@ impl Task {
 
     /// Moves what is in memory to disk, in order. On an error what is left stays in memory.
     fn spill(&mut self) -> io::Result<()> {
-        let budget = Arc::clone(&self.shared.budget);
+        let shelf = Arc::clone(&self.shared.shelf);
         let exchange = self.exchange_mut();
-        let mut parts = exchange.outgoing.take_parts();
         let mut result = Ok(());
-        while let Some(part) = parts.pop_front() {
-            let spilled = match part.memory() {
-                Some(bytes) if result.is_ok() && !bytes.is_empty() => Some(
-                    exchange
-                        .spill
-                        .append(bytes, &budget)
-                        .map(|at| (at, bytes.len() as u64)),
-                ),
-                _ => None,
-            };
-            match spilled {
-                None => exchange.outgoing.push(part),
-                Some(Ok(((segment, offset), left))) => {
-                    exchange.outgoing.push(Part::Spilled {
-                        segment,
-                        offset,
-                        left,
-                    });
-                }
-                Some(Err(error)) => {
-                    result = Err(error);
-                    exchange.outgoing.push(part);
+        for mut part in exchange.outgoing.take_parts() {
+            while result.is_ok()
+                && let Some(bytes) = part.memory().filter(|bytes| !bytes.is_empty())
+            {
+                match exchange.spill.append(bytes, &shelf) {
+                    Ok(spilled) => {
+                        part.advance(spilled.left());
+                        exchange.outgoing.push(spilled);
+                    }
+                    Err(error) => result = Err(error),
                 }
             }
+            exchange.outgoing.push(part);
         }
         result
     }
@@ -358,7 +348,7 @@ impl Task {
         let size = self.exchange_mut().outgoing.size();
         self.exchange_mut().flushed = true;
         let parts = self.exchange_mut().outgoing.take_parts();
-        self.link.hand_over(parts, size, self.exchange().joined);
+        self.link.hand_over(parts, size, self.exchange().place);
     }
 
     /// Notes how the request ended, unless that is known already: what comes first is the cause.

@@ -273,12 +273,7 @@ impl IoThread {
         for message in inbox.drain(..) {
             self.guarded(message_channel(&message), |me| match message {
                 Message::Done(exchange) => me.done(exchange),
-                Message::Flush(token) => {
-                    me.send_more(token, |channel| channel.link.collect(&mut channel.sending));
-                }
-                Message::Parts(token, mut parts) => {
-                    me.send_more(token, |channel| channel.sending.append(&mut parts));
-                }
+                Message::Flush(token, place) => me.send_more(token, place),
                 Message::Accepted(stream, peer, listener) => me.adopt(stream, peer, Some(listener)),
                 Message::Stacks(text) => me.stacks_collected(&text),
                 Message::Page(token, answer) => me.page_made(token, answer),
@@ -483,7 +478,7 @@ impl Drop for IoThread {
 fn message_channel(message: &Message) -> Option<usize> {
     match message {
         Message::Done(exchange) => exchange.link.as_ref().map(|link| link.token),
-        Message::Flush(token) | Message::Parts(token, _) | Message::Page(token, _) => Some(*token),
+        Message::Flush(token, _) | Message::Page(token, _) => Some(*token),
         Message::Accepted(..) | Message::Stacks(_) | Message::MakeRoom | Message::RoomMade => None,
     }
 }

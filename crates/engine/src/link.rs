@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::listen::Peer;
 use crate::mailbox::{Mailbox, Message};
-use crate::outgoing::{Part, Size};
+use crate::parts::{Parts, Size};
 use crate::socket::Stream;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -36,13 +36,9 @@ pub(crate) struct Link {
     room: Condvar,
 }
 
-/// Parts handed over and not yet collected by the I/O thread.
-#[derive(Debug, Default)]
-struct Outbox {
-    parts: VecDeque<Part>,
-    /// A `Flush` message is under way.
-    posted: bool,
-}
+/// What is handed over and not yet collected by the I/O thread: of each reply, by its place in its chain, one
+/// list. A `Flush` message is under way for each.
+type Outbox = VecDeque<(u8, Parts)>;
 
 /// The client is gone: nothing more can reach it.
 pub(crate) const GONE: u32 = 1;
@@ -158,19 +154,19 @@ impl Link {
         }
     }
 
-    /// Hands `parts` over to the I/O thread; `joined`: replies of the same channel may be on their way.
-    pub(crate) fn hand_over(&self, mut parts: VecDeque<Part>, size: Size, joined: bool) {
+    /// Hands `parts` of the reply at `place` over to the I/O thread. The end of the reply before may still be
+    /// in the mail, so each has a message of its own: only with that it is that reply's turn.
+    pub(crate) fn hand_over(&self, mut parts: Parts, size: Size, place: u8) {
         self.account(size);
         self.begin_reply();
-        if joined {
-            return self.io.post(Message::Parts(self.token, parts), true);
-        }
         let mut outbox = self.lock();
-        outbox.parts.append(&mut parts);
-        let posted = std::mem::replace(&mut outbox.posted, true);
-        drop(outbox);
-        if !posted {
-            self.io.post(Message::Flush(self.token), true);
+        match outbox.back_mut().filter(|(other, _)| *other == place) {
+            Some((_, waiting)) => waiting.append(&mut parts),
+            None => {
+                outbox.push_back((place, parts));
+                drop(outbox);
+                self.io.post(Message::Flush(self.token, place), true);
+            }
         }
     }
 
@@ -180,11 +176,15 @@ impl Link {
         self.unsent_memory.fetch_add(size.memory, Ordering::SeqCst);
     }
 
-    /// The I/O thread's side of [`Link::hand_over`].
-    pub(crate) fn collect(&self, into: &mut VecDeque<Part>) {
+    /// The I/O thread's side of [`Link::hand_over`]. Finds nothing if the end of the reply came first.
+    pub(crate) fn collect(&self, place: u8, into: &mut Parts) {
         let mut outbox = self.lock();
-        outbox.posted = false;
-        into.append(&mut outbox.parts);
+        let is_there = outbox.front().is_some_and(|(other, _)| *other == place);
+        let waiting = is_there.then(|| outbox.pop_front()).flatten();
+        drop(outbox);
+        if let Some((_, mut parts)) = waiting {
+            into.append(&mut parts);
+        }
     }
 
     /// `sent` bytes of what was handed over are with the kernel.

@@ -3,13 +3,11 @@
 //! A message wakes the I/O thread only if it sleeps and the sender needs it now: while it is busy
 //! it will look here anyway before it sleeps, so replies under load cost no wake-up each.
 
-use std::collections::VecDeque;
 use std::sync::{OnceLock, PoisonError};
 
 use crate::answer::Answer;
 use crate::exchange::Exchange;
 use crate::listen::Peer;
-use crate::outgoing::Part;
 use crate::socket::Stream;
 use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::sync::thread::{self, Thread};
@@ -20,11 +18,8 @@ use crate::sync::{Mutex, MutexGuard, Waker};
 pub(crate) enum Message {
     /// A worker is through with this exchange; what it still holds is to be sent.
     Done(Box<Exchange>),
-    /// The channel with this token has new parts in its outbox.
-    Flush(usize),
-    /// More of a reply whose request came in behind another: in the order of the mail, since the
-    /// outbox does not tell replies apart.
-    Parts(usize, VecDeque<Part>),
+    /// The channel with this token has new parts in its outbox, of the reply at this place of its chain.
+    Flush(usize, u8),
     /// A connection this thread is to own, and the index of its listener.
     Accepted(Stream, Peer, usize),
     /// The Python stacks that the admin endpoint asked for.

@@ -11,7 +11,6 @@
 
 use crate::exchange::Exchange;
 use crate::io_thread::IoThread;
-use crate::outgoing::Part;
 use crate::record::{End, Record};
 use crate::transmit::Ahead;
 
@@ -26,7 +25,7 @@ impl IoThread {
         let (limits, health) = (settings.head_limits(), settings.health_path.clone());
         let link = first.link.clone();
         let mut last = first;
-        for _ in 0..CHAIN {
+        for place in 1..=CHAIN {
             if rest.is_empty() || !last.head.keep_alive() || self.followers >= MOST_FOLLOWERS {
                 break;
             }
@@ -42,7 +41,7 @@ impl IoThread {
             };
             next.record.bytes_in = consumed as u64;
             next.link.clone_from(&link);
-            next.joined = true;
+            next.place = place;
             self.followers += 1;
             rest = &rest[consumed..];
             last = last.behind.insert(next);
@@ -59,12 +58,12 @@ impl IoThread {
             channel.deadline.disarm();
         }
         if exchange.flushed {
-            link.collect(&mut channel.sending);
+            link.collect(exchange.place, &mut channel.sending);
         }
         link.account(exchange.outgoing.size());
         exchange.outgoing.append_to(&mut channel.sending);
         // Not what the link calls unsent: that may count bytes of the follower already.
-        let all: u64 = channel.sending.iter().map(Part::left).sum();
+        let all = channel.sending.size().all;
         let before: u64 = channel.ahead.iter().map(|ahead| ahead.left).sum();
         let left = all - before;
         if all == 0 {
@@ -113,7 +112,7 @@ impl IoThread {
 }
 
 /// The longest chain behind a request.
-const CHAIN: usize = 15;
+const CHAIN: u8 = 15;
 /// Followers of all channels of an I/O thread together. Their heads take no more than the bytes that a
 /// channel was read at once, which would be kept otherwise.
 const MOST_FOLLOWERS: usize = 4096;

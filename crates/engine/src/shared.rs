@@ -17,6 +17,7 @@ use crate::recorder::Shards;
 use crate::running::Running;
 use crate::seat::Seat;
 use crate::settings::Settings;
+use crate::shelf::Shelf;
 use crate::stats::{Counters, Seldom};
 use crate::sync;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     /// Where the first I/O thread's loop is while a worker leads.
     pub(crate) seat: Seat,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) shelf: Arc<Shelf>,
     pub(crate) counters: Counters,
     pub(crate) shards: Shards,
     pub(crate) access_log: Option<AccessLog>,
@@ -82,18 +84,20 @@ impl Shared {
         listening: Vec<Listening>,
         access_log: Option<AccessLog>,
     ) -> Self {
+        let budget = Arc::new(Budget::new(
+            settings.spool_dir.clone(),
+            Limits {
+                disk: settings.spool_limit,
+                files: settings.spool_files,
+                within: settings.inbuf_total,
+                beyond: settings.spool_memory,
+            },
+        ));
         Self {
             queue: Queue::new(settings.threads, settings.gil),
             seat: Seat::default(),
-            budget: Arc::new(Budget::new(
-                settings.spool_dir.clone(),
-                Limits {
-                    disk: settings.spool_limit,
-                    files: settings.spool_files,
-                    within: settings.inbuf_total,
-                    beyond: settings.spool_memory,
-                },
-            )),
+            shelf: Arc::new(Shelf::new(&budget)),
+            budget,
             counters: Counters::default(),
             shards: Shards::default(),
             watch: Watch::new(),

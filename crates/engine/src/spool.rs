@@ -1,14 +1,13 @@
 //! Bodies in memory and in temporary files (`spool_dir`).
 //!
 //! A [`Spool`] holds a request body: its first `inbuf_overflow` bytes in memory, and more while the
-//! common [`Budget`] has memory left; what follows is in one temporary file. A [`Segment`] is a piece of
-//! a temporary file that replies spill to. Both take their bytes from the budget before they write and
-//! give them back when dropped. Files are unlinked at birth: a crash leaves none behind.
+//! common [`Budget`] has memory left; what follows is in one temporary file. It takes its bytes from the
+//! budget before it writes and gives them back when dropped. Files are unlinked at birth: a crash leaves
+//! none behind. What is spilled of replies is in `shelf.rs`.
 
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::budget::{Budget, Grant};
 use crate::temp::TempFile;
@@ -185,84 +184,6 @@ impl Spool {
     }
 }
 
-/// Appends spilled reply bytes to segments of bounded size, so that disk already sent is freed
-/// while an endless reply goes on.
-#[derive(Debug, Default)]
-pub(crate) struct Spill {
-    current: Option<Arc<Segment>>,
-}
-
-/// A temporary file that parts of a reply refer to; freed with the last of them.
-#[derive(Debug)]
-pub(crate) struct Segment {
-    file: File,
-    len: AtomicU64,
-    budget: Arc<Budget>,
-}
-
-impl Segment {
-    pub(crate) fn file(&self) -> &File {
-        &self.file
-    }
-}
-
-impl Drop for Segment {
-    fn drop(&mut self) {
-        self.budget.give(self.len.load(Ordering::Relaxed));
-    }
-}
-
-impl Spill {
-    /// Writes `bytes` to disk and says where they are: the segment and their offset in it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Spool::append`].
-    pub(crate) fn append(
-        &mut self,
-        bytes: &[u8],
-        budget: &Arc<Budget>,
-    ) -> io::Result<(Arc<Segment>, u64)> {
-        let full = |s: &Arc<Segment>| s.len.load(Ordering::Relaxed) >= SEGMENT_BYTES;
-        if self.current.as_ref().is_none_or(full) {
-            let file = tempfile::tempfile_in(budget.dir())?;
-            let segment = Segment {
-                file,
-                len: AtomicU64::new(0),
-                budget: Arc::clone(budget),
-            };
-            self.current = Some(Arc::new(segment));
-        }
-        let Some(segment) = &self.current else {
-            unreachable!("made above")
-        };
-        budget.take(bytes.len() as u64)?;
-        // Only this spill writes; readers use offsets, so the shared cursor is the writer's alone.
-        let written = seek_and_write(&segment.file, segment.len.load(Ordering::Relaxed), bytes);
-        if let Err(error) = written {
-            budget.give(bytes.len() as u64);
-            return Err(error);
-        }
-        let offset = segment.len.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        Ok((Arc::clone(segment), offset))
-    }
-}
-
-#[cfg(unix)]
-fn seek_and_write(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
-}
-
-#[cfg(windows)]
-fn seek_and_write(file: &File, mut offset: u64, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let n = std::os::windows::fs::FileExt::seek_write(file, bytes, offset)?;
-        offset += n as u64;
-        bytes = &bytes[n..];
-    }
-    Ok(())
-}
-
 /// Without moving the file's position, which a forked child would share.
 pub(crate) fn read_file_at(file: &File, offset: u64, mut buf: &mut [u8]) -> io::Result<usize> {
     let mut total = 0;
@@ -286,8 +207,6 @@ pub(crate) fn read_file_at(file: &File, offset: u64, mut buf: &mut [u8]) -> io::
 
 /// What a body or a head may have in memory whatever others have, and what stays with the pooled exchange.
 pub(crate) const FREE: usize = 16 * 1024;
-/// A spill starts a new file after this many bytes.
-const SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -432,18 +351,6 @@ mod tests {
         let mut spool = Spool::default();
         let error = spool.append(b"123456", 0, &budget).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        assert_eq!(budget.used(), 0);
-    }
-
-    #[test]
-    fn spilled_segments_give_their_bytes_back_when_sent() {
-        let budget = budget(100);
-        let mut spill = Spill::default();
-        let (first, offset) = spill.append(b"hello", &budget).unwrap();
-        assert_eq!((offset, budget.used()), (0, 5));
-        let (second, offset) = spill.append(b"world", &budget).unwrap();
-        assert_eq!((offset, budget.used()), (5, 10));
-        drop((first, second, spill));
         assert_eq!(budget.used(), 0);
     }
 }

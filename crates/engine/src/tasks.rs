@@ -197,7 +197,7 @@ impl Tasks {
             self.shared.queue.push_follower(next);
             return true;
         }
-        if exchange.flushed || exchange.joined || self.shared.queue.waiting() > 0 {
+        if exchange.flushed || exchange.place > 0 || self.shared.queue.waiting() > 0 {
             post(task);
         } else {
             self.kept = Some(task);

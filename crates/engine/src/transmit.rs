@@ -7,11 +7,12 @@ use std::time::Instant;
 use headwaiter_http::{BodyKind, Refusal, ReplyContext};
 
 use crate::answer::Answer;
-use crate::channel::{Channel, State};
+use crate::channel::State;
 use crate::exchange::Exchange;
 use crate::io_thread::IoThread;
 use crate::link::{Link, TIMED_OUT};
-use crate::outgoing::{Part, Sent, Size, send_parts};
+use crate::outgoing::{Sent, send_parts};
+use crate::parts::{Part, Size};
 use crate::receive::LINGER;
 use crate::record::End;
 use crate::recorder::SEND_TIMEOUT;
@@ -66,7 +67,7 @@ impl IoThread {
             channel.deadline.disarm();
         }
         if exchange.flushed {
-            link.collect(&mut channel.sending);
+            link.collect(exchange.place, &mut channel.sending);
         } else if channel.sending.is_empty()
             && let Some(bytes) = exchange.outgoing.single()
         {
@@ -93,8 +94,8 @@ impl IoThread {
         self.transmit(index);
     }
 
-    /// The worker of the channel `token` goes on and has handed over more: `collect` takes it.
-    pub(crate) fn send_more(&mut self, token: usize, collect: impl FnOnce(&mut Channel)) {
+    /// The worker of the channel `token` goes on and has handed over more of the reply at `place`.
+    pub(crate) fn send_more(&mut self, token: usize, place: u8) {
         let Some(index) = self.find(token) else {
             return;
         };
@@ -103,7 +104,7 @@ impl IoThread {
             // A probe was due, at most.
             channel.deadline.disarm();
         }
-        collect(channel);
+        channel.link.collect(place, &mut channel.sending);
         self.transmit(index);
     }
 
@@ -260,7 +261,7 @@ impl IoThread {
     }
 
     pub(crate) fn keep(&mut self, mut exchange: Box<Exchange>) {
-        self.followers -= usize::from(exchange.joined);
+        self.followers -= usize::from(exchange.place > 0);
         exchange.clear();
         if self.pool.len() < POOL {
             self.pool.push(exchange);
@@ -350,7 +351,7 @@ impl IoThread {
             all: part.left(),
             memory: part.left(),
         });
-        channel.sending.push_back(part);
+        channel.sending.push(part);
         self.transmit(index);
     }
 

@@ -191,6 +191,31 @@ fn replies_that_nobody_reads_do_not_pile_up() {
 }
 
 #[test]
+fn streams_of_small_pieces_keep_their_order_and_their_sizes() {
+    const PIECES: usize = 20_000;
+    let site = Site::new(settings(), |task| {
+        let path = task.head().path().to_vec();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+            PIECES * path.len()
+        );
+        assert!(stream(task, head.as_bytes()));
+        for _ in 0..PIECES {
+            assert!(stream(task, &path));
+        }
+    });
+    let mut client = site.connect();
+    for _ in 0..3 {
+        client.send(pipeline(numbered(10)));
+        for path in numbered(10) {
+            assert!(client.reply().body == path.as_bytes().repeat(PIECES));
+        }
+    }
+    site.until_is("requests", 30);
+    site.until_is("spool_bytes", 0);
+}
+
+#[test]
 fn a_streamed_reply_that_is_out_is_complete_whatever_comes_of_the_next() {
     let gate = Gate::default();
     let door = gate.clone();

@@ -19,7 +19,7 @@ pub(crate) fn respond(
     let used_up = iterate(py, start, result)?;
     // The head of a reply without a body: there may be no memory for it, too.
     let framed = |reply: &mut Reply| reply.head.started().then(|| reply.frame(Some(0)));
-    start.with(framed)?.ok_or_else(not_started)??;
+    start.in_turn(py, framed)?.ok_or_else(not_started)??;
     Ok(used_up)
 }
 
@@ -71,10 +71,10 @@ where
         plain &= matches!(piece, Piece::Bytes(_));
     }
     let known = Some(total as u64);
-    must_have_started(start)?;
+    must_have_started(py, start)?;
     if plain {
         // Nothing of the application's runs in here.
-        return start.with(|reply| {
+        return start.in_turn(py, |reply| {
             for item in items() {
                 if let Ok(bytes) = item.cast::<PyBytes>() {
                     reply.append(bytes, known)?;
@@ -95,16 +95,18 @@ fn send_wrapped<'py>(
     start: &StartResponse,
     wrapper: &Bound<'py, FileWrapper>,
 ) -> PyResult<()> {
-    start.with(|reply| reply.of_file = true)?;
+    start.in_turn(py, |reply| reply.of_file = true)?;
     match wrapper.get().content(py) {
         Content::File(real) => {
-            must_have_started(start)?;
-            start.with(|reply| reply.append_file(real.file, real.offset, real.size))??;
+            must_have_started(py, start)?;
+            start.in_turn(py, |reply| {
+                reply.append_file(real.file, real.offset, real.size)
+            })??;
         }
         Content::Memory(bytes, at) => {
-            must_have_started(start)?;
+            must_have_started(py, start)?;
             let length = (bytes.as_bytes().len() - at) as u64;
-            start.with(|reply| {
+            start.in_turn(py, |reply| {
                 reply.will_have(length);
                 reply.append_from(&bytes, at, Some(length))
             })??;
@@ -114,7 +116,7 @@ fn send_wrapped<'py>(
             let (mut first, mut held) = (Vec::new(), 0);
             while held < HELD_BACK {
                 let Some(block) = blocks.next() else {
-                    start.with(|reply| reply.will_have(held as u64))?;
+                    start.in_turn(py, |reply| reply.will_have(held as u64))?;
                     return whole(py, start, || first.iter().cloned());
                 };
                 let block = block?;
@@ -143,12 +145,12 @@ fn stream<'py>(
         if piece.len() == 0 {
             continue;
         }
-        must_have_started(start)?;
+        must_have_started(py, start)?;
         piece.send(py, start, single.then(|| piece.len() as u64))?;
         if !single {
-            start.flush(py)?;
+            start.flush_in_turn(py)?;
         }
-        if start.with(|reply| reply.is_sated())? {
+        if start.in_turn(py, |reply| reply.is_sated())? {
             // An iterable without an end must not hold a worker for bytes that nobody gets.
             return Ok(false);
         }
@@ -156,8 +158,8 @@ fn stream<'py>(
     Ok(true)
 }
 
-fn must_have_started(start: &StartResponse) -> PyResult<()> {
-    if start.with(|reply| reply.head.started())? {
+fn must_have_started(py: Python<'_>, start: &StartResponse) -> PyResult<()> {
+    if start.in_turn(py, |reply| reply.head.started())? {
         Ok(())
     } else {
         Err(not_started())
@@ -204,16 +206,18 @@ impl<'a, 'py> Piece<'a, 'py> {
     /// each on its way before the next.
     fn send(&self, py: Python<'py>, start: &StartResponse, known: Option<u64>) -> PyResult<()> {
         let (view, len) = match self {
-            Self::Bytes(bytes) => return Ok(start.with(|reply| reply.append(bytes, known))??),
+            Self::Bytes(bytes) => {
+                return Ok(start.in_turn(py, |reply| reply.append(bytes, known))??);
+            }
             Self::Buffer(view, len) => (view, *len as isize),
         };
         for at in (0..len).step_by(COPIED as usize) {
             if at > 0 {
-                start.flush(py)?;
+                start.flush_in_turn(py)?;
             }
             let part = view.get_item(PySlice::new(py, at, at + COPIED, 1))?;
             let part = PyBuffer::<u8>::get(&part)?;
-            start.with(|reply| reply.append_copy(py, &part, known))??;
+            start.in_turn(py, |reply| reply.append_copy(py, &part, known))??;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The `start_response` callable of one request and the `write` callable it returns (PEP 3333).
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use headwaiter_engine::{ClientGone, Flushed};
 use headwaiter_http::Taken;
@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
 
 use crate::failure::note;
+use crate::fork::Home;
 use crate::latin1;
 use crate::reply::{NoMemory, Reply};
 use crate::respond::not_started;
@@ -17,8 +18,19 @@ use crate::respond::not_started;
 /// `start_response(status, headers, exc_info=None)`.
 #[pyclass(module = "headwaiter", frozen)]
 pub(crate) struct StartResponse {
-    /// `None` once the request is over, and while its worker waits for the client.
-    reply: Mutex<Option<Reply>>,
+    slot: Mutex<Slot>,
+    returned: Condvar,
+    home: Home,
+}
+
+/// Where the reply is.
+struct Slot {
+    /// `None` once the request is over, and while somebody is `away` with it.
+    reply: Option<Reply>,
+    /// A thread waits with it for the client, outside of the lock.
+    away: bool,
+    /// The worker waits for it: nobody else gets it before.
+    wanted: bool,
 }
 
 /// `write(data)`: for applications older than WSGI iterables.
@@ -84,33 +96,80 @@ impl Write {
 impl StartResponse {
     pub(crate) fn new(reply: Reply) -> Self {
         Self {
-            reply: Mutex::new(Some(reply)),
+            slot: Mutex::new(Slot {
+                reply: Some(reply),
+                away: false,
+                wanted: false,
+            }),
+            returned: Condvar::new(),
+            home: Home::here(),
         }
     }
 
     /// Runs `work` on the reply. Never waits: whoever comes while it is in use gets an error.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Reply) -> R) -> PyResult<R> {
-        match &mut *self.lock()? {
-            Some(reply) => Ok(work(reply)),
-            None => Err(PyRuntimeError::new_err(
-                "the reply is complete, or its connection is busy",
-            )),
-        }
+        Ok(work(here(&mut *self.lock()?)?))
+    }
+
+    /// As [`StartResponse::with`], for the worker while it runs nothing of the application: waits for another
+    /// thread that has the reply.
+    pub(crate) fn in_turn<R>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut Reply) -> R,
+    ) -> PyResult<R> {
+        Ok(work(here(&mut *self.turn(py)?)?))
     }
 
     /// Takes the reply: the request is over.
     pub(crate) fn take(&self) -> PyResult<Reply> {
-        let taken = self.lock()?.take();
-        taken.ok_or_else(|| PyRuntimeError::new_err("the reply is in use by another thread"))
+        taken(&mut *self.lock()?)
     }
 
-    fn lock(&self) -> PyResult<MutexGuard<'_, Option<Reply>>> {
-        match self.reply.try_lock() {
-            Ok(reply) => Ok(reply),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => Err(PyRuntimeError::new_err(
+    /// As [`StartResponse::take`]; waits as [`StartResponse::in_turn`] does. A reply that another thread has must
+    /// not be lost with the worker: its client would wait for the end of it for ever.
+    pub(crate) fn take_in_turn(&self, py: Python<'_>) -> PyResult<Reply> {
+        taken(&mut *self.turn(py)?)
+    }
+
+    fn lock(&self) -> PyResult<MutexGuard<'_, Slot>> {
+        match self.try_lock() {
+            Some(slot) if !slot.wanted => Ok(slot),
+            _ => Err(PyRuntimeError::new_err(
                 "the reply is in use by another thread",
             )),
+        }
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Slot>> {
+        match self.slot.try_lock() {
+            Ok(slot) => Some(slot),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The lock of a reply that is not away. Who has it may need the interpreter, so this waits detached. In a
+    /// forked child nobody gives it back.
+    fn turn(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Slot>> {
+        loop {
+            if let Some(mut slot) = self.try_lock()
+                && !slot.away
+            {
+                slot.wanted = false;
+                return Ok(slot);
+            }
+            if self.home.is_left() {
+                return Err(not_here());
+            }
+            py.detach(|| {
+                let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+                slot.wanted = true;
+                while slot.away {
+                    let waited = self.returned.wait(slot);
+                    slot = waited.unwrap_or_else(PoisonError::into_inner);
+                }
+            });
         }
     }
 
@@ -118,19 +177,70 @@ impl StartResponse {
     ///
     /// Raises `ClientDisconnected` when the client is gone.
     pub(crate) fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        let flushed = self.with(Reply::flush)?;
+        self.flush_of(py, self.lock()?)
+    }
+
+    /// As [`StartResponse::flush`]; waits as [`StartResponse::in_turn`] does.
+    pub(crate) fn flush_in_turn(&self, py: Python<'_>) -> PyResult<()> {
+        self.flush_of(py, self.turn(py)?)
+    }
+
+    fn flush_of(&self, py: Python<'_>, mut slot: MutexGuard<'_, Slot>) -> PyResult<()> {
+        let mut flushed = here(&mut slot)?.flush();
         if flushed == Ok(Flushed::Full) {
             // Out of the lock while this waits: another thread that comes gets an error, not a deadlock.
-            let mut reply = self.take()?;
-            let room = py.detach(|| reply.task.make_room());
-            // Whoever holds it now holds it for a moment: there is no reply to work on.
-            *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
-            return room.map_err(|ClientGone| client_disconnected(py));
+            slot.away = true;
+            let mut away = Away {
+                start: self,
+                reply: Some(taken(&mut slot)?),
+            };
+            drop(slot);
+            flushed = py.detach(|| away.make_room());
         }
         flushed
             .map(drop)
             .map_err(|ClientGone| client_disconnected(py))
     }
+}
+
+/// Somebody has the reply outside of the lock, and gives it back.
+struct Away<'a> {
+    start: &'a StartResponse,
+    reply: Option<Reply>,
+}
+
+impl Away<'_> {
+    fn make_room(&mut self) -> Result<Flushed, ClientGone> {
+        let reply = self.reply.as_mut().ok_or(ClientGone)?;
+        reply.task.make_room()?;
+        Ok(Flushed::HandedOver)
+    }
+}
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        // What a bug has left of a reply is no reply: without its task its channel closes.
+        let reply = self.reply.take().filter(|_| !std::thread::panicking());
+        // Whoever holds it now holds it for a moment: there is no reply to work on.
+        let slot = self.start.slot.lock();
+        let mut slot = slot.unwrap_or_else(PoisonError::into_inner);
+        slot.reply = reply;
+        slot.away = false;
+        drop(slot);
+        self.start.returned.notify_all();
+    }
+}
+
+fn here(slot: &mut Slot) -> PyResult<&mut Reply> {
+    slot.reply.as_mut().ok_or_else(not_here)
+}
+
+fn taken(slot: &mut Slot) -> PyResult<Reply> {
+    slot.reply.take().ok_or_else(not_here)
+}
+
+fn not_here() -> PyErr {
+    PyRuntimeError::new_err("the reply is complete, or its connection is busy")
 }
 
 /// The header list, checked to be iterable before the reply is locked.

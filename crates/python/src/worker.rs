@@ -151,7 +151,7 @@ impl Worker<'_> {
             std::mem::forget(start.get().take());
             return Served::ByChild(outcome.and(close.map_or(Ok(()), call)));
         }
-        let finished = match start.get().take() {
+        let finished = match start.get().take_in_turn(py) {
             Ok(reply) => self.end(py, reply, outcome, &date),
             Err(error) => {
                 error.write_unraisable(py, Some(start.as_any()));

@@ -11,7 +11,7 @@ use super::sync::{Poll, Waker};
 use crate::link::Link;
 use crate::listen::Peer;
 use crate::mailbox::Mailbox;
-use crate::outgoing::Size;
+use crate::parts::Size;
 use crate::socket::Stream;
 
 fn link() -> Arc<Link> {
