@@ -230,7 +230,7 @@ class Watchdog:
 
 
 class Scales:
-    """Counts the server's descriptors now and again for the length of a `with` block."""
+    """The most descriptors of the server for the length of a `with` block, both ends included."""
 
     def __init__(self, server: Server) -> None:
         self.files = 0
@@ -247,8 +247,13 @@ class Scales:
         self._thread.join()
 
     def _run(self) -> None:
+        self._weigh()
         while not self._done.wait(SAMPLE_SECONDS):
-            self.files = max(self.files, weigh(self._server).files)
+            self._weigh()
+        self._weigh()
+
+    def _weigh(self) -> None:
+        self.files = max(self.files, weigh(self._server).files)
 
 
 def weigh(server: Server) -> Weight:
