@@ -1,7 +1,7 @@
 """What commands write to standard output, when nobody takes it.
 
-Used by ``cli.py`` and ``top.py``; ``__main__.py`` reports :class:`Lost`. Rules: a reader that has left
-has seen enough, which changes no exit status; output that is lost (a full disk) is a failure.
+Used by ``cli.py`` and ``top.py``; ``__main__.py`` reports :class:`Lost`. Rules: a reader that has
+left has seen enough, which changes no exit status; output that is lost (a full disk) is a failure.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def written() -> Iterator[None]:
 
 
 def discard() -> None:
-    """Make standard output the null device after a write failed: else the interpreter tries again as
-    it ends, and complains."""
+    """Make standard output the null device after a write failed: else the interpreter tries again
+    as it ends, and complains."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

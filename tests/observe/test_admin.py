@@ -157,6 +157,34 @@ def test_an_address_needs_a_port(serve: Serve, where: str) -> None:
         serve(hello, admin=where)
 
 
+def test_what_clients_sent_is_shown_escaped_and_in_part(serve: Serve) -> None:
+    began, over = threading.Event(), threading.Event()
+
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        began.set()
+        assert over.wait(30)
+        return hello(environ, start_response)
+
+    server = serve(app, admin=ADMIN, threads=1)
+    target = "/<b>\"'\\" + "x" * 100_000
+    with server.connect() as first, server.connect() as second:
+        first.request(target)
+        assert began.wait(30)
+        second.request(target)
+        eventually(lambda: server.server.stats()["now"]["queue_depth"] == 1, "one waits")
+        pages = ["/requests", "/status.json", "/stacks", "/metrics", "/advice"]
+        bodies = {page: admin(server, page).body for page in pages}
+        over.set()
+        assert first.reply().status == second.reply().status == 200
+    for page, body in bodies.items():
+        assert not re.search(rb"[^ -~\n]", body), page
+        assert len(body) < 50_000, page
+    requests = json.loads(bodies["/requests"])
+    for (request,) in (requests["running"], requests["waiting"]):
+        assert request["path"].startswith("/<b>\\\"\\'\\\\xxx")
+        assert len(request["path"]) < 300
+
+
 def test_it_only_shows(serve: Serve) -> None:
     host, port = serve(hello, admin=ADMIN).server.admin_listen[0]
     with Client((host, int(port))) as client:
