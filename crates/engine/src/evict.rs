@@ -43,7 +43,12 @@ impl IoThread {
                 self.pause_accepting(&why);
             }
         } else if !self.evict() {
-            self.pass_on();
+            if self.idle.longest().is_some() {
+                // There are new ones only. The next turn knows more.
+                self.mailbox.post(Message::MakeRoom, true);
+            } else {
+                self.pass_on();
+            }
         }
     }
 
