@@ -43,7 +43,12 @@ impl IoThread {
                 self.pause_accepting(&why);
             }
         } else if !self.evict() {
-            self.pass_on();
+            if self.idle.longest().is_some() {
+                // There are new ones only. The next turn knows more.
+                self.mailbox.post(Message::MakeRoom, true);
+            } else {
+                self.pass_on();
+            }
         }
     }
 
@@ -145,3 +150,41 @@ const MOST_LOOKS: usize = 16;
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 /// How long it rests where the next turn may find room.
 const SHORT_PAUSE: Duration = Duration::from_millis(1);
+
+#[cfg(all(test, unix, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::admin::Admin;
+    use crate::io_thread::tests::connect;
+    use crate::settings::Settings;
+    use crate::shared::Shared;
+
+    #[test]
+    fn a_channel_that_another_thread_closes_ends_the_pause() {
+        let settings = Settings {
+            io_threads: 2,
+            ..Settings::default()
+        };
+        let shared = Arc::new(Shared::new(settings, Vec::new(), None));
+        let mut threads = [0, 1]
+            .map(|index| IoThread::new(index, &shared, Vec::new(), Admin::default()).unwrap());
+        let mailboxes = threads.iter().map(|io| Arc::clone(&io.mailbox)).collect();
+        shared.mailboxes.set(mailboxes).unwrap();
+        let [first, second] = &mut threads;
+        let _client = connect(second, Some(0));
+        // As if it had a request.
+        second.idle.remove(&mut second.channels, 0);
+
+        assert!(!first.make_room("no room"));
+        // The question goes round and comes back.
+        second.read_mail();
+        assert_eq!(shared.counters.accept_pauses.get(), 0);
+        first.read_mail();
+        assert_eq!(shared.counters.accept_pauses.get(), 1);
+        assert_eq!(first.accept_paused, Some(first.now + PAUSE));
+
+        second.close(0);
+        first.read_mail();
+        assert_eq!(first.accept_paused, Some(first.now));
+    }
+}
