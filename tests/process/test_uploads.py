@@ -40,7 +40,7 @@ def test_tiny_chunks_reach_the_disk_together() -> None:
 
 def test_an_unfinished_body_costs_what_has_come_of_it() -> None:
     """A client that announces a megabyte and sends 9 KB of it costs no megabyte."""
-    uploads = 200
+    uploads, stacks = 300, 64 << 20  # of threads that start meanwhile
     with start_server(BULK) as server:
         assert server.ask("/", "POST", body=bytes(1 << 20)).status == 200
         before = procfs.allocated(server.pid)
@@ -49,7 +49,7 @@ def test_an_unfinished_body_costs_what_has_come_of_it() -> None:
             client.request("/", "POST", [("Content-Length", str(1 << 20))])
             client.send(bytes(9000))
         assert server.ask().status == 200  # what came before it has been read
-        assert procfs.allocated(server.pid) - before < uploads * (128 << 10)
+        assert procfs.allocated(server.pid) - before < uploads * (64 << 10) + stacks
         server.disconnect()  # else the drain waits for the uploads
 
 
