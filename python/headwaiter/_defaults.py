@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -11,6 +12,12 @@ from headwaiter import _logging
 
 MOST_CONNECTIONS = 65536
 SPOOL_MEMORY = 16 << 20
+LEAST_OUTBUF_TOTAL = 64 << 20
+# What the control group of the process may have, in versions 2 and 1.
+MEMORY_LIMITS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
 
 
 def connection_limit() -> int:
@@ -52,3 +59,26 @@ def spool_limit(directory: str) -> int:
         return shutil.disk_usage(directory).free // 2
     except OSError:
         return 0
+
+
+def outbuf_total() -> int:
+    """An eighth: slow clients must not take from the application what it was given to work with."""
+    return max(memory() // 8, LEAST_OUTBUF_TOTAL)
+
+
+def memory() -> int:
+    """Bytes that the process may have: the machine's, or fewer by some limit; 0 if unknown."""
+    limits = []
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # Windows has none of them
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    if sys.platform != "win32":
+        import resource
+
+        limits.append(resource.getrlimit(resource.RLIMIT_AS)[0])
+    for path in MEMORY_LIMITS:
+        try:
+            with open(path, encoding="ascii") as file:
+                limits.append(int(file.read()))
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return min((limit for limit in limits if limit > 0), default=0)

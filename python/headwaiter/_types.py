@@ -46,6 +46,7 @@ class AdjustmentKeywords(TypedDict, total=False):
     max_request_body_size: int | str
     inbuf_overflow: int | str
     outbuf_overflow: int | str
+    outbuf_total: int | str
     outbuf_high_watermark: int | str
     spool_dir: str | os.PathLike[str] | None
     spool_limit: int | str
@@ -113,6 +114,7 @@ class AdjustmentValues:
     max_request_body_size: int
     inbuf_overflow: int
     outbuf_overflow: int
+    outbuf_total: int
     outbuf_high_watermark: int
     spool_dir: str
     spool_limit: int

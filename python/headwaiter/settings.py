@@ -172,6 +172,8 @@ class Adjustments(AdjustmentValues):
             raise ValueError(f"spool_dir: no permission to write in {self.spool_dir!r}")
         if "spool_memory" not in self._given:
             self.spool_memory = 0 if "inbuf_overflow" in self._given else _defaults.SPOOL_MEMORY
+        if "outbuf_total" not in self._given:
+            self.outbuf_total = _defaults.outbuf_total()
         if "spool_limit" not in self._given:
             self.spool_limit = _defaults.spool_limit(self.spool_dir)
 

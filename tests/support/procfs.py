@@ -38,7 +38,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def writes(pid: int) -> int:
-    """System calls that write to files or send them, so far; those that send memory are not counted."""
+    """System calls that write to files or send them, so far; not those that send memory."""
     for line in Path(f"/proc/{pid}/io").read_text().splitlines():
         if line.startswith("syscw:"):
             return int(line.split()[1])

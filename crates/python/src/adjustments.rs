@@ -76,6 +76,7 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         max_request_body_size: from.get("max_request_body_size")?,
         inbuf_overflow: from.get("inbuf_overflow")?,
         outbuf_overflow: from.get("outbuf_overflow")?,
+        outbuf_total: from.get("outbuf_total")?,
         outbuf_high_watermark: from.get("outbuf_high_watermark")?,
         spool_dir: from.get::<PathBuf>("spool_dir")?,
         spool_limit: from.get::<Option<u64>>("spool_limit")?.unwrap_or(u64::MAX),
