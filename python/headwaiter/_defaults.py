@@ -15,6 +15,7 @@ MOST_CONNECTIONS = 65536
 MOST_FILES = 8192
 UNLIMITED = 1 << 62
 SPOOL_MEMORY = 16 << 20
+LEAST_OUTBUF_TOTAL = 64 << 20
 
 
 def connection_limit() -> int:
@@ -43,6 +44,11 @@ def _descriptors() -> int:
 def inbuf_total() -> int:
     """An eighth of the memory that the process may use."""
     return _memory() // 8
+
+
+def outbuf_total() -> int:
+    """Another eighth: clients must not take from the application what it was given to work with."""
+    return max(_memory() // 8, LEAST_OUTBUF_TOTAL)
 
 
 def _memory() -> int:

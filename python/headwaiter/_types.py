@@ -47,6 +47,7 @@ class AdjustmentKeywords(TypedDict, total=False):
     inbuf_overflow: int | str
     inbuf_total: int | str
     outbuf_overflow: int | str
+    outbuf_total: int | str
     outbuf_high_watermark: int | str
     spool_dir: str | os.PathLike[str] | None
     spool_limit: int | str
@@ -116,6 +117,7 @@ class AdjustmentValues:
     inbuf_overflow: int
     inbuf_total: int
     outbuf_overflow: int
+    outbuf_total: int
     outbuf_high_watermark: int
     spool_dir: str
     spool_limit: int

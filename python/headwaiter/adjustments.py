@@ -199,6 +199,11 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         default_words="an eighth of the memory that the process may use"),
     _row("outbuf_overflow", kinds.BYTES, 1048576, "Limits", """
         A streamed reply with more unsent bytes than this is kept in a temporary file."""),
+    _row("outbuf_total", kinds.BYTES, None, "Limits", """
+        Unsent bytes of all replies together that may be in memory; beyond it replies go to the
+        temporary file, also those that an application returns as a whole. An object that several
+        clients are sent counts for each.""", waitress="absent",
+        default_words="an eighth of the memory that the process may have, at least 67108864"),
     _row("outbuf_high_watermark", kinds.BYTES, 1073741824, "Limits", """
         Unsent bytes of one connection above which a worker waits for its client.""",
         waitress="differs"),

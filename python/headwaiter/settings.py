@@ -126,6 +126,8 @@ class Adjustments(AdjustmentValues):
             self.connection_limit = _defaults.connection_limit()
         if "inbuf_total" not in given:
             self.inbuf_total = _defaults.inbuf_total()
+        if "outbuf_total" not in given:
+            self.outbuf_total = _defaults.outbuf_total()
 
     def _value(self, name: str) -> Any:
         row = BY_NAME[name]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.process import tight_app
 from tests.support import procfs
+from tests.support.apps import BLOCK
 from tests.support.http import Client
 from tests.support.process import ServerProcess, start_server
 from tests.support.target import headwaiter_only
@@ -135,6 +136,21 @@ def test_memory_after_many_bodies_is_that_after_few() -> None:
         for _ in range(6):
             mixture()
         assert procfs.rss(server.pid) - before < 16 * MIB
+
+
+def test_whole_replies_that_nobody_reads() -> None:
+    """Each is an object of its own: beyond ``outbuf_total`` they are on disk; no worker waits."""
+    with start_server(APP, threads=4, outbuf_total=16 * MIB) as server:
+        before = warm(server)
+        readers = [server.connect(receive_buffer=4096) for _ in range(16)]
+        for reader in readers:
+            reader.request("/whole?mib=16")
+            assert reader.head().status == 200
+        assert server.ask().body == b"hello"
+        assert procfs.rss(server.pid) - before < BOUND
+        for reader in readers:
+            for _ in range(16 * 16):
+                assert reader.receive(len(BLOCK)) == BLOCK
 
 
 def test_temporary_files_are_gone_after_the_reply(tmp_path: Path) -> None:

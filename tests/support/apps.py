@@ -48,8 +48,8 @@ def sleepy(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 def bulk(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Uploads and downloads of any size.
 
-    POST counts the body; ``/stream?mib=64`` yields; ``/file?path=`` goes through
-    ``wsgi.file_wrapper``.
+    POST counts the body; ``/stream?mib=64`` yields, ``/whole?mib=64`` returns a list;
+    ``/file?path=`` goes through ``wsgi.file_wrapper``.
     """
     if environ["REQUEST_METHOD"] == "POST":
         total, body = 0, environ["wsgi.input"]
@@ -61,6 +61,9 @@ def bulk(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         size = int(query(environ, "mib", "1")) << 20
         start_response("200 OK", [PLAIN, ("Content-Length", str(size))])
         return blocks(size)
+    if environ["PATH_INFO"] == "/whole":
+        start_response("200 OK", [PLAIN])
+        return [BLOCK * (int(query(environ, "mib", "1")) * 16)]
     if environ["PATH_INFO"] == "/file":
         path = query(environ, "path")
         start_response("200 OK", [PLAIN, ("Content-Length", str(os.path.getsize(path)))])
@@ -71,12 +74,14 @@ def bulk(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 
 
 def crumbs(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """``/crumbs?pieces=1000`` yields numbers of eight digits, and says on stderr when it is through."""
+    """``/crumbs?pieces=1000`` yields 8 MiB, which no socket takes at once, then as many numbers of
+    eight digits, and says on stderr when it is through."""
     if environ["PATH_INFO"] != "/crumbs":
         return hello(environ, start_response)
     start_response("200 OK", [PLAIN])
 
     def pieces() -> Iterator[bytes]:
+        yield BLOCK * 128
         for n in range(int(query(environ, "pieces"))):
             yield b"%08d" % n
         environ["wsgi.errors"].write("all is yielded\n")

@@ -43,7 +43,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def writes(pid: int) -> int:
-    """System calls that write to files or send them, so far; those that send memory are not counted."""
+    """System calls that write to files or send them, so far; not those that send memory."""
     for line in Path(f"/proc/{pid}/io").read_text().splitlines():
         if line.startswith("syscw:"):
             return int(line.split()[1])
@@ -58,14 +58,6 @@ def switches(pid: int) -> int:
             if "ctxt_switches" in line:
                 total += int(line.split()[1])
     return total
-
-
-def writes(pid: int) -> int:
-    """System calls so far of ``write`` and its like; ``send`` is not counted."""
-    for line in Path(f"/proc/{pid}/io").read_text().splitlines():
-        if line.startswith("syscw:"):
-            return int(line.split()[1])
-    raise KeyError("syscw")
 
 
 def descriptors(pid: int) -> list[str]:

@@ -316,9 +316,9 @@ def test_a_reply_that_another_thread_holds_when_the_view_returns(serve: Serve) -
                         return ended.set()
 
         write(b"")
-        threading.Thread(target=hold).start()
+        threading.Thread(target=hold, daemon=True).start()
         try:
-            while True:  # until the other thread waits with the reply for a client that does not read
+            while True:  # until the other thread waits, with the reply, for the client to read
                 write(b"")
         except RuntimeError:
             returned.set()

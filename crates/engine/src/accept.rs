@@ -144,6 +144,7 @@ impl IoThread {
             listener.map(|n| n as u32),
             token,
             Arc::clone(&self.mailbox),
+            Arc::clone(&self.shared.unsent),
         );
         entry.insert(Channel::new(Arc::new(link), self.turn));
         if listener.is_none() {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use crate::link::{FIN, GONE, Link};
 use crate::listen::{Listening, Peer};
 use crate::mailbox::Message;
 use crate::outgoing::{Held, Outgoing};
-use crate::parts::Part;
+use crate::parts::{Part, Size};
 use crate::record::{End, Record};
 use crate::shared::Shared;
 use crate::shelf::Spill;
@@ -29,6 +30,8 @@ pub(crate) struct Exchange {
     spill: Spill,
     /// Parts of this reply were handed over before its end.
     pub(crate) flushed: bool,
+    /// What `outgoing` holds is among the link's unsent bytes.
+    accounted: bool,
     /// The worker has sent everything itself.
     pub(crate) sent: bool,
     /// The channel must close behind this reply.
@@ -58,6 +61,7 @@ impl Exchange {
             outgoing: Outgoing::default(),
             spill: Spill::default(),
             flushed: false,
+            accounted: false,
             sent: false,
             close: false,
             behind: None,
@@ -78,6 +82,7 @@ impl Exchange {
         self.outgoing.clear();
         self.spill = Spill::default();
         self.flushed = false;
+        self.accounted = false;
         self.sent = false;
         self.close = false;
         self.behind = None;
@@ -86,6 +91,13 @@ impl Exchange {
         self.recorded = false;
         self.client = None;
         self.first_line.clear();
+    }
+
+    /// Counts what `outgoing` holds as unsent, once.
+    pub(crate) fn account(&mut self, link: &Link) {
+        if !std::mem::replace(&mut self.accounted, true) {
+            link.account(self.outgoing.size());
+        }
     }
 
     /// Keeps the first line of `data`, which is not a whole head, for the log.
@@ -285,11 +297,29 @@ impl Task {
         let unsent = self.link.unsent();
         let room =
             unsent.all == 0 || unsent.memory + size.memory <= self.shared.settings.outbuf_overflow;
-        if !room {
+        if !room || self.is_crowded_beside(unsent) {
             return Ok(Flushed::Full);
         }
         self.hand_over();
         Ok(Flushed::HandedOver)
+    }
+
+    /// Whether what is written would take more memory than all replies together may have (`outbuf_total`): call
+    /// [`Task::make_room`] before the task is given back.
+    pub fn is_crowded(&self) -> bool {
+        self.is_crowded_beside(Size::default())
+    }
+
+    /// The same of a reply of which some is `unsent` already. A small piece with nothing before it may always
+    /// go: as likely as not the kernel takes it.
+    fn is_crowded_beside(&self, unsent: Size) -> bool {
+        let outgoing = &self.exchange().outgoing;
+        if !outgoing.is_large() && unsent.all == 0 {
+            return false;
+        }
+        let more = outgoing.size().memory;
+        let total = self.shared.unsent.load(Ordering::Relaxed);
+        more > 0 && total.saturating_add(more) > self.shared.settings.outbuf_total
     }
 
     /// As [`Task::flush`] when it said `Full`: spills to disk, or waits for the client to take bytes
@@ -306,20 +336,29 @@ impl Task {
         self.link
             .wait_room(|unsent| unsent.all == 0 || unsent.all < watermark);
         // A disk is for slow clients: what only waits for the I/O thread will be gone in a moment.
-        self.link.wait_turn(|unsent| unsent.memory <= low);
-        if self.link.unsent().memory > low
+        self.link.wait_turn(|unsent| {
+            unsent.memory <= low && (unsent.all == 0 || !self.is_crowded_beside(unsent))
+        });
+        let (unsent, mut crowded) = (self.link.unsent(), false);
+        if (unsent.memory > low || self.is_crowded_beside(unsent))
             && let Err(error) = self.spill()
         {
             self.shared.storage_trouble(&error);
             self.link.wait_room(|unsent| unsent.memory <= low);
+            crowded = self.is_crowded_beside(self.link.unsent());
+        }
+        let gone = self.link.has(GONE);
+        if gone {
+            self.discard();
+        } else {
+            self.hand_over();
+        }
+        if crowded {
+            // As many such replies as there are workers are in memory, beside the others.
+            self.link.wait_room(|unsent| unsent.memory <= low);
         }
         self.shared.note_sending(worker, false);
-        if self.link.has(GONE) {
-            self.discard();
-            return Err(ClientGone);
-        }
-        self.hand_over();
-        Ok(())
+        if gone { Err(ClientGone) } else { Ok(()) }
     }
 
     /// Moves what is in memory to disk, in order. On an error what is left stays in memory.

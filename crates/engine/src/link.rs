@@ -30,6 +30,8 @@ pub(crate) struct Link {
     flags: AtomicU32,
     unsent: AtomicU64,
     unsent_memory: AtomicU64,
+    /// Those of all channels.
+    total: Arc<AtomicU64>,
     /// Bytes sent of the reply whose record the worker still holds.
     early: AtomicU64,
     outbox: Mutex<Outbox>,
@@ -71,6 +73,7 @@ impl Link {
         listener: Option<u32>,
         token: usize,
         io: Arc<Mailbox>,
+        total: Arc<AtomicU64>,
     ) -> Self {
         Self {
             stream,
@@ -83,6 +86,7 @@ impl Link {
             flags: AtomicU32::new(0),
             unsent: AtomicU64::new(0),
             unsent_memory: AtomicU64::new(0),
+            total,
             early: AtomicU64::new(0),
             outbox: Mutex::default(),
             room: Condvar::new(),
@@ -174,6 +178,7 @@ impl Link {
     pub(crate) fn account(&self, size: Size) {
         self.unsent.fetch_add(size.all, Ordering::SeqCst);
         self.unsent_memory.fetch_add(size.memory, Ordering::SeqCst);
+        self.total.fetch_add(size.memory, Ordering::Relaxed);
     }
 
     /// The I/O thread's side of [`Link::hand_over`]. Finds nothing if the end of the reply came first.
@@ -191,6 +196,7 @@ impl Link {
     pub(crate) fn sent(&self, sent: Size) {
         self.unsent.fetch_sub(sent.all, Ordering::SeqCst);
         self.unsent_memory.fetch_sub(sent.memory, Ordering::SeqCst);
+        self.total.fetch_sub(sent.memory, Ordering::Relaxed);
         self.notify_room();
     }
 
@@ -261,6 +267,14 @@ impl Link {
 
     fn lock(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Link {
+    /// What was never sent is dropped.
+    fn drop(&mut self) {
+        let left = self.unsent_memory.load(Ordering::SeqCst);
+        self.total.fetch_sub(left, Ordering::Relaxed);
     }
 }
 

@@ -74,6 +74,11 @@ impl Outgoing {
         }
     }
 
+    /// Whether it is worth a look at what all replies take; never so for a small one.
+    pub(crate) fn is_large(&self) -> bool {
+        !self.parts.is_empty() || self.tail.len() > KEEP_CAPACITY
+    }
+
     /// The one buffer this reply consists of, when it is that simple: the common case, which needs
     /// no part and no list.
     pub(crate) fn single(&self) -> Option<&[u8]> {

@@ -60,7 +60,7 @@ impl IoThread {
         if exchange.flushed {
             link.collect(exchange.place, &mut channel.sending);
         }
-        link.account(exchange.outgoing.size());
+        exchange.account(link);
         exchange.outgoing.append_to(&mut channel.sending);
         // Not what the link calls unsent: that may count bytes of the follower already.
         let all = channel.sending.size().all;

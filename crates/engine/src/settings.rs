@@ -69,6 +69,8 @@ pub struct Settings {
     pub inbuf_total: u64,
     /// Unsent reply bytes above this many go to a temporary file.
     pub outbuf_overflow: u64,
+    /// Unsent reply bytes that all channels together may keep in memory.
+    pub outbuf_total: u64,
     /// Unsent bytes of one reply above which its worker waits.
     pub outbuf_high_watermark: u64,
     /// Where temporary files are made.
@@ -141,6 +143,7 @@ impl Default for Settings {
             inbuf_overflow: 524_288,
             inbuf_total: u64::MAX,
             outbuf_overflow: 1_048_576,
+            outbuf_total: 256 << 20,
             outbuf_high_watermark: 1 << 30,
             spool_dir: std::env::temp_dir(),
             spool_limit: u64::MAX,

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) seat: Seat,
     pub(crate) budget: Arc<Budget>,
     pub(crate) shelf: Arc<Shelf>,
+    /// Unsent reply bytes in memory, of all channels.
+    pub(crate) unsent: Arc<AtomicU64>,
     pub(crate) counters: Counters,
     pub(crate) shards: Shards,
     pub(crate) access_log: Option<AccessLog>,
@@ -97,6 +99,7 @@ impl Shared {
             queue: Queue::new(settings.threads, settings.gil),
             seat: Seat::default(),
             shelf: Arc::new(Shelf::new(&budget)),
+            unsent: Arc::default(),
             budget,
             counters: Counters::default(),
             shards: Shards::default(),

@@ -346,11 +346,14 @@ fn post(task: Task) {
     }
 }
 
-/// Leaves the reply to the I/O thread; see [`Mailbox::post`](crate::mailbox::Mailbox::post) for `urgent`.
-fn leave(exchange: Box<Exchange>, urgent: bool) {
+/// Leaves the reply to the I/O thread, and counts it from here on if it is not small; see [`Mailbox::post`](crate::mailbox::Mailbox::post) for `urgent`.
+fn leave(mut exchange: Box<Exchange>, urgent: bool) {
     let Some(link) = exchange.link.clone() else {
         return;
     };
+    if exchange.outgoing.single().is_none() {
+        exchange.account(&link);
+    }
     link.begin_reply();
     link.io.post(Message::Done(exchange), urgent);
 }

@@ -88,7 +88,7 @@ impl IoThread {
                 }
             }
         }
-        link.account(exchange.outgoing.size());
+        exchange.account(&link);
         exchange.outgoing.move_to(&mut channel.sending);
         channel.exchange = Some(exchange);
         self.transmit(index);

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{Gate, Site, answer, echo_path, request, settings, stream};
+use common::{Gate, Site, answer, echo_path, request, settings, stream, wait_for};
 use headwaiter_engine::{Abandoned, Settings};
 
 #[test]
@@ -284,6 +284,71 @@ fn without_room_on_disk_the_worker_waits_for_its_client_and_loses_nothing() {
             .all(|(n, piece)| piece.iter().all(|byte| *byte == n as u8))
     );
     site.until_is("spool_bytes", 0);
+}
+
+/// Answers with 8 MiB of the path's last byte, as a whole.
+fn large_site(limits: Settings) -> (Site, Arc<AtomicUsize>) {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let site = Site::new(limits, move |task| {
+        let byte = *task.head().path().last().unwrap();
+        answer(task, &vec![byte; LARGE]);
+        counted.fetch_add(1, Ordering::SeqCst);
+    });
+    (site, runs)
+}
+
+const LARGE: usize = 8 << 20;
+
+#[test]
+fn whole_replies_that_nobody_reads_go_to_disk_beyond_outbuf_total() {
+    let (site, runs) = large_site(Settings {
+        outbuf_total: 2 * LARGE as u64,
+        ..settings()
+    });
+    let mut slow: Vec<_> = (0..10_u8).map(|n| (n + b'a', site.connect())).collect();
+    for (byte, client) in &mut slow {
+        client.send(request(&format!("/{}", char::from(*byte))));
+    }
+    // None holds a worker; socket buffers take less than half of each.
+    wait_for("the answers", || runs.load(Ordering::SeqCst) == 10);
+    site.until_is("busy_workers", 0);
+    assert!(site.stat("spool_bytes") >= LARGE as u64);
+    assert_eq!(site.connect().get("/x").body, vec![b'x'; LARGE]);
+    for (byte, client) in &mut slow {
+        assert!(client.reply().body == vec![*byte; LARGE]);
+    }
+    site.until_is("spool_bytes", 0);
+    // What is dropped with its channel does not count any more.
+    site.until_is("channels", 10);
+    for _ in 0..12 {
+        let mut client = site.connect();
+        client.send(request("/x")).head();
+        assert_eq!(site.stat("spool_bytes"), 0);
+        drop(client);
+        site.until_is("channels", 10);
+    }
+}
+
+#[test]
+fn without_room_on_disk_no_more_whole_replies_wait_than_there_are_workers() {
+    let (site, runs) = large_site(Settings {
+        outbuf_total: LARGE as u64 / 2,
+        spool_limit: 0,
+        ..settings()
+    });
+    let mut slow: Vec<_> = (0..6_u8).map(|n| (n + b'a', site.connect())).collect();
+    for (byte, client) in &mut slow {
+        client.send(request(&format!("/{}", char::from(*byte))));
+    }
+    site.until("queue_depth", 4);
+    wait_for("the answers", || runs.load(Ordering::SeqCst) == 2);
+    site.until_is("busy_workers", 2);
+    std::thread::scope(|scope| {
+        for (byte, client) in &mut slow {
+            scope.spawn(|| assert!(client.reply().body == vec![*byte; LARGE]));
+        }
+    });
 }
 
 #[test]

@@ -132,6 +132,7 @@ impl ReplyHead {
     pub fn clear(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
+        bytes.shrink_to(KEPT_BYTES);
         *self = Self {
             bytes,
             ..Self::default()
@@ -394,3 +395,5 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The lines `finish` adds, without `ident` and `extra`, rounded up.
 const ADDED_AT_MOST: usize = 192;
+/// What a head keeps of its allocations: most replies fit.
+const KEPT_BYTES: usize = 16 * 1024;

@@ -77,6 +77,7 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         inbuf_overflow: from.get("inbuf_overflow")?,
         inbuf_total: from.get::<Option<u64>>("inbuf_total")?.unwrap_or(u64::MAX),
         outbuf_overflow: from.get("outbuf_overflow")?,
+        outbuf_total: from.get("outbuf_total")?,
         outbuf_high_watermark: from.get("outbuf_high_watermark")?,
         spool_dir: from.get::<PathBuf>("spool_dir")?,
         spool_limit: from.get::<Option<u64>>("spool_limit")?.unwrap_or(u64::MAX),

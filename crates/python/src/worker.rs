@@ -161,7 +161,11 @@ impl Worker<'_> {
                 return Served::ByUs;
             }
         };
-        let task = self.finish(finished);
+        let mut task = self.finish(finished);
+        if task.is_crowded() {
+            // A client that has left is dealt with as the task is given back.
+            let _ = py.detach(|| task.make_room());
+        }
         let Some(close) = close else {
             self.tasks.complete(task);
             return Served::ByUs;

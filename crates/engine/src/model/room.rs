@@ -25,6 +25,7 @@ fn link() -> Arc<Link> {
         Some(0),
         0,
         mailbox,
+        Arc::default(),
     ))
 }
 

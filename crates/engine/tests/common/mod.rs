@@ -65,6 +65,10 @@ impl Site {
             loop {
                 while let Some(mut task) = tasks.next() {
                     app(&mut task);
+                    if task.is_crowded() {
+                        // A client that has left is dealt with as the task is given back.
+                        let _ = task.make_room();
+                    }
                     tasks.complete(task);
                 }
                 if !tasks.park() {
