@@ -165,6 +165,8 @@ impl Worker<'_> {
         if task.is_crowded() {
             // A client that has left is dealt with as the task is given back.
             let _ = py.detach(|| task.make_room());
+            // What is on disk now need not wait in memory until this worker is needed again.
+            held::release(py);
         }
         let Some(close) = close else {
             self.tasks.complete(task);
