@@ -139,7 +139,7 @@ pub(crate) fn send_parts(
             Part::Spilled { block, offset, .. } => {
                 stream.send_file(block.file(), *offset, most, scratch)
             }
-            Part::Copied { .. } | Part::Held { .. } => send_memory(stream, parts),
+            Part::Copied { .. } | Part::Held { .. } => send_memory(stream, parts, left),
         };
         let in_memory = front.memory().is_some();
         match result {
@@ -161,12 +161,17 @@ pub(crate) fn send_parts(
     })
 }
 
-fn send_memory(stream: &Stream, parts: &Parts) -> io::Result<usize> {
+fn send_memory(stream: &Stream, parts: &Parts, most: u64) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); GATHER];
-    let mut used = 0;
+    let (mut used, mut left) = (0, usize::try_from(most).unwrap_or(usize::MAX));
     for bytes in parts.iter().map_while(Part::memory).take(GATHER) {
+        let bytes = &bytes[..bytes.len().min(left)];
+        if bytes.is_empty() {
+            break;
+        }
         slices[used] = IoSlice::new(bytes);
         used += 1;
+        left -= bytes.len();
     }
     if used == 1 {
         stream.send(&slices[0])
@@ -203,6 +208,23 @@ mod tests {
             .collect();
         assert_eq!(bytes, b"abcde");
         assert!(out.is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_more_than_the_share_is_sent_of_what_is_in_memory() {
+        let (ours, _theirs) = mio::net::UnixStream::pair().unwrap();
+        let (stream, mut parts) = (Stream::Unix(ours), Parts::default());
+        for _ in 0..3 {
+            parts.push(Part::Copied {
+                data: vec![b'x'; 10_000],
+                at: 0,
+            });
+        }
+        let mut sent = Size::default();
+        let result = send_parts(&stream, &mut parts, 15_000, &mut [], &mut sent);
+        assert_eq!((result.unwrap(), sent.all), (Sent::Share, 15_000));
+        assert_eq!(parts.size().all, 15_000);
     }
 
     #[cfg(unix)]

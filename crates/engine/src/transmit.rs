@@ -111,12 +111,13 @@ impl IoThread {
     /// Sends what the kernel takes of a channel's parts.
     pub(crate) fn transmit(&mut self, index: usize) {
         crate::inject_panic("transmit");
+        let share = (SHARE / (self.again.len() as u64 + 1)).max(LEAST_SHARE);
         let channel = &mut self.channels[index];
         let mut sent = Size::default();
         let result = send_parts(
             &channel.link.stream,
             &mut channel.sending,
-            SHARE,
+            share,
             &mut self.scratch,
             &mut sent,
         );
@@ -439,7 +440,9 @@ pub(crate) fn head_length(reply: &[u8]) -> u64 {
     end.map_or(0, |at| at as u64 + 4)
 }
 
-/// Bytes one channel may send in a turn, so that a fast reader cannot hold the loop.
+/// Bytes that the channels with more to do may send in a turn, so that fast readers cannot hold the loop,
 const SHARE: u64 = 1024 * 1024;
+/// and what each of them may send however many there are.
+const LEAST_SHARE: u64 = 64 * 1024;
 /// Exchanges kept for reuse.
 const POOL: usize = 1024;
