@@ -51,11 +51,11 @@ def test_silent_readers_get_everything_in_the_end() -> None:
 def test_a_late_reader_of_small_pieces_costs_no_call_for_each() -> None:
     """They lie on disk one behind the other, so they are sent by the block."""
     with start_server(CRUMBS, threads=1, outbuf_overflow=1 << 16) as server:
-        late = server.connect(receive_buffer=4096)
-        late.request("/crumbs?pieces=50000")
+        late = server.connect(receive_buffer=1 << 16)
+        late.request("/crumbs?pieces=20000")
         server.wait_for_log("all is yielded", timeout=6 * TIMEOUT)
         before = procfs.writes(server.pid)
-        crumbs = b"".join(b"%08d" % n for n in range(50000))
+        crumbs = b"".join(b"%08d" % n for n in range(20000))
         assert late.reply().body == BLOCK * 128 + crumbs
         assert procfs.writes(server.pid) - before < 5000
 
@@ -64,16 +64,17 @@ def test_a_late_reader_of_small_pieces_costs_no_call_for_each() -> None:
 @headwaiter_only("it has a file for each")
 def test_spilled_replies_share_a_file(tmp_path: Path) -> None:
     with start_server(BULK, threads=4, spool_dir=tmp_path) as server:
-        readers = [server.connect(receive_buffer=4096) for _ in range(12)]
+        readers = [server.connect(receive_buffer=1 << 16) for _ in range(8)]
         for reader in readers:
-            reader.request("/stream?mib=40")
+            reader.request("/stream?mib=16")
             reader.head()
         assert server.ask().body == b"hello"  # each has had its worker
         spools = [name for name in procfs.descriptors(server.pid) if str(tmp_path) in name]
         assert len(spools) == 1
-        for reader in readers:
-            for _ in range(40 * 16):
+        for reader in readers[::7]:
+            for _ in range(16 * 16):
                 assert reader.receive(1 << 16) == BLOCK
+        server.disconnect()
 
 
 def test_dripping_heads_hold_no_worker() -> None:
