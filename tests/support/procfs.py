@@ -71,6 +71,16 @@ def descriptors(pid: int) -> list[str]:
     return found
 
 
+def is_pending(pid: int, number: int) -> bool:
+    """Whether a signal that was sent to the process waits for one of its threads to handle it."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it has ended
+        return False
+    masks = [int(line.split()[1], 16) for line in lines if line.startswith("ShdPnd:")]
+    return any(mask >> (number - 1) & 1 for mask in masks)
+
+
 def threads(pid: int) -> int:
     """Threads of the process, Python's and native ones."""
     return _status(pid, "Threads")
