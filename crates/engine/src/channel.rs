@@ -122,6 +122,9 @@ impl Channel {
     pub(crate) fn keep_input(&mut self, data: &[u8], budget: &Arc<Budget>) -> Result<(), Refusal> {
         self.inbuf = Vec::new();
         self.grant = None;
+        if data.is_empty() {
+            return Ok(());
+        }
         self.room_for(data.len(), budget)?;
         self.inbuf.extend_from_slice(data);
         Ok(())

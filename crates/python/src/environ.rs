@@ -129,18 +129,8 @@ impl Environs {
                 Some(Name::Key(key)) => key,
                 Some(Name::Hidden) => continue,
                 None => {
-                    let new = Name::of(name, |key| PyString::new(py, key));
-                    let known = if name.len() > LONGEST_NAME {
-                        made = new;
-                        &made
-                    } else {
-                        if self.names.len() >= MOST_NAMES {
-                            // Somebody invents names, and these will not come again.
-                            self.names = usual_names(py);
-                        }
-                        self.names.entry(name.into()).or_insert(new)
-                    };
-                    let Name::Key(key) = known else { continue };
+                    made = self.new_key(py, name);
+                    let Some(key) = &made else { continue };
                     key
                 }
             };
@@ -162,6 +152,24 @@ impl Environs {
             environ.set_item(intern!(py, "HTTP_HOST"), latin1::string(py, host)?)?;
         }
         Ok(())
+    }
+
+    /// The key of a name that is not known, which is remembered if it is short. `None`: it has none.
+    #[cold]
+    fn new_key(&mut self, py: Python<'_>, name: &[u8]) -> Option<Py<PyString>> {
+        let new = Name::of(name, |key| PyString::new(py, key));
+        let key = match &new {
+            Name::Key(key) => Some(key.clone_ref(py)),
+            Name::Hidden => None,
+        };
+        if name.len() <= LONGEST_NAME {
+            if self.names.len() >= MOST_NAMES {
+                // Somebody invents names, and these will not come again.
+                self.names = usual_names(py);
+            }
+            self.names.insert(name.into(), new);
+        }
+        key
     }
 
     fn add_peer(
@@ -304,8 +312,7 @@ const OF_THE_REQUEST: [&str; 13] = [
     "headwaiter.client_disconnected",
 ];
 
-/// Adds a field line. Where `key` is there already its lines gather in a list, to be joined by
-/// [`join_fields`]: to join each as it comes would copy a long head hundreds of times.
+/// Adds a field line.
 #[expect(
     unsafe_code,
     reason = "PyO3 has no setdefault; asking before setting would look up twice"
@@ -326,13 +333,27 @@ fn add_field<'py>(
     };
     // Not `present.is(value)`: two short strings may be one object.
     if environ.len() > before {
-        return Ok(());
+        Ok(())
+    } else {
+        gather_lines(environ, key, present, value, repeated)
     }
+}
+
+/// Lines whose `key` is there already gather in a list, to be joined by [`join_fields`]: to join each as it
+/// comes would copy a long head hundreds of times.
+#[cold]
+fn gather_lines<'py>(
+    environ: &Bound<'py, PyDict>,
+    key: &Bound<'py, PyString>,
+    present: Bound<'py, PyAny>,
+    value: Bound<'py, PyAny>,
+    repeated: &mut Vec<Bound<'py, PyString>>,
+) -> PyResult<()> {
     if let Ok(lines) = present.cast::<PyList>() {
         return lines.append(value);
     }
     repeated.push(key.clone());
-    environ.set_item(key, PyList::new(py, [present, value])?)
+    environ.set_item(key, PyList::new(key.py(), [present, value])?)
 }
 
 /// Field lines of one name are one value, joined as RFC 9110 §5.3 says; cookies by RFC 6265's own mark.

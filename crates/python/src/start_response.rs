@@ -141,6 +141,7 @@ impl StartResponse {
         }
     }
 
+    #[inline]
     fn try_lock(&self) -> Option<MutexGuard<'_, Slot>> {
         match self.slot.try_lock() {
             Ok(slot) => Some(slot),
@@ -149,16 +150,20 @@ impl StartResponse {
         }
     }
 
-    /// The lock of a reply that is not away. Who has it may need the interpreter, so this waits detached. In a
-    /// forked child nobody gives it back.
+    /// The lock of a reply that is not away.
+    #[inline]
     fn turn(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Slot>> {
+        match self.try_lock() {
+            Some(slot) if !slot.away => Ok(slot),
+            _ => self.wait_for_turn(py),
+        }
+    }
+
+    /// Who has the reply may need the interpreter, so this waits detached. In a forked child nobody gives it
+    /// back.
+    #[cold]
+    fn wait_for_turn(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Slot>> {
         loop {
-            if let Some(mut slot) = self.try_lock()
-                && !slot.away
-            {
-                slot.wanted = false;
-                return Ok(slot);
-            }
             if self.home.is_left() {
                 return Err(not_here());
             }
@@ -170,6 +175,12 @@ impl StartResponse {
                     slot = waited.unwrap_or_else(PoisonError::into_inner);
                 }
             });
+            if let Some(mut slot) = self.try_lock()
+                && !slot.away
+            {
+                slot.wanted = false;
+                return Ok(slot);
+            }
         }
     }
 
