@@ -153,10 +153,12 @@ impl StartResponse {
     /// The lock of a reply that is not away.
     #[inline]
     fn turn(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Slot>> {
-        match self.try_lock() {
-            Some(slot) if !slot.away => Ok(slot),
-            _ => self.wait_for_turn(py),
+        if let Some(slot) = self.try_lock()
+            && !slot.away
+        {
+            return Ok(slot);
         }
+        self.wait_for_turn(py)
     }
 
     /// Who has the reply may need the interpreter, so this waits detached. In a forked child nobody gives it
