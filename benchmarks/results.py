@@ -106,21 +106,26 @@ def against(record: Record, figure: str, ours: str, other: str) -> float | None:
 def save(path: Path, records: dict[str, Record]) -> None:
     """Write `records`, replacing those of the same name in the file and keeping the rest."""
     kept = {**load(path), **records}
+    write(path, FORMAT, "scenarios", {name: asdict(kept[name]) for name in kept})
+
+
+def write(path: Path, version: int, what: str, entries: dict[str, Any]) -> None:
+    """Write a file of results, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = {"format": FORMAT, "scenarios": {name: asdict(kept[name]) for name in kept}}
     partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(document, indent=1) + "\n")
+    partial.write_text(json.dumps({"format": version, what: entries}, indent=1) + "\n")
     partial.replace(path)
+
+
+def read(path: Path, version: int, what: str) -> dict[str, Any]:
+    """What `write` wrote; nothing if there is no such file or it has another format."""
+    document = json.loads(path.read_text()) if path.is_file() else {"format": None}
+    return document[what] if document["format"] == version else {}
 
 
 def load(path: Path) -> dict[str, Record]:
     """What `save` wrote; nothing if there is no such file or an older format."""
-    if not path.is_file():
-        return {}
-    document = json.loads(path.read_text())
-    if document["format"] != FORMAT:
-        return {}
-    return {name: _record(data) for name, data in document["scenarios"].items()}
+    return {name: _record(data) for name, data in read(path, FORMAT, "scenarios").items()}
 
 
 def _record(data: dict[str, Any]) -> Record:

@@ -5,10 +5,10 @@ The page is generated whole from kept figures, so that no number on it has anoth
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import results
 from benchmarks.attacks.kinds import ROWS
 from benchmarks.attacks.measure import Result, Weight
 from benchmarks.attacks.verdict import GROWTH, TIMES_CALM, WORST_US, broken
@@ -76,20 +76,12 @@ def key(attack: str, peer: str) -> str:
 def save(path: Path, records: dict[str, Record]) -> None:
     """Write `records`, replacing those of the same key in the file and keeping the rest."""
     kept = {**load(path), **records}
-    document = {"format": FORMAT, "attacks": {name: asdict(kept[name]) for name in kept}}
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(document, indent=1) + "\n")
-    partial.replace(path)
+    results.write(path, FORMAT, "attacks", {name: asdict(kept[name]) for name in kept})
 
 
 def load(path: Path) -> dict[str, Record]:
     """What `save` wrote; nothing if there is no such file or it has another format."""
-    if not path.is_file():
-        return {}
-    document = json.loads(path.read_text())
-    if document["format"] != FORMAT:
-        return {}
-    return {name: _record(data) for name, data in document["attacks"].items()}
+    return {name: _record(data) for name, data in results.read(path, FORMAT, "attacks").items()}
 
 
 def console(title: str, result: Result) -> str:

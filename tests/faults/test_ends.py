@@ -7,12 +7,10 @@ documented status.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.crowd import make_crowd
 from tests.faults.test_stalled_log import check as check_stalled
 from tests.support import procfs
-from tests.support.http import Client, render
 from tests.support.process import ServerProcess, start_program, start_server
 from tests.support.target import headwaiter_only
 from tests.support.waiting import pause
@@ -78,17 +76,7 @@ def blocked(how: str) -> None:
 
 def busy(how: str) -> None:
     with start(how) as server:
-        served = threading.Semaphore(0)
-
-        def keep_asking() -> None:
-            with contextlib.suppress(OSError, AssertionError), Client(server.address, 60) as client:
-                while True:
-                    client.send(render("/") * 5)
-                    for _ in range(5):
-                        client.reply()
-                        served.release()
-
-        crowd = [threading.Thread(target=keep_asking) for _ in range(2)]
+        crowd, served = make_crowd(server, 2)
         for thread in crowd:
             thread.start()
         for _ in range(random.randint(1, 50)):

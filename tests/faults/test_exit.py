@@ -5,16 +5,14 @@ Whatever the workers are in the middle of, the program's own exit code comes out
 
 from __future__ import annotations
 
-import contextlib
 import re
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from tests.support.http import Client, render
+from tests.faults.crowd import make_crowd
 from tests.support.process import ROOT, ServerProcess, environment, start_server
 from tests.support.target import headwaiter_only
 
@@ -65,18 +63,8 @@ def start(*arguments: str) -> ServerProcess:
 @pytest.mark.parametrize("path", ["/", "/spin", "/sleep", "/stream"])
 @pytest.mark.parametrize("attempt", range(3))
 def test_the_end_of_the_program_under_load(path: str, attempt: int) -> None:
-    served = threading.Semaphore(0)
     with start() as server:
-
-        def keep_asking() -> None:
-            with contextlib.suppress(OSError, AssertionError), Client(server.address, 30) as client:
-                while True:
-                    client.send(render("/") * 5)
-                    for _ in range(5):
-                        client.reply()
-                        served.release()
-
-        crowd = [threading.Thread(target=keep_asking) for _ in range(4)]
+        crowd, served = make_crowd(server, 4)
         with server.connect(timeout=30) as busy:
             if path != "/":
                 busy.request(path)
