@@ -175,6 +175,8 @@ impl Drop for Block {
         let was_last = volume.live.fetch_sub(1, Ordering::SeqCst) == 1;
         if (was_last || frees.is_multiple_of(TIDIED)) && volume.home == std::process::id() {
             let tidy = move || {
+                // A call that a signal interrupts would look like a file system without holes.
+                crate::mask::block_signals();
                 if let Some(shelf) = volume.shelf.upgrade() {
                     shelf.tidy(&volume);
                 }

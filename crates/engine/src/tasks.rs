@@ -346,7 +346,8 @@ fn post(task: Task) {
     }
 }
 
-/// Leaves the reply to the I/O thread, and counts it from here on if it is not small; see [`Mailbox::post`](crate::mailbox::Mailbox::post) for `urgent`.
+/// Leaves the reply to the I/O thread, and counts it from here on if it is not small; see
+/// [`Mailbox::post`](crate::mailbox::Mailbox::post) for `urgent`.
 fn leave(mut exchange: Box<Exchange>, urgent: bool) {
     let Some(link) = exchange.link.clone() else {
         return;
