@@ -119,8 +119,8 @@ def write(path: Path, version: int, what: str, entries: dict[str, Any]) -> None:
 
 def read(path: Path, version: int, what: str) -> dict[str, Any]:
     """What `write` wrote; nothing if there is no such file or it has another format."""
-    document = json.loads(path.read_text()) if path.is_file() else {"format": None}
-    return document[what] if document["format"] == version else {}
+    document: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return dict(document[what]) if document.get("format") == version else {}
 
 
 def load(path: Path) -> dict[str, Record]:
