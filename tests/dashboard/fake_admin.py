@@ -17,7 +17,7 @@ from typing import Any
 
 from .scenarios import SCENARIOS, Story
 
-DASHBOARD = Path(__file__).resolve().parents[2] / "crates/engine/src/admin/dashboard.html"
+DASHBOARD = Path(__file__).resolve().parents[2] / "crates/engine/src/observe/admin/dashboard.html"
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -20,8 +20,8 @@ use std::{mem, ptr};
 
 use libc::{c_int, c_void, siginfo_t};
 
+use crate::net::socket::SEND_FLAGS;
 use crate::signals::SAME_STOP;
-use crate::socket::SEND_FLAGS;
 
 /// What a signal is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

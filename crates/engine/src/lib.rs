@@ -9,77 +9,40 @@
     reason = "exchanges travel between threads by pointer; they never move"
 )]
 
-mod accept;
-mod accept_error;
-mod access_log;
-mod admin;
-mod advice;
-mod answer;
-mod budget;
-mod census;
-mod channel;
-mod clock;
-mod deadlines;
-mod evict;
 mod exchange;
-mod expire;
-mod governor;
 #[cfg(unix)]
 pub mod handler;
-mod histogram;
-mod inject;
-mod io_thread;
-mod leader;
-mod link;
-mod listen;
-mod mailbox;
-mod mask;
+mod io;
 #[cfg(all(test, shuttle))]
 mod model;
-mod nap;
-mod outgoing;
-mod overseer;
-mod parts;
-mod pipeline;
-mod pool;
-mod process;
+mod net;
+mod observe;
 mod queue;
-mod receive;
 mod record;
-mod recorder;
-mod running;
-mod seat;
 mod server;
 mod settings;
 mod shared;
-mod shelf;
 mod signals;
-mod socket;
-mod spool;
-mod stack;
-mod stats;
-mod sync;
-mod tasks;
-mod temp;
-mod transmit;
-mod watch;
+mod store;
+mod sys;
+mod worker;
 
-pub use access_log::{AccessLogFormat, AccessLogTarget, FormatError};
 pub use exchange::{Client, ClientGone, Flushed, Task};
-#[doc(hidden)]
-pub use inject::{POINTS as PANIC_POINTS, inject_panic};
-pub use listen::{BindError, ListenSpec, Listening, Peer};
-pub use outgoing::Held;
-pub use overseer::{Orders, Oversight, SlowRequest};
+pub use net::listen::{BindError, ListenSpec, Listening, Peer};
+pub use observe::overseer::{Orders, Oversight, SlowRequest};
+pub use observe::watch::{Probe, Watcher};
+pub use record::access_log::{AccessLogFormat, AccessLogTarget, FormatError};
+pub use record::counters::Seldom;
 pub use record::{End, Record};
 pub use server::{OnFinished, Poker, Server};
 pub use settings::{Abandoned, Settings};
 pub use signals::{SAME_STOP, SignalWatch};
-pub use spool::Spool;
-pub use stack::{Stack, Taken};
-pub use stats::Seldom;
-pub use tasks::Tasks;
-pub use watch::{Probe, Watcher};
+pub use store::outgoing::Held;
+pub use store::spool::Spool;
+#[doc(hidden)]
+pub use sys::inject::{POINTS as PANIC_POINTS, inject_panic};
+pub use sys::stack::{Stack, Taken};
+pub use worker::Tasks;
 
 /// The `log` target of the engine's events.
 pub const LOG: &str = "headwaiter";

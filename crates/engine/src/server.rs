@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::access_log::AccessLog;
-use crate::admin::Admin;
-use crate::io_thread::IoThread;
-use crate::leader::conduct;
-use crate::listen::{BindError, ListenSpec, Listener, Listening, bind_all};
-use crate::overseer::Oversight;
+use crate::io::IoLoop;
+use crate::net::listen::{BindError, ListenSpec, Listener, Listening, bind_all};
+use crate::observe::admin::Admin;
+use crate::observe::overseer::Oversight;
+use crate::observe::watch::Watcher;
+use crate::record::access_log::AccessLog;
 use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
-use crate::tasks::Tasks;
-use crate::watch::Watcher;
+use crate::worker::Tasks;
+use crate::worker::leader::conduct;
 
 /// A server of one application.
 ///
@@ -112,7 +112,7 @@ impl Server {
         let count = self.shared.settings.io_threads.max(1);
         let mut threads = Vec::with_capacity(count);
         for index in 0..count {
-            threads.push(IoThread::new(
+            threads.push(IoLoop::new(
                 index,
                 &self.shared,
                 std::mem::take(&mut listeners.serving),
@@ -144,7 +144,7 @@ impl Server {
     /// All of them, or none in the end.
     fn launch(
         &self,
-        threads: Vec<(IoThread, Leave)>,
+        threads: Vec<(IoLoop, Leave)>,
         spawn: impl Fn(String, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
     ) -> io::Result<()> {
         let mut threads = threads.into_iter();
@@ -240,7 +240,7 @@ impl Server {
     pub fn status(&self) -> String {
         self.shared.want_census();
         self.shared.watch.sample(&self.shared, self.shared.now());
-        crate::admin::status(&self.shared).to_string()
+        crate::observe::admin::status(&self.shared).to_string()
     }
 
     /// Opens the access log anew, as after it was renamed.

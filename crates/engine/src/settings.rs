@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use headwaiter_http::HeadLimits;
 
-use crate::access_log::{AccessLogFormat, AccessLogTarget};
-use crate::listen::ListenSpec;
+use crate::net::listen::ListenSpec;
+use crate::record::access_log::{AccessLogFormat, AccessLogTarget};
 
 /// What happens to a waiting task whose client has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

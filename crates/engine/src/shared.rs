@@ -5,23 +5,23 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::access_log::AccessLog;
-use crate::advice::{Advice, Kind, Window, advise};
-use crate::budget::{Budget, Limits};
-use crate::census::Ballots;
-use crate::listen::Listening;
-use crate::mailbox::Mailbox;
-use crate::overseer::Overseer;
+use crate::io::census::Ballots;
+use crate::net::listen::Listening;
+use crate::observe::advice::{Advice, Kind, Window, advise};
+use crate::observe::overseer::Overseer;
+use crate::observe::watch::{Sample, Watch};
 use crate::queue::Queue;
-use crate::recorder::Shards;
-use crate::running::Running;
-use crate::seat::Seat;
+use crate::queue::running::Running;
+use crate::record::access_log::AccessLog;
+use crate::record::counters::{Counters, Seldom};
+use crate::record::recorder::Shards;
 use crate::settings::Settings;
-use crate::shelf::Shelf;
-use crate::stats::{Counters, Seldom};
-use crate::sync;
-use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use crate::watch::{Sample, Watch};
+use crate::store::budget::{Budget, Limits};
+use crate::store::shelf::Shelf;
+use crate::sys::mailbox::Mailbox;
+use crate::sys::sync;
+use crate::sys::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::worker::seat::Seat;
 
 /// The common part of a server.
 #[derive(Debug)]

@@ -53,7 +53,7 @@ impl Server {
         let thread = std::thread::Builder::new()
             .name("headwaiter-signals".into())
             .spawn(move || {
-                crate::mask::block_signals();
+                crate::sys::mask::block_signals();
                 let wanted = Wanted {
                     stopping,
                     reopening,

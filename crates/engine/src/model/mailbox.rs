@@ -10,9 +10,9 @@ use super::check;
 use super::sync::atomic::{AtomicBool, Ordering};
 use super::sync::thread::park_timeout;
 use super::sync::{Poll, Waker};
-use crate::mailbox::{Mailbox, Message};
+use crate::sys::mailbox::{Mailbox, Message};
 
-/// Two senders leave `EACH` messages; the owner's turns are those of `IoThread::turn`.
+/// Two senders leave `EACH` messages; the owner's turns are those of `IoLoop::turn`.
 fn owner_reads_all(naps: bool, post: fn(&Mailbox, Message)) {
     let mut poll = Poll::new().unwrap();
     let waker = Waker::new(poll.registry(), Token(0)).unwrap();

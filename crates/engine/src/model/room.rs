@@ -8,11 +8,11 @@ use shuttle::thread::spawn;
 
 use super::check;
 use super::sync::{Poll, Waker};
-use crate::link::Link;
-use crate::listen::Peer;
-use crate::mailbox::Mailbox;
-use crate::parts::Size;
-use crate::socket::Stream;
+use crate::exchange::link::Link;
+use crate::net::listen::Peer;
+use crate::net::socket::Stream;
+use crate::store::parts::Size;
+use crate::sys::mailbox::Mailbox;
 
 fn link() -> Arc<Link> {
     let poll = Poll::new().unwrap();
@@ -48,7 +48,7 @@ fn worker_goes_on(stays: bool) {
     });
     for most in [4, 2, 0] {
         link.wait_room(|unsent| unsent.all <= most);
-        let gone = link.has(crate::link::GONE);
+        let gone = link.has(crate::exchange::link::GONE);
         assert!(gone || link.unsent().all <= most);
     }
     io.join().unwrap();

@@ -15,16 +15,16 @@ use shuttle::thread::{JoinHandle, spawn};
 use super::check;
 use super::client::{Client, reply_to};
 use super::sync::thread::park_timeout;
-use crate::admin::Admin;
 use crate::exchange::Task;
-use crate::io_thread::IoThread;
-use crate::leader::conduct;
-use crate::listen::Peer;
-use crate::mailbox::{Mailbox, Message};
+use crate::io::IoLoop;
+use crate::net::listen::Peer;
+use crate::net::socket::Stream;
+use crate::observe::admin::Admin;
 use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
-use crate::socket::Stream;
-use crate::tasks::Tasks;
+use crate::sys::mailbox::{Mailbox, Message};
+use crate::worker::Tasks;
+use crate::worker::leader::conduct;
 
 /// The server, and the interpreter around its workers.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ impl Site {
     fn start(settings: Settings) -> (Self, Vec<JoinHandle<()>>) {
         let threads = settings.threads;
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
-        let io = IoThread::new(0, &shared, Vec::new(), Admin::new(Vec::new())).unwrap();
+        let io = IoLoop::new(0, &shared, Vec::new(), Admin::new(Vec::new())).unwrap();
         let mailbox = Arc::clone(&io.mailbox);
         shared.mailboxes.set(vec![Arc::clone(&mailbox)]).unwrap();
         let site = Self {

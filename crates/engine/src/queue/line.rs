@@ -36,7 +36,7 @@ impl Line {
             places: Slab::new(),
             first: NOBODY,
             last: NOBODY,
-            start: crate::sync::now(),
+            start: crate::sys::sync::now(),
             since: 0,
         }
     }

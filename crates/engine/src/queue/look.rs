@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::{Inner, Queue};
 use crate::exchange::Exchange;
-use crate::governor::Sample;
-use crate::sync::atomic::Ordering;
+use crate::queue::governor::Sample;
+use crate::sys::sync::atomic::Ordering;
 
 /// Where the last observation of the governor stood.
 #[derive(Clone, Copy, Debug)]

@@ -14,21 +14,23 @@
 //! wait, a worker is parked, fewer than `target` run and fewer stand-bys are under way than are
 //! wanted, then one is woken.
 
+pub(crate) mod governor;
 mod line;
 mod look;
 mod roster;
+pub(crate) mod running;
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use self::line::Line;
 use self::look::Observed;
-use crate::clock::WorkerClocks;
 use crate::exchange::Exchange;
-use crate::governor::Governor;
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sync::thread::{self, Thread};
-use crate::sync::{Mutex, MutexGuard};
+use crate::queue::governor::Governor;
+use crate::sys::clock::WorkerClocks;
+use crate::sys::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sys::sync::thread::{self, Thread};
+use crate::sys::sync::{Mutex, MutexGuard};
 
 /// Waiting tasks and the state of every worker.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The workers of a queue: they come, are counted, and leave.
 
 use super::{Inner, Queue, Worker, WorkerState};
-use crate::sync::{MutexGuard, thread};
+use crate::sys::sync::{MutexGuard, thread};
 
 impl Queue {
     /// The calling thread becomes a worker; returns its number.

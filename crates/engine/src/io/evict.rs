@@ -1,0 +1,190 @@
+//! Room for new connections: whom to close, and when accepting rests.
+//!
+//! Every I/O thread has its own idle channels, and only the first one accepts. If it finds none of its own
+//! to close, it sends the order on from thread to thread ([`Message::MakeRoom`]): the first that has an idle
+//! channel closes it. Only when the order comes back is it known that no channel is idle.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::io::IoLoop;
+use crate::io::channel::{Channel, State};
+use crate::sys::mailbox::{Mailbox, Message};
+
+impl IoLoop {
+    /// Closes an idle channel, or has one closed. `false`: not yet, and accepting rests meanwhile. `why`
+    /// is what there is no room for.
+    pub(crate) fn make_room(&mut self, why: &str) -> bool {
+        if self.evict() {
+            return true;
+        }
+        if self.idle.longest().is_some() {
+            // There are new ones only, which the next turn will read.
+            self.accept_paused = Some(self.now + SHORT_PAUSE);
+        } else if self.others().is_some() && self.drain.is_none() {
+            self.accept_paused = Some(self.now + PAUSE);
+            self.shared.room_wanted.store(true, Ordering::SeqCst);
+            if self.room_asked.replace(why.to_owned()).is_none() {
+                self.pass_on();
+            }
+        } else {
+            self.pause_accepting(why);
+        }
+        false
+    }
+
+    /// Another thread asks for room, or this one's own question has come back.
+    pub(crate) fn asked_for_room(&mut self) {
+        if self.index == 0 {
+            if let Some(why) = self.room_asked.take()
+                && self.accept_paused.is_some()
+            {
+                self.pause_accepting(&why);
+            }
+        } else if !self.evict() {
+            if self.idle.longest().is_some() {
+                // There are new ones only. The next turn knows more.
+                self.mailbox.post(Message::MakeRoom, true);
+            } else {
+                self.pass_on();
+            }
+        }
+    }
+
+    /// Another thread has closed a channel.
+    pub(crate) fn room_made(&mut self) {
+        self.room_asked = None;
+        if self.accept_paused.is_some() {
+            self.accept_paused = Some(self.now);
+        }
+    }
+
+    /// A channel of this thread has been closed, descriptor and all, unless a worker still holds it.
+    pub(crate) fn note_room(&mut self) {
+        if self.accept_paused.is_some() {
+            self.accept_paused = Some(self.now);
+        }
+        let wanted = &self.shared.room_wanted;
+        if self.index != 0
+            && wanted.load(Ordering::Relaxed)
+            && wanted.swap(false, Ordering::SeqCst)
+            && let Some(first) = self.others().and_then(|all| all.first())
+        {
+            first.post(Message::RoomMade, true);
+        }
+    }
+
+    fn pass_on(&self) {
+        if let Some(all) = self.others() {
+            all[(self.index + 1) % all.len()].post(Message::MakeRoom, true);
+        }
+    }
+
+    /// The mailboxes of all I/O threads, if there are others than this one.
+    fn others(&self) -> Option<&[Arc<Mailbox>]> {
+        let all = self.shared.mailboxes.get()?;
+        (all.len() > 1).then_some(all)
+    }
+
+    /// Closes the channel that has been idle longest. Not one accepted in this very turn: its request
+    /// may be on its way.
+    fn evict(&mut self) -> bool {
+        for _ in 0..MOST_LOOKS {
+            let Some(index) = self.idle.longest() else {
+                return false;
+            };
+            let channel = &mut self.channels[index];
+            if channel.accepted_in == self.turn {
+                return false;
+            }
+            if channel.has_request() {
+                // It is idle only because this turn has not come to its event.
+                channel.readable = true;
+                self.receive(index);
+                continue;
+            }
+            self.shared.counters.evicted.add(1);
+            self.close(index);
+            return true;
+        }
+        false
+    }
+
+    /// Closes a channel of the admin endpoint for a newcomer: the oldest that nobody uses, else one whose
+    /// client takes its time to ask, to read, or to get its answer. So whoever comes gets in.
+    pub(crate) fn evict_admin(&mut self) -> bool {
+        let is = |wanted: fn(&Channel) -> bool| {
+            let open = self.admin.open.iter().filter_map(|token| self.find(*token));
+            let mut fit = open.filter(|index| wanted(&self.channels[*index]));
+            fit.next()
+        };
+        let oldest = is(|channel| channel.state == State::Idle && !channel.has_request())
+            .or_else(|| is(|channel| matches!(channel.state, State::Head | State::Lingering)))
+            .or_else(|| is(|channel| matches!(channel.state, State::Replying | State::Refusing)))
+            .or_else(|| is(|channel| channel.state == State::Asking));
+        if let Some(index) = oldest {
+            self.close(index);
+        }
+        oldest.is_some()
+    }
+
+    /// Accepting rests for a moment; connections wait in the kernel's backlog meanwhile.
+    pub(crate) fn pause_accepting(&mut self, why: &str) {
+        self.accept_paused = Some(self.now + PAUSE);
+        self.shared.counters.accept_pauses.add(1);
+        if self.shared.accept_log.pass(self.now) {
+            log::warn!(
+                target: crate::LOG,
+                "accepting pauses: {why}; {} channels are open (connection_limit={})",
+                self.shared.channels.load(Ordering::Relaxed),
+                self.shared.settings.connection_limit,
+            );
+        }
+    }
+}
+
+/// Channels looked at to find one that may be closed: a look costs a system call.
+const MOST_LOOKS: usize = 16;
+/// How long accepting rests.
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
+/// How long it rests where the next turn may find room.
+const SHORT_PAUSE: Duration = Duration::from_millis(1);
+
+#[cfg(all(test, unix, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::io::tests::connect;
+    use crate::observe::admin::Admin;
+    use crate::settings::Settings;
+    use crate::shared::Shared;
+
+    #[test]
+    fn a_channel_that_another_thread_closes_ends_the_pause() {
+        let settings = Settings {
+            io_threads: 2,
+            ..Settings::default()
+        };
+        let shared = Arc::new(Shared::new(settings, Vec::new(), None));
+        let mut threads =
+            [0, 1].map(|index| IoLoop::new(index, &shared, Vec::new(), Admin::default()).unwrap());
+        let mailboxes = threads.iter().map(|io| Arc::clone(&io.mailbox)).collect();
+        shared.mailboxes.set(mailboxes).unwrap();
+        let [first, second] = &mut threads;
+        let _client = connect(second, Some(0));
+        // As if it had a request.
+        second.idle.remove(&mut second.channels, 0);
+
+        assert!(!first.make_room("no room"));
+        // The question goes round and comes back.
+        second.read_mail();
+        assert_eq!(shared.counters.accept_pauses.get(), 0);
+        first.read_mail();
+        assert_eq!(shared.counters.accept_pauses.get(), 1);
+        assert_eq!(first.accept_paused, Some(first.now + PAUSE));
+
+        second.close(0);
+        first.read_mail();
+        assert_eq!(first.accept_paused, Some(first.now));
+    }
+}

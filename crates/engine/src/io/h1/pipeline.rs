@@ -1,0 +1,118 @@
+//! Requests that a client has sent one behind the other (RFC 9112 §9.3.2).
+//!
+//! They are answered one at a time and in order, but need not cross to a worker and back one at a
+//! time. When a task is submitted, the complete safe requests without a body that came in behind it are
+//! parsed, too, and go along as a chain ([`Exchange::behind`]). A worker that is through with one puts
+//! its follower at the *end* of the queue, so a channel that pipelines gets no more turns than others.
+//! Replies that come back in one turn of the loop leave together.
+//!
+//! What a follower is not: received. Until its turn comes it counts as bytes that nobody has looked at;
+//! its record begins when its predecessor is answered, and a channel that closes drops it unrecorded.
+
+use crate::exchange::Exchange;
+use crate::io::IoLoop;
+use crate::io::h1::transmit::Ahead;
+use crate::record::{End, Record};
+
+impl IoLoop {
+    /// Chains the requests at the front of `rest` behind `first`; returns what is left of it.
+    pub(crate) fn read_ahead<'a>(&mut self, first: &mut Exchange, mut rest: &'a [u8]) -> &'a [u8] {
+        let settings = &self.shared.settings;
+        // Each request has to ask for its place where places are counted.
+        if rest.is_empty() || settings.queue_limit.is_some() || self.shared.draining() {
+            return rest;
+        }
+        let (limits, health) = (settings.head_limits(), settings.health_path.clone());
+        let link = first.link.clone();
+        let mut last = first;
+        for place in 1..=CHAIN {
+            if rest.is_empty() || !last.head.keep_alive() || self.followers >= MOST_FOLLOWERS {
+                break;
+            }
+            let mut next = self.new_exchange();
+            // Whatever is wrong with it will be found again when its turn comes.
+            let parsed = next.head.parse(rest, &mut 0, limits);
+            let fit = next.head.is_safe()
+                && next.head.framing() == headwaiter_http::Framing::None
+                && health.as_deref() != Some(next.head.path());
+            let Ok(Some(consumed)) = parsed.map(|size| size.filter(|_| fit)) else {
+                self.keep(next);
+                break;
+            };
+            next.record.bytes_in = consumed as u64;
+            next.link.clone_from(&link);
+            next.place = place;
+            self.followers += 1;
+            rest = &rest[consumed..];
+            last = last.behind.insert(next);
+        }
+        rest
+    }
+
+    /// Takes the reply of `exchange`, whose follower is under way to a worker: it leaves with others.
+    pub(crate) fn reply_ahead(&mut self, index: usize, mut exchange: Box<Exchange>) {
+        let channel = &mut self.channels[index];
+        let link = &channel.link;
+        if channel.sending.is_empty() {
+            // A probe was due, at most.
+            channel.deadline.disarm();
+        }
+        if exchange.flushed {
+            link.collect(exchange.place, &mut channel.sending);
+        }
+        exchange.account(link);
+        exchange.outgoing.append_to(&mut channel.sending);
+        // Not what the link calls unsent: that may count bytes of the follower already.
+        let all = channel.sending.size().all;
+        let before: u64 = channel.ahead.iter().map(|ahead| ahead.left).sum();
+        let left = all - before;
+        if all == 0 {
+            // Streamed, and the kernel has all of it.
+            return self.finish(index, exchange);
+        }
+        channel.ahead.push_back(Ahead { exchange, left });
+        self.corked.push(channel.link.token);
+    }
+
+    /// Hands in what came in behind a reply that had to leave first, since the client reads too slowly
+    /// for both to be kept.
+    pub(crate) fn go_on_with(&mut self, index: usize, mut next: Box<Exchange>) {
+        next.record.follow(self.now);
+        self.hand_in(index, next);
+    }
+
+    /// Sends the replies that this turn's mail has brought.
+    pub(crate) fn uncork(&mut self) {
+        let mut corked = std::mem::take(&mut self.corked);
+        for token in corked.drain(..) {
+            self.guarded(Some(token), |me| {
+                if let Some(index) = me.find(token)
+                    && !me.channels[index].ahead.is_empty()
+                {
+                    me.transmit(index);
+                }
+            });
+        }
+        self.corked = corked;
+    }
+
+    /// `exchange` is over and so is its channel: nothing behind it will be served.
+    pub(crate) fn drop_followers(&mut self, exchange: &mut Exchange, gone: bool) {
+        let mut behind = exchange.behind.take();
+        while let Some(mut follower) = behind {
+            behind = follower.behind.take();
+            if gone && let Some(link) = follower.link.clone() {
+                follower.record = Record::received(self.now);
+                follower.record.stop(self.now, End::Abandoned, "");
+                self.record(&mut follower, &link);
+            }
+            self.keep(follower);
+        }
+    }
+}
+
+/// The longest chain behind a request.
+const CHAIN: u8 = 15;
+/// Followers of all channels of an I/O thread together. Their heads take no more than the bytes that a
+/// channel was read at once, which would be kept otherwise.
+const MOST_FOLLOWERS: usize = 4096;

@@ -1,0 +1,448 @@
+//! Bytes out: replies, refusals, the end of a reply, and closing.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use headwaiter_http::{BodyKind, Refusal, ReplyContext};
+
+use crate::exchange::Exchange;
+use crate::exchange::answer::Answer;
+use crate::exchange::link::{Link, TIMED_OUT};
+use crate::io::IoLoop;
+use crate::io::channel::State;
+use crate::io::h1::receive::LINGER;
+use crate::record::End;
+use crate::record::recorder::SEND_TIMEOUT;
+use crate::settings::Abandoned;
+use crate::store::outgoing::{Sent, send_parts};
+use crate::store::parts::{Part, Size};
+
+/// A reply that leaves before that of a later request on the same channel.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    pub(crate) exchange: Box<Exchange>,
+    /// Its bytes that the kernel has not taken.
+    pub(crate) left: u64,
+}
+
+impl IoLoop {
+    /// A worker is through with `exchange`.
+    pub(crate) fn done(&mut self, mut exchange: Box<Exchange>) {
+        if !exchange.followed {
+            self.outstanding = self.outstanding.saturating_sub(1);
+        }
+        crate::inject_panic("done");
+        let link = exchange.link.take();
+        let index = link.as_ref().and_then(|link| self.find(link.token));
+        let Some(link) = link else {
+            return self.keep(exchange);
+        };
+        exchange.record.bytes_out += link.take_early();
+        let Some(index) = index else {
+            // The client left, or was cut, while the application ran.
+            if link.has(TIMED_OUT) {
+                // The application was told of it as of a client that left.
+                exchange.record.end = End::Cut;
+                exchange.record.reason = SEND_TIMEOUT;
+            } else {
+                exchange.record.spoil(End::Disconnected, "");
+            }
+            self.record(&mut exchange, &link);
+            self.drop_followers(&mut exchange, true);
+            return self.keep(exchange);
+        };
+        if exchange.followed {
+            return self.reply_ahead(index, exchange);
+        }
+        if exchange.close {
+            self.drop_followers(&mut exchange, false);
+        }
+        if exchange.sent {
+            return self.reply_complete(index, exchange);
+        }
+        let channel = &mut self.channels[index];
+        channel.state = State::Replying;
+        if channel.sending.is_empty() {
+            channel.deadline.disarm();
+        }
+        if exchange.flushed {
+            link.collect(exchange.place, &mut channel.sending);
+        } else if channel.sending.is_empty()
+            && let Some(bytes) = exchange.outgoing.single()
+        {
+            // The common case: one buffer, one write, nothing queued.
+            match link.stream.send_reply(bytes, exchange.close) {
+                Ok(n) => {
+                    let all = n == bytes.len();
+                    exchange.record.bytes_out += n as u64;
+                    exchange.outgoing.advance_single(n);
+                    if all {
+                        return self.reply_complete(index, exchange);
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => {
+                    channel.exchange = Some(exchange);
+                    return self.client_gone(index);
+                }
+            }
+        }
+        exchange.account(&link);
+        exchange.outgoing.move_to(&mut channel.sending);
+        channel.exchange = Some(exchange);
+        self.transmit(index);
+    }
+
+    /// The worker of the channel `token` goes on and has handed over more of the reply at `place`.
+    pub(crate) fn send_more(&mut self, token: usize, place: u8) {
+        let Some(index) = self.find(token) else {
+            return;
+        };
+        let channel = &mut self.channels[index];
+        if channel.sending.is_empty() {
+            // A probe was due, at most.
+            channel.deadline.disarm();
+        }
+        channel.link.collect(place, &mut channel.sending);
+        self.transmit(index);
+    }
+
+    /// Sends what the kernel takes of a channel's parts.
+    pub(crate) fn transmit(&mut self, index: usize) {
+        crate::inject_panic("transmit");
+        let share = (SHARE / (self.again.len() as u64 + 1)).max(LEAST_SHARE);
+        let channel = &mut self.channels[index];
+        let mut sent = Size::default();
+        let result = send_parts(
+            &channel.link.stream,
+            &mut channel.sending,
+            share,
+            &mut self.scratch,
+            &mut sent,
+        );
+        if sent.all > 0 {
+            channel.link.sent(sent);
+            // Progress: what was due is armed anew if the kernel blocks.
+            channel.deadline.disarm();
+            self.count_sent(index, sent.all);
+        }
+        let channel = &mut self.channels[index];
+        channel
+            .link
+            .set_blocked(matches!(result, Ok(Sent::Blocked)));
+        match result {
+            Ok(Sent::All) => match channel.state {
+                State::Replying => {
+                    if let Some(exchange) = channel.exchange.take() {
+                        self.reply_complete(index, exchange);
+                    }
+                }
+                State::Refusing => {
+                    if let Some(exchange) = channel.exchange.take() {
+                        self.finish(index, exchange);
+                    }
+                    self.linger(index);
+                }
+                _ => channel.deadline.disarm(),
+            },
+            Ok(Sent::Share) => self.later(index),
+            Ok(Sent::Blocked) => match self.shared.settings.send_timeout {
+                // Armed anew by progress only.
+                Some(most) if sent.all > 0 || !channel.deadline.is_armed() => {
+                    self.deadlines
+                        .arm(channel.link.token, &mut channel.deadline, self.now + most);
+                }
+                _ => {}
+            },
+            Err(error) => {
+                if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                    log::warn!(target: crate::LOG, "a file became shorter while it was sent; its reply is cut");
+                    if let Some(exchange) = &mut channel.exchange {
+                        exchange.record.spoil(End::AppError, "");
+                    }
+                }
+                self.client_gone(index);
+            }
+        }
+    }
+
+    /// Gives `bytes` that the kernel has taken to the replies they belong to.
+    fn count_sent(&mut self, index: usize, mut bytes: u64) {
+        while let Some(first) = self.channels[index].ahead.front_mut() {
+            let take = bytes.min(first.left);
+            first.exchange.record.bytes_out += take;
+            first.left -= take;
+            bytes -= take;
+            if first.left > 0 {
+                return;
+            }
+            if let Some(Ahead { exchange, .. }) = self.channels[index].ahead.pop_front() {
+                self.finish(index, exchange);
+            }
+        }
+        let channel = &mut self.channels[index];
+        if let Some(exchange) = &mut channel.exchange {
+            exchange.record.bytes_out += bytes;
+        } else {
+            channel.link.note_early(bytes);
+        }
+    }
+
+    /// The whole reply is with the kernel: on to the next request, or the end of the channel.
+    fn reply_complete(&mut self, index: usize, mut exchange: Box<Exchange>) {
+        let close = exchange.close;
+        let behind = exchange.behind.take();
+        // News of a reply that its worker sent may be old.
+        let since = if exchange.sent {
+            exchange.record.answered.unwrap_or(self.now)
+        } else {
+            self.now
+        };
+        self.finish(index, exchange);
+        let channel = &mut self.channels[index];
+        if close {
+            // Closing a socket that holds unread bytes resets it, and the reply may be lost. Whether there
+            // are any may stand among events that this turn has not come to.
+            let unread = self.shared.draining() || channel.has_request();
+            return if unread {
+                self.linger(index)
+            } else {
+                self.close(index)
+            };
+        }
+        if let Some(next) = behind {
+            return self.go_on_with(index, next);
+        }
+        self.become_idle(index, since);
+        let channel = &self.channels[index];
+        if channel.readable || !channel.inbuf.is_empty() {
+            // Not here: a pipeline answered on this thread would nest as deep as it is long.
+            self.later(index);
+        } else if self.drain.is_some() {
+            // The next request may be here, unread: sent before the client could know. One more look,
+            // then what is still idle is closed.
+            self.channels[index].readable = true;
+            self.later(index);
+        }
+    }
+
+    /// The channel waits for its next request.
+    pub(crate) fn become_idle(&mut self, index: usize, since: Instant) {
+        let channel = &mut self.channels[index];
+        channel.state = State::Idle;
+        match self.shared.settings.channel_timeout {
+            Some(most) => {
+                self.deadlines
+                    .arm(channel.link.token, &mut channel.deadline, since + most)
+            }
+            None => channel.deadline.disarm(),
+        }
+        if !channel.link.admin {
+            self.idle.push(&mut self.channels, index);
+        }
+    }
+
+    /// Records what is over and keeps its buffers for the next request.
+    pub(crate) fn finish(&mut self, index: usize, mut exchange: Box<Exchange>) {
+        if !exchange.sent {
+            exchange.record.ended = Some(self.shared.now());
+            self.recorder
+                .record(&self.shared, &mut exchange, &self.channels[index].link);
+        }
+        self.keep(exchange);
+    }
+
+    /// Records a request that ends now without its channel.
+    pub(crate) fn record(&mut self, exchange: &mut Exchange, link: &Link) {
+        if !exchange.sent {
+            exchange.record.ended = Some(self.shared.now());
+            self.recorder.record(&self.shared, exchange, link);
+        }
+    }
+
+    pub(crate) fn keep(&mut self, mut exchange: Box<Exchange>) {
+        self.followers -= usize::from(exchange.place > 0);
+        exchange.clear();
+        if self.pool.len() < POOL {
+            self.pool.push(exchange);
+        }
+    }
+
+    /// Refuses what the channel sends: one reply, nothing behind it is read as a request.
+    pub(crate) fn refuse(&mut self, index: usize, refusal: Refusal) {
+        let date = self.date();
+        let channel = &mut self.channels[index];
+        let head_only = channel.exchange.as_mut().is_some_and(|exchange| {
+            exchange.note_first_line(&channel.inbuf);
+            // A head that was refused itself has left its first line only.
+            exchange.head.is_head() || exchange.first_line.starts_with(b"HEAD ")
+        });
+        log::info!(
+            target: crate::LOG,
+            "refused a request of {}: {} {} ({})",
+            channel.link.peer,
+            refusal.status(),
+            refusal.reason(),
+            refusal.rule(),
+        );
+        let mut reply = Vec::new();
+        refusal.write_reply(
+            &mut reply,
+            &date,
+            self.shared.settings.ident.as_bytes(),
+            head_only,
+        );
+        if let Some(exchange) = &mut channel.exchange {
+            exchange.record.refuse(self.now, refusal);
+            exchange.record.reply_head = head_length(&reply);
+            exchange.body.clear();
+        }
+        channel.inbuf = Vec::new();
+        channel.deadline.disarm();
+        if channel.state == State::Idle {
+            self.idle.remove(&mut self.channels, index);
+        }
+        self.send_here(index, State::Refusing, reply);
+    }
+
+    /// Answers a request on the I/O thread itself.
+    pub(crate) fn reply_here(&mut self, index: usize, exchange: Box<Exchange>, answer: &Answer) {
+        self.answer_here(index, exchange, answer, State::Replying);
+    }
+
+    /// The same; in the state `Refusing` nothing that comes behind the request is read.
+    pub(crate) fn answer_here(
+        &mut self,
+        index: usize,
+        mut exchange: Box<Exchange>,
+        answer: &Answer,
+        state: State,
+    ) {
+        let mut reply = Vec::new();
+        let date = self.date();
+        let admin = self.channels[index].link.admin;
+        let context = ReplyContext {
+            minor: exchange.head.minor(),
+            head: exchange.head.is_head(),
+            keep_alive: exchange.head.keep_alive()
+                && (admin || !self.shared.draining())
+                && state == State::Replying,
+            known_length: Some(answer.body.len() as u64),
+            date: &date,
+            ident: self.shared.settings.ident.as_bytes(),
+            extra: answer.fields,
+        };
+        let framing = answer.head().finish(&context, &mut reply);
+        exchange.record.reply_head = reply.len() as u64;
+        exchange.record.status = answer.status;
+        if framing.kind != BodyKind::None {
+            reply.extend_from_slice(&answer.body);
+        }
+        exchange.close = framing.close;
+        self.channels[index].exchange = Some(exchange);
+        self.send_here(index, state, reply);
+    }
+
+    fn send_here(&mut self, index: usize, state: State, reply: Vec<u8>) {
+        let channel = &mut self.channels[index];
+        channel.state = state;
+        let part = Part::Copied { data: reply, at: 0 };
+        channel.link.account(Size {
+            all: part.left(),
+            memory: part.left(),
+        });
+        channel.sending.push(part);
+        self.transmit(index);
+    }
+
+    /// Closes our side and throws away what still comes, for a moment.
+    fn linger(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        channel.state = State::Lingering;
+        channel.inbuf = Vec::new();
+        channel.link.stream.shutdown_write();
+        self.deadlines
+            .arm(channel.link.token, &mut channel.deadline, self.now + LINGER);
+        channel.readable = true;
+        self.later(index);
+    }
+
+    /// The client can no longer be reached.
+    pub(crate) fn client_gone(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        channel.link.mark_gone();
+        if channel.state == State::Task {
+            self.abandon(index);
+        }
+        self.close(index);
+    }
+
+    /// Drops the channel's task if it still waits and nobody needs it to run.
+    fn abandon(&mut self, index: usize) {
+        let policy = self.shared.settings.abandoned_requests;
+        let link = &self.channels[index].link;
+        let place = link.place.load(Ordering::Relaxed);
+        let wanted = |exchange: &Exchange| {
+            let drop = policy == Abandoned::Drop
+                || policy == Abandoned::DropSafe && exchange.head.is_safe();
+            drop && exchange
+                .link
+                .as_ref()
+                .is_some_and(|own| Arc::ptr_eq(own, link))
+        };
+        let dropped = match self.batch.iter().position(|exchange| wanted(exchange)) {
+            Some(at) => Some(self.batch.remove(at)),
+            None => {
+                let taken = self.shared.queue.remove_if(place, wanted);
+                self.outstanding -= usize::from(taken.is_some());
+                taken
+            }
+        };
+        if let Some(mut exchange) = dropped {
+            exchange.record.stop(self.now, End::Abandoned, "");
+            self.drop_followers(&mut exchange, true);
+            self.finish(index, exchange);
+        }
+    }
+
+    /// Forgets the channel; its descriptor closes when no worker holds it any more. A request that
+    /// was being received or answered ends with it.
+    pub(crate) fn close(&mut self, index: usize) {
+        self.idle.remove(&mut self.channels, index);
+        let mut channel = self.channels.remove(index);
+        match channel.link.admin {
+            true => self.admin.open.retain(|token| *token != channel.link.token),
+            false => {
+                self.shared.channels.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let ahead = channel.ahead.drain(..).map(|ahead| ahead.exchange);
+        for mut exchange in ahead.chain(channel.exchange.take()) {
+            exchange.note_first_line(&channel.inbuf);
+            exchange.record.stop(self.now, End::Disconnected, "");
+            self.record(&mut exchange, &channel.link);
+            self.drop_followers(&mut exchange, true);
+            self.keep(exchange);
+        }
+        channel.link.mark_gone();
+        // A worker may keep the descriptor open, or a process that the application has forked: the
+        // client need not wait for them.
+        channel.link.stream.shutdown_both();
+        drop(channel);
+        self.note_room();
+    }
+}
+
+/// Bytes up to the end of the empty line.
+pub(crate) fn head_length(reply: &[u8]) -> u64 {
+    let end = reply.windows(4).position(|window| window == b"\r\n\r\n");
+    end.map_or(0, |at| at as u64 + 4)
+}
+
+/// Bytes that the channels with more to do may send in a turn, so that fast readers cannot hold the loop,
+const SHARE: u64 = 1024 * 1024;
+/// and what each of them may send however many there are.
+const LEAST_SHARE: u64 = 64 * 1024;
+/// Exchanges kept for reuse.
+const POOL: usize = 1024;

@@ -1,0 +1,5 @@
+//! Sockets: addresses, listeners, streams, and what errors of accepting mean.
+
+pub(crate) mod accept_error;
+pub(crate) mod listen;
+pub(crate) mod socket;

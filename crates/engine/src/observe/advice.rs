@@ -1,0 +1,581 @@
+//! What would help, in one sentence, from the figures of a window.
+//!
+//! Little's law (L = λW): the average number of requests in a place is their rate times their time
+//! there, so the time that workers were busy and that requests waited, divided by the time that passed,
+//! is how many were in the application and in the queue on average. Their sum is how many threads would
+//! leave nobody waiting, as long as there is CPU for them: the workers' CPU time says how much of a core
+//! each busy thread takes, and with a GIL all of them together cannot take more than one.
+//!
+//! A pure function of a [`Window`]: no clock, no server.
+
+use crate::observe::watch::Sample;
+use crate::record::recorder::Phase;
+
+/// What the verdict is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// Nothing to do.
+    Idle,
+    /// Requests come and hardly wait.
+    Ok,
+    /// Replies wait for their clients, and nobody else does.
+    SlowClients,
+    /// Every thread is busy and hardly computes.
+    Threads,
+    /// The interpreter lock is the bottleneck.
+    Gil,
+    /// The processors are.
+    Cpu,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Ok => "ok",
+            Self::SlowClients => "slow-clients",
+            Self::Threads => "threads",
+            Self::Gil => "gil",
+            Self::Cpu => "cpu",
+        }
+    }
+
+    /// Whether requests wait and something could be done.
+    pub(crate) fn is_trouble(self) -> bool {
+        self >= Self::Threads
+    }
+}
+
+/// A verdict.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Advice {
+    pub(crate) kind: Kind,
+    /// One sentence.
+    pub(crate) text: String,
+    /// How many threads would do, where that is the remedy.
+    pub(crate) threads: Option<usize>,
+}
+
+/// Averages over some time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    /// Requests that ended.
+    pub(crate) requests: u64,
+    /// Requests in the application, on average.
+    pub(crate) busy: f64,
+    /// Requests waiting for a worker, on average.
+    pub(crate) waiting: f64,
+    /// Replies on their way to their clients, on average.
+    pub(crate) flushing: f64,
+    /// Seconds a request waited for a worker, on average.
+    pub(crate) wait: f64,
+    /// The part of `wait` for which a worker was there and waited for the interpreter.
+    pub(crate) gil_wait: f64,
+    /// Seconds the probe waited for the interpreter, on average.
+    pub(crate) probe: f64,
+    /// The share of the time that the probe waited.
+    pub(crate) held: f64,
+    /// Cores that the workers used; `None` where it cannot be measured.
+    pub(crate) worker_cores: Option<f64>,
+    /// Cores that the workers would have used beyond that, if others had left them.
+    pub(crate) delayed: f64,
+    /// Cores that the process used.
+    pub(crate) process_cores: f64,
+    /// Cores there are.
+    pub(crate) cores: usize,
+    pub(crate) threads: usize,
+    pub(crate) gil: bool,
+}
+
+impl Window {
+    /// What lies between two samples.
+    pub(crate) fn between(first: &Sample, last: &Sample, threads: usize, gil: bool) -> Self {
+        let elapsed = last.at.saturating_duration_since(first.at).as_secs_f64();
+        let per_second = |n: f64| n.max(0.0) / elapsed.max(1e-6);
+        let phase = |phase| last.figures.phase(phase).since(first.figures.phase(phase));
+        let taken = phase(Phase::Queue).count();
+        let waited = (last.waited - first.waited).max(0.0);
+        let finished = last.probe.since(&first.probe);
+        // One that waits for seconds says so before it has finished; what it had waited before this window
+        // is none of its business.
+        let probes = finished.count() + u64::from(last.probing > 0.0);
+        let probed = (finished.sum() + last.probing - first.probing).max(0.0);
+        let grown = |last: Option<f64>, first: Option<f64>| Some(per_second(last? - first?));
+        Self {
+            requests: last.figures.requests() - first.figures.requests(),
+            busy: per_second(last.busy - first.busy),
+            waiting: per_second(waited),
+            flushing: per_second(phase(Phase::Flush).sum()),
+            wait: waited / taken.max(1) as f64,
+            gil_wait: phase(Phase::Gil).mean(),
+            probe: probed / (probes.max(1) as f64),
+            held: per_second(probed).min(1.0),
+            worker_cores: grown(last.worker_cpu, first.worker_cpu),
+            delayed: per_second(last.delayed - first.delayed),
+            process_cores: grown(last.process_cpu, first.process_cpu).unwrap_or_default(),
+            cores: crate::sys::process::cores(),
+            threads,
+            gil,
+        }
+    }
+
+    /// Whether this, a window's end, is clearly another time than the whole of it.
+    pub(crate) fn differs_from(&self, whole: &Self) -> bool {
+        let apart = |a: f64, b: f64, least| (a - b).abs() >= least && a.max(b) >= 2.0 * a.min(b);
+        apart(self.busy, whole.busy, CHANGED)
+            || apart(self.waiting, whole.waiting, CHANGED)
+            || apart(self.held, whole.held, SHUT)
+    }
+}
+
+/// The verdict on `window`.
+pub(crate) fn advise(window: &Window) -> Advice {
+    let w = window;
+    if w.gil && w.held >= SHUT && w.probe >= HELD && !(w.waiting >= CROWD && w.wait >= NOTICEABLE) {
+        // Whoever holds it need not be a worker, and the next request will wait for it.
+        return gil(&format!(
+            "The GIL is not to be had for {:.0} % of the time, by code that does not let go of it",
+            100.0 * w.held
+        ));
+    }
+    if w.requests == 0 && w.busy < QUIET && w.waiting < QUIET {
+        return advice(Kind::Idle, "No requests come in.".into(), None);
+    }
+    if w.waiting >= CROWD && w.wait >= NOTICEABLE {
+        return crowded(w);
+    }
+    if w.flushing >= 1.0 && w.flushing >= 4.0 * w.busy {
+        let text = format!(
+            "All well: {:.0} replies at a time wait for slow clients, but no worker does.",
+            w.flushing
+        );
+        return advice(Kind::SlowClients, text, None);
+    }
+    let busy = format!(
+        "{} of {} busy on average",
+        number(w.busy),
+        threads(w.threads)
+    );
+    let wait = time(w.wait);
+    let text = if w.wait < LONG {
+        format!("All well: {busy}, and requests wait {wait} for one.")
+    } else {
+        format!(
+            "Few requests come in, but several at a time: {busy}, and they wait {wait} for one."
+        )
+    };
+    advice(Kind::Ok, text, None)
+}
+
+/// Requests wait: for what?
+fn crowded(w: &Window) -> Advice {
+    // What they ask for; a machine that is busy with other things gives them less.
+    let cores = w.worker_cores.unwrap_or(w.process_cores) + w.delayed;
+    let waits = format!("requests wait {} for a worker", time(w.wait));
+    let machine_full = w.process_cores.max(cores) >= FULL * w.cores as f64;
+    // Threads that compute under the GIL wait for it most of the time; others are always ready to run.
+    let serial = w.gil
+        && w.worker_cores.is_none_or(|used| used <= PARALLEL)
+        && (cores <= PARALLEL || cores < READY * w.busy);
+    if serial && w.cores > 1 && cores >= FULL {
+        return gil(&format!(
+            "The GIL is busy {:.0} % of the time and {waits}",
+            100.0 * cores.min(1.0)
+        ));
+    }
+    if machine_full {
+        let text = format!(
+            "All CPU of the machine is used ({:.1} of {} by this process) and {waits}: more threads will \
+             not help; cheaper requests or more machines would.",
+            w.process_cores,
+            plural(w.cores, "core")
+        );
+        return advice(Kind::Cpu, text, None);
+    }
+    if w.gil && w.gil_wait.max(w.probe) >= HELD && w.gil_wait.max(w.probe) >= w.wait / 4.0 {
+        return gil(&format!(
+            "The GIL is held for {} at a time by code that does not let go of it, and {waits}",
+            time(w.gil_wait.max(w.probe))
+        ));
+    }
+    // How many threads the CPU has room for, given what each busy one takes.
+    let room = if serial { FULL } else { FULL * w.cores as f64 };
+    let each = (cores / w.busy.max(QUIET)).max(1e-3);
+    let useful = (room / each).floor() as usize;
+    let wanted = round_up((w.waiting + w.busy).ceil() as usize);
+    let most = wanted.min(useful).min(MOST);
+    if wanted <= w.threads && (useful > w.threads || cores < room / 2.0) {
+        // Little's mean is within the threads: what waited came all at once.
+        let remedy = if useful > w.threads {
+            "more threads would help in the bursts only"
+        } else {
+            "they compute, so more threads would not help in the bursts either"
+        };
+        let text = format!(
+            "Requests come in bursts and {waits}, but {} of {} are busy on average: {remedy}.",
+            number(w.busy),
+            threads(w.threads)
+        );
+        return advice(Kind::Ok, text, None);
+    }
+    if most <= w.threads {
+        if serial {
+            return gil(&format!(
+                "The threads use {cores:.1} cores between them, which is most of what the GIL allows, and {waits}"
+            ));
+        }
+        let text = format!(
+            "The threads use {cores:.1} of {}, which is most of what there is, and {waits}: more threads will \
+             not help; cheaper requests or more machines would.",
+            plural(w.cores, "core")
+        );
+        return advice(Kind::Cpu, text, None);
+    }
+    let remedy = if most == wanted {
+        "would remove the wait"
+    } else {
+        "would shorten it"
+    };
+    let text = format!(
+        "{} busy {:.0} % of the time and {waits}; they use {cores:.1} cores: threads={most} {remedy}.",
+        threads_are(w.threads),
+        100.0 * (w.busy / w.threads as f64).min(1.0),
+    );
+    advice(Kind::Threads, text, Some(most))
+}
+
+fn gil(what: &str) -> Advice {
+    let text = format!(
+        "{what}: more threads will not help; several processes or free-threaded Python would."
+    );
+    advice(Kind::Gil, text, None)
+}
+
+fn advice(kind: Kind, text: String, threads: Option<usize>) -> Advice {
+    Advice {
+        kind,
+        text,
+        threads,
+    }
+}
+
+/// A number a person would choose: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32 and so on.
+fn round_up(n: usize) -> usize {
+    let mut power = 1;
+    loop {
+        for choice in [power, power + power / 2] {
+            if choice >= n {
+                return choice;
+            }
+        }
+        power *= 2;
+    }
+}
+
+fn time(seconds: f64) -> String {
+    match seconds {
+        s if s >= 10.0 => format!("{s:.0} s"),
+        s if s >= 1.0 => format!("{s:.1} s"),
+        s if s >= 0.001 => format!("{:.0} ms", s * 1000.0),
+        _ => "less than 1 ms".into(),
+    }
+}
+
+fn number(n: f64) -> String {
+    if n < 10.0 {
+        format!("{n:.1}")
+    } else {
+        format!("{n:.0}")
+    }
+}
+
+fn threads(n: usize) -> String {
+    plural(n, "thread")
+}
+
+fn threads_are(n: usize) -> String {
+    let verb = if n == 1 { "is" } else { "are" };
+    format!("{} {verb}", threads(n))
+}
+
+fn plural(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Fewer requests than this at a time are none.
+const QUIET: f64 = 0.01;
+/// From here on a queue is worth a word.
+const CROWD: f64 = 0.2;
+/// Shorter waits than this are nobody's trouble.
+const NOTICEABLE: f64 = 0.005;
+/// Longer waits are not well, however few they are.
+const LONG: f64 = 0.05;
+/// This share of a core, or of all of them, is all of it.
+const FULL: f64 = 0.85;
+/// More cores than this cannot be code that holds the GIL.
+const PARALLEL: f64 = 1.3;
+/// Busy threads that are ready to run for less than this share of the time wait for something.
+const READY: f64 = 0.6;
+/// Waits for the interpreter from here on are no switch interval any more.
+const HELD: f64 = 0.05;
+/// A GIL that cannot be had for this share of the time is a trouble, whoever waits for it.
+const SHUT: f64 = 0.25;
+/// Requests at a time by which a load has changed.
+const CHANGED: f64 = 0.5;
+/// More threads than this are nobody's remedy.
+const MOST: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four threads, two cores, 100 requests a second of 10 ms each.
+    const CALM: Window = Window {
+        requests: 6000,
+        busy: 1.0,
+        waiting: 0.001,
+        flushing: 0.01,
+        wait: 0.00001,
+        gil_wait: 0.0,
+        probe: 0.0001,
+        held: 0.001,
+        worker_cores: Some(0.2),
+        delayed: 0.0,
+        process_cores: 0.25,
+        cores: 2,
+        threads: 4,
+        gil: true,
+    };
+    /// Sixteen clients of a view that sleeps.
+    const SLEEPY: Window = Window {
+        busy: 3.9,
+        waiting: 12.0,
+        wait: 0.31,
+        worker_cores: Some(0.1),
+        process_cores: 0.2,
+        ..CALM
+    };
+
+    #[track_caller]
+    fn check(window: Window, kind: Kind, threads: Option<usize>, says: &str) {
+        let advice = advise(&window);
+        assert_eq!(
+            (advice.kind, advice.threads),
+            (kind, threads),
+            "{}",
+            advice.text
+        );
+        assert!(advice.text.contains(says), "{}", advice.text);
+        assert!(advice.text.ends_with('.') && !advice.text.contains('\n'));
+    }
+
+    #[test]
+    fn every_situation_has_its_name() {
+        let idle = Window {
+            requests: 0,
+            busy: 0.0,
+            waiting: 0.0,
+            ..CALM
+        };
+        check(idle, Kind::Idle, None, "No requests");
+        check(CALM, Kind::Ok, None, "1.0 of 4 threads");
+        check(
+            SLEEPY,
+            Kind::Threads,
+            Some(16),
+            "threads=16 would remove the wait",
+        );
+        let download = Window {
+            flushing: 40.0,
+            ..CALM
+        };
+        check(download, Kind::SlowClients, None, "40 replies");
+    }
+
+    #[test]
+    fn a_burst_of_sleepers_is_not_blamed_on_the_gil() {
+        let burst = Window {
+            busy: 1.0,
+            waiting: 0.5,
+            wait: 1.7,
+            worker_cores: Some(0.0),
+            process_cores: 0.0,
+            ..SLEEPY
+        };
+        check(burst, Kind::Ok, None, "in the bursts only");
+    }
+
+    #[test]
+    fn a_burst_of_computing_requests_in_a_quiet_minute_is_no_trouble_of_the_gil() {
+        let burst = Window {
+            requests: 60,
+            busy: 0.06,
+            waiting: 0.5,
+            wait: 0.18,
+            worker_cores: Some(0.04),
+            process_cores: 0.05,
+            ..SLEEPY
+        };
+        check(burst, Kind::Ok, None, "would not help in the bursts either");
+        let few = Window {
+            requests: 4,
+            waiting: 0.01,
+            ..burst
+        };
+        check(few, Kind::Ok, None, "they wait 180 ms for one");
+    }
+
+    #[test]
+    fn computing_under_the_gil_is_not_helped_by_threads() {
+        let spinning = Window {
+            worker_cores: Some(0.98),
+            process_cores: 1.1,
+            ..SLEEPY
+        };
+        check(spinning, Kind::Gil, None, "98 %");
+        // Without the GIL the same load has a core left.
+        let free = Window {
+            gil: false,
+            ..spinning
+        };
+        check(free, Kind::Threads, Some(6), "threads=6 would shorten it");
+        // On a machine with one core the GIL is not to blame.
+        let single = Window {
+            cores: 1,
+            ..spinning
+        };
+        check(single, Kind::Cpu, None, "1 core by this");
+        // A machine that is busy with other things makes it no sleeper.
+        let starved = Window {
+            worker_cores: Some(0.5),
+            delayed: 0.45,
+            ..spinning
+        };
+        check(starved, Kind::Gil, None, "95 %");
+        let contended = Window {
+            delayed: 1.2,
+            ..starved
+        };
+        check(contended, Kind::Gil, None, "100 %");
+    }
+
+    #[test]
+    fn work_outside_the_gil_uses_the_machine_up() {
+        let hashing = Window {
+            worker_cores: Some(1.8),
+            process_cores: 1.95,
+            ..SLEEPY
+        };
+        check(hashing, Kind::Cpu, None, "2 cores");
+        // Others use the machine, too.
+        let beside = Window {
+            worker_cores: Some(1.4),
+            process_cores: 1.45,
+            ..hashing
+        };
+        check(beside, Kind::Cpu, None, "1.4 of 2 cores");
+        let starved = Window {
+            worker_cores: Some(0.3),
+            process_cores: 0.3,
+            delayed: 3.0,
+            ..hashing
+        };
+        check(starved, Kind::Cpu, None, "0.3 of 2 cores");
+    }
+
+    #[test]
+    fn a_gil_held_by_code_that_sleeps_is_found_by_the_probe() {
+        let held = Window {
+            busy: 1.0,
+            probe: 2.5,
+            ..SLEEPY
+        };
+        check(held, Kind::Gil, None, "held for 2.5 s");
+    }
+
+    #[test]
+    fn a_gil_that_is_held_is_seen_without_a_queue() {
+        let held = Window {
+            probe: 0.3,
+            held: 0.6,
+            ..CALM
+        };
+        check(held, Kind::Gil, None, "60 % of the time");
+        let by_nobody_known = Window {
+            requests: 0,
+            busy: 0.0,
+            waiting: 0.0,
+            ..held
+        };
+        check(by_nobody_known, Kind::Gil, None, "60 % of the time");
+        let seldom = Window { held: 0.1, ..held };
+        check(seldom, Kind::Ok, None, "All well");
+        // Threads that take turns: each wait is short.
+        let shared = Window {
+            probe: 0.02,
+            ..held
+        };
+        check(shared, Kind::Ok, None, "All well");
+        let free = Window { gil: false, ..held };
+        check(free, Kind::Ok, None, "All well");
+    }
+
+    #[test]
+    fn a_load_that_has_changed_is_another_time() {
+        let waiting = |waiting| Window { waiting, ..CALM };
+        let busy = |busy| Window { busy, ..CALM };
+        let held = |held| Window { held, ..CALM };
+        for (now, whole, differs) in [
+            (CALM, CALM, false),
+            (SLEEPY, CALM, true),
+            (CALM, SLEEPY, true),
+            (waiting(12.0), waiting(2.0), true),
+            (waiting(0.0), waiting(2.0), true),
+            (waiting(2.5), waiting(2.0), false),
+            (waiting(0.0), waiting(0.4), false), // little, whatever the ratio
+            (busy(4.0), busy(0.7), true),
+            (busy(4.0), busy(3.0), false),
+            (held(0.9), held(0.2), true),
+            (held(0.9), held(0.7), false),
+        ] {
+            assert_eq!(now.differs_from(&whole), differs, "{now:?} {whole:?}");
+        }
+    }
+
+    #[test]
+    fn no_more_threads_are_advised_than_the_gil_has_room_for() {
+        // Each busy thread takes a seventh of a core: six of them fill it.
+        let half = Window {
+            busy: 4.0,
+            worker_cores: Some(0.57),
+            waiting: 40.0,
+            ..SLEEPY
+        };
+        check(half, Kind::Threads, Some(5), "would shorten it");
+        let most = Window {
+            worker_cores: Some(0.8),
+            ..half
+        };
+        check(most, Kind::Gil, None, "0.8 cores");
+    }
+
+    #[test]
+    fn advised_numbers_are_round_and_never_too_small() {
+        for n in 1..2000 {
+            let rounded = round_up(n);
+            assert!(rounded >= n && rounded <= 2 * n, "{n}: {rounded}");
+        }
+        assert_eq!([1, 5, 11, 13, 25].map(round_up), [1, 6, 12, 16, 32]);
+    }
+
+    #[test]
+    fn trouble_is_what_can_be_helped() {
+        let trouble = [Kind::Threads, Kind::Gil, Kind::Cpu];
+        assert!(trouble.iter().all(|kind| kind.is_trouble()));
+        assert!(
+            ![Kind::Idle, Kind::Ok, Kind::SlowClients]
+                .iter()
+                .any(|kind| kind.is_trouble())
+        );
+    }
+}

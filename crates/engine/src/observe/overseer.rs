@@ -1,0 +1,331 @@
+//! Looks after requests that run long and after the number of workers.
+//!
+//! A thread of the binding waits here, detached, for [`Orders`]: write down a slow request
+//! (`slow_request_log`), replace a stuck worker (`stuck_after`), or change the pool (`threads=4-64`, see
+//! `pool.rs`). It exists only where one of these is asked for. While no request runs it sleeps without a
+//! deadline, and the worker that takes the next one wakes it: an idle server makes no wake-ups, and a busy
+//! one makes one per look, not per request.
+//!
+//! Rules: what a worker does here at the start and the end of a request is a look at one flag; whatever it
+//! is asked to note it notes in its own slot (`running.rs`). No lock is held while a slot is locked from
+//! the worker's side.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::observe::pool::{Change, PERIOD, Pool, Sample};
+use crate::queue::running::RunningRequest;
+use crate::settings::Settings;
+use crate::shared::Shared;
+
+/// The part of it that all threads share.
+#[derive(Debug)]
+pub(crate) struct Overseer {
+    state: Mutex<State>,
+    news: Condvar,
+    /// It sleeps without a deadline: whoever takes a task wakes it.
+    asleep: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    closed: bool,
+    /// `None` where the number of workers is fixed.
+    pool: Option<Pool>,
+    /// Workers there should be, beside replacements.
+    size: usize,
+    /// Replacements for stuck workers.
+    replacing: usize,
+    /// It was said that there are no more replacements.
+    exhausted: bool,
+    sampled: Option<Instant>,
+}
+
+/// What the binding's thread is to do.
+#[derive(Debug, Default)]
+pub struct Orders {
+    /// So many more workers are to be started.
+    pub start: usize,
+    /// So many of them are replacements for stuck ones.
+    replacements: usize,
+    /// Requests that run long, each to be written down with the stack of its thread.
+    pub slow: Vec<SlowRequest>,
+}
+
+/// A request that has run for long.
+#[derive(Debug)]
+pub struct SlowRequest {
+    request: RunningRequest,
+    seen: Instant,
+}
+
+impl SlowRequest {
+    /// The thread that runs it, as the binding has named it; 0 if it has not.
+    pub fn thread(&self) -> u64 {
+        self.request.thread
+    }
+}
+
+impl Overseer {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let auto = settings.threads_max > settings.threads;
+        let cores = if settings.gil {
+            1.0
+        } else {
+            crate::sys::process::cores() as f64
+        };
+        let state = State {
+            closed: false,
+            pool: auto.then(|| Pool::new(settings.threads, settings.threads_max, cores)),
+            size: settings.threads,
+            replacing: 0,
+            exhausted: false,
+            sampled: None,
+        };
+        Self {
+            state: Mutex::new(state),
+            news: Condvar::new(),
+            asleep: AtomicBool::new(false),
+        }
+    }
+
+    /// A worker has taken a task.
+    pub(crate) fn task_taken(&self) {
+        if self.asleep.load(Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    /// Has it look around.
+    pub(crate) fn wake(&self) {
+        // The lock orders this behind an overseer that is about to sleep.
+        drop(self.lock());
+        self.news.notify_all();
+    }
+
+    /// A request that had its worker replaced is over. `true`: one worker is to retire for it.
+    pub(crate) fn unstuck(&self) -> bool {
+        let mut state = self.lock();
+        let replaced = state.replacing > 0;
+        if replaced {
+            state.replacing -= 1;
+            state.exhausted = false;
+            // Another stuck one may have been waiting for this.
+            self.news.notify_all();
+        }
+        replaced
+    }
+
+    /// The server has ended.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.news.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The overseer's end. Call order, on a thread of its own:
+///
+/// ```text
+/// // detached from the interpreter
+/// while let Some(orders) = oversight.wait() {
+///     // attached
+///     start workers; for each slow request: oversight.write_down(request, its stack)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Oversight(Arc<Shared>);
+
+impl Oversight {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self(Arc::clone(shared))
+    }
+
+    /// Blocks until there is something to do; `None` at the end of the server.
+    pub fn wait(&self) -> Option<Orders> {
+        let overseer = &self.0.overseer;
+        let mut state = overseer.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            let now = self.0.now();
+            let orders = self.look(&mut state, now);
+            if orders.start > 0 || !orders.slow.is_empty() {
+                return Some(orders);
+            }
+            // From here on a task that is taken wakes us; one taken before is seen by `next_look`.
+            overseer.asleep.store(true, Ordering::SeqCst);
+            let due = self.next_look(&state, now);
+            if due.is_some() {
+                overseer.asleep.store(false, Ordering::SeqCst);
+            }
+            state = match due {
+                Some(span) => {
+                    let waited = overseer.news.wait_timeout(state, span);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    let waited = overseer.news.wait(state);
+                    waited.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
+            overseer.asleep.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// Logs a slow request; `stack` is that of its thread by now.
+    pub fn write_down(&self, slow: &SlowRequest, stack: &str) {
+        let request = &slow.request;
+        let late = self.0.now().saturating_duration_since(slow.seen);
+        let held = if late > WORTH_A_WORD {
+            format!(
+                " (seen {:.1} s ago: code that does not give up the GIL was running; the stack is of now)",
+                late.as_secs_f64()
+            )
+        } else {
+            String::new()
+        };
+        log::warn!(
+            target: crate::SLOW_LOG,
+            "{} runs for {:.1} s{held}; {}; worker {}:\n{}",
+            request.whose(),
+            request.age.as_secs_f64(),
+            request.phases_so_far(),
+            request.worker,
+            stack.trim_end(),
+        );
+    }
+
+    /// The system refuses to start a thread, when `started` of those in `orders` were there.
+    pub fn cannot_start(&self, orders: &Orders, started: usize, error: &str) {
+        let mut state = self.0.overseer.lock();
+        let missing = orders.start - started;
+        // Nobody retires for a replacement that never came.
+        let replacements = missing.min(orders.replacements);
+        state.replacing = state.replacing.saturating_sub(replacements);
+        state.size = state.size.saturating_sub(missing - replacements);
+        if let Some(pool) = &mut state.pool {
+            pool.refused(self.0.now());
+        }
+        drop(state);
+        log::error!(target: crate::LOG, "cannot start another worker thread: {error}");
+    }
+
+    fn look(&self, state: &mut State, now: Instant) -> Orders {
+        let shared = &self.0;
+        let mut orders = Orders::default();
+        let (slow, stuck) = shared.look_at_running(now);
+        orders.slow = slow
+            .into_iter()
+            .map(|request| SlowRequest { request, seen: now })
+            .collect();
+        for request in stuck {
+            orders.replacements += self.replace(state, &request);
+        }
+        orders.start = orders.replacements + self.resize(state, now);
+        let kept = shared.queue.keep(orders.start);
+        orders.start -= kept;
+        orders.replacements = orders.replacements.saturating_sub(kept);
+        orders
+    }
+
+    /// Another worker for one that is stuck, if there may be one more.
+    fn replace(&self, state: &mut State, request: &RunningRequest) -> usize {
+        let most = self.0.settings.stuck_replacements;
+        if state.replacing == most {
+            if !std::mem::replace(&mut state.exhausted, true) {
+                log::error!(
+                    target: crate::LOG,
+                    "{} is stuck, too, and all stuck_replacements={most} are in use: capacity is lost until a \
+                     stuck request ends or the server is restarted",
+                    request.whose(),
+                );
+            }
+            return 0;
+        }
+        if !self.0.mark_stuck(request) {
+            return 0; // it has just ended
+        }
+        state.replacing += 1;
+        log::warn!(
+            target: crate::LOG,
+            "{} has run for {:.1} s (stuck_after): another worker takes its place until it ends, {} of {most}",
+            request.whose(),
+            request.age.as_secs_f64(),
+            state.replacing,
+        );
+        1
+    }
+
+    /// Follows the pool's policy; how many workers are to be started.
+    fn resize(&self, state: &mut State, now: Instant) -> usize {
+        let due = state
+            .sampled
+            .is_none_or(|at| now.saturating_duration_since(at) >= PERIOD);
+        let Some(pool) = state.pool.as_mut().filter(|_| due) else {
+            return 0;
+        };
+        state.sampled = Some(now);
+        let queue = &self.0.queue;
+        let standing = queue.standing();
+        let replacing = state.replacing;
+        // A worker that other processes keep from a core would compute: it does not wait for anything
+        // that another one could use the time of.
+        let (cpu, delayed) = queue.worker_cpu();
+        let change = pool.observe(Sample {
+            at: now,
+            live: standing.live.saturating_sub(replacing),
+            busy: standing.busy.saturating_sub(replacing),
+            waiting: standing.waiting,
+            taken: standing.taken,
+            cpu: cpu.map(|cpu| cpu + delayed),
+        });
+        let had = state.size;
+        match change {
+            None => 0,
+            Some(Change::Grow { to, why }) => {
+                state.size = to;
+                log::info!(target: crate::LOG, "threads: {had} -> {to}: {why}");
+                to.saturating_sub(had)
+            }
+            Some(Change::Shrink { to, why }) => {
+                state.size = to;
+                log::info!(target: crate::LOG, "threads: {had} -> {to}: {why}");
+                queue.retire(had.saturating_sub(to));
+                0
+            }
+        }
+    }
+
+    /// How long until there may be something to do; `None` while nothing runs.
+    fn next_look(&self, state: &State, now: Instant) -> Option<Duration> {
+        let at = |due: Instant| due.saturating_duration_since(now);
+        // With all replacements in use a further stuck request is worth one word.
+        let replaceable = state.replacing < self.0.settings.stuck_replacements;
+        let stuck = replaceable || !state.exhausted;
+        let running = self.0.next_long_request(now, stuck).map(at);
+        let pool = state.pool.as_ref().and_then(|pool| {
+            let look = self.0.queue.look(now);
+            if look.running > 0 || look.waiting > 0 {
+                Some(PERIOD)
+            } else {
+                pool.due(look.workers).map(at)
+            }
+        });
+        [running, pool]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|span| span.max(SHORTEST))
+    }
+}
+
+/// A record this late says why.
+const WORTH_A_WORD: Duration = Duration::from_millis(500);
+/// The shortest sleep.
+const SHORTEST: Duration = Duration::from_millis(1);

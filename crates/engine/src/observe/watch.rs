@@ -1,0 +1,290 @@
+//! What is watched beside the requests: figures over the last minute, and how long the interpreter
+//! takes to be had.
+//!
+//! Samples are taken by whoever comes by, at most once a second: the I/O thread while tasks wait, and
+//! the admin endpoint when it is asked. So an idle server wakes up for nothing. The probe is a thread of
+//! the binding that asks for the interpreter ten times a second; it exists only beside an admin endpoint.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::queue::running::RunningRequest;
+use crate::record::histogram::{Distribution, Histogram};
+use crate::record::recorder::Figures;
+use crate::shared::Shared;
+use crate::sys::mailbox::{Mailbox, Message};
+
+/// All growing figures at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    pub(crate) at: Instant,
+    pub(crate) figures: Figures,
+    /// Seconds that workers were busy, all together, running requests included.
+    pub(crate) busy: f64,
+    /// Seconds that requests waited for a worker, all together, those that still wait included.
+    pub(crate) waited: f64,
+    /// CPU seconds of the workers; `None` where it cannot be measured.
+    pub(crate) worker_cpu: Option<f64>,
+    /// Seconds that workers were ready to run and had no processor.
+    pub(crate) delayed: f64,
+    /// CPU seconds of the process.
+    pub(crate) process_cpu: Option<f64>,
+    /// The GIL probe's waits.
+    pub(crate) probe: Distribution,
+    /// Seconds that the probe under way has waited already.
+    pub(crate) probing: f64,
+}
+
+impl Sample {
+    pub(crate) fn take(shared: &Shared) -> Self {
+        use crate::record::recorder::Phase;
+        let at = shared.now();
+        let figures = shared.shards.figures();
+        let running = shared.running_now(at);
+        let waiting = shared.queue.waited(at);
+        let (worker_cpu, delayed) = shared.queue.worker_cpu();
+        // What was answered counts in the figures up to its reply.
+        let busy = |request: &RunningRequest| request.closing.unwrap_or(request.age);
+        let running: Duration = running.iter().map(busy).sum();
+        let sum = |phase| figures.phase(phase).sum();
+        Self {
+            at,
+            busy: sum(Phase::App) + (figures.closing + running).as_secs_f64(),
+            waited: sum(Phase::Queue) + sum(Phase::Gil) + waiting.as_secs_f64(),
+            figures,
+            worker_cpu: worker_cpu.map(|cpu| cpu.as_secs_f64()),
+            delayed: delayed.as_secs_f64(),
+            process_cpu: crate::sys::process::cpu(),
+            probe: shared.watch.probe_waits(),
+            probing: shared.watch.probing().unwrap_or_default().as_secs_f64(),
+        }
+    }
+}
+
+/// The samples of about the last minute, and the probe.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// How everything stood when the server was made.
+    first: Sample,
+    /// Milliseconds after `first` when the next sample is due.
+    due: AtomicU64,
+    samples: Mutex<VecDeque<Sample>>,
+    probe: Mutex<ProbeState>,
+    news: Condvar,
+}
+
+#[derive(Debug)]
+struct ProbeState {
+    closed: bool,
+    waits: Arc<Histogram>,
+    last: Option<Duration>,
+    /// When the probe under way asked for the interpreter.
+    asking: Option<Instant>,
+    /// Who wants to see stacks.
+    stacks: Option<Arc<Mailbox>>,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        let first = Sample {
+            at: Instant::now(),
+            figures: Figures::default(),
+            busy: 0.0,
+            waited: 0.0,
+            worker_cpu: Some(0.0),
+            delayed: 0.0,
+            process_cpu: crate::sys::process::cpu(),
+            probe: Distribution::default(),
+            probing: 0.0,
+        };
+        Self {
+            samples: Mutex::new(VecDeque::from([first.clone()])),
+            first,
+            due: AtomicU64::new(0),
+            probe: Mutex::new(ProbeState {
+                closed: false,
+                waits: Arc::default(),
+                last: None,
+                asking: None,
+                stacks: None,
+            }),
+            news: Condvar::new(),
+        }
+    }
+
+    /// Takes a sample, unless the last one is younger than a second. Says whether it did.
+    pub(crate) fn sample(&self, shared: &Shared, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.first.at).as_millis() as u64;
+        if age < self.due.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.due.store(age + PERIOD_OF_SAMPLES, Ordering::Relaxed);
+        let sample = Sample::take(shared);
+        let mut samples = self.samples();
+        samples.push_back(sample);
+        // Two are needed to compare, however old the first is.
+        while samples.len() > 2 && samples[0].at + WINDOW < samples[samples.len() - 1].at {
+            samples.pop_front();
+        }
+        true
+    }
+
+    /// How everything stood when the server was made.
+    pub(crate) fn first(&self) -> &Sample {
+        &self.first
+    }
+
+    /// The first and the last sample of about the last minute.
+    pub(crate) fn window(&self) -> Option<(Sample, Sample)> {
+        let samples = self.samples();
+        let (first, last) = (samples.front()?, samples.back()?);
+        (first.at < last.at).then(|| (first.clone(), last.clone()))
+    }
+
+    /// The last sample and the youngest one that is old enough for a comparison, if it is not too old.
+    pub(crate) fn recent(&self) -> Option<(Sample, Sample)> {
+        let samples = self.samples();
+        let last = samples.back()?;
+        let mut before = samples.iter().rev().filter(|s| s.at + RECENT <= last.at);
+        let first = before
+            .next()
+            .filter(|s| s.at + RECENT + RECENT / 2 >= last.at)?;
+        Some((first.clone(), last.clone()))
+    }
+
+    /// The last two samples.
+    pub(crate) fn last_second(&self) -> Option<(Sample, Sample)> {
+        let samples = self.samples();
+        let last = samples.back()?;
+        let before = samples.get(samples.len().checked_sub(2)?)?;
+        Some((before.clone(), last.clone()))
+    }
+
+    /// Every wait of the probe so far.
+    pub(crate) fn probe_waits(&self) -> Distribution {
+        let mut sum = Distribution::default();
+        self.probe().waits.add_to(&mut sum);
+        sum
+    }
+
+    /// The last wait of the probe, or how long it has been waiting now if that is longer.
+    pub(crate) fn probe_now(&self) -> Option<Duration> {
+        let under_way = self.probing();
+        self.probe().last.max(under_way)
+    }
+
+    /// How long the probe under way has been waiting.
+    fn probing(&self) -> Option<Duration> {
+        self.probe().asking.map(|since| since.elapsed())
+    }
+
+    /// Has stacks collected and sent to `mailbox`; `false` once nobody will do it any more.
+    pub(crate) fn ask_for_stacks(&self, mailbox: &Arc<Mailbox>) -> bool {
+        let mut probe = self.probe();
+        if probe.closed {
+            return false;
+        }
+        probe.stacks = Some(Arc::clone(mailbox));
+        self.news.notify_all();
+        true
+    }
+
+    /// Ends the probe's thread.
+    pub(crate) fn close(&self) {
+        self.probe().closed = true;
+        self.news.notify_all();
+    }
+
+    fn samples(&self) -> MutexGuard<'_, VecDeque<Sample>> {
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn probe(&self) -> MutexGuard<'_, ProbeState> {
+        self.probe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The probe's end. Call order, on a thread of its own:
+///
+/// ```text
+/// // detached from the interpreter
+/// while let Some(probe) = watcher.wait() {
+///     // attached
+///     watcher.attached(&probe);
+///     if probe.stacks() { watcher.stacks(text) }
+///     // detached again
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Watcher(Arc<Shared>);
+
+/// One question for the interpreter.
+#[derive(Debug)]
+pub struct Probe {
+    asked: Instant,
+    stacks: Option<Arc<Mailbox>>,
+}
+
+impl Watcher {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self(Arc::clone(shared))
+    }
+
+    /// Blocks until it is time to ask for the interpreter; `None` at the end of the server.
+    pub fn wait(&self) -> Option<Probe> {
+        let watch = &self.0.watch;
+        let due = Instant::now() + PERIOD;
+        let mut state = watch.probe();
+        loop {
+            if state.closed {
+                return None;
+            }
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.stacks.is_some() {
+                break;
+            }
+            let waited = watch.news.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let asked = Instant::now();
+        state.asking = Some(asked);
+        Some(Probe {
+            asked,
+            stacks: state.stacks.take(),
+        })
+    }
+
+    /// The calling thread has been attached.
+    pub fn attached(&self, probe: &Probe) {
+        let took = probe.asked.elapsed();
+        let mut state = self.0.watch.probe();
+        state.waits.record(took);
+        state.last = Some(took);
+        state.asking = None;
+    }
+
+    /// Delivers the stacks that `probe` asked for.
+    pub fn stacks(&self, probe: Probe, text: String) {
+        if let Some(mailbox) = probe.stacks {
+            mailbox.post(Message::Stacks(text), true);
+        }
+    }
+}
+
+impl Probe {
+    /// Whether somebody wants to see the stacks of all threads.
+    pub fn wants_stacks(&self) -> bool {
+        self.stacks.is_some()
+    }
+}
+
+/// Milliseconds between two samples.
+const PERIOD_OF_SAMPLES: u64 = 1000;
+/// How far back samples go.
+const WINDOW: Duration = Duration::from_secs(60);
+/// So much is enough to see that the load has changed.
+const RECENT: Duration = Duration::from_secs(10);
+/// How often the probe asks.
+const PERIOD: Duration = Duration::from_millis(100);

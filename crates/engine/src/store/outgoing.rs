@@ -1,0 +1,255 @@
+//! What a worker has written of a reply, and how it is sent.
+//!
+//! The worker builds an [`Outgoing`]; whoever sends (the I/O thread, or the worker itself for a
+//! small reply) takes parts off the front with [`send_parts`].
+
+use std::io::{self, IoSlice};
+
+use crate::net::socket::Stream;
+use crate::store::parts::{Part, Parts, Size};
+
+/// Bytes kept alive by reference until they are sent, such as a Python `bytes` object. Dropped on
+/// whichever thread sent the last byte, which may be one that must not run application code.
+pub trait Held: AsRef<[u8]> + Send + Sync {}
+
+/// Reply bytes a worker has produced and not handed over yet.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    parts: Parts,
+    tail: Vec<u8>,
+}
+
+impl Outgoing {
+    /// The buffer small writes are appended to.
+    pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
+        &mut self.tail
+    }
+
+    pub(crate) fn push(&mut self, part: Part) {
+        self.seal();
+        self.parts.push(part);
+    }
+
+    /// Turns the tail into a part, so that `parts` alone is the whole.
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            let data = std::mem::take(&mut self.tail);
+            self.parts.push(Part::Copied { data, at: 0 });
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.tail.is_empty()
+    }
+
+    /// Bytes held, and how many of them are in memory.
+    pub(crate) fn size(&self) -> Size {
+        let (parts, tail) = (self.parts.size(), self.tail.len() as u64);
+        Size {
+            all: parts.all + tail,
+            memory: parts.memory + tail,
+        }
+    }
+
+    /// All parts, tail included, leaving nothing.
+    pub(crate) fn take_parts(&mut self) -> Parts {
+        self.seal();
+        std::mem::take(&mut self.parts)
+    }
+
+    /// Moves everything behind `into`.
+    pub(crate) fn move_to(&mut self, into: &mut Parts) {
+        self.seal();
+        into.append(&mut self.parts);
+    }
+
+    /// As [`Outgoing::move_to`]; a small reply is copied to the end of the last copied part, so that
+    /// this buffer stays for the next one.
+    pub(crate) fn append_to(&mut self, into: &mut Parts) {
+        if let Some(bytes) = self.single().filter(|bytes| bytes.len() <= KEEP_CAPACITY) {
+            into.copy(bytes);
+            self.tail.clear();
+        } else {
+            self.move_to(into);
+        }
+    }
+
+    /// Whether it is worth a look at what all replies take; never so for a small one.
+    pub(crate) fn is_large(&self) -> bool {
+        !self.parts.is_empty() || self.tail.len() > KEEP_CAPACITY
+    }
+
+    /// The one buffer this reply consists of, when it is that simple: the common case, which needs
+    /// no part and no list.
+    pub(crate) fn single(&self) -> Option<&[u8]> {
+        self.parts.is_empty().then_some(self.tail.as_slice())
+    }
+
+    /// Drops the first `n` bytes of the single buffer.
+    pub(crate) fn advance_single(&mut self, n: usize) {
+        if n == self.tail.len() {
+            self.tail.clear();
+        } else {
+            self.tail.drain(..n);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.parts.clear();
+        self.tail.clear();
+        self.tail.shrink_to(KEEP_CAPACITY);
+    }
+}
+
+/// What a round of sending achieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Everything is with the kernel.
+    All,
+    /// The kernel takes no more for now.
+    Blocked,
+    /// The round's share is used up; there is more to send.
+    Share,
+}
+
+/// Sends from the front of `parts` until they are gone, the kernel blocks or the turn's share is used up: `share`
+/// bytes or [`CALLS`] system calls. Adds what was sent to `sent`.
+///
+/// # Errors
+///
+/// Those of the socket, and `UnexpectedEof` when a file is shorter than it was said to be.
+pub(crate) fn send_parts(
+    stream: &Stream,
+    parts: &mut Parts,
+    share: u64,
+    scratch: &mut [u8],
+    sent: &mut Size,
+) -> io::Result<Sent> {
+    let mut left = share;
+    for _ in 0..CALLS {
+        let Some(front) = parts.front() else {
+            return Ok(Sent::All);
+        };
+        if left == 0 {
+            return Ok(Sent::Share);
+        }
+        let most = usize::try_from(front.left().min(left)).unwrap_or(usize::MAX);
+        let result = match front {
+            Part::File { file, offset, .. } => stream.send_file(file, *offset, most, scratch),
+            Part::Spilled { block, offset, .. } => {
+                stream.send_file(block.file(), *offset, most, scratch)
+            }
+            Part::Copied { .. } | Part::Held { .. } => send_memory(stream, parts, left),
+        };
+        let in_memory = front.memory().is_some();
+        match result {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => {
+                sent.all += n as u64;
+                sent.memory += if in_memory { n as u64 } else { 0 };
+                left = left.saturating_sub(n as u64);
+                parts.consume(n as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Sent::Blocked),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(if parts.is_empty() {
+        Sent::All
+    } else {
+        Sent::Share
+    })
+}
+
+fn send_memory(stream: &Stream, parts: &Parts, most: u64) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); GATHER];
+    let (mut used, mut left) = (0, usize::try_from(most).unwrap_or(usize::MAX));
+    for bytes in parts.iter().map_while(Part::memory).take(GATHER) {
+        let bytes = &bytes[..bytes.len().min(left)];
+        if bytes.is_empty() {
+            break;
+        }
+        slices[used] = IoSlice::new(bytes);
+        used += 1;
+        left -= bytes.len();
+    }
+    if used == 1 {
+        stream.send(&slices[0])
+    } else {
+        stream.send_vectored(&slices[..used])
+    }
+}
+
+/// Reply buffers up to this size stay with the pooled exchange.
+const KEEP_CAPACITY: usize = 16 * 1024;
+/// Parts gathered into one `sendmsg`.
+const GATHER: usize = 64;
+/// System calls in which one channel may send in a turn, however small what it sends is.
+const CALLS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_is_kept_between_tail_and_parts() {
+        let mut out = Outgoing::default();
+        out.tail().extend_from_slice(b"ab");
+        out.push(Part::Copied {
+            data: b"cd".to_vec(),
+            at: 0,
+        });
+        out.tail().extend_from_slice(b"e");
+        assert_eq!(out.size(), Size { all: 5, memory: 5 });
+        let parts = out.take_parts();
+        let bytes: Vec<u8> = parts
+            .iter()
+            .flat_map(|p| p.memory().unwrap().to_vec())
+            .collect();
+        assert_eq!(bytes, b"abcde");
+        assert!(out.is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_more_than_the_share_is_sent_of_what_is_in_memory() {
+        let (ours, _theirs) = mio::net::UnixStream::pair().unwrap();
+        let (stream, mut parts) = (Stream::Unix(ours), Parts::default());
+        for _ in 0..3 {
+            parts.push(Part::Copied {
+                data: vec![b'x'; 10_000],
+                at: 0,
+            });
+        }
+        let mut sent = Size::default();
+        let result = send_parts(&stream, &mut parts, 15_000, &mut [], &mut sent);
+        assert_eq!((result.unwrap(), sent.all), (Sent::Share, 15_000));
+        assert_eq!(parts.size().all, 15_000);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_turn_is_over_after_so_many_calls_however_small_the_parts_are() {
+        use std::sync::Arc;
+
+        let (ours, _theirs) = mio::net::UnixStream::pair().unwrap();
+        let stream = Stream::Unix(ours);
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        file.set_len(1).unwrap();
+        let mut parts = Parts::default();
+        for _ in 0..CALLS + 1 {
+            parts.push(Part::File {
+                file: Arc::clone(&file),
+                offset: 0,
+                left: 1,
+            });
+        }
+        let mut send = || {
+            let mut sent = Size::default();
+            let result = send_parts(&stream, &mut parts, u64::MAX, &mut [0; 64], &mut sent);
+            (result.unwrap(), sent.all)
+        };
+        assert_eq!(send(), (Sent::Share, CALLS as u64));
+        assert_eq!(send(), (Sent::All, 1));
+    }
+}

@@ -1,0 +1,356 @@
+//! Bodies in memory and in temporary files (`spool_dir`).
+//!
+//! A [`Spool`] holds a request body: its first `inbuf_overflow` bytes in memory, and more while the
+//! common [`Budget`] has memory left; what follows is in one temporary file. It takes its bytes from the
+//! budget before it writes and gives them back when dropped. Files are unlinked at birth: a crash leaves
+//! none behind. What is spilled of replies is in `shelf.rs`.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use crate::store::budget::{Budget, Grant};
+use crate::store::temp::TempFile;
+
+/// A request body: its beginning in memory, the rest in a file once memory is used up.
+#[derive(Debug, Default)]
+pub struct Spool {
+    memory: Vec<u8>,
+    /// What `memory` has besides its first [`FREE`] bytes.
+    grant: Option<Grant>,
+    temp: Option<TempFile>,
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+impl Spool {
+    /// Empties the spool; a small buffer is kept for the next body, a file is not.
+    pub(crate) fn clear(&mut self) {
+        self.temp = None;
+        self.give_back();
+        self.memory.clear();
+        self.memory.shrink_to(FREE);
+    }
+
+    fn give_back(&mut self) {
+        if let Some(grant) = self.grant.take() {
+            grant.budget.recycle(std::mem::take(&mut self.memory));
+        }
+    }
+
+    /// Bytes that may be in memory.
+    fn allowed(&self, overflow: u64) -> u64 {
+        let granted = self.grant.as_ref().map_or(0, |g| g.within + g.beyond);
+        overflow.min(FREE as u64) + granted
+    }
+
+    /// Takes memory for `bytes` more. `false`: there is no room for all of them, and none is taken.
+    fn take(&mut self, bytes: u64, overflow: u64, budget: &Arc<Budget>) -> bool {
+        let taken = self.grant.as_ref().map_or(0, |grant| grant.within);
+        let left = overflow.saturating_sub(FREE as u64 + taken);
+        let (within, beyond) = (bytes.min(left), bytes.saturating_sub(left));
+        let grant = self.grant.get_or_insert_with(|| Grant::of(budget));
+        grant.add(within, beyond)
+    }
+
+    /// Makes room in memory for `wanted` more bytes, or for `hoped` if memory is plenty, and says for how
+    /// many there is. Capacity is taken from the budget before it is allocated.
+    fn room(&mut self, wanted: usize, hoped: u64, overflow: u64, budget: &Arc<Budget>) -> usize {
+        let held = self.memory.len() as u64;
+        let wanted = wanted as u64;
+        let room = self.allowed(overflow).saturating_sub(held);
+        if wanted > room {
+            let missing = wanted - room;
+            let _ = self.take(missing.max(hoped.saturating_sub(room)), overflow, budget)
+                || self.take(missing, overflow, budget)
+                || self.fill_up(missing, overflow, budget);
+        }
+        let room = self.allowed(overflow).saturating_sub(held).min(wanted) as usize;
+        // The system may have less memory than the budget.
+        if self.reserve(room, overflow, budget) {
+            room
+        } else {
+            0
+        }
+    }
+
+    /// Takes at most `bytes`, as far as `overflow` goes, which is exact where there is nothing beyond.
+    fn fill_up(&mut self, bytes: u64, overflow: u64, budget: &Arc<Budget>) -> bool {
+        let left = overflow.saturating_sub(self.allowed(overflow));
+        self.take(bytes.min(left), overflow, budget)
+    }
+
+    /// Allocates for `more` bytes, for which memory was taken; twice what is held, if that was taken, too.
+    fn reserve(&mut self, more: usize, overflow: u64, budget: &Arc<Budget>) -> bool {
+        let held = self.memory.len();
+        if held + more <= self.memory.capacity() {
+            return true;
+        }
+        let allowed = usize::try_from(self.allowed(overflow)).unwrap_or(usize::MAX);
+        let size = allowed.min((held + more).max(2 * held));
+        if let Some(mut buffer) = budget.reuse(size) {
+            let excess = buffer.capacity().saturating_sub(allowed);
+            if self.take(excess as u64, overflow, budget) {
+                buffer.extend_from_slice(&self.memory);
+                budget.recycle(std::mem::replace(&mut self.memory, buffer));
+                return true;
+            }
+            budget.recycle(buffer);
+        }
+        self.memory.try_reserve_exact(size - held).is_ok()
+    }
+
+    /// Appends `bytes`; those for which there is no memory go to a temporary file.
+    ///
+    /// # Errors
+    ///
+    /// `StorageFull` when the budget or the disk has no room; other errors of the file system.
+    pub(crate) fn append(
+        &mut self,
+        bytes: &[u8],
+        overflow: u64,
+        budget: &Arc<Budget>,
+    ) -> io::Result<()> {
+        if let Some(temp) = &mut self.temp {
+            return temp.append(bytes);
+        }
+        let hoped = self.memory.len() as u64;
+        let (first, rest) = bytes.split_at(self.room(bytes.len(), hoped, overflow, budget));
+        self.memory.extend_from_slice(first);
+        if rest.is_empty() {
+            return Ok(());
+        }
+        self.temp.insert(TempFile::create(budget)?).append(rest)
+    }
+
+    /// The buffer to receive some of the next `run` bytes into directly, and how many it has room for: no
+    /// more than have come already, so that a client that has only announced them costs no memory.
+    pub(crate) fn memory_for(
+        &mut self,
+        run: u64,
+        most: usize,
+        overflow: u64,
+        budget: &Arc<Budget>,
+    ) -> Option<(&mut Vec<u8>, usize)> {
+        let hoped = run.min(self.memory.len().max(FREE) as u64);
+        let most = most.min(usize::try_from(hoped).ok()?);
+        let fits = self.temp.is_none() && self.room(most, hoped, overflow, budget) >= most;
+        fits.then_some((&mut self.memory, most))
+    }
+
+    /// Body bytes held.
+    pub fn len(&self) -> u64 {
+        self.memory.len() as u64 + self.temp.as_ref().map_or(0, TempFile::len)
+    }
+
+    /// Whether the body has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes, when all are in memory.
+    pub fn memory(&self) -> Option<&[u8]> {
+        self.temp.is_none().then_some(self.memory.as_slice())
+    }
+
+    /// Body bytes in memory, the first ones; the others are in a file.
+    pub fn in_memory(&self) -> &[u8] {
+        &self.memory
+    }
+
+    /// Reads at `offset` into `buf`; short only at the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading the temporary file.
+    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let start = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(self.memory.len());
+        let take = buf.len().min(self.memory.len() - start);
+        let (first, rest) = buf.split_at_mut(take);
+        first.copy_from_slice(&self.memory[start..start + take]);
+        match &self.temp {
+            Some(temp) if !rest.is_empty() => {
+                let behind = (offset + take as u64) - self.memory.len() as u64;
+                Ok(take + temp.read_at(behind, rest)?)
+            }
+            _ => Ok(take),
+        }
+    }
+}
+
+/// Without moving the file's position, which a forked child would share.
+pub(crate) fn read_file_at(file: &File, offset: u64, mut buf: &mut [u8]) -> io::Result<usize> {
+    let mut total = 0;
+    while !buf.is_empty() {
+        #[cfg(unix)]
+        let got = std::os::unix::fs::FileExt::read_at(file, buf, offset + total as u64);
+        #[cfg(windows)]
+        let got = std::os::windows::fs::FileExt::seek_read(file, buf, offset + total as u64);
+        match got {
+            Ok(0) => break,
+            Ok(n) => {
+                total += n;
+                buf = &mut buf[n..];
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(total)
+}
+
+/// What a body or a head may have in memory whatever others have, and what stays with the pooled exchange.
+pub(crate) const FREE: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::store::budget::Limits;
+
+    fn budget(disk: u64) -> Arc<Budget> {
+        memory(disk, u64::MAX, 0)
+    }
+
+    fn memory(disk: u64, within: u64, beyond: u64) -> Arc<Budget> {
+        let limits = Limits {
+            disk,
+            files: u64::MAX,
+            within,
+            beyond,
+        };
+        Arc::new(Budget::new(std::env::temp_dir(), limits))
+    }
+
+    #[test]
+    fn what_passes_the_threshold_goes_to_disk_and_reads_back_as_one() {
+        let budget = budget(1000);
+        let mut spool = Spool::default();
+        spool.append(b"abc", 4, &budget).unwrap();
+        assert_eq!(spool.memory(), Some(&b"abc"[..]));
+        assert_eq!(budget.used(), 0);
+        spool.append(b"defg", 4, &budget).unwrap();
+        spool.append(b"hi", 4, &budget).unwrap();
+        assert_eq!((spool.memory(), spool.len(), budget.used()), (None, 9, 5));
+        for offset in 0..=11 {
+            for length in 0..=11 {
+                let mut buf = vec![0; length];
+                let got = spool.read_at(offset as u64, &mut buf).unwrap();
+                let from = offset.min(9);
+                assert_eq!(
+                    &buf[..got],
+                    &b"abcdefghi"[from..(from + length).min(9)],
+                    "{length} at {offset}"
+                );
+            }
+        }
+        spool.clear();
+        assert_eq!(budget.used(), 0);
+    }
+
+    const SIZE: usize = 4 * FREE;
+
+    #[test]
+    fn memory_that_nobody_else_needs_is_used_before_the_disk() {
+        let budget = memory(u64::MAX, 0, 2 * SIZE as u64 - 8);
+        let body = vec![b'x'; SIZE];
+        let mut first = Spool::default();
+        first.append(&body, 4, &budget).unwrap();
+        assert!(first.memory().is_some());
+        let mut second = Spool::default();
+        second.append(&body, 4, &budget).unwrap();
+        assert!(second.memory().is_some());
+        // All is taken: the next goes to disk beyond its own four bytes, and the first from here on.
+        let mut third = Spool::default();
+        third.append(&body, 4, &budget).unwrap();
+        assert_eq!((third.memory(), budget.used()), (None, SIZE as u64 - 4));
+        first.append(&body, 4, &budget).unwrap();
+        assert_eq!(first.len(), 2 * SIZE as u64);
+        assert!(first.memory().is_none());
+        drop((first, second));
+        third.clear();
+        third.append(&body, 4, &budget).unwrap();
+        assert!(third.memory().is_some());
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn all_bodies_below_their_overflow_share_a_total() {
+        let budget = memory(u64::MAX, SIZE as u64, 0);
+        let overflow = 10 * SIZE as u64;
+        let body = vec![b'x'; FREE];
+        let mut first = Spool::default();
+        for _ in 0..5 {
+            first.append(&body, overflow, &budget).unwrap();
+        }
+        assert_eq!(first.in_memory().len(), FREE + SIZE);
+        // Whatever others have, each body has its first bytes in memory.
+        let mut second = Spool::default();
+        second.append(&body, overflow, &budget).unwrap();
+        assert!(second.memory().is_some());
+        second.append(&body, overflow, &budget).unwrap();
+        assert_eq!(
+            (second.in_memory().len(), budget.used()),
+            (FREE, FREE as u64)
+        );
+        drop(first);
+        second.clear();
+        second.append(&[b'x'; SIZE], overflow, &budget).unwrap();
+        assert!(second.memory().is_some());
+    }
+
+    #[test]
+    fn a_buffer_grows_with_what_has_come_and_is_taken_from_the_budget() {
+        let budget = memory(u64::MAX, u64::MAX / 2, 0);
+        let (overflow, announced) = (1 << 30, 1 << 30);
+        let mut spool = Spool::default();
+        spool.append(&[b'x'; 9000], overflow, &budget).unwrap();
+        let mut came = 9000;
+        for _ in 0..100 {
+            let (buffer, room) = spool
+                .memory_for(announced - came, 1 << 20, overflow, &budget)
+                .unwrap();
+            assert!(buffer.capacity() - buffer.len() >= room);
+            buffer.extend(std::iter::repeat_n(b'x', room / 2));
+            came += room as u64 / 2;
+            let (held, capacity) = (spool.memory.len(), spool.memory.capacity());
+            assert!(
+                capacity <= 2 * held.max(FREE),
+                "{capacity} bytes for {held}"
+            );
+            assert!(
+                capacity as u64 <= spool.allowed(overflow),
+                "{capacity} bytes"
+            );
+        }
+        assert!(came > 1 << 20);
+        // A buffer that was used before is taken as it is, and counts as it is.
+        drop(spool);
+        let size = 1 << 20;
+        let mut spool = Spool::default();
+        budget.recycle(Vec::with_capacity(size));
+        spool.append(&[b'x'; 100_000], overflow, &budget).unwrap();
+        assert_eq!(spool.memory.capacity(), size);
+        assert_eq!(spool.allowed(overflow), size as u64);
+        let small = memory(0, 100_000, 0);
+        small.recycle(Vec::with_capacity(size));
+        let mut spool = Spool::default();
+        spool.append(&[b'x'; 100_000], overflow, &small).unwrap();
+        assert!(spool.memory.capacity() < size);
+    }
+
+    #[test]
+    fn budget_refuses_and_takes_nothing() {
+        let budget = budget(5);
+        let mut spool = Spool::default();
+        let error = spool.append(b"123456", 0, &budget).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(budget.used(), 0);
+    }
+}

@@ -1,0 +1,237 @@
+//! Temporary files that count, in bytes (`spool_limit`) and in descriptors (`spool_files`).
+//!
+//! Files are unlinked at birth: a crash leaves none behind. So the last close frees the disk, and for a
+//! large file that takes long: about a second for 4 GB. The threads that drop files have others waiting for
+//! them (an I/O thread, a worker that holds the interpreter), so a thread of its own closes large files. It
+//! starts with the first file. Until it has closed a file, that file counts.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::{Arc, Weak};
+use std::thread::Thread;
+
+use crate::store::budget::Budget;
+use crate::store::spool::read_file_at;
+use crate::sys::stack::Stack;
+
+/// A temporary file that bytes are only appended to.
+#[derive(Debug)]
+pub(crate) struct TempFile {
+    /// Present until it is dropped.
+    file: Option<File>,
+    len: u64,
+    budget: Arc<Budget>,
+}
+
+impl TempFile {
+    /// # Errors
+    ///
+    /// `StorageFull` when the budget has no file left; those of the file system.
+    pub(crate) fn create(budget: &Arc<Budget>) -> io::Result<Self> {
+        budget.take_file()?;
+        let file = tempfile::tempfile_in(budget.dir()).inspect_err(|_| budget.give_file())?;
+        budget.closer.start(budget);
+        Ok(Self {
+            file: Some(file),
+            len: 0,
+            budget: Arc::clone(budget),
+        })
+    }
+
+    /// # Errors
+    ///
+    /// `StorageFull` when the budget or the disk has no room.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(file) = &mut self.file else {
+            unreachable!("taken by the drop only")
+        };
+        self.budget.take(bytes.len() as u64)?;
+        if let Err(error) = file.write_all(bytes) {
+            self.budget.give(bytes.len() as u64);
+            return Err(error);
+        }
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes appended.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Reads at `offset`; short only at the end.
+    pub(crate) fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.file
+            .as_ref()
+            .map_or(Ok(0), |file| read_file_at(file, offset, buf))
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            self.budget.closer.close(&self.budget, file, self.len);
+        }
+    }
+}
+
+/// The thread that closes large files, and what waits for it. Nothing here locks once the thread is started:
+/// a child that the application forks may drop a file, too.
+#[derive(Debug, Default)]
+pub(crate) struct Closer {
+    files: Stack<(File, u64)>,
+    /// The thread and its process; `None` if the system had no thread left.
+    thread: std::sync::OnceLock<Option<(Thread, u32)>>,
+}
+
+impl Closer {
+    fn start(&self, budget: &Arc<Budget>) {
+        self.thread.get_or_init(|| {
+            let budget = Arc::downgrade(budget);
+            std::thread::Builder::new()
+                .name("headwaiter-closer".into())
+                .spawn(move || close_files(&budget))
+                .ok()
+                .map(|handle| (handle.thread().clone(), std::process::id()))
+        });
+    }
+
+    /// Closes a file of `len` bytes, at once or soon.
+    fn close(&self, budget: &Budget, file: File, len: u64) {
+        match self.thread.get() {
+            Some(Some((thread, process)))
+                if len > CLOSED_AT_ONCE && *process == std::process::id() =>
+            {
+                self.files.push((file, len));
+                thread.unpark();
+            }
+            _ => close(budget, file, len),
+        }
+    }
+}
+
+impl Drop for Closer {
+    /// The thread finds its budget gone.
+    fn drop(&mut self) {
+        if let Some(Some((thread, _))) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+fn close_files(budget: &Weak<Budget>) {
+    crate::sys::mask::block_signals();
+    while let Some(budget) = budget.upgrade() {
+        for (file, len) in budget.closer.files.take_all() {
+            close(&budget, file, len);
+        }
+        drop(budget);
+        std::thread::park();
+    }
+}
+
+fn close(budget: &Budget, file: File, len: u64) {
+    drop(file);
+    budget.give(len);
+    budget.give_file();
+}
+
+/// Files up to this many bytes are closed where they are dropped: that takes no longer than to wake a thread.
+const CLOSED_AT_ONCE: u64 = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::budget::Limits;
+
+    fn budget(files: u64) -> Arc<Budget> {
+        let limits = Limits {
+            disk: u64::MAX,
+            files,
+            within: 0,
+            beyond: 0,
+        };
+        Arc::new(Budget::new(std::env::temp_dir(), limits))
+    }
+
+    #[test]
+    fn files_are_counted_and_refused() {
+        let budget = budget(2);
+        let files = [
+            TempFile::create(&budget).unwrap(),
+            TempFile::create(&budget).unwrap(),
+        ];
+        let refused = TempFile::create(&budget).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+        assert!(refused.to_string().contains("spool_files"));
+        drop(files);
+        TempFile::create(&budget).unwrap();
+        let gone = Budget::new(
+            "/nowhere".into(),
+            Limits {
+                files: 1,
+                ..Limits::default()
+            },
+        );
+        let gone = Arc::new(gone);
+        for _ in 0..2 {
+            let missing = TempFile::create(&gone).unwrap_err();
+            assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        }
+    }
+
+    /// The closer is this thread, of `process`, so that it closes nothing by itself.
+    fn pretend(budget: &Budget, process: u32) {
+        let pretended = Some((std::thread::current(), process));
+        budget.closer.thread.set(pretended).unwrap();
+    }
+
+    fn file_of(budget: &Arc<Budget>, len: u64) -> TempFile {
+        let mut file = TempFile::create(budget).unwrap();
+        file.append(&vec![0; len as usize]).unwrap();
+        file
+    }
+
+    #[test]
+    fn large_files_are_left_to_another_thread_and_count_until_it_has_closed_them() {
+        let budget = budget(2);
+        pretend(&budget, std::process::id());
+        drop(file_of(&budget, CLOSED_AT_ONCE));
+        assert!(budget.closer.files.is_empty() && budget.used() == 0);
+        drop(file_of(&budget, CLOSED_AT_ONCE + 1));
+        assert_eq!(budget.used(), CLOSED_AT_ONCE + 1);
+        let _other = TempFile::create(&budget).unwrap();
+        assert!(TempFile::create(&budget).is_err());
+        for (file, len) in budget.closer.files.take_all() {
+            close(&budget, file, len);
+        }
+        assert_eq!(budget.used(), 0);
+        TempFile::create(&budget).unwrap();
+    }
+
+    #[test]
+    fn a_forked_child_has_no_such_thread() {
+        let budget = budget(1);
+        pretend(&budget, std::process::id() + 1);
+        drop(file_of(&budget, CLOSED_AT_ONCE + 1));
+        assert!(budget.closer.files.is_empty() && budget.used() == 0);
+    }
+
+    #[test]
+    fn the_thread_closes_what_is_left_to_it() {
+        let budget = budget(1);
+        for _ in 0..3 {
+            let file = file_of(&budget, CLOSED_AT_ONCE + 1);
+            assert!(matches!(budget.closer.thread.get(), Some(Some(_))));
+            drop(file);
+            while budget.used() > 0 || !budget.closer.files.is_empty() {
+                std::thread::yield_now();
+            }
+            // The file is given back behind its bytes.
+            while budget.take_file().is_err() {
+                std::thread::yield_now();
+            }
+            budget.give_file();
+        }
+    }
+}
