@@ -2,61 +2,204 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use mio::Token;
 
 use crate::exchange::link::Link;
+use crate::io::IoLoop;
 use crate::io::channel::Channel;
 use crate::io::evict::PAUSE;
-use crate::io::{INDEX_MASK, IoLoop};
 use crate::net::accept_error::Trouble;
-use crate::net::listen::Peer;
+use crate::net::listen::{Listener, Peer};
 use crate::net::socket::Stream;
 use crate::sys::mailbox::Message;
+
+/// The listeners of a server, and when their connections are taken.
+///
+/// Invariant: while accepting is paused no connection is taken, and the pause has an end. Readiness of a listener
+/// is reported once, so every way out of [`IoLoop::accept_from`] has found the backlog empty, has paused, or
+/// has noted that there is more.
+#[derive(Debug, Default)]
+pub(crate) struct Accepting {
+    /// The first thread listens for all; empty elsewhere, and from the drain on.
+    listeners: Vec<Listener>,
+    /// Accepting rests until this instant, for want of descriptors.
+    paused: Option<Instant>,
+    /// Connections wait that the share of a turn did not allow.
+    more: bool,
+    /// Errors in a row that accepting has brought.
+    failures: usize,
+    /// Why the other I/O threads are being asked for room.
+    room_asked: Option<String>,
+    /// The I/O thread that gets the next connection.
+    next_owner: usize,
+}
+
+/// What a look at a listener has brought.
+enum Accepted {
+    Connection(Stream, Peer),
+    /// The backlog is empty.
+    Nobody,
+    /// A connection failed before it was taken.
+    Failed,
+    /// The system has no room for another connection; why.
+    NoRoom(String),
+    /// The listener itself cannot accept; why.
+    Trouble(String),
+}
+
+impl Accepting {
+    pub(crate) fn new(listeners: Vec<Listener>) -> Self {
+        Self {
+            listeners,
+            ..Self::default()
+        }
+    }
+
+    /// How many listeners there are.
+    pub(crate) fn len(&self) -> usize {
+        self.listeners.len()
+    }
+
+    /// Takes the listeners out: nothing will be accepted any more.
+    pub(crate) fn take_listeners(&mut self) -> Vec<Listener> {
+        std::mem::take(&mut self.listeners)
+    }
+
+    /// Whether a connection waits at listener `n`. A system call.
+    fn has_waiting(&self, n: usize) -> bool {
+        self.listeners[n].has_waiting()
+    }
+
+    /// Takes one connection from listener `n`.
+    fn accept(&mut self, n: usize) -> Accepted {
+        let error = match self.listeners[n].accept() {
+            Ok((stream, peer)) => {
+                self.failures = 0;
+                return Accepted::Connection(stream, peer);
+            }
+            Err(error) => error,
+        };
+        match Trouble::of(&error) {
+            Trouble::Nobody => Accepted::Nobody,
+            // Its client gave up while it waited, say.
+            Trouble::Connection => {
+                self.failures += 1;
+                if self.failures < MOST_FAILURES {
+                    return Accepted::Failed;
+                }
+                // A sandbox that forbids the call looks the same, and never ends.
+                self.failures = 0;
+                Accepted::Trouble(error.to_string())
+            }
+            // Without a free descriptor the system says so even if nobody waits.
+            _ if !self.has_waiting(n) => Accepted::Nobody,
+            Trouble::Room => {
+                self.failures = 0;
+                Accepted::NoRoom(error.to_string())
+            }
+            Trouble::Listener => Accepted::Trouble(error.to_string()),
+        }
+    }
+
+    /// When the pause ends, if there is one.
+    pub(crate) fn paused_until(&self) -> Option<Instant> {
+        self.paused
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
+    /// Pauses until `end`, whatever pause there was.
+    pub(crate) fn pause(&mut self, end: Instant) {
+        self.paused = Some(end);
+    }
+
+    /// Pauses until `end`, unless there is a pause already.
+    pub(crate) fn pause_unless_paused(&mut self, end: Instant) {
+        self.paused.get_or_insert(end);
+    }
+
+    /// Ends the pause, if there is one, in this turn.
+    pub(crate) fn end_pause(&mut self, now: Instant) {
+        if self.is_paused() {
+            self.paused = Some(now);
+        }
+    }
+
+    /// Forgets the pause: the drain takes what is in the backlog, whatever the room.
+    pub(crate) fn forget_pause(&mut self) {
+        self.paused = None;
+    }
+
+    /// Notes that there is more than the share of a turn allowed.
+    pub(crate) fn note_more(&mut self) {
+        self.more = true;
+    }
+
+    /// Whether the next turn goes on accepting.
+    pub(crate) fn has_more(&self) -> bool {
+        self.more
+    }
+
+    /// Whether it is time to accept again: the pause has just ended, or a turn's share was used up.
+    fn resumes(&mut self, now: Instant) -> bool {
+        let over = self.paused.is_some_and(|end| end <= now);
+        if over {
+            self.paused = None;
+        }
+        over || std::mem::take(&mut self.more)
+    }
+
+    /// Notes why the other threads are asked for room. Whether nobody had asked them before.
+    pub(crate) fn ask_for_room(&mut self, why: &str) -> bool {
+        self.room_asked.replace(why.to_owned()).is_none()
+    }
+
+    /// Why the other threads were asked for room, if they were; from here on they are not.
+    pub(crate) fn take_room_asked(&mut self) -> Option<String> {
+        self.room_asked.take()
+    }
+
+    /// Which of `owners` I/O threads gets the next connection.
+    fn next_owner(&mut self, owners: usize) -> usize {
+        let owner = self.next_owner;
+        self.next_owner = (owner + 1) % owners.max(1);
+        owner
+    }
+}
 
 impl IoLoop {
     /// Takes what waits at listener `n`, but no more than `most`: readiness is reported once, so the rest
     /// is taken in the next turn.
     pub(crate) fn accept_from(&mut self, n: usize, most: usize) {
         for _ in 0..most {
-            if self.accept_paused.is_some() || n >= self.listeners.len() {
+            if self.accepting.is_paused() || n >= self.accepting.len() {
                 return;
             }
             if self.at_limit() {
-                if !self.listeners[n].has_waiting() {
+                if !self.accepting.has_waiting(n) {
                     return;
                 }
                 if !self.make_room("connection_limit is reached and no channel is idle") {
                     return;
                 }
             }
-            match self.listeners[n].accept() {
-                Ok((stream, peer)) => self.assign(stream, peer, n),
-                Err(error) => match Trouble::of(&error) {
-                    Trouble::Nobody => return,
-                    // Its client gave up while it waited, say.
-                    Trouble::Connection => {
-                        self.accept_failures += 1;
-                        if self.accept_failures == MOST_FAILURES {
-                            self.accept_failures = 0;
-                            // A sandbox that forbids the call looks the same, and never ends.
-                            return self.pause_accepting(&error.to_string());
-                        }
-                        continue;
+            match self.accepting.accept(n) {
+                Accepted::Connection(stream, peer) => self.assign(stream, peer, n),
+                Accepted::Nobody => return,
+                Accepted::Failed => {}
+                Accepted::NoRoom(why) => {
+                    if !self.make_room(&why) {
+                        return;
                     }
-                    // Without a free descriptor the system says so even if nobody waits.
-                    _ if !self.listeners[n].has_waiting() => return,
-                    Trouble::Room => {
-                        if !self.make_room(&error.to_string()) {
-                            return;
-                        }
-                    }
-                    Trouble::Listener => return self.pause_accepting(&error.to_string()),
-                },
+                }
+                Accepted::Trouble(why) => return self.pause_accepting(&why),
             }
-            self.accept_failures = 0;
         }
-        self.accept_more = true;
+        self.accepting.note_more();
     }
 
     /// Takes what waits at the admin endpoint, whatever the limits of the others.
@@ -77,13 +220,13 @@ impl IoLoop {
                     _ if !listener.has_waiting() => return,
                     // Those who wait are let in after a moment.
                     Trouble::Room | Trouble::Listener => {
-                        self.accept_paused.get_or_insert(self.now + PAUSE);
+                        self.accepting.pause_unless_paused(self.now + PAUSE);
                         return;
                     }
                 },
             }
         }
-        self.accept_more = true;
+        self.accepting.note_more();
     }
 
     fn at_limit(&self) -> bool {
@@ -92,12 +235,8 @@ impl IoLoop {
 
     /// Accepts again once a pause is over, and goes on where a turn's share was used up.
     pub(crate) fn resume_accepting(&mut self) {
-        let over = self.accept_paused.is_some_and(|until| until <= self.now);
-        if over {
-            self.accept_paused = None;
-        }
-        if over || std::mem::take(&mut self.accept_more) {
-            for n in 0..self.listeners.len() {
+        if self.accepting.resumes(self.now) {
+            for n in 0..self.accepting.len() {
                 self.guarded(None, |me| me.accept_from(n, ACCEPTS));
             }
             for n in 0..self.admin.listeners.len() {
@@ -111,8 +250,7 @@ impl IoLoop {
         self.shared.channels.fetch_add(1, Ordering::Relaxed);
         self.shared.counters.connections.add(1);
         let mailboxes = self.shared.mailboxes.get().map_or(&[][..], Vec::as_slice);
-        let owner = self.next_owner;
-        self.next_owner = (owner + 1) % mailboxes.len().max(1);
+        let owner = self.accepting.next_owner(mailboxes.len());
         match mailboxes.get(owner) {
             // Once draining, the others may have left already.
             Some(mailbox) if owner != self.index && !self.shared.draining() => {
@@ -125,10 +263,7 @@ impl IoLoop {
     /// Makes the connection a channel of this thread.
     /// `listener` is `None` for the admin endpoint.
     pub(crate) fn adopt(&mut self, mut stream: Stream, peer: Peer, listener: Option<usize>) {
-        self.generation = (self.generation + 1) & (INDEX_MASK >> 1);
-        let entry = self.channels.vacant_entry();
-        let index = entry.key();
-        let token = (self.generation << (usize::BITS / 2)) | index;
+        let token = self.channels.next_token();
         if let Err(error) = stream.register(self.poll.registry(), Token(token)) {
             if listener.is_some() {
                 self.shared.channels.fetch_sub(1, Ordering::Relaxed);
@@ -146,7 +281,8 @@ impl IoLoop {
             Arc::clone(&self.mailbox),
             Arc::clone(&self.shared.unsent),
         );
-        entry.insert(Channel::new(Arc::new(link), self.turn));
+        let channel = Channel::new(Arc::new(link), self.turn);
+        let index = self.channels.insert(channel);
         if listener.is_none() {
             self.admin.open.push(token);
         }
@@ -192,8 +328,14 @@ mod tests {
             .map(|_| std::net::TcpStream::connect(address).unwrap())
             .collect();
         io.accept_from(0, ACCEPTS);
-        assert_eq!((io.channels.len(), io.accept_more), (ACCEPTS, true));
+        assert_eq!(
+            (io.channels.len(), io.accepting.has_more()),
+            (ACCEPTS, true)
+        );
         io.resume_accepting();
-        assert_eq!((io.channels.len(), io.accept_more), (crowd.len(), false));
+        assert_eq!(
+            (io.channels.len(), io.accepting.has_more()),
+            (crowd.len(), false)
+        );
     }
 }

@@ -7,9 +7,8 @@ use headwaiter_http::Refusal;
 
 use crate::exchange::Exchange;
 use crate::exchange::link::{GONE, TIMED_OUT};
+use crate::io::IoLoop;
 use crate::io::channel::State;
-use crate::io::deadlines::Fired;
-use crate::io::{INDEX_MASK, IoLoop};
 use crate::net::listen::Peer;
 use crate::record::End;
 use crate::record::recorder::{SEND_TIMEOUT, SHUTDOWN_TIMEOUT};
@@ -19,26 +18,12 @@ use crate::sys::clock::ThreadClock;
 impl IoLoop {
     /// Deals with what has come due; the share of a turn, if that is much.
     pub(crate) fn expire(&mut self) {
-        for _ in 0..DUE {
-            let Some((at, token)) = self.deadlines.pop(self.seen) else {
-                break;
-            };
-            let Some(index) = self.find(token) else {
-                continue;
-            };
-            let deadline = &mut self.channels[index].deadline;
-            if self.deadlines.check(at, token, deadline, self.seen) == Fired::Due {
-                self.guarded(Some(token), |me| me.deadline_passed(index));
-            }
+        let mut looks = DUE;
+        while let Some(index) = self.channels.next_due(self.seen, &mut looks) {
+            let token = self.channels[index].link.token;
+            self.guarded(Some(token), |me| me.deadline_passed(index));
         }
-        if self.deadlines.len() > 2 * self.channels.len() + STALE_ENTRIES {
-            let channels = &self.channels;
-            self.deadlines
-                .retain(|at, token| match channels.get(token & INDEX_MASK) {
-                    Some(channel) => channel.link.token == token && channel.deadline.entry_is(at),
-                    None => false,
-                });
-        }
+        self.channels.sweep_deadlines();
         self.resume_accepting();
         self.guarded(None, Self::govern);
         if self.shared.queue.waiting() > 0 {
@@ -210,19 +195,19 @@ impl IoLoop {
         if self.index == 0 {
             self.guarded(None, |me| me.shared.say_advice());
         }
-        self.accept_paused = None;
-        for n in 0..self.listeners.len() {
+        self.accepting.forget_pause();
+        for n in 0..self.accepting.len() {
             let most = usize::try_from(self.shared.settings.backlog).unwrap_or(usize::MAX);
             self.guarded(None, |me| me.accept_from(n, most));
         }
-        self.accept_paused = None;
-        for mut listener in std::mem::take(&mut self.listeners) {
+        self.accepting.forget_pause();
+        for mut listener in self.accepting.take_listeners() {
             listener.deregister(self.poll.registry());
         }
         if self.index == 0 {
             self.shared.end_listening();
         }
-        for index in self.all_channels() {
+        for index in self.channels.indices() {
             let Some(channel) = self.channels.get(index).filter(|c| !c.link.admin) else {
                 continue;
             };
@@ -236,10 +221,6 @@ impl IoLoop {
                 }
             });
         }
-    }
-
-    pub(crate) fn all_channels(&self) -> Vec<usize> {
-        self.channels.iter().map(|(index, _)| index).collect()
     }
 
     /// Closes an idle channel, unless a request has come in that was not read yet.
@@ -261,12 +242,17 @@ impl IoLoop {
         };
         let lost = self.outstanding
             + self.batch.len()
-            + self.all_channels().iter().filter(|i| replying(i)).count();
+            + self
+                .channels
+                .indices()
+                .iter()
+                .filter(|i| replying(i))
+                .count();
         self.shared.unfinished.fetch_add(lost, Ordering::SeqCst);
         if self.index == 0 {
             self.guarded(None, Self::cut_running);
         }
-        self.listeners.clear();
+        drop(self.accepting.take_listeners());
         self.admin.listeners.clear();
         if self.index == 0 {
             self.shared.end_listening();
@@ -278,7 +264,7 @@ impl IoLoop {
                 self.guarded(None, |me| me.record(&mut exchange, &link));
             }
         }
-        for index in self.all_channels() {
+        for index in self.channels.indices() {
             let channel = &mut self.channels[index];
             channel.link.mark_gone();
             for exchange in channel.replies() {
@@ -336,7 +322,7 @@ impl IoLoop {
     /// Whether nothing is left to do. The admin endpoint is there for the rest, and goes with it.
     pub(crate) fn is_done(&self) -> bool {
         self.drain.is_some()
-            && self.listeners.is_empty()
+            && self.accepting.len() == 0
             && self.channels.len() == self.admin.open.len()
             && self.outstanding == 0
             && (self.shared.closing.load(Ordering::SeqCst) == 0
@@ -357,8 +343,6 @@ const WATCH: Duration = Duration::from_millis(20);
 const REFUSED: usize = 128;
 /// A task that waits less is not worth a log record.
 const WORTH_A_WORD: Duration = Duration::from_millis(50);
-/// Deadlines of closed channels that may be kept until they come up.
-const STALE_ENTRIES: usize = 1024;
 /// Milliseconds for them, before a cut.
 const LAST_WORDS: usize = 10;
 /// Requests named when they are cut.

@@ -10,13 +10,15 @@
 pub(crate) mod accept;
 pub(crate) mod census;
 pub(crate) mod channel;
+pub(crate) mod channels;
 pub(crate) mod deadlines;
 pub(crate) mod evict;
 pub(crate) mod expire;
 pub(crate) mod h1;
+pub(crate) mod idle;
 pub(crate) mod nap;
+pub(crate) mod pool;
 
-use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -25,16 +27,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use headwaiter_http::DateLine;
 use mio::event::Event;
 use mio::{Events, Token};
-use slab::Slab;
 
 use crate::exchange::Exchange;
 use crate::exchange::link::{FIN, FINISHED, MARKED};
-use crate::io::accept::ACCEPTS;
+use crate::io::accept::{ACCEPTS, Accepting};
 use crate::io::census::Counting;
-use crate::io::channel::{Channel, IdleList, State};
-use crate::io::deadlines::Deadlines;
+use crate::io::channel::State;
+use crate::io::channels::Channels;
 use crate::io::h1::receive::BULK_SHARE;
 use crate::io::nap::Pace;
+use crate::io::pool::ExchangePool;
 use crate::net::listen::Listener;
 use crate::observe::admin::Admin;
 use crate::record::recorder::Recorder;
@@ -52,29 +54,14 @@ pub(crate) struct IoLoop {
     pub(crate) poll: Poll,
     events: Option<Events>,
     inbox: Vec<Message>,
-    pub(crate) channels: Slab<Channel>,
-    pub(crate) generation: usize,
-    pub(crate) idle: IdleList,
-    pub(crate) deadlines: Deadlines,
-    /// The first thread listens for all; empty elsewhere, and from drain on.
-    pub(crate) listeners: Vec<Listener>,
-    /// Accepting rests until this instant, for want of descriptors.
-    pub(crate) accept_paused: Option<Instant>,
-    /// Connections wait that the share of a turn did not allow.
-    pub(crate) accept_more: bool,
-    /// Errors in a row that accepting has brought.
-    pub(crate) accept_failures: usize,
-    /// Why the other I/O threads are being asked for room.
-    pub(crate) room_asked: Option<String>,
-    pub(crate) next_owner: usize,
-    pub(crate) pool: Vec<Box<Exchange>>,
+    pub(crate) channels: Channels,
+    pub(crate) accepting: Accepting,
+    pub(crate) pool: ExchangePool,
     pub(crate) recorder: Recorder,
     pub(crate) admin: Admin,
     pub(crate) counting: Counting,
     /// Tasks complete in this turn, handed over together.
     pub(crate) batch: Vec<Box<Exchange>>,
-    /// Channels that used up their share of this turn.
-    pub(crate) again: VecDeque<usize>,
     pub(crate) scratch: Vec<u8>,
     /// Body bytes of one read, without the framing between them.
     pub(crate) gathered: Vec<u8>,
@@ -82,8 +69,6 @@ pub(crate) struct IoLoop {
     pub(crate) bulk: usize,
     /// Channels with replies that leave when all mail is read.
     pub(crate) corked: Vec<usize>,
-    /// Requests chained behind others, of all channels.
-    pub(crate) followers: usize,
     date: DateLine,
     /// Tasks handed to the queue and not given back.
     pub(crate) outstanding: usize,
@@ -136,27 +121,17 @@ impl IoLoop {
             poll,
             events: Some(Events::with_capacity(EVENTS)),
             inbox: Vec::new(),
-            channels: Slab::new(),
-            generation: 0,
-            idle: IdleList::default(),
-            deadlines: Deadlines::default(),
-            listeners,
-            accept_paused: None,
-            accept_more: false,
-            accept_failures: 0,
-            room_asked: None,
-            next_owner: 0,
-            pool: Vec::new(),
+            channels: Channels::default(),
+            accepting: Accepting::new(listeners),
+            pool: ExchangePool::default(),
             recorder: Recorder::new(shared.shards.add()),
             admin,
             counting: Counting::default(),
             batch: Vec::new(),
-            again: VecDeque::new(),
             scratch: vec![0; SCRATCH],
             gathered: Vec::new(),
             bulk: BULK_SHARE,
             corked: Vec::new(),
-            followers: 0,
             date: DateLine::default(),
             outstanding: 0,
             drain: None,
@@ -241,18 +216,18 @@ impl IoLoop {
 
     /// How long to sleep: for ever, when nothing is armed.
     fn poll_timeout(&self) -> Option<Duration> {
-        if !self.again.is_empty()
+        if self.channels.waiting() > 0
             || !self.batch.is_empty()
-            || self.accept_more
+            || self.accepting.has_more()
             || self.counting.is_under_way()
             || self.shared.draining() && self.drain.is_none()
         {
             return Some(Duration::ZERO);
         }
         let at = |due: Instant| due.saturating_duration_since(self.now);
-        let mut wait = self.deadlines.next().map(at);
+        let mut wait = self.channels.next_deadline().map(at);
         let mut sooner = |other: Duration| wait = Some(wait.map_or(other, |w| w.min(other)));
-        if let Some(until) = self.accept_paused {
+        if let Some(until) = self.accepting.paused_until() {
             sooner(at(until));
         }
         if let Some(end) = self.drain {
@@ -306,7 +281,7 @@ impl IoLoop {
             });
             if !accepted {
                 // Those behind are not reported again.
-                self.accept_paused.get_or_insert(self.now);
+                self.accepting.pause_unless_paused(self.now);
             }
             return;
         }
@@ -359,7 +334,7 @@ impl IoLoop {
             self.read_mail();
             return;
         }
-        if channel.reads_bulk() && !self.again.is_empty() {
+        if channel.reads_bulk() && self.channels.waiting() > 0 {
             // Behind those that could not go on in an earlier turn.
             return self.later(index);
         }
@@ -373,23 +348,18 @@ impl IoLoop {
             && channel.state == State::Task
             && channel.sending.is_empty()
         {
-            self.deadlines.arm(
-                channel.link.token,
-                &mut channel.deadline,
-                self.now + PROBE_AFTER,
-            );
+            self.channels.arm(index, Some(self.now + PROBE_AFTER));
         }
     }
 
     /// Channels that had more to do than a turn allows.
     fn go_on(&mut self) {
-        for _ in 0..self.again.len() {
-            let Some(token) = self.again.pop_front() else {
+        for _ in 0..self.channels.waiting() {
+            let Some(token) = self.channels.next_again() else {
                 break;
             };
             self.guarded(Some(token), |me| {
                 let Some(index) = me.find(token) else { return };
-                me.channels[index].queued_again = false;
                 if me.channels[index].sending.is_empty() {
                     me.receive(index);
                 } else {
@@ -428,17 +398,12 @@ impl IoLoop {
 
     /// Comes back to the channel in the next turn.
     pub(crate) fn later(&mut self, index: usize) {
-        let channel = &mut self.channels[index];
-        if !channel.queued_again {
-            channel.queued_again = true;
-            self.again.push_back(channel.link.token);
-        }
+        self.channels.later(index);
     }
 
     /// The channel with this token, unless it is closed.
     pub(crate) fn find(&self, token: usize) -> Option<usize> {
-        let index = token & INDEX_MASK;
-        (self.channels.get(index)?.link.token == token).then_some(index)
+        self.channels.find(token)
     }
 
     /// `Date` now.
@@ -467,8 +432,8 @@ impl IoLoop {
 
     /// A turn has ended by a panic in its middle: events that it had taken are not reported again.
     pub(crate) fn look_everywhere(&mut self) {
-        self.accept_paused.get_or_insert(self.now);
-        for index in self.all_channels() {
+        self.accepting.pause_unless_paused(self.now);
+        for index in self.channels.indices() {
             self.channels[index].readable = true;
             self.later(index);
         }
@@ -478,7 +443,7 @@ impl IoLoop {
 impl Drop for IoLoop {
     /// However it ends: no worker waits for a client of this thread's, and no message keeps a channel.
     fn drop(&mut self) {
-        for (_, channel) in &self.channels {
+        for channel in self.channels.iter() {
             channel.link.mark_gone();
         }
         self.shared.ballots.leave(self.index);
@@ -494,9 +459,6 @@ fn message_channel(message: &Message) -> Option<usize> {
     }
 }
 
-/// The low half of a token is the channel's place in the slab, the high half tells its successors
-/// in that place apart.
-pub(crate) const INDEX_MASK: usize = usize::MAX >> (usize::BITS / 2);
 const WAKE: usize = usize::MAX;
 const LISTEN: usize = usize::MAX - 1;
 const MOST_LISTENERS: usize = 4096;
@@ -551,7 +513,7 @@ pub(crate) mod tests {
         let (_shared, mut io, _clients) = with_idle(0);
         assert_eq!(io.poll_timeout(), None);
         for wait in [Duration::from_micros(1), Duration::from_millis(1)] {
-            io.accept_paused = Some(io.now + wait);
+            io.accepting.pause(io.now + wait);
             assert_eq!(io.poll_timeout(), Some(wait));
         }
     }
