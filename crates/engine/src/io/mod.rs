@@ -8,12 +8,15 @@
 //! A bug in handling one channel costs that channel: it is caught here and the channel is closed.
 
 pub(crate) mod accept;
+pub(crate) mod accepting;
 pub(crate) mod census;
 pub(crate) mod channel;
 pub(crate) mod channels;
 pub(crate) mod deadlines;
+pub(crate) mod drain;
 pub(crate) mod evict;
 pub(crate) mod expire;
+pub(crate) mod govern;
 pub(crate) mod h1;
 pub(crate) mod idle;
 pub(crate) mod nap;
@@ -30,7 +33,8 @@ use mio::{Events, Token};
 
 use crate::exchange::Exchange;
 use crate::exchange::link::{FIN, FINISHED, MARKED};
-use crate::io::accept::{ACCEPTS, Accepting};
+use crate::io::accept::ACCEPTS;
+use crate::io::accepting::Accepting;
 use crate::io::census::Counting;
 use crate::io::channel::State;
 use crate::io::channels::Channels;
@@ -208,6 +212,8 @@ impl IoLoop {
         self.events = Some(events);
         self.go_on();
         self.expire();
+        self.resume_accepting();
+        self.look_at_queue();
         self.follow_stage();
         self.flush_records();
         self.guarded(None, |me| me.vote());
