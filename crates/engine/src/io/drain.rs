@@ -19,7 +19,7 @@ impl IoLoop {
         self.notice_drain();
         match self.shared.stage() {
             Stage::Serving => {}
-            Stage::Draining if self.drain.is_none_or(|end| end > self.seen) => {}
+            Stage::Draining if self.drain.is_none_or(|end| end > self.seen.upto()) => {}
             Stage::Draining => {
                 self.shared.advance(Stage::Cutting);
                 self.cut_all();

@@ -12,7 +12,7 @@ impl IoLoop {
     /// Deals with what has come due; the share of a turn, if that is much.
     pub(crate) fn expire(&mut self) {
         let mut looks = DUE;
-        while let Some(index) = self.channels.next_due(self.seen, &mut looks) {
+        while let Some(index) = self.channels.next_due(self.seen.upto(), &mut looks) {
             let token = self.channels[index].link.token;
             self.guarded(Some(token), |me| me.deadline_passed(index));
         }
@@ -59,12 +59,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::io::seen::Seen;
     use crate::io::tests::with_idle;
 
     #[test]
     fn what_comes_due_at_once_is_dealt_with_in_shares() {
         let (_shared, mut io, _clients) = with_idle(DUE + 10);
-        io.seen = io.now + Duration::from_secs(3600);
+        io.seen = Seen::new(io.now + Duration::from_secs(3600));
         io.expire();
         assert_eq!(io.channels.len(), 10);
         io.expire();

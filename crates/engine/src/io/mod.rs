@@ -14,33 +14,33 @@ pub(crate) mod channel;
 pub(crate) mod channels;
 pub(crate) mod deadlines;
 pub(crate) mod drain;
+mod events;
 pub(crate) mod evict;
 pub(crate) mod expire;
 pub(crate) mod govern;
+mod guard;
 pub(crate) mod h1;
 pub(crate) mod idle;
 pub(crate) mod nap;
 pub(crate) mod pool;
+pub(crate) mod seen;
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use headwaiter_http::DateLine;
-use mio::event::Event;
 use mio::{Events, Token};
 
 use crate::exchange::Exchange;
-use crate::exchange::link::{FIN, FINISHED, MARKED};
-use crate::io::accept::ACCEPTS;
 use crate::io::accepting::Accepting;
 use crate::io::census::Counting;
-use crate::io::channel::State;
 use crate::io::channels::Channels;
+use crate::io::events::{ADMIN, LISTEN, WAKE};
 use crate::io::h1::receive::BULK_SHARE;
 use crate::io::nap::Pace;
 use crate::io::pool::ExchangePool;
+use crate::io::seen::Seen;
 use crate::net::listen::Listener;
 use crate::observe::admin::Admin;
 use crate::record::recorder::Recorder;
@@ -87,12 +87,7 @@ pub(crate) struct IoLoop {
     /// The process has one core for everything.
     pub(crate) single_core: bool,
     pub(crate) now: Instant,
-    /// Everything that happened on the sockets before this instant has been dealt with. Deadlines count up to
-    /// here: a process that was frozen wakes up late, and finds what came in time only when it polls again.
-    pub(crate) seen: Instant,
-    /// Polls in a row that brought as many events as fit, and when the first of them began.
-    full_polls: usize,
-    full_since: Instant,
+    pub(crate) seen: Seen,
     /// Turns made.
     pub(crate) turn: u64,
     /// Turns in a row that have ended by a panic.
@@ -145,9 +140,7 @@ impl IoLoop {
             clock: None,
             single_core,
             now: shared.now(),
-            seen: shared.now(),
-            full_polls: 0,
-            full_since: shared.now(),
+            seen: Seen::new(shared.now()),
             turn: 0,
             failed_turns: 0,
         })
@@ -176,28 +169,16 @@ impl IoLoop {
             .poll(&mut events, if slept { wait } else { Some(Duration::ZERO) });
         self.mailbox.awake();
         match polled {
-            // The poll began later than that, and left nothing behind.
-            Ok(()) if events.iter().count() < EVENTS => {
-                self.seen = self.now;
-                self.full_polls = 0;
-            }
+            // The poll began later than `now`.
             Ok(()) => {
-                // The kernel's list is first in, first out: after as many as all channels take, what was at
-                // its end when the first of them began has been dealt with.
-                if self.full_polls == 0 {
-                    self.full_since = self.now;
-                }
-                self.full_polls += 1;
-                if self.full_polls > 1 + self.channels.len() / EVENTS {
-                    self.seen = self.full_since;
-                    self.full_polls = 0;
-                }
+                let events = events.iter().count();
+                self.seen.polled(self.now, events, self.channels.len());
             }
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 self.events = Some(events);
                 return Err(error);
             }
-            _ => {}
+            Err(_) => {}
         }
         self.now = self.shared.now();
         self.turn += 1;
@@ -275,106 +256,6 @@ impl IoLoop {
         self.uncork();
     }
 
-    fn on_event(&mut self, event: &Event) {
-        let token = event.token().0;
-        if token == WAKE {
-            return;
-        }
-        if token > LISTEN - MOST_LISTENERS {
-            let accepted = self.guarded(None, |me| match (LISTEN - token).checked_sub(ADMIN) {
-                Some(n) => me.accept_admin(n),
-                None => me.accept_from(LISTEN - token, ACCEPTS),
-            });
-            if !accepted {
-                // Those behind are not reported again.
-                self.accepting.pause_unless_paused(self.now);
-            }
-            return;
-        }
-        let (broken, gone) = (event.is_error(), event.is_write_closed());
-        let priority = event.is_priority();
-        let (readable, fin, writable) = (
-            event.is_readable(),
-            event.is_read_closed(),
-            event.is_writable(),
-        );
-        self.guarded(Some(token), |me| {
-            let Some(index) = me.find(token) else { return };
-            if broken && me.channels[index].state != State::Lingering {
-                return me.client_gone(index);
-            }
-            if priority {
-                // A read stops at urgent data, whatever stands behind it (tcp(7)).
-                me.channels[index].link.set(MARKED);
-            }
-            if fin {
-                me.client_finished(index);
-            }
-            if readable || fin {
-                me.on_readable(index);
-            }
-            // A Unix socket tells of the client's last bytes and of its end at once: bytes come first.
-            if gone
-                && let Some(index) = me.find(token)
-                && !me.channels[index].reads_on()
-            {
-                return me.client_gone(index);
-            }
-            // Nothing is registered anew for writing: the edge comes with any other event, too.
-            if writable
-                && let Some(index) = me.find(token)
-                && !me.channels[index].sending.is_empty()
-            {
-                me.transmit(index);
-            }
-        });
-    }
-
-    fn on_readable(&mut self, index: usize) {
-        let channel = &mut self.channels[index];
-        channel.readable = true;
-        if channel.state == State::Task
-            && channel.link.set(crate::exchange::link::PENDING) & FINISHED != 0
-        {
-            // Its worker has answered already and did not wake us.
-            self.read_mail();
-            return;
-        }
-        if channel.reads_bulk() && self.channels.waiting() > 0 {
-            // Behind those that could not go on in an earlier turn.
-            return self.later(index);
-        }
-        self.receive(index);
-    }
-
-    /// The client will send no more: noted for the application, and a reason to ask again later.
-    fn client_finished(&mut self, index: usize) {
-        let channel = &mut self.channels[index];
-        if channel.link.set(FIN) & FIN == 0
-            && channel.state == State::Task
-            && channel.sending.is_empty()
-        {
-            self.channels.arm(index, Some(self.now + PROBE_AFTER));
-        }
-    }
-
-    /// Channels that had more to do than a turn allows.
-    fn go_on(&mut self) {
-        for _ in 0..self.channels.waiting() {
-            let Some(token) = self.channels.next_again() else {
-                break;
-            };
-            self.guarded(Some(token), |me| {
-                let Some(index) = me.find(token) else { return };
-                if me.channels[index].sending.is_empty() {
-                    me.receive(index);
-                } else {
-                    me.transmit(index);
-                }
-            });
-        }
-    }
-
     /// Gives the access log the lines of requests that ended here.
     pub(crate) fn flush_records(&mut self) {
         self.guarded(None, |me| me.recorder.flush(&me.shared));
@@ -419,31 +300,6 @@ impl IoLoop {
             .unwrap_or_default();
         *self.date.at(now.as_secs())
     }
-
-    /// Runs `work`; a panic in it closes the channel `token` and is logged. Whether it came to its end.
-    pub(crate) fn guarded(&mut self, token: Option<usize>, work: impl FnOnce(&mut Self)) -> bool {
-        // What a half-done step leaves behind belongs to the one channel that is closed for it.
-        let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) else {
-            return true;
-        };
-        self.shared.note_panic(&*panic);
-        if self.scratch.is_empty() {
-            self.scratch = vec![0; SCRATCH];
-        }
-        if let Some(index) = token.and_then(|token| self.find(token)) {
-            self.close(index);
-        }
-        false
-    }
-
-    /// A turn has ended by a panic in its middle: events that it had taken are not reported again.
-    pub(crate) fn look_everywhere(&mut self) {
-        self.accepting.pause_unless_paused(self.now);
-        for index in self.channels.indices() {
-            self.channels[index].readable = true;
-            self.later(index);
-        }
-    }
 }
 
 impl Drop for IoLoop {
@@ -465,19 +321,10 @@ fn message_channel(message: &Message) -> Option<usize> {
     }
 }
 
-const WAKE: usize = usize::MAX;
-const LISTEN: usize = usize::MAX - 1;
-const MOST_LISTENERS: usize = 4096;
-/// Where the listeners of the admin endpoint begin among them.
-const ADMIN: usize = 2048;
 /// Events taken from the kernel in one turn.
 const EVENTS: usize = 1024;
 /// Bytes read at once; borrowed by one channel at a time, so an idle one holds none.
 pub(crate) const SCRATCH: usize = 128 * 1024;
-/// A client that has finished sending is asked whether it is still there when its request has
-/// waited this long.
-pub(crate) const PROBE_AFTER: Duration = Duration::from_millis(100);
-
 #[cfg(all(test, unix, not(shuttle)))]
 pub(crate) mod tests {
     use std::os::unix::net::UnixStream;

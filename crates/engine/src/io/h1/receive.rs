@@ -9,7 +9,8 @@ use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
 use crate::exchange::link::{FIN, MARKED};
 use crate::io::channel::State;
-use crate::io::{IoLoop, PROBE_AFTER, SCRATCH};
+use crate::io::events::PROBE_AFTER;
+use crate::io::{IoLoop, SCRATCH};
 use crate::net::socket::SHORT_READ_DRAINS;
 
 impl IoLoop {
