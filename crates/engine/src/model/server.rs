@@ -15,7 +15,6 @@ use shuttle::thread::{JoinHandle, spawn};
 use super::check;
 use super::client::{Client, reply_to};
 use super::sync::thread::park_timeout;
-use crate::exchange::Task;
 use crate::io::IoLoop;
 use crate::net::listen::Peer;
 use crate::net::socket::Stream;
@@ -25,6 +24,7 @@ use crate::shared::{Shared, Stage};
 use crate::sys::mailbox::{Mailbox, Message};
 use crate::worker::Tasks;
 use crate::worker::leader::conduct;
+use crate::worker::task::Task;
 
 /// The server, and the interpreter around its workers.
 #[derive(Clone)]
