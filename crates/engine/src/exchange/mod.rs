@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod link;
+pub(crate) mod message;
 
 use std::sync::Arc;
 use std::time::Instant;

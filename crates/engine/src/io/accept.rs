@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering;
 use mio::Token;
 
 use crate::exchange::link::Link;
+use crate::exchange::message::Message;
 use crate::io::channel::Channel;
 use crate::io::evict::PAUSE;
 use crate::io::{INDEX_MASK, IoLoop};
 use crate::net::accept_error::Trouble;
 use crate::net::listen::Peer;
 use crate::net::socket::Stream;
-use crate::sys::mailbox::Message;
 
 impl IoLoop {
     /// Takes what waits at listener `n`, but no more than `most`: readiness is reported once, so the rest

@@ -29,6 +29,7 @@ use slab::Slab;
 
 use crate::exchange::Exchange;
 use crate::exchange::link::{FIN, FINISHED, MARKED};
+use crate::exchange::message::{Mailbox, Message};
 use crate::io::accept::ACCEPTS;
 use crate::io::census::Counting;
 use crate::io::channel::{Channel, IdleList, State};
@@ -40,7 +41,6 @@ use crate::observe::admin::Admin;
 use crate::record::recorder::Recorder;
 use crate::shared::Shared;
 use crate::sys::clock::ThreadClock;
-use crate::sys::mailbox::{Mailbox, Message};
 use crate::sys::sync::{Poll, Waker};
 
 /// Everything one I/O thread owns.

@@ -31,13 +31,13 @@ use headwaiter_http::DateLine;
 
 use crate::exchange::Exchange;
 use crate::exchange::link::{FINISHED, GONE, Link, PENDING};
+use crate::exchange::message::Message;
 use crate::queue::Found;
 use crate::record::End;
 use crate::record::recorder::{Recorder, SHUTDOWN_TIMEOUT};
 use crate::settings::Abandoned;
 use crate::shared::{Shared, Stage};
 use crate::sys::clock::CpuMeter;
-use crate::sys::mailbox::Message;
 use crate::worker::leader::{Led, lead};
 use crate::worker::task::Task;
 

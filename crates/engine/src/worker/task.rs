@@ -13,13 +13,13 @@ use headwaiter_http::{Head, Refusal};
 
 use crate::exchange::Exchange;
 use crate::exchange::link::{FIN, GONE, Link};
+use crate::exchange::message::Message;
 use crate::net::listen::{Listening, Peer};
 use crate::record::{End, Record};
 use crate::shared::Shared;
 use crate::store::outgoing::Held;
 use crate::store::parts::{Part, Size};
 use crate::store::spool::Spool;
-use crate::sys::mailbox::Message;
 
 /// The client has left, or was cut by `send_timeout`: nothing can be sent to it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
