@@ -27,7 +27,6 @@ mod store;
 mod sys;
 mod worker;
 
-pub use exchange::{Client, ClientGone, Flushed, Task};
 pub use net::listen::{BindError, ListenSpec, Listening, Peer};
 pub use observe::overseer::{Orders, Oversight, SlowRequest};
 pub use observe::watch::{Probe, Watcher};
@@ -43,6 +42,7 @@ pub use store::spool::Spool;
 pub use sys::inject::{POINTS as PANIC_POINTS, inject_panic};
 pub use sys::stack::{Stack, Taken};
 pub use worker::Tasks;
+pub use worker::task::{Client, ClientGone, Flushed, Task};
 
 /// The `log` target of the engine's events.
 pub const LOG: &str = "headwaiter";

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use mio::Token;
 
 use crate::exchange::link::Link;
+use crate::exchange::message::Message;
 use crate::io::IoLoop;
 use crate::io::accepting::Accepted;
 use crate::io::channel::Channel;
@@ -13,7 +14,6 @@ use crate::io::evict::PAUSE;
 use crate::net::accept_error::Trouble;
 use crate::net::listen::Peer;
 use crate::net::socket::Stream;
-use crate::sys::mailbox::Message;
 
 impl IoLoop {
     /// Takes what waits at listener `n`, but no more than `most`: readiness is reported once, so the rest

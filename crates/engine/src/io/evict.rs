@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::exchange::message::{Mailbox, Message};
 use crate::io::IoLoop;
 use crate::io::channel::{Channel, State};
-use crate::sys::mailbox::{Mailbox, Message};
 
 impl IoLoop {
     /// Closes an idle channel, or has one closed. `false`: not yet, and accepting rests meanwhile. `why`

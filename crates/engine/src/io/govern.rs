@@ -116,11 +116,11 @@ impl IoLoop {
             link.begin_reply();
             let io = link.io.clone();
             exchange.link = Some(link);
-            io.post(crate::sys::mailbox::Message::Done(exchange), true);
+            io.post(crate::exchange::message::Message::Done(exchange), true);
         }
     }
 
-    fn mailbox_of(&self, other: &std::sync::Arc<crate::sys::mailbox::Mailbox>) -> bool {
+    fn mailbox_of(&self, other: &std::sync::Arc<crate::exchange::message::Mailbox>) -> bool {
         std::sync::Arc::ptr_eq(&self.mailbox, other)
     }
 }

@@ -33,6 +33,7 @@ use headwaiter_http::DateLine;
 use mio::{Events, Token};
 
 use crate::exchange::Exchange;
+use crate::exchange::message::{Mailbox, Message};
 use crate::io::accepting::Accepting;
 use crate::io::census::Counting;
 use crate::io::channels::Channels;
@@ -46,7 +47,6 @@ use crate::observe::admin::Admin;
 use crate::record::recorder::Recorder;
 use crate::shared::Shared;
 use crate::sys::clock::ThreadClock;
-use crate::sys::mailbox::{Mailbox, Message};
 use crate::sys::sync::{Poll, Waker};
 
 /// Everything one I/O thread owns.
