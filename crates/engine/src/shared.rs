@@ -13,7 +13,7 @@ use crate::observe::watch::{Sample, Watch};
 use crate::queue::Queue;
 use crate::queue::running::Running;
 use crate::record::access_log::AccessLog;
-use crate::record::counters::{Counters, Seldom};
+use crate::record::counters::Counters;
 use crate::record::recorder::Shards;
 use crate::settings::Settings;
 use crate::store::budget::{Budget, Limits};
@@ -21,6 +21,7 @@ use crate::store::shelf::Shelf;
 use crate::sys::mailbox::Mailbox;
 use crate::sys::sync;
 use crate::sys::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::sys::throttle::Seldom;
 use crate::worker::seat::Seat;
 
 /// The common part of a server.

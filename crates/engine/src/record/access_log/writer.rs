@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::record::counters::Seldom;
+use crate::sys::throttle::Seldom;
 
 /// Where the access log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
