@@ -12,7 +12,7 @@ use crate::io::deadlines::Fired;
 use crate::io::{INDEX_MASK, IoLoop};
 use crate::net::listen::Peer;
 use crate::record::End;
-use crate::record::recorder::{SEND_TIMEOUT, SHUTDOWN_TIMEOUT};
+use crate::record::end::{SEND_TIMEOUT, SHUTDOWN_TIMEOUT};
 use crate::shared::Stage;
 use crate::sys::clock::ThreadClock;
 

@@ -10,6 +10,7 @@
 
 pub(crate) mod access_log;
 pub(crate) mod counters;
+pub(crate) mod end;
 pub(crate) mod histogram;
 pub(crate) mod recorder;
 
@@ -17,63 +18,7 @@ use std::time::{Duration, Instant};
 
 use headwaiter_http::Refusal;
 
-/// How a request ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum End {
-    /// The whole reply is with the kernel.
-    #[default]
-    Complete,
-    /// A rule of HTTP or a limit on its size refused it.
-    Refused,
-    /// The server had no room or no time for it (503); the application never saw it.
-    Shed,
-    /// It waited, its client left, and it was dropped unrun.
-    Abandoned,
-    /// A deadline passed: 408, `send_timeout` or `shutdown_timeout`.
-    Cut,
-    /// The application failed; the client got a 500 or a cut reply.
-    AppError,
-    /// The client left before the request or the reply was complete.
-    Disconnected,
-}
-
-impl End {
-    /// Every end, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
-        Self::Complete,
-        Self::Refused,
-        Self::Shed,
-        Self::Abandoned,
-        Self::Cut,
-        Self::AppError,
-        Self::Disconnected,
-    ];
-
-    /// Its name in logs and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Refused => "refused",
-            Self::Shed => "shed",
-            Self::Abandoned => "abandoned",
-            Self::Cut => "cut",
-            Self::AppError => "app-error",
-            Self::Disconnected => "disconnected",
-        }
-    }
-
-    /// How a request that `refusal` answers has ended.
-    pub(crate) fn of(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::HeaderTimeout | Refusal::BodyTimeout => Self::Cut,
-            Refusal::QueueFull | Refusal::QueueTimeout | Refusal::SpoolFull | Refusal::Draining => {
-                Self::Shed
-            }
-            _ => Self::Refused,
-        }
-    }
-}
+pub use crate::record::end::End;
 
 /// Times and sizes of one request.
 #[derive(Clone, Copy, Debug)]
@@ -236,6 +181,48 @@ pub(crate) struct Phases {
     pub(crate) flush: Option<Duration>,
     /// First byte to end: the sum of all of them.
     pub(crate) total: Duration,
+}
+
+/// A measured span of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Phase {
+    Head,
+    Body,
+    Queue,
+    Gil,
+    App,
+    AppCpu,
+    Flush,
+    Total,
+}
+
+impl Phase {
+    pub(crate) const ALL: [(Self, &'static str); 8] = [
+        (Self::Head, "head"),
+        (Self::Body, "body"),
+        (Self::Queue, "queue"),
+        (Self::Gil, "gil"),
+        (Self::App, "app"),
+        (Self::AppCpu, "app_cpu"),
+        (Self::Flush, "flush"),
+        (Self::Total, "total"),
+    ];
+}
+
+/// What was measured of a request, in the order of [`Phase::ALL`].
+pub(crate) fn spans(record: &Record) -> [Option<Duration>; Phase::ALL.len()] {
+    let phases = record.phases();
+    [
+        phases.head,
+        phases.body,
+        phases.queue,
+        phases.gil,
+        phases.app,
+        record.app_cpu,
+        phases.flush,
+        Some(phases.total),
+    ]
 }
 
 #[cfg(test)]

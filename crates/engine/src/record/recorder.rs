@@ -7,45 +7,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use headwaiter_http::{DateLine, Refusal};
+use headwaiter_http::DateLine;
 
 use crate::exchange::Exchange;
 use crate::exchange::link::Link;
 use crate::net::listen::Peer;
+use crate::record::end::reasons;
 use crate::record::histogram::{Distribution, Histogram, Tally};
-use crate::record::{End, Record};
+use crate::record::{End, Phase, Record, spans};
 use crate::shared::Shared;
-
-/// A measured span of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
-pub(crate) enum Phase {
-    Head,
-    Body,
-    Queue,
-    Gil,
-    App,
-    AppCpu,
-    Flush,
-    Total,
-}
-
-impl Phase {
-    pub(crate) const ALL: [(Self, &'static str); 8] = [
-        (Self::Head, "head"),
-        (Self::Body, "body"),
-        (Self::Queue, "queue"),
-        (Self::Gil, "gil"),
-        (Self::App, "app"),
-        (Self::AppCpu, "app_cpu"),
-        (Self::Flush, "flush"),
-        (Self::Total, "total"),
-    ];
-}
-
-/// Reasons beside the rules of [`Refusal`].
-pub(crate) const SEND_TIMEOUT: &str = "send-timeout";
-pub(crate) const SHUTDOWN_TIMEOUT: &str = "shutdown-timeout";
 
 /// Classes of status codes: none, 1xx to 5xx.
 pub(crate) const STATUS_CLASSES: usize = 6;
@@ -93,27 +63,6 @@ impl Shard {
             }
         }
     }
-}
-
-/// What was measured of a request, in the order of [`Phase::ALL`].
-pub(crate) fn spans(record: &Record) -> [Option<Duration>; Phase::ALL.len()] {
-    let phases = record.phases();
-    [
-        phases.head,
-        phases.body,
-        phases.queue,
-        phases.gil,
-        phases.app,
-        record.app_cpu,
-        phases.flush,
-        Some(phases.total),
-    ]
-}
-
-/// Every reason a request can end by, in the order of the counters.
-fn reasons() -> impl Iterator<Item = &'static str> {
-    let rules = Refusal::ALL.iter().map(|refusal| refusal.rule());
-    rules.chain([SEND_TIMEOUT, SHUTDOWN_TIMEOUT])
 }
 
 /// All shards of a server.

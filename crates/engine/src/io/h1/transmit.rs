@@ -13,7 +13,7 @@ use crate::io::IoLoop;
 use crate::io::channel::State;
 use crate::io::h1::receive::LINGER;
 use crate::record::End;
-use crate::record::recorder::SEND_TIMEOUT;
+use crate::record::end::SEND_TIMEOUT;
 use crate::settings::Abandoned;
 use crate::store::outgoing::{Sent, send_parts};
 use crate::store::parts::{Part, Size};

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::net::listen::Listening;
 use crate::record::End;
-use crate::record::recorder::Phase;
+use crate::record::Phase;
 use crate::shared::Shared;
 
 /// Everything there is to know. Channels are as of the last count, the rest is of now.

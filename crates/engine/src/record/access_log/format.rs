@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::record::recorder::Phase;
+use crate::record::Phase;
 
 /// The format of the access log, parsed once.
 #[derive(Clone, Debug, PartialEq, Eq)]

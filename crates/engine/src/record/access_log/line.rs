@@ -10,10 +10,9 @@ use headwaiter_http::Head;
 
 use crate::exchange::Exchange;
 use crate::net::listen::Peer;
-use crate::record::Record;
 use crate::record::access_log::escape::{JSON, Room, Style, TEXT, WORD};
 use crate::record::access_log::format::{AccessLogFormat, Atom, Piece};
-use crate::record::recorder::{Phase, spans};
+use crate::record::{Phase, Record, spans};
 
 /// Appends the line of `exchange` to `out`, its end included; `date` is the IMF-fixdate of now, and
 /// `room` is what the line has for text of clients.
