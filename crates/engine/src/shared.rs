@@ -38,7 +38,7 @@ pub(crate) struct Shared {
     pub(crate) unsent: Arc<AtomicU64>,
     pub(crate) counters: Counters,
     pub(crate) shards: Shards,
-    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) access_log: Option<Arc<AccessLog>>,
     pub(crate) watch: Watch,
     pub(crate) overseer: Overseer,
     pub(crate) ballots: Ballots,
@@ -85,7 +85,7 @@ impl Shared {
     pub(crate) fn new(
         settings: Settings,
         listening: Vec<Listening>,
-        access_log: Option<AccessLog>,
+        access_log: Option<Arc<AccessLog>>,
     ) -> Self {
         let budget = Arc::new(Budget::new(
             settings.spool_dir.clone(),

@@ -16,8 +16,9 @@ pub(crate) mod recorder;
 
 use std::time::{Duration, Instant};
 
-use headwaiter_http::Refusal;
+use headwaiter_http::{Head, Refusal};
 
+use crate::net::listen::Peer;
 pub use crate::record::end::End;
 
 /// Times and sizes of one request.
@@ -223,6 +224,19 @@ pub(crate) fn spans(record: &Record) -> [Option<Duration>; Phase::ALL.len()] {
         phases.flush,
         Some(phases.total),
     ]
+}
+
+/// A request that is over, as the recorder and the access log see it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended<'a> {
+    pub(crate) record: &'a Record,
+    /// Empty where `first_line` stands for it.
+    pub(crate) head: &'a Head,
+    /// The first line of a head that is malformed, incomplete or out of reach.
+    pub(crate) first_line: &'a [u8],
+    /// The client as a trusted proxy named it.
+    pub(crate) client: Option<&'a str>,
+    pub(crate) peer: Peer,
 }
 
 #[cfg(test)]

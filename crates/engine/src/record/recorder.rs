@@ -2,20 +2,18 @@
 //!
 //! Every I/O thread and every worker has a [`Recorder`] with a [`Shard`] of its own, so counting needs
 //! neither a lock nor an atomic read-modify-write; whoever wants figures adds the shards up
-//! ([`Figures`]). Rule: a request is recorded exactly once, by whoever sees its end.
+//! ([`Figures`]). Whoever sees the end of a
+//! request gets an [`Ended`] of it, once.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use headwaiter_http::DateLine;
 
-use crate::exchange::Exchange;
-use crate::exchange::link::Link;
-use crate::net::listen::Peer;
+use crate::record::access_log::AccessLog;
 use crate::record::end::reasons;
 use crate::record::histogram::{Distribution, Histogram, Tally};
-use crate::record::{End, Phase, Record, spans};
-use crate::shared::Shared;
+use crate::record::{End, Ended, Phase, Record, spans};
 
 /// Classes of status codes: none, 1xx to 5xx.
 pub(crate) const STATUS_CLASSES: usize = 6;
@@ -145,6 +143,7 @@ impl Figures {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     shard: Arc<Shard>,
+    access_log: Option<Arc<AccessLog>>,
     /// Lines of the access log that the writer does not have yet.
     lines: Vec<u8>,
     count: u64,
@@ -152,37 +151,28 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(shard: Arc<Shard>) -> Self {
+    pub(crate) fn new(shard: Arc<Shard>, access_log: Option<Arc<AccessLog>>) -> Self {
         Self {
             shard,
+            access_log,
             lines: Vec::new(),
             count: 0,
             date: DateLine::default(),
         }
     }
 
-    /// Records a request that is over.
-    pub(crate) fn record(&mut self, shared: &Shared, exchange: &mut Exchange, link: &Link) {
-        if !link.admin {
-            self.record_of(shared, exchange, link.peer);
-        }
-    }
-
-    /// The same where the channel is out of reach.
-    pub(crate) fn record_of(&mut self, shared: &Shared, exchange: &mut Exchange, peer: Peer) {
-        if std::mem::replace(&mut exchange.recorded, true) {
-            return;
-        }
-        self.shard.count(&exchange.record);
-        if let Some(log) = &shared.access_log {
+    /// Counts a request that is over and writes its line.
+    pub(crate) fn record(&mut self, ended: Ended<'_>) {
+        self.shard.count(ended.record);
+        if let Some(log) = &self.access_log {
             let now = SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or_default();
             let date = self.date.at(now.as_secs());
-            log.format(exchange, peer, date, &mut self.lines);
+            log.format(ended, date, &mut self.lines);
             self.count += 1;
             if self.lines.len() >= BATCH {
-                self.flush(shared);
+                self.flush();
             }
         }
     }
@@ -195,9 +185,9 @@ impl Recorder {
     }
 
     /// Gives the lines to the writer; once a turn, and whenever there are many.
-    pub(crate) fn flush(&mut self, shared: &Shared) {
+    pub(crate) fn flush(&mut self) {
         if self.count > 0
-            && let Some(log) = &shared.access_log
+            && let Some(log) = &self.access_log
         {
             log.push(&mut self.lines, self.count);
             self.lines.shrink_to(BATCH / 2);

@@ -83,7 +83,7 @@ impl Tasks {
             now: shared.now(),
             dated: None,
             cpu,
-            recorder: Recorder::new(shared.shard_of(worker)),
+            recorder: Recorder::new(shared.shard_of(worker), shared.access_log.clone()),
         }
     }
 
@@ -321,9 +321,10 @@ impl Tasks {
     }
 
     fn record(&mut self, exchange: &mut Exchange, link: &Link) {
-        exchange.record.ended = Some(self.shared.now());
-        self.recorder.record(&self.shared, exchange, link);
-        self.recorder.flush(&self.shared);
+        if let Some(ended) = exchange.end(link, || self.shared.now()) {
+            self.recorder.record(ended);
+        }
+        self.recorder.flush();
     }
 }
 

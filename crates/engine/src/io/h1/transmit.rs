@@ -245,19 +245,16 @@ impl IoLoop {
 
     /// Records what is over and keeps its buffers for the next request.
     pub(crate) fn finish(&mut self, index: usize, mut exchange: Box<Exchange>) {
-        if !exchange.sent {
-            exchange.record.ended = Some(self.shared.now());
-            self.recorder
-                .record(&self.shared, &mut exchange, &self.channels[index].link);
+        if let Some(ended) = exchange.end(&self.channels[index].link, || self.shared.now()) {
+            self.recorder.record(ended);
         }
         self.keep(exchange);
     }
 
     /// Records a request that ends now without its channel.
     pub(crate) fn record(&mut self, exchange: &mut Exchange, link: &Link) {
-        if !exchange.sent {
-            exchange.record.ended = Some(self.shared.now());
-            self.recorder.record(&self.shared, exchange, link);
+        if let Some(ended) = exchange.end(link, || self.shared.now()) {
+            self.recorder.record(ended);
         }
     }
 

@@ -17,8 +17,7 @@ pub use writer::AccessLogTarget;
 use std::io;
 use std::sync::Arc;
 
-use crate::exchange::Exchange;
-use crate::net::listen::Peer;
+use crate::record::Ended;
 use crate::record::access_log::escape::Room;
 use crate::record::access_log::writer::Writer;
 
@@ -58,19 +57,13 @@ impl AccessLog {
     }
 
     /// Appends the line of a request that is over to `lines`.
-    pub(crate) fn format(
-        &self,
-        exchange: &Exchange,
-        peer: Peer,
-        date: &[u8; 29],
-        lines: &mut Vec<u8>,
-    ) {
+    pub(crate) fn format(&self, ended: Ended<'_>, date: &[u8; 29], lines: &mut Vec<u8>) {
         let room = if self.writer.is_behind() {
             Room::SHORT
         } else {
             Room::FULL
         };
-        line::append(lines, &self.format, exchange, peer, date, room);
+        line::append(lines, &self.format, ended, date, room);
     }
 
     /// Gives `count` lines to the writer and empties `lines`. Never waits for the disk.
