@@ -60,12 +60,12 @@ impl End {
     }
 }
 
-/// Every reason a request can end by, in the order of the counters.
-pub(crate) fn reasons() -> impl Iterator<Item = &'static str> {
-    let rules = Refusal::ALL.iter().map(|refusal| refusal.rule());
-    rules.chain([SEND_TIMEOUT, SHUTDOWN_TIMEOUT])
+/// Every rule and deadline that can end a request, in the order of the counters.
+pub(crate) fn rules() -> impl Iterator<Item = &'static str> {
+    let refusals = Refusal::ALL.iter().map(|refusal| refusal.rule());
+    refusals.chain([SEND_TIMEOUT, SHUTDOWN_TIMEOUT])
 }
 
-/// Reasons beside the rules of [`Refusal`].
+/// Deadlines beside the rules of [`Refusal`].
 pub(crate) const SEND_TIMEOUT: &str = "send-timeout";
 pub(crate) const SHUTDOWN_TIMEOUT: &str = "shutdown-timeout";

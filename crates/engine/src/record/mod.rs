@@ -47,7 +47,7 @@ pub struct Record {
     /// Reply bytes the kernel has taken, heads included.
     pub(crate) bytes_out: u64,
     /// The name of the rule or deadline that ended it; empty if none did.
-    pub(crate) reason: &'static str,
+    pub(crate) rule: &'static str,
     /// How many of `bytes_out` are the reply's head.
     pub reply_head: u64,
     /// Status of the reply; 0 when there was none.
@@ -71,7 +71,7 @@ impl Record {
             worker: None,
             bytes_in: 0,
             bytes_out: 0,
-            reason: "",
+            rule: "",
             reply_head: 0,
             status: 0,
             end: End::Complete,
@@ -96,7 +96,7 @@ impl Record {
     }
 
     /// The request gets no further than the phase it is in, which ends `now`.
-    pub(crate) fn stop(&mut self, now: Instant, end: End, reason: &'static str) {
+    pub(crate) fn stop(&mut self, now: Instant, end: End, rule: &'static str) {
         let current = if self.head.is_none() {
             &mut self.head
         } else if self.received.is_none() {
@@ -107,14 +107,14 @@ impl Record {
             &mut self.answered
         };
         current.get_or_insert(now);
-        self.spoil(end, reason);
+        self.spoil(end, rule);
     }
 
     /// Notes a bad end, unless one is noted already: what comes first is the cause.
-    pub(crate) fn spoil(&mut self, end: End, reason: &'static str) {
+    pub(crate) fn spoil(&mut self, end: End, rule: &'static str) {
         if self.end == End::Complete {
             self.end = end;
-            self.reason = reason;
+            self.rule = rule;
         }
     }
 
@@ -311,7 +311,7 @@ mod tests {
             (Some(3 * MS), None, None)
         );
         assert_eq!((phases.flush, sum(&phases)), (Some(2 * MS), phases.total));
-        assert_eq!((record.end, record.reason), (End::Cut, "body-timeout"));
+        assert_eq!((record.end, record.rule), (End::Cut, "body-timeout"));
         // What follows from it does not hide it.
         record.spoil(End::Disconnected, "");
         assert_eq!(record.end, End::Cut);

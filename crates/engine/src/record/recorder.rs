@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use headwaiter_http::DateLine;
 
 use crate::record::access_log::AccessLog;
-use crate::record::end::reasons;
+use crate::record::end::rules;
 use crate::record::histogram::{Distribution, Histogram, Tally};
 use crate::record::{End, Ended, Phase, Record, spans};
 
@@ -23,7 +23,7 @@ pub(crate) const STATUS_CLASSES: usize = 6;
 pub(crate) struct Shard {
     statuses: [Tally; STATUS_CLASSES],
     ends: [Tally; End::ALL.len()],
-    reasons: Vec<Tally>,
+    rules: Vec<Tally>,
     bytes_in: Tally,
     bytes_out: Tally,
     /// Nanoseconds that workers took for what comes after a reply.
@@ -36,7 +36,7 @@ impl Shard {
         Self {
             statuses: Default::default(),
             ends: Default::default(),
-            reasons: reasons().map(|_| Tally::default()).collect(),
+            rules: rules().map(|_| Tally::default()).collect(),
             bytes_in: Tally::default(),
             bytes_out: Tally::default(),
             closing: Tally::default(),
@@ -48,10 +48,10 @@ impl Shard {
         let class = usize::from(record.status / 100).min(STATUS_CLASSES - 1);
         self.statuses[class].add(1);
         self.ends[record.end as usize].add(1);
-        if !record.reason.is_empty()
-            && let Some(at) = reasons().position(|reason| reason == record.reason)
+        if !record.rule.is_empty()
+            && let Some(at) = rules().position(|rule| rule == record.rule)
         {
-            self.reasons[at].add(1);
+            self.rules[at].add(1);
         }
         self.bytes_in.add(record.bytes_in);
         self.bytes_out.add(record.bytes_out);
@@ -78,13 +78,13 @@ impl Shards {
     /// The sum of all shards.
     pub(crate) fn figures(&self) -> Figures {
         let mut sum = Figures {
-            reasons: reasons().map(|reason| (reason, 0)).collect(),
+            rules: rules().map(|rule| (rule, 0)).collect(),
             ..Figures::default()
         };
         for shard in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             add(&mut sum.statuses, &shard.statuses);
             add(&mut sum.ends, &shard.ends);
-            for ((_, into), tally) in sum.reasons.iter_mut().zip(&shard.reasons) {
+            for ((_, into), tally) in sum.rules.iter_mut().zip(&shard.rules) {
                 *into += tally.get();
             }
             sum.bytes_in += shard.bytes_in.get();
@@ -110,7 +110,7 @@ pub(crate) struct Figures {
     statuses: [u64; STATUS_CLASSES],
     ends: [u64; End::ALL.len()],
     /// Requests by the rule or deadline that ended them, all of them.
-    pub(crate) reasons: Vec<(&'static str, u64)>,
+    pub(crate) rules: Vec<(&'static str, u64)>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     /// Time that workers took for what comes after a reply, all together.

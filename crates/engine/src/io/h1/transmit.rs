@@ -44,7 +44,7 @@ impl IoLoop {
             if link.has(TIMED_OUT) {
                 // The application was told of it as of a client that left.
                 exchange.record.end = End::Cut;
-                exchange.record.reason = SEND_TIMEOUT;
+                exchange.record.rule = SEND_TIMEOUT;
             } else {
                 exchange.record.spoil(End::Disconnected, "");
             }

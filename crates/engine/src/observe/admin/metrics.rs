@@ -87,7 +87,7 @@ impl Snapshot {
                 None,
                 by(
                     "rule",
-                    figures.reasons.iter().filter(|(_, n)| *n > 0).copied(),
+                    figures.rules.iter().filter(|(_, n)| *n > 0).copied(),
                 ),
             ),
             (

@@ -71,7 +71,7 @@ pub enum Atom {
     /// `end`: how the request ended.
     End,
     /// `reason`: the rule or deadline that ended it.
-    Reason,
+    Rule,
     /// `worker`: the number of the worker that ran it.
     Worker,
     /// `in`: bytes of the request, head included.
@@ -170,7 +170,7 @@ fn atom(name: &str) -> Result<Atom, FormatError> {
         "L" => Atom::Fraction,
         "p" => Atom::Process,
         "end" => Atom::End,
-        "reason" => Atom::Reason,
+        "reason" => Atom::Rule,
         "worker" => Atom::Worker,
         "in" => Atom::BytesIn,
         "out" => Atom::BytesOut,

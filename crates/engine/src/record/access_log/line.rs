@@ -84,7 +84,7 @@ impl<'a> Line<'a> {
                 None => out.push(b'-'),
             },
             Atom::End => out.extend_from_slice(self.ended.record.end.name().as_bytes()),
-            Atom::Reason => self.text(out, self.ended.record.reason.as_bytes()),
+            Atom::Rule => self.text(out, self.ended.record.rule.as_bytes()),
             Atom::Worker => match self.ended.record.worker {
                 Some(worker) => integer(out, worker.into()),
                 None => out.push(b'-'),
@@ -111,7 +111,7 @@ impl<'a> Line<'a> {
             ("referer", header("referer")),
             ("user_agent", header("user-agent")),
             ("end", self.ended.record.end.name().as_bytes()),
-            ("reason", self.ended.record.reason.as_bytes()),
+            ("reason", self.ended.record.rule.as_bytes()),
         ] {
             key(out, name);
             self.json_text(out, value);
