@@ -86,7 +86,7 @@ impl IoLoop {
                 self.shared.counters.send_timeouts.add(1);
                 channel.link.set(TIMED_OUT);
                 for exchange in channel.replies() {
-                    exchange.record.spoil(End::Cut, SEND_TIMEOUT);
+                    exchange.record.fail(End::Cut, SEND_TIMEOUT);
                 }
                 log::info!(
                     target: crate::LOG,

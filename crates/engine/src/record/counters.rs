@@ -1,10 +1,10 @@
-//! Counters of a server, read without any lock.
+//! Counters of a server that any thread adds to and reads without a lock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// What has happened since the server was made.
+        /// Numbers of events since the server was made.
         #[derive(Debug, Default)]
         pub(crate) struct Counters { $($(#[$doc])* pub(crate) $name: Counter),* }
 
@@ -22,11 +22,11 @@ counters! {
     connections,
     /// Requests answered at `health_path`.
     health_checks,
-    /// Channels cut because the client took no bytes for `send_timeout`.
+    /// Connections cut because the client took no bytes for `send_timeout`.
     send_timeouts,
-    /// Idle channels closed to make room for new ones.
+    /// Idle connections closed to make room for new ones.
     evicted,
-    /// Times accepting paused.
+    /// Times the server paused accepting.
     accept_pauses,
     /// Times the first I/O thread lent its loop to a worker.
     loop_lends,

@@ -1,4 +1,4 @@
-//! How a request ended, and by which rule or deadline.
+//! How a request ended, and the rule or deadline that ended it.
 
 use headwaiter_http::Refusal;
 
@@ -6,25 +6,25 @@ use headwaiter_http::Refusal;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum End {
-    /// The whole reply is with the kernel.
+    /// The kernel has the whole reply.
     #[default]
     Complete,
-    /// A rule of HTTP or a limit on its size refused it.
+    /// The server refused the request by a rule of HTTP or a size limit.
     Refused,
-    /// The server had no room or no time for it (503); the application never saw it.
+    /// The server had no capacity for the request (503); the application never saw it.
     Shed,
-    /// It waited, its client left, and it was dropped unrun.
+    /// The client left while the request waited; the server dropped it before it ran.
     Abandoned,
-    /// A deadline passed: 408, `send_timeout` or `shutdown_timeout`.
+    /// A deadline passed: a 408 was sent, or `send_timeout` or `shutdown_timeout` cut the request.
     Cut,
-    /// The application failed; the client got a 500 or a cut reply.
+    /// The application failed; the client got a 500 or part of a reply.
     AppError,
-    /// The client left before the request or the reply was complete.
+    /// The client left before it had sent the request or received the reply.
     Disconnected,
 }
 
 impl End {
-    /// Every end, in the order of their numbers.
+    /// Every end, in the order of the discriminants.
     pub const ALL: [Self; 7] = [
         Self::Complete,
         Self::Refused,
@@ -35,7 +35,7 @@ impl End {
         Self::Disconnected,
     ];
 
-    /// Its name in logs and metrics.
+    /// The name in logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Complete => "complete",
@@ -48,7 +48,7 @@ impl End {
         }
     }
 
-    /// How a request that `refusal` answers has ended.
+    /// The end of a request that is answered with `refusal`.
     pub(crate) fn of(refusal: Refusal) -> Self {
         match refusal {
             Refusal::HeaderTimeout | Refusal::BodyTimeout => Self::Cut,
@@ -60,12 +60,13 @@ impl End {
     }
 }
 
-/// Every rule and deadline that can end a request, in the order of the counters.
+/// The name of every rule and deadline that can end a request. [`super::recorder`] counts in this order.
 pub(crate) fn rules() -> impl Iterator<Item = &'static str> {
     let refusals = Refusal::ALL.iter().map(|refusal| refusal.rule());
     refusals.chain([SEND_TIMEOUT, SHUTDOWN_TIMEOUT])
 }
 
-/// Deadlines beside the rules of [`Refusal`].
+/// `send_timeout` cut the connection: the client took no bytes.
 pub(crate) const SEND_TIMEOUT: &str = "send-timeout";
+/// `shutdown_timeout` cut the request: the server ended.
 pub(crate) const SHUTDOWN_TIMEOUT: &str = "shutdown-timeout";

@@ -1,9 +1,11 @@
-//! Where records go: counters and histograms of the thread that ended the request, and the access log.
+//! Counts requests that are over, and writes their lines for the access log.
 //!
-//! Every I/O thread and every worker has a [`Recorder`] with a [`Shard`] of its own, so counting needs
-//! neither a lock nor an atomic read-modify-write; whoever wants figures adds the shards up
-//! ([`Figures`]). Whoever sees the end of a
-//! request gets an [`Ended`] of it, once.
+//! Every I/O thread and every worker has a [`Recorder`] with a [`Shard`] of counters and histograms. Only that
+//! thread writes to the shard, so counting takes neither a lock nor an atomic read-modify-write. To show
+//! figures, a reader adds all shards up ([`Shards::figures`]).
+//!
+//! The thread that ends a request calls [`Recorder::record`]. That this happens once per request is the rule
+//! of whoever makes the [`Ended`]: `Exchange::end`, or the cut of a running request (`io/expire.rs`).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,12 +15,12 @@ use headwaiter_http::DateLine;
 use crate::record::access_log::AccessLog;
 use crate::record::end::rules;
 use crate::record::histogram::{Distribution, Histogram, Tally};
-use crate::record::{End, Ended, Phase, Record, spans};
+use crate::record::{End, Ended, Phase, Record};
 
-/// Classes of status codes: none, 1xx to 5xx.
-pub(crate) const STATUS_CLASSES: usize = 6;
+/// Classes of status codes: no status, 1xx to 5xx.
+const STATUS_CLASSES: usize = 6;
 
-/// One thread's counters.
+/// The counters and histograms of one thread.
 #[derive(Debug)]
 pub(crate) struct Shard {
     statuses: [Tally; STATUS_CLASSES],
@@ -26,7 +28,7 @@ pub(crate) struct Shard {
     rules: Vec<Tally>,
     bytes_in: Tally,
     bytes_out: Tally,
-    /// Nanoseconds that workers took for what comes after a reply.
+    /// Nanoseconds that the worker spent after replies, as in the iterable's `close()`.
     closing: Tally,
     phases: [Histogram; Phase::ALL.len()],
 }
@@ -55,7 +57,7 @@ impl Shard {
         }
         self.bytes_in.add(record.bytes_in);
         self.bytes_out.add(record.bytes_out);
-        for (histogram, span) in self.phases.iter().zip(spans(record)) {
+        for (histogram, span) in self.phases.iter().zip(record.spans()) {
             if let Some(span) = span {
                 histogram.record(span);
             }
@@ -68,6 +70,7 @@ impl Shard {
 pub(crate) struct Shards(Mutex<Vec<Arc<Shard>>>);
 
 impl Shards {
+    /// A new shard, for a thread to write to.
     pub(crate) fn add(&self) -> Arc<Shard> {
         let shard = Arc::new(Shard::new());
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,16 +107,16 @@ fn add(into: &mut [u64], tallies: &[Tally]) {
     }
 }
 
-/// What all shards hold together.
+/// The sum of all shards at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
     statuses: [u64; STATUS_CLASSES],
     ends: [u64; End::ALL.len()],
-    /// Requests by the rule or deadline that ended them, all of them.
+    /// Number of requests that each of [`rules`] ended, zeros included.
     pub(crate) rules: Vec<(&'static str, u64)>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
-    /// Time that workers took for what comes after a reply, all together.
+    /// Time that all workers spent after replies.
     pub(crate) closing: Duration,
     phases: [Distribution; Phase::ALL.len()],
 }
@@ -127,24 +130,24 @@ impl Figures {
         self.ends[end as usize]
     }
 
-    /// Requests recorded.
+    /// Number of requests recorded.
     pub(crate) fn requests(&self) -> u64 {
         self.ends.iter().sum()
     }
 
-    /// Status classes by name; `none` is a request that got no reply.
+    /// Number of requests per status class; `none` counts requests without a reply.
     pub(crate) fn statuses(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let names = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
         names.into_iter().zip(self.statuses)
     }
 }
 
-/// Records the requests that end on one thread.
+/// Records the requests that one thread ends.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     shard: Arc<Shard>,
     access_log: Option<Arc<AccessLog>>,
-    /// Lines of the access log that the writer does not have yet.
+    /// Access log lines to give to the writer, and their number.
     lines: Vec<u8>,
     count: u64,
     date: DateLine,
@@ -161,7 +164,7 @@ impl Recorder {
         }
     }
 
-    /// Counts a request that is over and writes its line.
+    /// Counts a request and appends its line for the access log.
     pub(crate) fn record(&mut self, ended: Ended<'_>) {
         self.shard.count(ended.record);
         if let Some(log) = &self.access_log {
@@ -177,14 +180,14 @@ impl Recorder {
         }
     }
 
-    /// Counts the time that a worker took for what comes after a reply.
+    /// Counts the time that a worker spent after a reply.
     pub(crate) fn count_close(&self, span: Duration) {
         self.shard
             .closing
             .add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Gives the lines to the writer; once a turn, and whenever there are many.
+    /// Gives the lines to the access log's writer. An I/O thread does this once per turn, a worker per reply.
     pub(crate) fn flush(&mut self) {
         if self.count > 0
             && let Some(log) = &self.access_log
@@ -196,5 +199,5 @@ impl Recorder {
     }
 }
 
-/// Bytes of lines that are handed over without waiting for the end of a turn.
+/// Bytes of lines at which [`Recorder::record`] gives them to the writer at once.
 const BATCH: usize = 32 << 10;

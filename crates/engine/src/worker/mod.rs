@@ -300,7 +300,7 @@ impl Tasks {
             }
             // The I/O thread has cut everything and reads no mail any more.
             Err(_) if link.has(GONE) && self.shared.stage() == Stage::Cutting => {
-                exchange.record.spoil(End::Cut, SHUTDOWN_TIMEOUT);
+                exchange.record.fail(End::Cut, SHUTDOWN_TIMEOUT);
                 self.record(exchange, &link);
             }
             // The I/O thread meets the same error and deals with it.

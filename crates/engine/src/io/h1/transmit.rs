@@ -46,7 +46,7 @@ impl IoLoop {
                 exchange.record.end = End::Cut;
                 exchange.record.rule = SEND_TIMEOUT;
             } else {
-                exchange.record.spoil(End::Disconnected, "");
+                exchange.record.fail(End::Disconnected, "");
             }
             self.record(&mut exchange, &link);
             self.drop_followers(&mut exchange, true);
@@ -159,7 +159,7 @@ impl IoLoop {
                 if error.kind() == std::io::ErrorKind::UnexpectedEof {
                     log::warn!(target: crate::LOG, "a file became shorter while it was sent; its reply is cut");
                     if let Some(exchange) = &mut channel.exchange {
-                        exchange.record.spoil(End::AppError, "");
+                        exchange.record.fail(End::AppError, "");
                     }
                 }
                 self.client_gone(index);

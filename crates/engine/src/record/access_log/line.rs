@@ -1,6 +1,6 @@
-//! One line from one request.
+//! Formats the line of a request.
 //!
-//! Rule: bytes of a client reach a line only through [`Room::put`], which escapes and bounds them.
+//! Rule: bytes that a client sent get into a line by [`Room::put`] only, which escapes and bounds them.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -11,10 +11,10 @@ use headwaiter_http::Head;
 use crate::net::listen::Peer;
 use crate::record::access_log::escape::{JSON, Room, Style, TEXT, WORD};
 use crate::record::access_log::format::{AccessLogFormat, Atom, Piece};
-use crate::record::{Ended, Phase, spans};
+use crate::record::{Ended, Phase};
 
-/// Appends the line of `ended` to `out`, its end included; `date` is the IMF-fixdate of now, and
-/// `room` is what the line has for text of clients.
+/// Appends the line of `ended` to `out`, line break included. `date` is the present IMF-fixdate (RFC 9110
+/// §5.6.7); `room` bounds the text of clients.
 pub(super) fn append(
     out: &mut Vec<u8>,
     format: &AccessLogFormat,
@@ -25,7 +25,7 @@ pub(super) fn append(
     let mut line = Line {
         ended,
         date,
-        spans: spans(ended.record),
+        spans: ended.record.spans(),
         room,
     };
     match format {
@@ -144,7 +144,7 @@ impl<'a> Line<'a> {
         out.push(b'}');
     }
 
-    /// `text`, a byte a character, as a JSON string.
+    /// Appends `text` as a JSON string, with one character per byte.
     fn json_text(&mut self, out: &mut Vec<u8>, text: &[u8]) {
         out.push(b'"');
         self.room.put(out, text, &JSON);
@@ -159,7 +159,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// `06 Nov 1994 08:49:37` of the IMF-fixdate in the way of the common log format.
+    /// Appends the date in the common log format: `[06/Nov/1994:08:49:37 +0000]`.
     fn time(&self, out: &mut Vec<u8>) {
         let date = self.date;
         out.push(b'[');
@@ -174,7 +174,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The same in the way of RFC 3339.
+    /// Appends the date as RFC 3339 writes it: `1994-11-06T08:49:37Z`.
     fn timestamp(&self, out: &mut Vec<u8>) {
         let date = self.date;
         let month = MONTHS
@@ -189,7 +189,7 @@ impl<'a> Line<'a> {
         out.push(b'Z');
     }
 
-    /// The request line, or what came in its place when it is malformed or incomplete.
+    /// Appends the request line; of a malformed or incomplete head, its first line.
     fn request_line(&mut self, out: &mut Vec<u8>) {
         let head = self.ended.head;
         if head.method().is_empty() {
@@ -222,7 +222,7 @@ impl<'a> Line<'a> {
         self.or_hyphen(out, text, &TEXT);
     }
 
-    /// `text`, a hyphen for none.
+    /// Appends `text`, or a hyphen if it is empty.
     fn or_hyphen(&mut self, out: &mut Vec<u8>, text: &[u8], style: &Style) {
         if text.is_empty() {
             out.push(b'-');
@@ -244,11 +244,11 @@ impl<'a> Line<'a> {
 }
 
 fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // A vector takes everything.
+    // Writing to a vector cannot fail.
     let _ = out.write_fmt(text);
 }
 
-/// `,"name":`
+/// Appends `,"name":`.
 fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
@@ -259,7 +259,7 @@ fn integer(out: &mut Vec<u8>, n: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
-/// Seconds with six digits behind the point.
+/// Appends seconds with six decimals.
 fn seconds(out: &mut Vec<u8>, span: Duration) {
     integer(out, span.as_secs());
     let mut digits = *b".000000";
@@ -271,8 +271,8 @@ fn seconds(out: &mut Vec<u8>, span: Duration) {
     out.extend_from_slice(&digits);
 }
 
-/// The user name of `Authorization: Basic` (RFC 7617); never the password. One of hundreds of bytes is none:
-/// it is not decoded, as it would not be shown.
+/// The user name of `Authorization: Basic` (RFC 7617), never the password. Only the first [`USER_TOKEN`]
+/// characters are decoded; a longer name counts as no user.
 fn user(head: &Head) -> Option<Vec<u8>> {
     let value = head.field("authorization")?;
     let (scheme, token) = value.split_at_checked(6)?;
@@ -284,7 +284,7 @@ fn user(head: &Head) -> Option<Vec<u8>> {
     Some(pair[..colon].to_vec())
 }
 
-/// Decodes standard base64; `None` if it is none.
+/// Decodes standard base64; `None` if `text` is not valid base64.
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() * 3 / 4);
     let (mut bits, mut have) = (0_u32, 0);
@@ -307,7 +307,7 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Characters of base64 in which the user name has to end.
+/// Characters of base64 within which a user name must end.
 const USER_TOKEN: usize = 512;
 
 const MONTHS: [&[u8; 3]; 12] = [
@@ -325,7 +325,7 @@ mod tests {
 
     const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
-    /// A request and its end, as they are before anybody asks for a line.
+    /// Owns what an [`Ended`] borrows.
     struct Request {
         head: Head,
         record: Record,
@@ -410,7 +410,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&line("json", &request)).unwrap();
         assert_eq!(value["time"], "1994-11-06T08:49:37Z");
         assert_eq!(value["target"], "/\"\\");
-        // A byte a character: what the client sent can be had back.
+        // One character per byte: a reader can restore what the client sent.
         assert_eq!(value["user_agent"], "\u{c3}\u{a9}");
         assert_eq!(
             (&value["status"], &value["app_cpu"]),
