@@ -31,7 +31,6 @@ pub use net::listen::{BindError, ListenSpec, Listening, Peer};
 pub use observe::overseer::{Orders, Oversight, SlowRequest};
 pub use observe::watch::{Probe, Watcher};
 pub use record::access_log::{AccessLogFormat, AccessLogTarget, FormatError};
-pub use record::counters::Seldom;
 pub use record::{End, Record};
 pub use server::{OnFinished, Poker, Server};
 pub use settings::{Abandoned, Settings};
@@ -41,6 +40,7 @@ pub use store::spool::Spool;
 #[doc(hidden)]
 pub use sys::inject::{POINTS as PANIC_POINTS, inject_panic};
 pub use sys::stack::{Stack, Taken};
+pub use sys::throttle::Seldom;
 pub use worker::Tasks;
 pub use worker::task::{Client, ClientGone, Flushed, Task};
 

@@ -64,7 +64,7 @@ impl Server {
                 error,
             })
         });
-        let access_log = access_log.transpose()?;
+        let access_log = access_log.transpose()?.map(Arc::new);
         let listening = addresses(&listeners);
         Ok(Self {
             admin_listening: addresses(&admin),

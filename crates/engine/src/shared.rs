@@ -14,13 +14,14 @@ use crate::observe::watch::{Sample, Watch};
 use crate::queue::Queue;
 use crate::queue::running::Running;
 use crate::record::access_log::AccessLog;
-use crate::record::counters::{Counters, Seldom};
+use crate::record::counters::Counters;
 use crate::record::recorder::Shards;
 use crate::settings::Settings;
 use crate::store::budget::{Budget, Limits};
 use crate::store::shelf::Shelf;
 use crate::sys::sync;
 use crate::sys::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::sys::throttle::Seldom;
 use crate::worker::seat::Seat;
 
 /// The common part of a server.
@@ -37,7 +38,7 @@ pub(crate) struct Shared {
     pub(crate) unsent: Arc<AtomicU64>,
     pub(crate) counters: Counters,
     pub(crate) shards: Shards,
-    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) access_log: Option<Arc<AccessLog>>,
     pub(crate) watch: Watch,
     pub(crate) overseer: Overseer,
     pub(crate) ballots: Ballots,
@@ -84,7 +85,7 @@ impl Shared {
     pub(crate) fn new(
         settings: Settings,
         listening: Vec<Listening>,
-        access_log: Option<AccessLog>,
+        access_log: Option<Arc<AccessLog>>,
     ) -> Self {
         let budget = Arc::new(Budget::new(
             settings.spool_dir.clone(),

@@ -10,7 +10,7 @@ use std::time::Instant;
 use headwaiter_http::{Body, Framing, Head};
 
 use crate::exchange::link::Link;
-use crate::record::Record;
+use crate::record::{Ended, Record};
 use crate::store::outgoing::Outgoing;
 use crate::store::shelf::Spill;
 use crate::store::spool::Spool;
@@ -100,18 +100,35 @@ impl Exchange {
     /// Keeps the first line of `data`, which is not a whole head, for the log.
     pub(crate) fn note_first_line(&mut self, data: &[u8]) {
         if self.head.method().is_empty() && self.first_line.is_empty() {
-            let line = data.split(|byte| matches!(byte, b'\r' | b'\n'));
-            let line = line
-                .into_iter()
-                .find(|line| !line.is_empty())
-                .unwrap_or_default();
-            self.first_line
-                .extend_from_slice(&line[..line.len().min(FIRST_LINE)]);
+            self.first_line.extend_from_slice(first_line(data));
         }
+    }
+
+    /// Ends the record, and shows the request for it to be recorded: once, by whoever comes first. A request
+    /// of the admin endpoint is not recorded.
+    pub(crate) fn end(&mut self, link: &Link, now: impl FnOnce() -> Instant) -> Option<Ended<'_>> {
+        if std::mem::replace(&mut self.recorded, true) || link.admin {
+            return None;
+        }
+        self.record.ended = Some(now());
+        Some(Ended {
+            record: &self.record,
+            head: &self.head,
+            first_line: &self.first_line,
+            client: self.client.as_deref(),
+            peer: link.peer,
+        })
     }
 }
 
-/// Of what is not a head so much is kept.
+/// The first line of `data` that is not empty, or the beginning of a long one.
+pub(crate) fn first_line(data: &[u8]) -> &[u8] {
+    let mut lines = data.split(|byte| matches!(byte, b'\r' | b'\n'));
+    let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    &line[..line.len().min(FIRST_LINE)]
+}
+
+/// Bytes of a malformed head kept for the log.
 const FIRST_LINE: usize = 256;
 
 fn no_body() -> Body {

@@ -3,14 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use headwaiter_http::Refusal;
+use headwaiter_http::{Head, Refusal};
 
-use crate::exchange::Exchange;
+use crate::exchange::first_line;
 use crate::io::IoLoop;
 use crate::io::channel::State;
 use crate::net::listen::Peer;
-use crate::record::End;
-use crate::record::recorder::SHUTDOWN_TIMEOUT;
+use crate::record::end::SHUTDOWN_TIMEOUT;
+use crate::record::{End, Ended};
 use crate::shared::Stage;
 
 impl IoLoop {
@@ -155,14 +155,17 @@ impl IoLoop {
                 self.shared.unfinished.fetch_add(1, Ordering::SeqCst);
                 continue;
             }
-            let mut exchange = Exchange::new(self.now);
-            exchange.record = request.record;
-            exchange.record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
-            exchange.record.ended = Some(self.now);
+            let mut record = request.record;
+            record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
+            record.ended = Some(self.now);
             let line = [&request.method[..], b" ", &request.path[..]].concat();
-            exchange.note_first_line(&line);
-            let peer = request.peer.unwrap_or(Peer::Unix);
-            self.recorder.record_of(&self.shared, &mut exchange, peer);
+            self.recorder.record(Ended {
+                record: &record,
+                head: &Head::new(),
+                first_line: first_line(&line),
+                client: None,
+                peer: request.peer.unwrap_or(Peer::Unix),
+            });
         }
     }
 

@@ -6,7 +6,7 @@ use crate::exchange::link::{GONE, TIMED_OUT};
 use crate::io::IoLoop;
 use crate::io::channel::State;
 use crate::record::End;
-use crate::record::recorder::SEND_TIMEOUT;
+use crate::record::end::SEND_TIMEOUT;
 
 impl IoLoop {
     /// Deals with what has come due; the share of a turn, if that is much.
@@ -37,7 +37,7 @@ impl IoLoop {
                 self.shared.counters.send_timeouts.add(1);
                 channel.link.set(TIMED_OUT);
                 for exchange in channel.replies() {
-                    exchange.record.spoil(End::Cut, SEND_TIMEOUT);
+                    exchange.record.fail(End::Cut, SEND_TIMEOUT);
                 }
                 log::info!(
                     target: crate::LOG,

@@ -123,7 +123,7 @@ impl IoLoop {
             channels: Channels::default(),
             accepting: Accepting::new(listeners),
             pool: ExchangePool::default(),
-            recorder: Recorder::new(shared.shards.add()),
+            recorder: Recorder::new(shared.shards.add(), shared.access_log.clone()),
             admin,
             counting: Counting::default(),
             batch: Vec::new(),
@@ -258,7 +258,7 @@ impl IoLoop {
 
     /// Gives the access log the lines of requests that ended here.
     pub(crate) fn flush_records(&mut self) {
-        self.guarded(None, |me| me.recorder.flush(&me.shared));
+        self.guarded(None, |me| me.recorder.flush());
     }
 
     /// Tasks of this turn that were not handed over yet.

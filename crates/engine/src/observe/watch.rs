@@ -39,7 +39,7 @@ pub(crate) struct Sample {
 
 impl Sample {
     pub(crate) fn take(shared: &Shared) -> Self {
-        use crate::record::recorder::Phase;
+        use crate::record::Phase;
         let at = shared.now();
         let figures = shared.shards.figures();
         let running = shared.running_now(at);

@@ -7,3 +7,4 @@ pub(crate) mod mask;
 pub(crate) mod process;
 pub(crate) mod stack;
 pub(crate) mod sync;
+pub(crate) mod throttle;

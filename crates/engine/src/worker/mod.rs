@@ -34,7 +34,8 @@ use crate::exchange::link::{FINISHED, GONE, Link, PENDING};
 use crate::exchange::message::Message;
 use crate::queue::Found;
 use crate::record::End;
-use crate::record::recorder::{Recorder, SHUTDOWN_TIMEOUT};
+use crate::record::end::SHUTDOWN_TIMEOUT;
+use crate::record::recorder::Recorder;
 use crate::settings::Abandoned;
 use crate::shared::{Shared, Stage};
 use crate::sys::clock::CpuMeter;
@@ -84,7 +85,7 @@ impl Tasks {
             now: shared.now(),
             dated: None,
             cpu,
-            recorder: Recorder::new(shared.shard_of(worker)),
+            recorder: Recorder::new(shared.shard_of(worker), shared.access_log.clone()),
         }
     }
 
@@ -301,7 +302,7 @@ impl Tasks {
             }
             // The I/O thread has cut everything and reads no mail any more.
             Err(_) if link.has(GONE) && self.shared.stage() == Stage::Cutting => {
-                exchange.record.spoil(End::Cut, SHUTDOWN_TIMEOUT);
+                exchange.record.fail(End::Cut, SHUTDOWN_TIMEOUT);
                 self.record(exchange, &link);
             }
             // The I/O thread meets the same error and deals with it.
@@ -322,9 +323,10 @@ impl Tasks {
     }
 
     fn record(&mut self, exchange: &mut Exchange, link: &Link) {
-        exchange.record.ended = Some(self.shared.now());
-        self.recorder.record(&self.shared, exchange, link);
-        self.recorder.flush(&self.shared);
+        if let Some(ended) = exchange.end(link, || self.shared.now()) {
+            self.recorder.record(ended);
+        }
+        self.recorder.flush();
     }
 }
 

@@ -289,7 +289,7 @@ impl Task {
 
     /// Notes how the request ended, unless that is known already: what comes first is the cause.
     pub fn spoil(&mut self, end: End) {
-        self.exchange_mut().record.spoil(end, "");
+        self.exchange_mut().record.fail(end, "");
     }
 
     /// Notes how the request ended.

@@ -13,7 +13,7 @@ use crate::io::IoLoop;
 use crate::io::channel::State;
 use crate::io::h1::receive::LINGER;
 use crate::record::End;
-use crate::record::recorder::SEND_TIMEOUT;
+use crate::record::end::SEND_TIMEOUT;
 use crate::settings::Abandoned;
 use crate::store::outgoing::{Sent, send_parts};
 use crate::store::parts::{Part, Size};
@@ -44,9 +44,9 @@ impl IoLoop {
             if link.has(TIMED_OUT) {
                 // The application was told of it as of a client that left.
                 exchange.record.end = End::Cut;
-                exchange.record.reason = SEND_TIMEOUT;
+                exchange.record.rule = SEND_TIMEOUT;
             } else {
-                exchange.record.spoil(End::Disconnected, "");
+                exchange.record.fail(End::Disconnected, "");
             }
             self.record(&mut exchange, &link);
             self.drop_followers(&mut exchange, true);
@@ -158,7 +158,7 @@ impl IoLoop {
                 if error.kind() == std::io::ErrorKind::UnexpectedEof {
                     log::warn!(target: crate::LOG, "a file became shorter while it was sent; its reply is cut");
                     if let Some(exchange) = &mut channel.exchange {
-                        exchange.record.spoil(End::AppError, "");
+                        exchange.record.fail(End::AppError, "");
                     }
                 }
                 self.client_gone(index);
@@ -240,19 +240,16 @@ impl IoLoop {
 
     /// Records what is over and keeps its buffers for the next request.
     pub(crate) fn finish(&mut self, index: usize, mut exchange: Box<Exchange>) {
-        if !exchange.sent {
-            exchange.record.ended = Some(self.shared.now());
-            self.recorder
-                .record(&self.shared, &mut exchange, &self.channels[index].link);
+        if let Some(ended) = exchange.end(&self.channels[index].link, || self.shared.now()) {
+            self.recorder.record(ended);
         }
         self.keep(exchange);
     }
 
     /// Records a request that ends now without its channel.
     pub(crate) fn record(&mut self, exchange: &mut Exchange, link: &Link) {
-        if !exchange.sent {
-            exchange.record.ended = Some(self.shared.now());
-            self.recorder.record(&self.shared, exchange, link);
+        if let Some(ended) = exchange.end(link, || self.shared.now()) {
+            self.recorder.record(ended);
         }
     }
 

@@ -10,8 +10,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::record::End;
+use crate::record::Phase;
 use crate::record::histogram::Distribution;
-use crate::record::recorder::{Figures, Phase};
+use crate::record::recorder::Figures;
 use crate::shared::Shared;
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -86,7 +87,7 @@ impl Snapshot {
                 None,
                 by(
                     "rule",
-                    figures.reasons.iter().filter(|(_, n)| *n > 0).copied(),
+                    figures.rules.iter().filter(|(_, n)| *n > 0).copied(),
                 ),
             ),
             (

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::net::listen::Listening;
 use crate::record::End;
-use crate::record::recorder::Phase;
+use crate::record::Phase;
 use crate::shared::Shared;
 
 /// Everything there is to know. Channels are as of the last count, the rest is of now.
@@ -69,7 +69,7 @@ pub(crate) fn status(shared: &Shared) -> Value {
                 .map(|end| pair((end.name(), figures.end(end))))
                 .into_iter()
                 .collect::<Map<_, _>>(),
-            "refusals": figures.reasons.iter().filter(|(_, n)| *n > 0).copied().map(pair)
+            "refusals": figures.rules.iter().filter(|(_, n)| *n > 0).copied().map(pair)
                 .collect::<Map<_, _>>(),
             "bytes_in": figures.bytes_in,
             "bytes_out": figures.bytes_out,

@@ -1,4 +1,4 @@
-//! The thread that writes lines, and the bounded buffer in front of it.
+//! The thread that writes lines, and the bounded buffer that it takes them from.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::record::counters::Seldom;
+use crate::sys::throttle::Seldom;
 
 /// Where the access log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessLogTarget {
-    /// A file, appended to.
+    /// A file that lines are appended to.
     Path(PathBuf),
     /// Standard output.
     Stdout,
@@ -31,16 +31,16 @@ impl fmt::Display for AccessLogTarget {
     }
 }
 
-/// The buffer and its writer.
+/// The buffer, shared by the writer's thread and those that push lines.
 #[derive(Debug)]
 pub(super) struct Writer {
     target: AccessLogTarget,
     inner: Mutex<Inner>,
-    /// Half of the buffer is full.
+    /// The buffer is at least half full.
     behind: AtomicBool,
-    /// Something has come up for the writer.
+    /// Wakes the writer: there are lines, or it is to reopen the file or to end.
     work: Condvar,
-    /// The writer has ended.
+    /// Wakes [`Writer::close`]: the writer has ended.
     ended: Condvar,
 }
 
@@ -49,7 +49,7 @@ struct Inner {
     lines: Vec<u8>,
     count: u64,
     dropped: u64,
-    /// Open until the writer takes it.
+    /// Held here from opening until the writer's thread takes it.
     file: Option<File>,
     reopen: bool,
     closed: bool,
@@ -79,7 +79,7 @@ impl Writer {
         })
     }
 
-    /// Takes `count` lines, those of them that it has room for, and empties `lines`.
+    /// Takes as many of the `count` lines in `lines` as fit, counts the others as dropped, and empties `lines`.
     pub(super) fn push(&self, lines: &mut Vec<u8>, count: u64) {
         let mut inner = self.lock();
         let before = inner.lines.len();
@@ -110,12 +110,12 @@ impl Writer {
         lines.clear();
     }
 
-    /// Whether the writer does not keep up, so that lines should be short.
+    /// Whether the writer is behind, so that lines should be short.
     pub(super) fn is_behind(&self) -> bool {
         self.behind.load(Ordering::Relaxed)
     }
 
-    /// A thread is about to [`Writer::run`], or could not be had: whether the end has to wait for one.
+    /// Notes whether a thread is about to [`Writer::run`], which [`Writer::close`] then waits for.
     pub(super) fn expect(&self, running: bool) {
         self.lock().running = running;
     }
@@ -148,7 +148,7 @@ impl Writer {
         }
     }
 
-    /// The writer's life: wait for lines, let some more gather, write them all at once.
+    /// Runs the writer's thread: waits for lines, lets more gather for [`GATHER`], writes them all at once.
     pub(super) fn run(&self) {
         crate::sys::mask::block_signals();
         let mut inner = self.lock();
@@ -186,7 +186,7 @@ impl Writer {
             if reopen {
                 sink.reopen();
             }
-            // Room that was used is given back to the system; room that was not takes no memory.
+            // A new buffer gives used pages back to the system; its own take no memory until they are used.
             if lines.len() > MOST / 8 {
                 lines = Vec::with_capacity(MOST);
             }
@@ -230,7 +230,7 @@ impl Writer {
     }
 }
 
-/// Says how many lines were dropped, at most once a minute and at the end.
+/// Logs how many lines were dropped, at most once a minute and at the end.
 struct Said {
     dropped: u64,
     seldom: Seldom,
@@ -258,17 +258,17 @@ impl Said {
     }
 }
 
-/// What is written to.
+/// The target that lines are written to.
 struct Sink<'a> {
     target: &'a AccessLogTarget,
     file: Option<File>,
-    /// The last line is there only in part.
+    /// The last line was written in part.
     torn: bool,
     trouble: Seldom,
 }
 
 impl Sink<'_> {
-    /// Writes whole lines; returns how many were lost.
+    /// Writes `count` lines; returns how many were lost.
     fn write(&mut self, lines: &[u8], count: u64) -> u64 {
         let (written, result) = match (self.target, &mut self.file) {
             (AccessLogTarget::Logger, _) => {
@@ -327,7 +327,8 @@ impl Sink<'_> {
     }
 }
 
-/// Writes all of `lines`, behind an end of line if the last one is `torn`; also says how far it came.
+/// Writes `lines`, after a line break if the line before is `torn`. Returns also how many bytes of `lines` were
+/// written.
 fn write_all(out: &mut impl Write, lines: &[u8], torn: bool) -> (usize, io::Result<()>) {
     if torn && let Err(error) = out.write_all(b"\n") {
         return (0, Err(error));
@@ -348,13 +349,13 @@ fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
-/// Bytes of lines that wait at most; as many may be with the system at the same time.
+/// Capacity of the buffer, in bytes. The writer may be writing as many at the same time.
 const MOST: usize = 1 << 20;
-/// So many have to be written at once.
+/// Bytes in the buffer at which the writer counts as behind: it writes at once, and new lines are short.
 const BEHIND: usize = MOST / 2;
-/// How long lines gather before they are written together.
+/// How long the writer lets lines gather before it writes them.
 const GATHER: Duration = Duration::from_millis(50);
-/// How long the end of the server waits for the last lines.
+/// How long a server that ends waits for the writer.
 const PATIENCE: Duration = Duration::from_secs(2);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -362,7 +363,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 mod tests {
     use super::*;
 
-    /// Takes so many bytes, then fails.
+    /// Takes `room` bytes, then fails as a full disk does.
     struct Full {
         taken: Vec<u8>,
         room: usize,
