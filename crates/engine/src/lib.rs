@@ -28,7 +28,8 @@ mod sys;
 mod worker;
 
 pub use exchange::{Client, ClientGone, Flushed, Task};
-pub use net::listen::{BindError, ListenSpec, Listening, Peer};
+pub use net::address::{BindError, ListenSpec, Listening, Peer};
+pub use net::listener::{BindOptions, Listeners};
 pub use observe::overseer::{Orders, Oversight, SlowRequest};
 pub use observe::watch::{Probe, Watcher};
 pub use record::access_log::{AccessLogFormat, AccessLogTarget, FormatError};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::io::census::Ballots;
-use crate::net::listen::Listening;
+use crate::net::address::Listening;
 use crate::observe::advice::{Advice, Kind, Window, advise};
 use crate::observe::overseer::Overseer;
 use crate::observe::watch::{Sample, Watch};

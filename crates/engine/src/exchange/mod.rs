@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use headwaiter_http::{Body, Framing, Head, Refusal};
 
 use crate::exchange::link::{FIN, GONE, Link};
-use crate::net::listen::{Listening, Peer};
+use crate::net::address::{Listening, Peer};
 use crate::record::{End, Record};
 use crate::shared::Shared;
 use crate::store::outgoing::{Held, Outgoing};
@@ -220,7 +220,7 @@ impl Task {
         &self.shared.listening[self.link.listener as usize]
     }
 
-    /// Index of that listener, in the order given to [`crate::Server::bind`].
+    /// Index of that listener, in the order given to [`crate::Listeners::bind`].
     pub fn listener(&self) -> usize {
         self.link.listener as usize
     }

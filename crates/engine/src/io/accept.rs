@@ -10,7 +10,7 @@ use crate::io::channel::Channel;
 use crate::io::evict::PAUSE;
 use crate::io::{INDEX_MASK, IoLoop};
 use crate::net::accept_error::Trouble;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::net::socket::Stream;
 use crate::sys::mailbox::Message;
 
@@ -170,7 +170,8 @@ const MOST_FAILURES: usize = 64;
 #[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
-    use crate::net::listen::{ListenSpec, Listening, bind_all};
+    use crate::net::address::{ListenSpec, Listening};
+    use crate::net::listener::bind_all;
     use crate::observe::admin::Admin;
     use crate::settings::Settings;
     use crate::shared::Shared;
@@ -182,7 +183,7 @@ mod tests {
             ..Settings::default()
         };
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
-        let listeners = bind_all(&[any], &settings).unwrap();
+        let listeners = bind_all(&[any], settings.bind_options()).unwrap();
         let Listening::Tcp(address) = *listeners[0].listening() else {
             unreachable!("it was bound to TCP")
         };

@@ -10,7 +10,7 @@ use crate::exchange::link::{GONE, TIMED_OUT};
 use crate::io::channel::State;
 use crate::io::deadlines::Fired;
 use crate::io::{INDEX_MASK, IoLoop};
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::record::End;
 use crate::record::recorder::{SEND_TIMEOUT, SHUTDOWN_TIMEOUT};
 use crate::shared::Stage;

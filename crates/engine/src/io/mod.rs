@@ -35,7 +35,7 @@ use crate::io::channel::{Channel, IdleList, State};
 use crate::io::deadlines::Deadlines;
 use crate::io::h1::receive::BULK_SHARE;
 use crate::io::nap::Pace;
-use crate::net::listen::Listener;
+use crate::net::listener::Listener;
 use crate::observe::admin::Admin;
 use crate::record::recorder::Recorder;
 use crate::shared::Shared;
@@ -515,7 +515,7 @@ pub(crate) mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::net::listen::Peer;
+    use crate::net::address::Peer;
     use crate::net::socket::Stream;
     use crate::settings::Settings;
 

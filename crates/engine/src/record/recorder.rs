@@ -11,7 +11,7 @@ use headwaiter_http::{DateLine, Refusal};
 
 use crate::exchange::Exchange;
 use crate::exchange::link::Link;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::record::histogram::{Distribution, Histogram, Tally};
 use crate::record::{End, Record};
 use crate::shared::Shared;

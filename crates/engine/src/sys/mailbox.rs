@@ -7,7 +7,7 @@ use std::sync::{OnceLock, PoisonError};
 
 use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::net::socket::Stream;
 use crate::sys::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::sys::sync::thread::{self, Thread};

@@ -18,7 +18,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::exchange::Exchange;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::record::access_log::escape::Room;
 use crate::record::access_log::writer::Writer;
 
