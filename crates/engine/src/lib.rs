@@ -10,8 +10,6 @@
 )]
 
 mod exchange;
-#[cfg(unix)]
-pub mod handler;
 mod io;
 #[cfg(all(test, shuttle))]
 mod model;
@@ -37,6 +35,8 @@ pub use record::counters::Seldom;
 pub use record::{End, Record};
 pub use server::{OnFinished, Poker, Server};
 pub use settings::{Abandoned, Settings};
+#[cfg(unix)]
+pub use signals::handler;
 pub use signals::{SAME_STOP, SignalWatch};
 pub use store::outgoing::Held;
 pub use store::spool::Spool;

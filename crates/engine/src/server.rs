@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use socket2::Socket;
+
 use crate::io::IoLoop;
 use crate::net::address::{BindError, Listening};
 use crate::net::listener::{Listeners, addresses};
@@ -16,6 +18,7 @@ use crate::observe::watch::Watcher;
 use crate::record::access_log::AccessLog;
 use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
+use crate::signals::{SignalWatch, Wanted};
 use crate::worker::Tasks;
 use crate::worker::leader::conduct;
 
@@ -214,6 +217,31 @@ impl Server {
         Poker(Arc::clone(&self.shared))
     }
 
+    /// Watches `signals`, a socket that a signal handler writes numbers to, from a thread of its own.
+    ///
+    /// The first signal in `stopping` (numbers with names) drains the server, a second one cuts what is
+    /// left. `reopening` opens the access log anew. The thread writes every number to `onwards`, which must
+    /// not block. It calls `give_up` if the watch is not closed in time after a stop: `give_up` is expected
+    /// to end the process.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a thread or a descriptor.
+    pub fn watch_signals(
+        &self,
+        signals: Socket,
+        onwards: Socket,
+        stopping: Vec<(u8, String)>,
+        reopening: Option<u8>,
+        give_up: fn(),
+    ) -> io::Result<SignalWatch> {
+        let wanted = Wanted {
+            stopping,
+            reopening,
+        };
+        SignalWatch::start(&self.shared, signals, onwards, wanted, give_up)
+    }
+
     /// Moves the clock that deadlines count from, so that tests need not wait.
     #[doc(hidden)]
     pub fn move_clock(&self, by: Duration) {
@@ -265,10 +293,6 @@ impl Server {
             ("spool_bytes", self.shared.budget.used() as f64),
         ]);
         all
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
     }
 
     fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
