@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::exchange::message::Mailbox;
 use crate::io::census::Ballots;
-use crate::net::listen::Listening;
+use crate::net::address::Listening;
 use crate::observe::advice::{Advice, Kind, Window, advise};
 use crate::observe::overseer::Overseer;
 use crate::observe::watch::{Sample, Watch};

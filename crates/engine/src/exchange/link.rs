@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::exchange::message::{Mailbox, Message};
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::net::socket::Stream;
 use crate::store::parts::{Parts, Size};
 use crate::sys::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -2,7 +2,7 @@
 
 use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::net::socket::Stream;
 use crate::sys::mailbox;
 

@@ -12,7 +12,7 @@ use crate::io::accepting::Accepted;
 use crate::io::channel::Channel;
 use crate::io::evict::PAUSE;
 use crate::net::accept_error::Trouble;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::net::socket::Stream;
 
 impl IoLoop {
@@ -148,7 +148,8 @@ const ADMIN_CHANNELS: usize = 64;
 #[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
-    use crate::net::listen::{ListenSpec, Listening, bind_all};
+    use crate::net::address::{ListenSpec, Listening};
+    use crate::net::listener::bind_all;
     use crate::observe::admin::Admin;
     use crate::settings::Settings;
     use crate::shared::Shared;
@@ -160,7 +161,7 @@ mod tests {
             ..Settings::default()
         };
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
-        let listeners = bind_all(&[any], &settings).unwrap();
+        let listeners = bind_all(&[any], settings.bind_options()).unwrap();
         let Listening::Tcp(address) = *listeners[0].listening() else {
             unreachable!("it was bound to TCP")
         };

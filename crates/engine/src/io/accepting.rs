@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use crate::net::accept_error::Trouble;
-use crate::net::listen::{Listener, Peer};
+use crate::net::address::Peer;
+use crate::net::listener::Listener;
 use crate::net::socket::Stream;
 
 /// The listeners of a server, and when their connections are taken.

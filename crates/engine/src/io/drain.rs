@@ -8,7 +8,7 @@ use headwaiter_http::{Head, Refusal};
 use crate::exchange::first_line;
 use crate::io::IoLoop;
 use crate::io::channel::State;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::record::end::SHUTDOWN_TIMEOUT;
 use crate::record::{End, Ended};
 use crate::shared::Stage;

@@ -42,7 +42,7 @@ use crate::io::h1::receive::BULK_SHARE;
 use crate::io::nap::Pace;
 use crate::io::pool::ExchangePool;
 use crate::io::seen::Seen;
-use crate::net::listen::Listener;
+use crate::net::listener::Listener;
 use crate::observe::admin::Admin;
 use crate::record::recorder::Recorder;
 use crate::shared::Shared;
@@ -330,7 +330,7 @@ pub(crate) mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::net::listen::Peer;
+    use crate::net::address::Peer;
     use crate::net::socket::Stream;
     use crate::settings::Settings;
 

@@ -10,7 +10,7 @@ use super::check;
 use super::sync::{Poll, Waker};
 use crate::exchange::link::Link;
 use crate::exchange::message::Mailbox;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::net::socket::Stream;
 use crate::store::parts::Size;
 

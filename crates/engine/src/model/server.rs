@@ -17,7 +17,7 @@ use super::client::{Client, reply_to};
 use super::sync::thread::park_timeout;
 use crate::exchange::message::{Mailbox, Message};
 use crate::io::IoLoop;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::net::socket::Stream;
 use crate::observe::admin::Admin;
 use crate::settings::Settings;

@@ -14,7 +14,7 @@ use headwaiter_http::{Head, Refusal};
 use crate::exchange::Exchange;
 use crate::exchange::link::{FIN, GONE, Link};
 use crate::exchange::message::Message;
-use crate::net::listen::{Listening, Peer};
+use crate::net::address::{Listening, Peer};
 use crate::record::{End, Record};
 use crate::shared::Shared;
 use crate::store::outgoing::Held;

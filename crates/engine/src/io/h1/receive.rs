@@ -421,7 +421,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::net::listen::{ListenSpec, Listening, bind_all};
+    use crate::net::address::{ListenSpec, Listening};
+    use crate::net::listener::bind_all;
     use crate::observe::admin::Admin;
     use crate::settings::Settings;
     use crate::shared::Shared;
@@ -429,7 +430,7 @@ mod tests {
     /// An I/O thread whose turns the test makes.
     fn io_thread(settings: Settings) -> (IoLoop, Arc<Shared>, std::net::SocketAddr) {
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
-        let listeners = bind_all(&[any], &settings).unwrap();
+        let listeners = bind_all(&[any], settings.bind_options()).unwrap();
         let listening: Vec<_> = listeners.iter().map(|l| l.listening().clone()).collect();
         let Listening::Tcp(address) = listening[0] else {
             unreachable!("it was bound to TCP")

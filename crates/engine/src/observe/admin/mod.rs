@@ -21,7 +21,7 @@ use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
 use crate::io::IoLoop;
 use crate::io::channel::State;
-use crate::net::listen::{Listener, Peer};
+use crate::net::{address::Peer, listener::Listener};
 
 pub(crate) use status::status;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use headwaiter_http::Head;
 
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::record::access_log::escape::{JSON, Room, Style, TEXT, WORD};
 use crate::record::access_log::format::{AccessLogFormat, Atom, Piece};
 use crate::record::{Ended, Phase};
