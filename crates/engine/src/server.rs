@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::io::IoLoop;
+use crate::io::inline::Endpoint;
 use crate::net::listen::{BindError, ListenSpec, Listener, Listening, bind_all};
 use crate::observe::admin::Admin;
 use crate::observe::overseer::Oversight;
@@ -116,7 +117,10 @@ impl Server {
                 index,
                 &self.shared,
                 std::mem::take(&mut listeners.serving),
-                Admin::new(std::mem::take(&mut listeners.admin)),
+                match index {
+                    0 => Endpoint::new(std::mem::take(&mut listeners.admin), self.admin()),
+                    _ => Endpoint::default(),
+                },
             )?);
         }
         if let Some(log) = &self.shared.access_log {
@@ -139,6 +143,11 @@ impl Server {
             (thread, leave)
         });
         self.launch(threads.collect(), spawn)
+    }
+
+    /// Answers the requests of the admin endpoint.
+    fn admin(&self) -> Box<Admin> {
+        Box::new(Admin::new(&self.shared))
     }
 
     /// All of them, or none in the end.
