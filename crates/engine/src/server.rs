@@ -10,6 +10,7 @@ use std::time::Duration;
 use socket2::Socket;
 
 use crate::io::IoLoop;
+use crate::io::inline::Endpoint;
 use crate::net::address::{BindError, Listening};
 use crate::net::listener::{Listeners, addresses};
 use crate::observe::admin::Admin;
@@ -104,7 +105,10 @@ impl Server {
                 index,
                 &self.shared,
                 std::mem::take(&mut listeners.serving),
-                Admin::new(std::mem::take(&mut listeners.admin)),
+                match index {
+                    0 => Endpoint::new(std::mem::take(&mut listeners.admin), self.admin()),
+                    _ => Endpoint::default(),
+                },
             )?);
         }
         if let Some(log) = &self.shared.access_log {
@@ -127,6 +131,11 @@ impl Server {
             (thread, leave)
         });
         self.launch(threads.collect(), spawn)
+    }
+
+    /// Answers the requests of the admin endpoint.
+    fn admin(&self) -> Box<Admin> {
+        Box::new(Admin::new(&self.shared))
     }
 
     /// All of them, or none in the end.

@@ -18,10 +18,8 @@ pub(crate) enum Message {
     Flush(usize, u8),
     /// A connection this thread is to own, and the index of its listener.
     Accepted(Stream, Peer, usize),
-    /// The Python stacks that the admin endpoint asked for.
-    Stacks(String),
-    /// A page of the admin endpoint, for the channel with this token.
-    Page(usize, Answer),
+    /// The answer to the pending request of the channel with this token.
+    Answer(usize, Answer),
     /// The first I/O thread has no room for a new connection and no idle channel of its own. The receiver closes
     /// one of its idle channels, or passes the message on.
     MakeRoom,

@@ -148,9 +148,9 @@ const ADMIN_CHANNELS: usize = 64;
 #[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
+    use crate::io::inline::Endpoint;
     use crate::net::address::{ListenSpec, Listening};
     use crate::net::listener::bind_all;
-    use crate::observe::admin::Admin;
     use crate::settings::Settings;
     use crate::shared::Shared;
 
@@ -166,7 +166,7 @@ mod tests {
             unreachable!("it was bound to TCP")
         };
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
-        let mut io = IoLoop::new(0, &shared, listeners, Admin::default()).unwrap();
+        let mut io = IoLoop::new(0, &shared, listeners, Endpoint::default()).unwrap();
         let crowd: Vec<_> = (0..ACCEPTS + 3)
             .map(|_| std::net::TcpStream::connect(address).unwrap())
             .collect();

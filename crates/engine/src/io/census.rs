@@ -190,7 +190,7 @@ impl Census {
             State::Idle => self.idle += 1,
             State::Head | State::Body => self.receiving += 1,
             State::Task => self.in_task += 1,
-            State::Asking | State::Replying | State::Refusing | State::Lingering => {
+            State::Pending | State::Replying | State::Refusing | State::Lingering => {
                 self.sending += 1;
             }
         }

@@ -25,8 +25,8 @@ pub(crate) enum State {
     Body,
     /// The request waits for a worker or is run by one.
     Task,
-    /// The admin endpoint was asked for stacks, which another thread collects.
-    Asking,
+    /// Another thread prepares the answer; no worker is involved.
+    Pending,
     /// The worker is through; what is left of the reply is being sent.
     Replying,
     /// A refusal is being sent; nothing that comes behind it will be read as a request.

@@ -118,7 +118,7 @@ impl IoLoop {
         let oldest = is(|channel| channel.state == State::Idle && !channel.has_request())
             .or_else(|| is(|channel| matches!(channel.state, State::Head | State::Lingering)))
             .or_else(|| is(|channel| matches!(channel.state, State::Replying | State::Refusing)))
-            .or_else(|| is(|channel| channel.state == State::Asking));
+            .or_else(|| is(|channel| channel.state == State::Pending));
         if let Some(index) = oldest {
             self.close(index);
         }
@@ -150,8 +150,8 @@ const SHORT_PAUSE: Duration = Duration::from_millis(1);
 #[cfg(all(test, unix, not(shuttle)))]
 mod tests {
     use super::*;
+    use crate::io::inline::Endpoint;
     use crate::io::tests::connect;
-    use crate::observe::admin::Admin;
     use crate::settings::Settings;
     use crate::shared::Shared;
 
@@ -162,8 +162,8 @@ mod tests {
             ..Settings::default()
         };
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
-        let mut threads =
-            [0, 1].map(|index| IoLoop::new(index, &shared, Vec::new(), Admin::default()).unwrap());
+        let mut threads = [0, 1]
+            .map(|index| IoLoop::new(index, &shared, Vec::new(), Endpoint::default()).unwrap());
         let mailboxes = threads.iter().map(|io| Arc::clone(&io.mailbox)).collect();
         shared.mailboxes.set(mailboxes).unwrap();
         let [first, second] = &mut threads;

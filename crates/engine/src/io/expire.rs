@@ -25,7 +25,7 @@ impl IoLoop {
             State::Idle | State::Lingering => self.close(index),
             State::Head => self.refuse(index, Refusal::HeaderTimeout),
             State::Body => self.refuse(index, Refusal::BodyTimeout),
-            State::Asking => self.no_stacks(index),
+            State::Pending => self.answer_late(index),
             // Only an HTTP/1.1 client must be able to skip what the probe sends.
             State::Task if channel.sending.is_empty() => {
                 channel.link.probe();

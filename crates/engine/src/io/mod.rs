@@ -20,7 +20,9 @@ pub(crate) mod expire;
 pub(crate) mod govern;
 mod guard;
 pub(crate) mod h1;
+pub(crate) mod health;
 pub(crate) mod idle;
+pub(crate) mod inline;
 pub(crate) mod nap;
 pub(crate) mod pool;
 pub(crate) mod seen;
@@ -39,11 +41,12 @@ use crate::io::census::Counting;
 use crate::io::channels::Channels;
 use crate::io::events::{ADMIN, LISTEN, WAKE};
 use crate::io::h1::receive::BULK_SHARE;
+use crate::io::health::Health;
+use crate::io::inline::{Endpoint, Inline};
 use crate::io::nap::Pace;
 use crate::io::pool::ExchangePool;
 use crate::io::seen::Seen;
 use crate::net::listener::Listener;
-use crate::observe::admin::Admin;
 use crate::record::recorder::Recorder;
 use crate::shared::Shared;
 use crate::sys::clock::ThreadClock;
@@ -62,7 +65,9 @@ pub(crate) struct IoLoop {
     pub(crate) accepting: Accepting,
     pub(crate) pool: ExchangePool,
     pub(crate) recorder: Recorder,
-    pub(crate) admin: Admin,
+    pub(crate) admin: Endpoint,
+    /// Answers some requests of the serving listeners in place of workers.
+    pub(crate) inline: Option<Box<dyn Inline>>,
     pub(crate) counting: Counting,
     /// Tasks complete in this turn, handed over together.
     pub(crate) batch: Vec<Box<Exchange>>,
@@ -102,7 +107,7 @@ impl IoLoop {
         index: usize,
         shared: &Arc<Shared>,
         mut listeners: Vec<Listener>,
-        mut admin: Admin,
+        mut admin: Endpoint,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), Token(WAKE))?;
@@ -125,6 +130,7 @@ impl IoLoop {
             pool: ExchangePool::default(),
             recorder: Recorder::new(shared.shards.add(), shared.access_log.clone()),
             admin,
+            inline: Health::configured(shared),
             counting: Counting::default(),
             batch: Vec::new(),
             scratch: vec![0; SCRATCH],
@@ -246,8 +252,7 @@ impl IoLoop {
                 Message::Done(exchange) => me.done(exchange),
                 Message::Flush(token, place) => me.send_more(token, place),
                 Message::Accepted(stream, peer, listener) => me.adopt(stream, peer, Some(listener)),
-                Message::Stacks(text) => me.stacks_collected(&text),
-                Message::Page(token, answer) => me.page_made(token, answer),
+                Message::Answer(token, answer) => me.answer_came(token, &answer),
                 Message::MakeRoom => me.asked_for_room(),
                 Message::RoomMade => me.room_made(),
             });
@@ -316,8 +321,8 @@ impl Drop for IoLoop {
 fn message_channel(message: &Message) -> Option<usize> {
     match message {
         Message::Done(exchange) => exchange.link.as_ref().map(|link| link.token),
-        Message::Flush(token, _) | Message::Page(token, _) => Some(*token),
-        Message::Accepted(..) | Message::Stacks(_) | Message::MakeRoom | Message::RoomMade => None,
+        Message::Flush(token, _) | Message::Answer(token, _) => Some(*token),
+        Message::Accepted(..) | Message::MakeRoom | Message::RoomMade => None,
     }
 }
 
@@ -341,7 +346,7 @@ pub(crate) mod tests {
             ..Settings::default()
         };
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
-        let mut io = IoLoop::new(0, &shared, Vec::new(), Admin::default()).unwrap();
+        let mut io = IoLoop::new(0, &shared, Vec::new(), Endpoint::default()).unwrap();
         let mut clients = Vec::new();
         for _ in 0..count {
             clients.push(connect(&mut io, Some(0)));

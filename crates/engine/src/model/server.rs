@@ -17,9 +17,9 @@ use super::client::{Client, reply_to};
 use super::sync::thread::park_timeout;
 use crate::exchange::message::{Mailbox, Message};
 use crate::io::IoLoop;
+use crate::io::inline::Endpoint;
 use crate::net::address::Peer;
 use crate::net::socket::Stream;
-use crate::observe::admin::Admin;
 use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
 use crate::worker::Tasks;
@@ -44,7 +44,7 @@ impl Site {
     fn start(settings: Settings) -> (Self, Vec<JoinHandle<()>>) {
         let threads = settings.threads;
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
-        let io = IoLoop::new(0, &shared, Vec::new(), Admin::new(Vec::new())).unwrap();
+        let io = IoLoop::new(0, &shared, Vec::new(), Endpoint::default()).unwrap();
         let mailbox = Arc::clone(&io.mailbox);
         shared.mailboxes.set(vec![Arc::clone(&mailbox)]).unwrap();
         let site = Self {

@@ -6,11 +6,11 @@
 //! the binding that asks for the interpreter ten times a second; it exists only beside an admin endpoint.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::exchange::message::{Mailbox, Message};
 use crate::queue::running::RunningRequest;
 use crate::record::histogram::{Distribution, Histogram};
 use crate::record::recorder::Figures;
@@ -83,7 +83,16 @@ struct ProbeState {
     /// When the probe under way asked for the interpreter.
     asking: Option<Instant>,
     /// Who wants to see stacks.
-    stacks: Option<Arc<Mailbox>>,
+    stacks: Option<StacksOrder>,
+}
+
+/// Is given the Python stacks of all threads.
+struct StacksOrder(Box<dyn FnOnce(String) + Send>);
+
+impl fmt::Debug for StacksOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StacksOrder")
+    }
 }
 
 impl Watch {
@@ -180,13 +189,14 @@ impl Watch {
         self.probe().asking.map(|since| since.elapsed())
     }
 
-    /// Has stacks collected and sent to `mailbox`; `false` once nobody will do it any more.
-    pub(crate) fn ask_for_stacks(&self, mailbox: &Arc<Mailbox>) -> bool {
+    /// Has stacks collected and given to `deliver`, in place of an earlier order that nobody has begun.
+    /// `false`: the server has ended, and nobody will collect them.
+    pub(crate) fn ask_for_stacks(&self, deliver: Box<dyn FnOnce(String) + Send>) -> bool {
         let mut probe = self.probe();
         if probe.closed {
             return false;
         }
-        probe.stacks = Some(Arc::clone(mailbox));
+        probe.stacks = Some(StacksOrder(deliver));
         self.news.notify_all();
         true
     }
@@ -224,7 +234,7 @@ pub struct Watcher(Arc<Shared>);
 #[derive(Debug)]
 pub struct Probe {
     asked: Instant,
-    stacks: Option<Arc<Mailbox>>,
+    stacks: Option<StacksOrder>,
 }
 
 impl Watcher {
@@ -267,8 +277,8 @@ impl Watcher {
 
     /// Delivers the stacks that `probe` asked for.
     pub fn stacks(&self, probe: Probe, text: String) {
-        if let Some(mailbox) = probe.stacks {
-            mailbox.post(Message::Stacks(text), true);
+        if let Some(StacksOrder(deliver)) = probe.stacks {
+            deliver(text);
         }
     }
 }

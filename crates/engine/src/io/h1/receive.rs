@@ -6,7 +6,6 @@ use std::time::Duration;
 use headwaiter_http::{Body, Decoded, Refusal};
 
 use crate::exchange::Exchange;
-use crate::exchange::answer::Answer;
 use crate::exchange::link::{FIN, MARKED};
 use crate::io::channel::State;
 use crate::io::events::PROBE_AFTER;
@@ -48,7 +47,7 @@ impl IoLoop {
             }
             let outcome = match self.channels[index].state {
                 // Read on when the reply is out: until then the kernel keeps what comes.
-                State::Task | State::Asking | State::Replying | State::Refusing => break,
+                State::Task | State::Pending | State::Replying | State::Refusing => break,
                 // A reply made on this thread left bytes behind its request: those come first.
                 State::Idle if !self.channels[index].inbuf.is_empty() => {
                     self.later(index);
@@ -186,7 +185,7 @@ impl IoLoop {
             }
             State::Body => self.feed_body(index, data),
             State::Lingering => {}
-            State::Task | State::Asking | State::Replying | State::Refusing => {
+            State::Task | State::Pending | State::Replying | State::Refusing => {
                 unreachable!("not read in this state")
             }
         }
@@ -227,7 +226,7 @@ impl IoLoop {
     }
 
     fn head_complete(&mut self, index: usize, rest: &[u8]) {
-        if self.channels[index].link.admin && !self.admit_admin(index) {
+        if self.channels[index].link.admin && !self.admit_inline(index) {
             return;
         }
         let settings = &self.shared.settings;
@@ -327,24 +326,12 @@ impl IoLoop {
             return;
         };
         exchange.record.received = Some(self.now);
-        if channel.link.admin {
+        let inline = self.inline.as_ref();
+        if channel.link.admin || inline.is_some_and(|inline| inline.takes(&exchange.head)) {
             if let Err(refusal) = channel.keep_input(rest, &self.shared.budget) {
                 return self.refuse_task(index, exchange, refusal);
             }
-            return self.answer_admin(index, exchange);
-        }
-        if self
-            .shared
-            .settings
-            .health_path
-            .as_deref()
-            .is_some_and(|path| path == exchange.head.path())
-            && exchange.head.is_safe()
-        {
-            if let Err(refusal) = channel.keep_input(rest, &self.shared.budget) {
-                return self.refuse_task(index, exchange, refusal);
-            }
-            return self.answer_health(index, exchange);
+            return self.answer_inline(index, exchange);
         }
         if let Some(limit) = self.shared.settings.queue_limit
             && self.shared.queue.is_full(self.batch.len(), limit)
@@ -380,26 +367,6 @@ impl IoLoop {
         }
         self.batch.push(exchange);
     }
-
-    /// Answers `health_path` without a worker: 200 while the server can serve, else 503.
-    fn answer_health(&mut self, index: usize, exchange: Box<Exchange>) {
-        self.shared.counters.health_checks.add(1);
-        let answer = self.readiness();
-        self.reply_here(index, exchange, &answer);
-    }
-
-    /// Whether new requests should come here: 200, or 503 and why not.
-    pub(crate) fn readiness(&self) -> Answer {
-        let most = self.shared.settings.health_max_wait;
-        let wait = self.shared.queue.look(self.now).oldest_wait;
-        if self.shared.draining() {
-            Answer::text(503, "draining\n")
-        } else if most.is_some_and(|most| wait > most) {
-            Answer::text(503, "requests wait too long for a worker\n")
-        } else {
-            Answer::text(200, "ok\n")
-        }
-    }
 }
 
 /// Bytes one channel may read in a turn, so that a fast sender cannot hold the loop.
@@ -421,9 +388,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::io::inline::Endpoint;
     use crate::net::address::{ListenSpec, Listening};
     use crate::net::listener::bind_all;
-    use crate::observe::admin::Admin;
     use crate::settings::Settings;
     use crate::shared::Shared;
 
@@ -436,7 +403,7 @@ mod tests {
             unreachable!("it was bound to TCP")
         };
         let shared = Arc::new(Shared::new(settings, listening, None));
-        let io = IoLoop::new(0, &shared, listeners, Admin::new(Vec::new())).unwrap();
+        let io = IoLoop::new(0, &shared, listeners, Endpoint::default()).unwrap();
         (io, shared, address)
     }
 

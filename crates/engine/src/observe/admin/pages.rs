@@ -1,17 +1,18 @@
 //! The pages that take work, made on a thread of their own.
 //!
-//! What they cost grows with connections, threads, descriptors and requests. An I/O thread gives them its
-//! count of channels, a slice in each turn, and nothing else of its time. The thread begins with the first
-//! page that is asked for and ends with the loop.
+//! Their cost grows with connections, threads, descriptors and requests. An I/O thread spends no time on
+//! them but to count its channels, a slice in each turn. The first request for such a page starts the
+//! thread; the thread ends with the loop.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use super::shown;
 use super::{metrics, show, status};
 use crate::exchange::answer::Answer;
-use crate::exchange::message::{Mailbox, Message};
+use crate::io::inline::{Answered, InlineRequest, Later};
 use crate::shared::Shared;
 
 /// A page that shows figures.
@@ -49,44 +50,55 @@ impl Page {
 }
 
 /// The way to the thread that makes pages.
-#[derive(Debug, Default)]
-pub(super) struct Pages(Option<Sender<(usize, Page)>>);
+#[derive(Debug)]
+pub(super) struct Pages {
+    shared: Arc<Shared>,
+    /// `None` until the thread has started.
+    thread: Option<Sender<(Later, Page)>>,
+}
 
 impl Pages {
-    /// Has `page` made and sent to `mailbox`, for the channel `token`. `false`: nobody can make it.
-    pub(super) fn ask(
-        &mut self,
-        shared: &Arc<Shared>,
-        mailbox: &Arc<Mailbox>,
-        token: usize,
-        page: Page,
-    ) -> bool {
-        if self.0.is_none() {
-            let (sender, asked) = channel();
-            let (shared, mailbox) = (Arc::clone(shared), Arc::clone(mailbox));
-            let started = std::thread::Builder::new()
-                .name("headwaiter-admin".into())
-                .spawn(move || {
-                    crate::sys::mask::block_signals();
-                    serve(&shared, &mailbox, &asked);
-                });
-            self.0 = started.ok().map(|_| sender);
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            thread: None,
         }
-        self.0
-            .as_ref()
-            .is_some_and(|thread| thread.send((token, page)).is_ok())
+    }
+
+    /// Has `page` made and sent, or makes it here where the system refuses a thread.
+    pub(super) fn answer(&mut self, request: &InlineRequest<'_>, page: Page) -> Answered {
+        if self.thread.is_none() {
+            self.thread = self.start();
+        }
+        let order = (request.later(), page);
+        match &self.thread {
+            Some(thread) if thread.send(order).is_ok() => Answered::Later { due: None },
+            _ => Answered::Now(shown(page.make(&self.shared))),
+        }
+    }
+
+    fn start(&self) -> Option<Sender<(Later, Page)>> {
+        let (sender, orders) = channel();
+        let shared = Arc::clone(&self.shared);
+        let started = std::thread::Builder::new()
+            .name("headwaiter-admin".into())
+            .spawn(move || {
+                crate::sys::mask::block_signals();
+                serve(&shared, &orders);
+            });
+        started.ok().map(|_| sender)
     }
 }
 
-/// At most one question comes from each channel of the endpoint, so what waits here is bounded.
-fn serve(shared: &Shared, mailbox: &Mailbox, asked: &Receiver<(usize, Page)>) {
-    while let Ok(first) = asked.recv() {
-        // Whoever has asked meanwhile is shown the same count.
-        let all: Vec<_> = std::iter::once(first).chain(asked.try_iter()).collect();
+/// Makes pages until the loop ends. Each channel of the endpoint has at most one request here.
+fn serve(shared: &Shared, orders: &Receiver<(Later, Page)>) {
+    while let Ok(first) = orders.recv() {
+        // All who have asked by now are shown the same count.
+        let all: Vec<_> = std::iter::once(first).chain(orders.try_iter()).collect();
         if all.iter().any(|(_, page)| *page != Page::Requests) {
             shared.new_census(PATIENCE);
         }
-        for (token, page) in all {
+        for (request, page) in all {
             let made = catch_unwind(AssertUnwindSafe(|| {
                 shared.watch.sample(shared, shared.now());
                 page.make(shared)
@@ -95,11 +107,11 @@ fn serve(shared: &Shared, mailbox: &Mailbox, asked: &Receiver<(usize, Page)>) {
                 shared.note_panic(&*panic);
                 Answer::text(500, "A bug in headwaiter; its log says more.\n")
             });
-            mailbox.post(Message::Page(token, answer), true);
+            request.answer(shown(answer));
         }
     }
 }
 
 const JSON: &str = "application/json";
-/// How long a count may take: where an I/O thread is held up, the last one is shown.
+/// How long a count may take. If an I/O thread is held up longer, the page shows its last count.
 const PATIENCE: Duration = Duration::from_millis(500);
