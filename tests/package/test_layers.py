@@ -18,7 +18,7 @@ server""".split()
 
 MOST_IN_A_CIRCLE = 4
 
-IMPORT = re.compile(r"\bcrate::([a-z_0-9]+(?:::[a-z_0-9]+)*)")
+IMPORT = re.compile(r"(?<!in )\bcrate::([a-z_0-9]+(?:::[a-z_0-9]+)*)")
 TESTS = re.compile(r"^#\[cfg\((?:test|all\(test\b).*?\)\]\n(?:pub\(crate\) )?(?:mod|use) ", re.MULTILINE)
 
 

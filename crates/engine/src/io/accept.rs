@@ -11,6 +11,7 @@ use crate::io::IoLoop;
 use crate::io::accepting::Accepted;
 use crate::io::channel::Channel;
 use crate::io::evict::PAUSE;
+use crate::io::shares::{ACCEPTS, ADMIN_ACCEPTS};
 use crate::net::accept_error::Trouble;
 use crate::net::address::Peer;
 use crate::net::socket::Stream;
@@ -138,10 +139,6 @@ impl IoLoop {
     }
 }
 
-/// Connections taken from one listener in a turn.
-pub(crate) const ACCEPTS: usize = 64;
-/// Connections of the admin endpoint taken in a turn.
-const ADMIN_ACCEPTS: usize = 8;
 /// Connections to the admin endpoint that are open at once.
 const ADMIN_CHANNELS: usize = 64;
 

@@ -8,7 +8,6 @@ use headwaiter_http::Refusal;
 use crate::exchange::Exchange;
 use crate::exchange::link::Link;
 use crate::io::deadlines::Deadline;
-use crate::io::h1::transmit::Ahead;
 use crate::io::idle::Neighbours;
 use crate::store::budget::{Budget, Grant};
 use crate::store::parts::Parts;
@@ -163,4 +162,12 @@ impl Channel {
         let ahead = self.ahead.iter_mut().map(|ahead| &mut *ahead.exchange);
         ahead.chain(self.exchange.as_deref_mut())
     }
+}
+
+/// A reply that leaves before that of a later request on the same channel.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    pub(crate) exchange: Box<Exchange>,
+    /// Its bytes that the kernel has not taken.
+    pub(crate) left: u64,
 }

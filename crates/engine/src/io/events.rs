@@ -1,31 +1,29 @@
 //! What the poll reports: which listener or channel it is about, and what happens with that.
 
-use std::time::Duration;
-
 use mio::event::Event;
 
 use crate::exchange::link::{FIN, FINISHED, MARKED, PENDING};
 use crate::io::IoLoop;
-use crate::io::accept::ACCEPTS;
 use crate::io::channel::State;
+use crate::io::h1::receive::PROBE_AFTER;
+use crate::io::shares::ACCEPTS;
+use crate::io::token::Source;
 
 impl IoLoop {
     pub(in crate::io) fn on_event(&mut self, event: &Event) {
-        let token = event.token().0;
-        if token == WAKE {
-            return;
+        let accepted = match Source::of(event.token()) {
+            Source::Mailbox => return,
+            Source::Channel(token) => return self.on_channel(token, event),
+            Source::Listener(n) => self.guarded(None, |me| me.accept_from(n, ACCEPTS)),
+            Source::AdminListener(n) => self.guarded(None, |me| me.accept_admin(n)),
+        };
+        if !accepted {
+            // The listener does not report again what it has reported.
+            self.accepting.pause_unless_paused(self.now);
         }
-        if token > LISTEN - MOST_LISTENERS {
-            let accepted = self.guarded(None, |me| match (LISTEN - token).checked_sub(ADMIN) {
-                Some(n) => me.accept_admin(n),
-                None => me.accept_from(LISTEN - token, ACCEPTS),
-            });
-            if !accepted {
-                // Those behind are not reported again.
-                self.accepting.pause_unless_paused(self.now);
-            }
-            return;
-        }
+    }
+
+    fn on_channel(&mut self, token: usize, event: &Event) {
         let (broken, gone) = (event.is_error(), event.is_write_closed());
         let priority = event.is_priority();
         let (readable, fin, writable) = (
@@ -108,14 +106,3 @@ impl IoLoop {
         }
     }
 }
-
-/// The poll's token of the mailbox.
-pub(in crate::io) const WAKE: usize = usize::MAX;
-/// The token of the first listener; those of the others come below it.
-pub(in crate::io) const LISTEN: usize = usize::MAX - 1;
-const MOST_LISTENERS: usize = 4096;
-/// Where the listeners of the admin endpoint begin among them.
-pub(in crate::io) const ADMIN: usize = 2048;
-/// A client that has finished sending is asked whether it is still there when its request has
-/// waited this long.
-pub(in crate::io) const PROBE_AFTER: Duration = Duration::from_millis(100);

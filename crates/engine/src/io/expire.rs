@@ -5,13 +5,14 @@ use headwaiter_http::Refusal;
 use crate::exchange::link::{GONE, TIMED_OUT};
 use crate::io::IoLoop;
 use crate::io::channel::State;
+use crate::io::shares::DEADLINES;
 use crate::record::End;
 use crate::record::end::SEND_TIMEOUT;
 
 impl IoLoop {
     /// Deals with what has come due; the share of a turn, if that is much.
     pub(crate) fn expire(&mut self) {
-        let mut looks = DUE;
+        let mut looks = DEADLINES;
         while let Some(index) = self.channels.next_due(self.seen.upto(), &mut looks) {
             let token = self.channels[index].link.token;
             self.guarded(Some(token), |me| me.deadline_passed(index));
@@ -51,9 +52,6 @@ impl IoLoop {
     }
 }
 
-/// Deadlines in one turn. What came together comes due together, and each takes a few system calls.
-const DUE: usize = 128;
-
 #[cfg(all(test, unix, not(shuttle)))]
 mod tests {
     use std::time::Duration;
@@ -64,7 +62,7 @@ mod tests {
 
     #[test]
     fn what_comes_due_at_once_is_dealt_with_in_shares() {
-        let (_shared, mut io, _clients) = with_idle(DUE + 10);
+        let (_shared, mut io, _clients) = with_idle(DEADLINES + 10);
         io.seen = Seen::new(io.now + Duration::from_secs(3600));
         io.expire();
         assert_eq!(io.channels.len(), 10);

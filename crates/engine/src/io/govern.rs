@@ -7,6 +7,7 @@ use headwaiter_http::Refusal;
 
 use crate::exchange::Exchange;
 use crate::io::IoLoop;
+use crate::io::shares::REFUSALS;
 use crate::record::End;
 use crate::sys::clock::ThreadClock;
 
@@ -56,8 +57,8 @@ impl IoLoop {
             self.shared.observe(self.now);
         }
         if let Some(most) = self.shared.settings.queue_timeout {
-            let expired = self.shared.queue.expire(self.now, most, REFUSED);
-            self.expiring = expired.len() == REFUSED;
+            let expired = self.shared.queue.expire(self.now, most, REFUSALS);
+            self.expiring = expired.len() == REFUSALS;
             for exchange in expired {
                 let token = exchange.link.as_ref().map(|link| link.token);
                 self.guarded(token, |me| {
@@ -110,7 +111,7 @@ impl IoLoop {
                 exchange.head.is_head(),
             );
             exchange.record.refuse(self.now, refusal);
-            exchange.record.reply_head = crate::io::h1::transmit::head_length(&reply);
+            exchange.record.reply_head = crate::io::h1::head_length(&reply);
             exchange.outgoing.tail().extend_from_slice(&reply);
             exchange.close = true;
             link.begin_reply();
@@ -129,7 +130,5 @@ impl IoLoop {
 const GOVERN: Duration = Duration::from_millis(1);
 /// The period where there is nothing to govern.
 const WATCH: Duration = Duration::from_millis(20);
-/// Tasks that are refused in one turn because they waited too long: each takes a system call.
-const REFUSED: usize = 128;
 /// A task that waits less is not worth a log record.
 const WORTH_A_WORD: Duration = Duration::from_millis(50);

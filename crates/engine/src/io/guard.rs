@@ -2,7 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::io::{IoLoop, SCRATCH};
+use crate::io::IoLoop;
+use crate::io::shares::SCRATCH;
 
 impl IoLoop {
     /// Runs `work`; a panic in it closes the channel `token` and is logged. Whether it came to its end.

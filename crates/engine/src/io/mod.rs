@@ -23,29 +23,33 @@ pub(crate) mod h1;
 pub(crate) mod health;
 pub(crate) mod idle;
 pub(crate) mod inline;
-pub(crate) mod nap;
+mod nap;
+mod pace;
 pub(crate) mod pool;
+mod reply_inline;
 pub(crate) mod seen;
+mod shares;
+mod token;
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use headwaiter_http::DateLine;
-use mio::{Events, Token};
+use mio::Events;
 
 use crate::exchange::Exchange;
 use crate::exchange::message::{Mailbox, Message};
 use crate::io::accepting::Accepting;
 use crate::io::census::Counting;
 use crate::io::channels::Channels;
-use crate::io::events::{ADMIN, LISTEN, WAKE};
-use crate::io::h1::receive::BULK_SHARE;
 use crate::io::health::Health;
 use crate::io::inline::{Endpoint, Inline};
-use crate::io::nap::Pace;
+use crate::io::pace::Pace;
 use crate::io::pool::ExchangePool;
 use crate::io::seen::Seen;
+use crate::io::shares::{EVENTS, READ_BODIES, SCRATCH};
+use crate::io::token::Source;
 use crate::net::listener::Listener;
 use crate::record::recorder::Recorder;
 use crate::shared::Shared;
@@ -110,12 +114,12 @@ impl IoLoop {
         mut admin: Endpoint,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), Token(WAKE))?;
+        let waker = Waker::new(poll.registry(), Source::Mailbox.token())?;
         for (n, listener) in listeners.iter_mut().enumerate() {
-            listener.register(poll.registry(), Token(LISTEN - n))?;
+            listener.register(poll.registry(), Source::Listener(n).token())?;
         }
         for (n, listener) in admin.listeners.iter_mut().enumerate() {
-            listener.register(poll.registry(), Token(LISTEN - ADMIN - n))?;
+            listener.register(poll.registry(), Source::AdminListener(n).token())?;
         }
         let single_core = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
         Ok(Self {
@@ -135,7 +139,7 @@ impl IoLoop {
             batch: Vec::new(),
             scratch: vec![0; SCRATCH],
             gathered: Vec::new(),
-            bulk: BULK_SHARE,
+            bulk: READ_BODIES,
             corked: Vec::new(),
             date: DateLine::default(),
             outstanding: 0,
@@ -188,7 +192,7 @@ impl IoLoop {
         }
         self.now = self.shared.now();
         self.turn += 1;
-        self.bulk = BULK_SHARE;
+        self.bulk = READ_BODIES;
         crate::inject_panic("turn");
         // Before the news below lets anybody go.
         self.notice_drain();
@@ -326,10 +330,6 @@ fn message_channel(message: &Message) -> Option<usize> {
     }
 }
 
-/// Events taken from the kernel in one turn.
-const EVENTS: usize = 1024;
-/// Bytes read at once; borrowed by one channel at a time, so an idle one holds none.
-pub(crate) const SCRATCH: usize = 128 * 1024;
 #[cfg(all(test, unix, not(shuttle)))]
 pub(crate) mod tests {
     use std::os::unix::net::UnixStream;

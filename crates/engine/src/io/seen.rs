@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::io::EVENTS;
+use crate::io::shares::EVENTS;
 
 /// Everything that happened on the sockets before [`Seen::upto`] has been dealt with.
 ///

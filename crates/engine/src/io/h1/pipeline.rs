@@ -11,7 +11,7 @@
 
 use crate::exchange::Exchange;
 use crate::io::IoLoop;
-use crate::io::h1::transmit::Ahead;
+use crate::io::channel::Ahead;
 use crate::record::{End, Record};
 
 impl IoLoop {

@@ -7,9 +7,9 @@ use headwaiter_http::{Body, Decoded, Refusal};
 
 use crate::exchange::Exchange;
 use crate::exchange::link::{FIN, MARKED};
+use crate::io::IoLoop;
 use crate::io::channel::State;
-use crate::io::events::PROBE_AFTER;
-use crate::io::{IoLoop, SCRATCH};
+use crate::io::shares::{READ, READ_COST, SCRATCH};
 use crate::net::socket::SHORT_READ_DRAINS;
 
 impl IoLoop {
@@ -36,7 +36,7 @@ impl IoLoop {
     /// Reads and digests what the client has sent, until the socket is empty, a request is
     /// complete, or the channel's share of this turn is used up, or that of all bodies.
     fn read(&mut self, index: usize) {
-        let mut share = SHARE;
+        let mut share = READ;
         let token = self.channels[index].link.token;
         let mut scratch = std::mem::take(&mut self.scratch);
         while share > 0 && self.find(token).is_some() && self.channels[index].readable {
@@ -369,17 +369,11 @@ impl IoLoop {
     }
 }
 
-/// Bytes one channel may read in a turn, so that a fast sender cannot hold the loop.
-const SHARE: usize = 128 * 1024;
-/// Bytes that all bodies together may read in a turn: whoever comes with a request waits for no more. To
-/// decode them takes up to a millisecond.
-pub(crate) const BULK_SHARE: usize = 256 * 1024;
-/// A read counts as so many bytes at least: receiving a few, and putting them on disk, costs as much.
-const READ_COST: usize = 8 * 1024;
 /// Shorter runs of body bytes are not worth a read of their own.
 const IN_PLACE: u64 = 8 * 1024;
-/// How long a refused or closing channel is drained.
-pub(crate) const LINGER: Duration = Duration::from_secs(1);
+/// A client that has finished sending is asked whether it is still there when its request has
+/// waited this long.
+pub(in crate::io) const PROBE_AFTER: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
@@ -389,6 +383,7 @@ mod tests {
 
     use super::*;
     use crate::io::inline::Endpoint;
+    use crate::io::shares::READ_BODIES;
     use crate::net::address::{ListenSpec, Listening};
     use crate::net::listener::bind_all;
     use crate::settings::Settings;
@@ -444,7 +439,7 @@ mod tests {
             let before = shared.counters.bytes_in.get();
             io.turn().unwrap();
             let read = shared.counters.bytes_in.get() - before;
-            assert!(read <= (BULK_SHARE + 2 * SCRATCH) as u64, "{read} bytes");
+            assert!(read <= (READ_BODIES + 2 * SCRATCH) as u64, "{read} bytes");
         }
         assert!(shared.budget.used() > 0, "nothing went to disk");
     }

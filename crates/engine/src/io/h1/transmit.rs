@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use headwaiter_http::{BodyKind, Refusal, ReplyContext};
 
@@ -10,21 +10,14 @@ use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
 use crate::exchange::link::{Link, TIMED_OUT};
 use crate::io::IoLoop;
-use crate::io::channel::State;
-use crate::io::h1::receive::LINGER;
+use crate::io::channel::{Ahead, State};
+use crate::io::h1::head_length;
+use crate::io::shares::{SEND, SEND_AT_LEAST};
 use crate::record::End;
 use crate::record::end::SEND_TIMEOUT;
 use crate::settings::Abandoned;
 use crate::store::outgoing::{Sent, send_parts};
 use crate::store::parts::{Part, Size};
-
-/// A reply that leaves before that of a later request on the same channel.
-#[derive(Debug)]
-pub(crate) struct Ahead {
-    pub(crate) exchange: Box<Exchange>,
-    /// Its bytes that the kernel has not taken.
-    pub(crate) left: u64,
-}
 
 impl IoLoop {
     /// A worker is through with `exchange`.
@@ -111,7 +104,7 @@ impl IoLoop {
     /// Sends what the kernel takes of a channel's parts.
     pub(crate) fn transmit(&mut self, index: usize) {
         crate::inject_panic("transmit");
-        let share = (SHARE / (self.channels.waiting() as u64 + 1)).max(LEAST_SHARE);
+        let share = (SEND / (self.channels.waiting() as u64 + 1)).max(SEND_AT_LEAST);
         let channel = &mut self.channels[index];
         let mut sent = Size::default();
         let result = send_parts(
@@ -420,13 +413,5 @@ impl IoLoop {
     }
 }
 
-/// Bytes up to the end of the empty line.
-pub(crate) fn head_length(reply: &[u8]) -> u64 {
-    let end = reply.windows(4).position(|window| window == b"\r\n\r\n");
-    end.map_or(0, |at| at as u64 + 4)
-}
-
-/// Bytes that the channels with more to do may send in a turn, so that fast readers cannot hold the loop,
-const SHARE: u64 = 1024 * 1024;
-/// and what each of them may send however many there are.
-const LEAST_SHARE: u64 = 64 * 1024;
+/// How long a refused or closing channel is drained.
+const LINGER: Duration = Duration::from_secs(1);
