@@ -51,12 +51,12 @@ impl AccessLog {
     /// The system refuses a thread.
     pub(crate) fn start(&self) -> io::Result<()> {
         let writer = Arc::clone(&self.writer);
-        self.writer.expect(true);
+        self.writer.set_running(true);
         let started = std::thread::Builder::new()
             .name("headwaiter-access".into())
             .spawn(move || writer.run());
         if started.is_err() {
-            self.writer.expect(false);
+            self.writer.set_running(false);
         }
         started.map(drop)
     }
