@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-ENGINE = """sys net store record settings exchange queue shared io worker observe server
-signals handler""".split()
+ENGINE = """sys net store record settings exchange queue shared io worker observe signals
+server""".split()
 
 MOST_IN_A_CIRCLE = 4
 

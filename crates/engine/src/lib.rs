@@ -10,8 +10,6 @@
 )]
 
 mod exchange;
-#[cfg(unix)]
-pub mod handler;
 mod io;
 #[cfg(all(test, shuttle))]
 mod model;
@@ -27,14 +25,16 @@ mod store;
 mod sys;
 mod worker;
 
-pub use exchange::{Client, ClientGone, Flushed, Task};
-pub use net::listen::{BindError, ListenSpec, Listening, Peer};
+pub use net::address::{BindError, ListenSpec, Listening, Peer};
+pub use net::listener::{BindOptions, Listeners};
 pub use observe::overseer::{Orders, Oversight, SlowRequest};
 pub use observe::watch::{Probe, Watcher};
 pub use record::access_log::{AccessLogFormat, AccessLogTarget, FormatError};
 pub use record::{End, Record};
 pub use server::{OnFinished, Poker, Server};
 pub use settings::{Abandoned, Settings};
+#[cfg(unix)]
+pub use signals::handler;
 pub use signals::{SAME_STOP, SignalWatch};
 pub use store::outgoing::Held;
 pub use store::spool::Spool;
@@ -43,6 +43,7 @@ pub use sys::inject::{POINTS as PANIC_POINTS, inject_panic};
 pub use sys::stack::{Stack, Taken};
 pub use sys::throttle::Seldom;
 pub use worker::Tasks;
+pub use worker::task::{Client, ClientGone, Flushed, Task};
 
 /// The `log` target of the engine's events.
 pub const LOG: &str = "headwaiter";

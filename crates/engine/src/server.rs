@@ -1,4 +1,4 @@
-//! A server from the outside: bind, start, hand out workers' ends, stop.
+//! A server from the outside: take bound sockets, start, hand out workers' ends, stop.
 
 use std::fmt;
 use std::io;
@@ -7,56 +7,47 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use socket2::Socket;
+
 use crate::io::IoLoop;
-use crate::net::listen::{BindError, ListenSpec, Listener, Listening, bind_all};
+use crate::net::address::{BindError, Listening};
+use crate::net::listener::{Listeners, addresses};
 use crate::observe::admin::Admin;
 use crate::observe::overseer::Oversight;
 use crate::observe::watch::Watcher;
 use crate::record::access_log::AccessLog;
 use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
+use crate::signals::{SignalWatch, Wanted};
 use crate::worker::Tasks;
 use crate::worker::leader::conduct;
 
 /// A server of one application.
 ///
-/// Call order: [`Server::bind`]; on each worker thread [`Server::tasks`]; [`Server::start`];
+/// Call order: [`Listeners::bind`]; [`Server::new`]; on each worker thread [`Server::tasks`]; [`Server::start`];
 /// [`Server::stop`] or [`Server::abort`] from anywhere. Once drained, `on_finished` is called and
 /// every worker's [`Tasks::park`] says `false`.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
     admin_listening: Vec<Listening>,
+    /// Sockets that no I/O thread has yet.
     listeners: Mutex<Listeners>,
     /// I/O threads that were started.
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// Sockets that no I/O thread has yet.
-#[derive(Debug, Default)]
-struct Listeners {
-    serving: Vec<Listener>,
-    admin: Vec<Listener>,
-}
-
 impl Server {
-    /// Binds every address, or none.
+    /// A server on `listeners`. It opens the access log, and starts no thread.
     ///
     /// # Errors
     ///
-    /// The first address that could not be bound.
-    pub fn bind(settings: Settings, specs: &[ListenSpec]) -> Result<Self, BindError> {
+    /// The access log could not be opened; the listeners are closed.
+    pub fn new(settings: Settings, listeners: Listeners) -> Result<Self, BindError> {
         let settings = Settings {
-            // A leader must see every task, and another I/O thread's it would not.
+            // A leader must see every task. It would not see those of other I/O threads.
             lend_loop: settings.lend_loop && settings.io_threads == 1,
             ..settings
-        };
-        let listeners = bind_all(specs, &settings)?;
-        let admin = bind_all(&settings.admin, &settings)?;
-        let addresses = |all: &[Listener]| {
-            all.iter()
-                .map(|l| l.listening().clone())
-                .collect::<Vec<_>>()
         };
         let access_log = settings.access_log.as_ref().map(|target| {
             AccessLog::open(target, &settings.access_log_format).map_err(|error| BindError {
@@ -65,14 +56,11 @@ impl Server {
             })
         });
         let access_log = access_log.transpose()?.map(Arc::new);
-        let listening = addresses(&listeners);
+        let listening = addresses(&listeners.serving);
         Ok(Self {
-            admin_listening: addresses(&admin),
+            admin_listening: addresses(&listeners.admin),
             shared: Arc::new(Shared::new(settings, listening, access_log)),
-            listeners: Mutex::new(Listeners {
-                serving: listeners,
-                admin,
-            }),
+            listeners: Mutex::new(listeners),
             threads: Mutex::default(),
         })
     }
@@ -229,6 +217,31 @@ impl Server {
         Poker(Arc::clone(&self.shared))
     }
 
+    /// Watches `signals`, a socket that a signal handler writes numbers to, from a thread of its own.
+    ///
+    /// The first signal in `stopping` (numbers with names) drains the server, a second one cuts what is
+    /// left. `reopening` opens the access log anew. The thread writes every number to `onwards`, which must
+    /// not block. It calls `give_up` if the watch is not closed in time after a stop: `give_up` is expected
+    /// to end the process.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a thread or a descriptor.
+    pub fn watch_signals(
+        &self,
+        signals: Socket,
+        onwards: Socket,
+        stopping: Vec<(u8, String)>,
+        reopening: Option<u8>,
+        give_up: fn(),
+    ) -> io::Result<SignalWatch> {
+        let wanted = Wanted {
+            stopping,
+            reopening,
+        };
+        SignalWatch::start(&self.shared, signals, onwards, wanted, give_up)
+    }
+
     /// Moves the clock that deadlines count from, so that tests need not wait.
     #[doc(hidden)]
     pub fn move_clock(&self, by: Duration) {
@@ -280,10 +293,6 @@ impl Server {
             ("spool_bytes", self.shared.budget.used() as f64),
         ]);
         all
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
     }
 
     fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
@@ -357,6 +366,14 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::net::address::ListenSpec;
+
+    fn server(settings: Settings) -> Server {
+        let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
+        let options = settings.bind_options();
+        let listeners = Listeners::bind(&[any], &settings.admin, options).unwrap();
+        Server::new(settings, listeners).unwrap()
+    }
 
     #[test]
     fn without_its_second_io_thread_a_server_ends() {
@@ -364,8 +381,7 @@ mod tests {
             io_threads: 3,
             ..Settings::default()
         };
-        let server =
-            Server::bind(settings, &[ListenSpec::Tcp("127.0.0.1:0".parse().unwrap())]).unwrap();
+        let server = server(settings);
         let address = match &server.listening()[0] {
             Listening::Tcp(address) => *address,
             Listening::Unix(_) => unreachable!("it was bound to TCP"),
@@ -389,12 +405,11 @@ mod tests {
     #[test]
     fn a_page_that_takes_its_time_holds_up_nobody() {
         use std::io::{Read, Write};
-        let any = || ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
         let settings = Settings {
-            admin: vec![any()],
+            admin: vec![ListenSpec::Tcp("127.0.0.1:0".parse().unwrap())],
             ..Settings::default()
         };
-        let server = Server::bind(settings, &[any()]).unwrap();
+        let server = server(settings);
         let Listening::Tcp(admin) = server.admin_listening()[0] else {
             unreachable!("it was bound to TCP")
         };

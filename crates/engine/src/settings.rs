@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use headwaiter_http::HeadLimits;
 
-use crate::net::listen::ListenSpec;
+use crate::net::address::ListenSpec;
+use crate::net::listener::BindOptions;
 use crate::record::access_log::{AccessLogFormat, AccessLogTarget};
 
 /// What happens to a waiting task whose client has left.
@@ -166,6 +167,14 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What listeners are bound with.
+    pub fn bind_options(&self) -> BindOptions {
+        BindOptions {
+            backlog: self.backlog,
+            unix_socket_perms: self.unix_socket_perms,
+        }
+    }
+
     /// How many workers there may be at once.
     pub fn most_workers(&self) -> usize {
         let replacements = self.stuck_after.map_or(0, |_| self.stuck_replacements);

@@ -5,8 +5,9 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::exchange::message::Mailbox;
 use crate::io::census::Ballots;
-use crate::net::listen::Listening;
+use crate::net::address::Listening;
 use crate::observe::advice::{Advice, Kind, Window, advise};
 use crate::observe::overseer::Overseer;
 use crate::observe::watch::{Sample, Watch};
@@ -18,7 +19,6 @@ use crate::record::recorder::Shards;
 use crate::settings::Settings;
 use crate::store::budget::{Budget, Limits};
 use crate::store::shelf::Shelf;
-use crate::sys::mailbox::Mailbox;
 use crate::sys::sync;
 use crate::sys::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::sys::throttle::Seldom;

@@ -337,6 +337,8 @@ fn the_log_is_reopened_where_it_was() {
     let count = |path: &PathBuf| std::fs::read_to_string(path).unwrap().lines().count();
     let mut client = site.connect();
     client.get("/before");
+    // The client has its reply before the line is written.
+    common::wait_for("the line is written", || count(&path) == 1);
     let moved = dir.path().join("access.log.1");
     std::fs::rename(&path, &moved).unwrap();
     site.server.reopen_logs();

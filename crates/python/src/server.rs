@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use headwaiter_engine::{Listening, Seldom, Server as Engine};
+use headwaiter_engine::{BindError, Listeners, Listening, Seldom, Server as Engine};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -45,8 +45,9 @@ impl Server {
             noted_unknown: false.into(),
             boundary,
         };
-        let engine = Engine::bind(settings, &specs)
-            .map_err(|failed| os_error(&failed.error, &failed.place))?;
+        let failed = |failed: BindError| os_error(&failed.error, &failed.place);
+        let listeners = Listeners::bind(&specs, &settings.admin, settings.bind_options());
+        let engine = Engine::new(settings, listeners.map_err(failed)?).map_err(failed)?;
         Ok(Self { engine, site })
     }
 

@@ -52,7 +52,7 @@ impl Pace {
 impl IoLoop {
     /// Rests, if that is worth it. Only the loop's own thread calls this, never a leader.
     pub(crate) fn nap(&mut self) {
-        if !self.again.is_empty() || !self.batch.is_empty() || self.shared.draining() {
+        if self.channels.waiting() > 0 || !self.batch.is_empty() || self.shared.draining() {
             return;
         }
         let queue = &self.shared.queue;

@@ -15,16 +15,16 @@ use shuttle::thread::{JoinHandle, spawn};
 use super::check;
 use super::client::{Client, reply_to};
 use super::sync::thread::park_timeout;
-use crate::exchange::Task;
+use crate::exchange::message::{Mailbox, Message};
 use crate::io::IoLoop;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::net::socket::Stream;
 use crate::observe::admin::Admin;
 use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
-use crate::sys::mailbox::{Mailbox, Message};
 use crate::worker::Tasks;
 use crate::worker::leader::conduct;
+use crate::worker::task::Task;
 
 /// The server, and the interpreter around its workers.
 #[derive(Clone)]

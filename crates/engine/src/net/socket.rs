@@ -183,7 +183,7 @@ impl Stream {
         scratch: &mut [u8],
     ) -> io::Result<usize> {
         let most = most.min(scratch.len());
-        match crate::store::spool::read_file_at(file, offset, &mut scratch[..most])? {
+        match crate::sys::fd::read_file_at(file, offset, &mut scratch[..most])? {
             0 => Ok(0),
             got => self.send(&scratch[..got]),
         }

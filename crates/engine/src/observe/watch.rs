@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::exchange::message::{Mailbox, Message};
 use crate::queue::running::RunningRequest;
 use crate::record::histogram::{Distribution, Histogram};
 use crate::record::recorder::Figures;
 use crate::shared::Shared;
-use crate::sys::mailbox::{Mailbox, Message};
 
 /// All growing figures at one moment.
 #[derive(Clone, Debug)]

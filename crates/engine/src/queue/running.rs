@@ -5,7 +5,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::exchange::Exchange;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::record::Record;
 use crate::record::recorder::Shard;
 use crate::shared::Shared;

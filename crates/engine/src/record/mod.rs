@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use headwaiter_http::{Head, Refusal};
 
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 pub use crate::record::end::End;
 
 /// Times and sizes of one request.

@@ -291,7 +291,7 @@ mod tests {
             panic!("not spilled")
         };
         let mut bytes = vec![0; *left as usize];
-        let got = crate::store::spool::read_file_at(block.file(), *offset, &mut bytes).unwrap();
+        let got = crate::sys::fd::read_file_at(block.file(), *offset, &mut bytes).unwrap();
         assert_eq!(got, bytes.len());
         bytes
     }

@@ -5,7 +5,6 @@
 //! budget before it writes and gives them back when dropped. Files are unlinked at birth: a crash leaves
 //! none behind. What is spilled of replies is in `shelf.rs`.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -182,27 +181,6 @@ impl Spool {
             _ => Ok(take),
         }
     }
-}
-
-/// Without moving the file's position, which a forked child would share.
-pub(crate) fn read_file_at(file: &File, offset: u64, mut buf: &mut [u8]) -> io::Result<usize> {
-    let mut total = 0;
-    while !buf.is_empty() {
-        #[cfg(unix)]
-        let got = std::os::unix::fs::FileExt::read_at(file, buf, offset + total as u64);
-        #[cfg(windows)]
-        let got = std::os::windows::fs::FileExt::seek_read(file, buf, offset + total as u64);
-        match got {
-            Ok(0) => break,
-            Ok(n) => {
-                total += n;
-                buf = &mut buf[n..];
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(total)
 }
 
 /// What a body or a head may have in memory whatever others have, and what stays with the pooled exchange.

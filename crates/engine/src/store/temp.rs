@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use std::thread::Thread;
 
 use crate::store::budget::Budget;
-use crate::store::spool::read_file_at;
+use crate::sys::fd::read_file_at;
 use crate::sys::stack::Stack;
 
 /// A temporary file that bytes are only appended to.

@@ -6,10 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::exchange::{Exchange, Task};
+use crate::exchange::Exchange;
 use crate::io::IoLoop;
 use crate::shared::Shared;
 use crate::worker::seat::Back;
+use crate::worker::task::Task;
 
 /// When an I/O thread lends its loop.
 #[derive(Debug)]

@@ -20,6 +20,7 @@
 
 pub(crate) mod leader;
 pub(crate) mod seat;
+pub(crate) mod task;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,8 +29,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use headwaiter_http::DateLine;
 
+use crate::exchange::Exchange;
 use crate::exchange::link::{FINISHED, GONE, Link, PENDING};
-use crate::exchange::{Exchange, Task};
+use crate::exchange::message::Message;
 use crate::queue::Found;
 use crate::record::End;
 use crate::record::end::SHUTDOWN_TIMEOUT;
@@ -37,8 +39,8 @@ use crate::record::recorder::Recorder;
 use crate::settings::Abandoned;
 use crate::shared::{Shared, Stage};
 use crate::sys::clock::CpuMeter;
-use crate::sys::mailbox::Message;
 use crate::worker::leader::{Led, lead};
+use crate::worker::task::Task;
 
 /// Where one worker gets its tasks from.
 #[derive(Debug)]

@@ -9,7 +9,9 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use headwaiter_engine::{Flushed, ListenSpec, Listening, Server, Settings, Task};
+use headwaiter_engine::{
+    BindError, Flushed, ListenSpec, Listeners, Listening, Server, Settings, Task,
+};
 
 pub type App = Arc<dyn Fn(&mut Task) + Send + Sync>;
 
@@ -26,7 +28,7 @@ impl Site {
         let app: App = Arc::new(app);
         let threads = settings.threads;
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
-        let server = Arc::new(Server::bind(settings, &[any]).unwrap());
+        let server = Arc::new(bind(settings, &[any]).unwrap());
         let Listening::Tcp(address) = server.listening()[0] else {
             panic!("a TCP address")
         };
@@ -290,6 +292,12 @@ impl Gate {
         *self.0.0.lock().unwrap() += n;
         self.0.1.notify_all();
     }
+}
+
+/// Binds and makes the server, which is not started yet.
+pub fn bind(settings: Settings, specs: &[ListenSpec]) -> Result<Server, BindError> {
+    let listeners = Listeners::bind(specs, &settings.admin, settings.bind_options())?;
+    Server::new(settings, listeners)
 }
 
 pub fn settings() -> Settings {

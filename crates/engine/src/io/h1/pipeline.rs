@@ -26,10 +26,11 @@ impl IoLoop {
         let link = first.link.clone();
         let mut last = first;
         for place in 1..=CHAIN {
-            if rest.is_empty() || !last.head.keep_alive() || self.followers >= MOST_FOLLOWERS {
+            if rest.is_empty() || !last.head.keep_alive() || self.pool.followers() >= MOST_FOLLOWERS
+            {
                 break;
             }
-            let mut next = self.new_exchange();
+            let mut next = self.pool.take(self.now);
             // Whatever is wrong with it will be found again when its turn comes.
             let parsed = next.head.parse(rest, &mut 0, limits);
             let fit = next.head.is_safe()
@@ -42,7 +43,7 @@ impl IoLoop {
             next.record.bytes_in = consumed as u64;
             next.link.clone_from(&link);
             next.place = place;
-            self.followers += 1;
+            self.pool.count_follower();
             rest = &rest[consumed..];
             last = last.behind.insert(next);
         }

@@ -9,9 +9,9 @@ use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
 use crate::exchange::link::{FIN, MARKED};
 use crate::io::channel::State;
-use crate::io::{IoLoop, PROBE_AFTER, SCRATCH};
+use crate::io::events::PROBE_AFTER;
+use crate::io::{IoLoop, SCRATCH};
 use crate::net::socket::SHORT_READ_DRAINS;
-use crate::record::Record;
 
 impl IoLoop {
     /// Digests what was read before, then what can be read now.
@@ -160,8 +160,8 @@ impl IoLoop {
         crate::inject_panic("receive");
         match self.channels[index].state {
             State::Idle => {
-                self.idle.remove(&mut self.channels, index);
-                let exchange = self.new_exchange();
+                self.channels.unlist_idle(index);
+                let exchange = self.pool.take(self.now);
                 let channel = &mut self.channels[index];
                 channel.exchange = Some(exchange);
                 channel.scanned = 0;
@@ -192,16 +192,6 @@ impl IoLoop {
         }
     }
 
-    pub(crate) fn new_exchange(&mut self) -> Box<Exchange> {
-        match self.pool.pop() {
-            Some(mut exchange) => {
-                exchange.record = Record::new(self.now);
-                exchange
-            }
-            None => Box::new(Exchange::new(self.now)),
-        }
-    }
-
     /// `data` is all that has come of this head so far.
     fn feed_head(&mut self, index: usize, data: &[u8]) {
         let limits = self.shared.settings.head_limits();
@@ -222,15 +212,10 @@ impl IoLoop {
                 if let Err(refusal) = channel.keep_input(data, &self.shared.budget) {
                     return self.refuse(index, refusal);
                 }
-                match self.shared.settings.header_timeout {
-                    Some(most) => self.deadlines.arm(
-                        channel.link.token,
-                        &mut channel.deadline,
-                        self.now + most,
-                    ),
-                    None => channel.deadline.disarm(),
-                }
-                if self.drain.is_some() && !channel.link.admin {
+                let admin = channel.link.admin;
+                let most = self.shared.settings.header_timeout;
+                self.channels.arm(index, most.map(|most| self.now + most));
+                if self.drain.is_some() && !admin {
                     self.refuse(index, Refusal::Draining);
                 }
             }
@@ -329,14 +314,8 @@ impl IoLoop {
 
     /// The body made progress and is not complete.
     fn await_body(&mut self, index: usize) {
-        let channel = &mut self.channels[index];
-        match self.shared.settings.body_timeout {
-            Some(most) => {
-                self.deadlines
-                    .arm(channel.link.token, &mut channel.deadline, self.now + most)
-            }
-            None => channel.deadline.disarm(),
-        }
+        let most = self.shared.settings.body_timeout;
+        self.channels.arm(index, most.map(|most| self.now + most));
     }
 
     /// The request is complete: a task, unless it is answered here. `rest` came in behind it.
@@ -397,9 +376,7 @@ impl IoLoop {
             .link
             .begin_request(!channel.inbuf.is_empty() || channel.readable, knows_interim);
         if knows_interim && channel.link.has(FIN) {
-            let due = self.now + PROBE_AFTER;
-            self.deadlines
-                .arm(channel.link.token, &mut channel.deadline, due);
+            self.channels.arm(index, Some(self.now + PROBE_AFTER));
         }
         self.batch.push(exchange);
     }
@@ -444,7 +421,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::net::listen::{ListenSpec, Listening, bind_all};
+    use crate::net::address::{ListenSpec, Listening};
+    use crate::net::listener::bind_all;
     use crate::observe::admin::Admin;
     use crate::settings::Settings;
     use crate::shared::Shared;
@@ -452,7 +430,7 @@ mod tests {
     /// An I/O thread whose turns the test makes.
     fn io_thread(settings: Settings) -> (IoLoop, Arc<Shared>, std::net::SocketAddr) {
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
-        let listeners = bind_all(&[any], &settings).unwrap();
+        let listeners = bind_all(&[any], settings.bind_options()).unwrap();
         let listening: Vec<_> = listeners.iter().map(|l| l.listening().clone()).collect();
         let Listening::Tcp(address) = listening[0] else {
             unreachable!("it was bound to TCP")
@@ -487,7 +465,7 @@ mod tests {
         while io.channels.len() < clients.len() {
             io.turn().unwrap();
         }
-        while io.again.is_empty() {
+        while io.channels.waiting() == 0 {
             io.turn().unwrap();
         }
         let mut asking = TcpStream::connect(address).unwrap();
@@ -495,7 +473,7 @@ mod tests {
             .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
             .unwrap();
         while shared.counters.health_checks.get() == 0 {
-            assert!(!io.again.is_empty(), "it waited for all uploads");
+            assert!(io.channels.waiting() > 0, "it waited for all uploads");
             let before = shared.counters.bytes_in.get();
             io.turn().unwrap();
             let read = shared.counters.bytes_in.get() - before;

@@ -111,7 +111,7 @@ impl IoLoop {
     /// Sends what the kernel takes of a channel's parts.
     pub(crate) fn transmit(&mut self, index: usize) {
         crate::inject_panic("transmit");
-        let share = (SHARE / (self.again.len() as u64 + 1)).max(LEAST_SHARE);
+        let share = (SHARE / (self.channels.waiting() as u64 + 1)).max(LEAST_SHARE);
         let channel = &mut self.channels[index];
         let mut sent = Size::default();
         let result = send_parts(
@@ -150,8 +150,7 @@ impl IoLoop {
             Ok(Sent::Blocked) => match self.shared.settings.send_timeout {
                 // Armed anew by progress only.
                 Some(most) if sent.all > 0 || !channel.deadline.is_armed() => {
-                    self.deadlines
-                        .arm(channel.link.token, &mut channel.deadline, self.now + most);
+                    self.channels.arm(index, Some(self.now + most));
                 }
                 _ => {}
             },
@@ -231,15 +230,11 @@ impl IoLoop {
     pub(crate) fn become_idle(&mut self, index: usize, since: Instant) {
         let channel = &mut self.channels[index];
         channel.state = State::Idle;
-        match self.shared.settings.channel_timeout {
-            Some(most) => {
-                self.deadlines
-                    .arm(channel.link.token, &mut channel.deadline, since + most)
-            }
-            None => channel.deadline.disarm(),
-        }
-        if !channel.link.admin {
-            self.idle.push(&mut self.channels, index);
+        let listed = !channel.link.admin;
+        let most = self.shared.settings.channel_timeout;
+        self.channels.arm(index, most.map(|most| since + most));
+        if listed {
+            self.channels.list_idle(index);
         }
     }
 
@@ -258,12 +253,8 @@ impl IoLoop {
         }
     }
 
-    pub(crate) fn keep(&mut self, mut exchange: Box<Exchange>) {
-        self.followers -= usize::from(exchange.place > 0);
-        exchange.clear();
-        if self.pool.len() < POOL {
-            self.pool.push(exchange);
-        }
+    pub(crate) fn keep(&mut self, exchange: Box<Exchange>) {
+        self.pool.put(exchange);
     }
 
     /// Refuses what the channel sends: one reply, nothing behind it is read as a request.
@@ -298,7 +289,7 @@ impl IoLoop {
         channel.inbuf = Vec::new();
         channel.deadline.disarm();
         if channel.state == State::Idle {
-            self.idle.remove(&mut self.channels, index);
+            self.channels.unlist_idle(index);
         }
         self.send_here(index, State::Refusing, reply);
     }
@@ -359,9 +350,8 @@ impl IoLoop {
         channel.state = State::Lingering;
         channel.inbuf = Vec::new();
         channel.link.stream.shutdown_write();
-        self.deadlines
-            .arm(channel.link.token, &mut channel.deadline, self.now + LINGER);
         channel.readable = true;
+        self.channels.arm(index, Some(self.now + LINGER));
         self.later(index);
     }
 
@@ -406,7 +396,6 @@ impl IoLoop {
     /// Forgets the channel; its descriptor closes when no worker holds it any more. A request that
     /// was being received or answered ends with it.
     pub(crate) fn close(&mut self, index: usize) {
-        self.idle.remove(&mut self.channels, index);
         let mut channel = self.channels.remove(index);
         match channel.link.admin {
             true => self.admin.open.retain(|token| *token != channel.link.token),
@@ -441,5 +430,3 @@ pub(crate) fn head_length(reply: &[u8]) -> u64 {
 const SHARE: u64 = 1024 * 1024;
 /// and what each of them may send however many there are.
 const LEAST_SHARE: u64 = 64 * 1024;
-/// Exchanges kept for reuse.
-const POOL: usize = 1024;

@@ -21,7 +21,7 @@ use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
 use crate::io::IoLoop;
 use crate::io::channel::State;
-use crate::net::listen::{Listener, Peer};
+use crate::net::{address::Peer, listener::Listener};
 
 pub(crate) use status::status;
 
@@ -65,9 +65,9 @@ impl IoLoop {
         } else {
             return true;
         };
+        self.channels.arm(index, None);
         let channel = &mut self.channels[index];
         channel.inbuf = Vec::new();
-        channel.deadline.disarm();
         if let Some(exchange) = channel.exchange.take() {
             self.answer_here(index, exchange, &answer, State::Refusing);
         }
@@ -141,9 +141,7 @@ impl IoLoop {
             return self.no_stacks(index);
         }
         self.admin.asking.push(channel.link.token);
-        let due = self.now + STACKS_PATIENCE;
-        self.deadlines
-            .arm(channel.link.token, &mut channel.deadline, due);
+        self.channels.arm(index, Some(self.now + STACKS_PATIENCE));
     }
 
     /// The stacks are there.
@@ -162,12 +160,11 @@ impl IoLoop {
     }
 
     fn answer_asked(&mut self, index: usize, mut answer: Answer) {
-        let channel = &mut self.channels[index];
-        if channel.state != State::Asking {
+        if self.channels[index].state != State::Asking {
             return;
         }
-        channel.deadline.disarm();
-        if let Some(exchange) = channel.exchange.take() {
+        self.channels.arm(index, None);
+        if let Some(exchange) = self.channels[index].exchange.take() {
             answer.fields = FIELDS;
             self.reply_here(index, exchange, &answer);
         }

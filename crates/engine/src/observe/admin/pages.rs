@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::{metrics, show, status};
 use crate::exchange::answer::Answer;
+use crate::exchange::message::{Mailbox, Message};
 use crate::shared::Shared;
-use crate::sys::mailbox::{Mailbox, Message};
 
 /// A page that shows figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::net::listen::Listening;
+use crate::net::address::Listening;
 use crate::record::End;
 use crate::record::Phase;
 use crate::shared::Shared;

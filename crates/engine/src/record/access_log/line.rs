@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::time::Duration;
 
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::record::access_log::escape::{JSON, Room, Style, TEXT, WORD};
 use crate::record::access_log::format::{AccessLogFormat, Atom, Piece};
 use crate::record::access_log::user::user;

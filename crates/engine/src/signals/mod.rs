@@ -1,11 +1,15 @@
-//! Signals that end a server, acted on although the interpreter cannot be had.
+//! Signals that end a server, acted on even while native code keeps the GIL.
 //!
-//! An interpreter runs signal handlers only between two instructions of its own: code that holds its lock
-//! in native code keeps them out for as long as it likes. A native handler (`handler.rs`), though, runs at
-//! once and writes the signal's number to a socket. A thread here reads that socket, begins to drain, passes
-//! the number on to the thread that sees to the end, and ends the process if nobody closes it down in time.
+//! Python runs a signal handler only between two of its own instructions, so native code that keeps the GIL
+//! delays it without limit. A native handler (`handler.rs`) runs at once and writes the signal's number to a
+//! socket. A thread here reads that socket, begins to drain, passes the number on to the Python thread that
+//! shuts the server down, and ends the process if that thread does not close the watch in time.
 //!
 //! Rules: no polling; the thread never attaches to an interpreter; [`Stops`] decides and has no clock.
+//! Elsewhere: which signals are watched, and what else the process does at its end (the binding).
+
+#[cfg(unix)]
+pub mod handler;
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,77 +18,62 @@ use std::time::{Duration, Instant};
 
 use socket2::{SockRef, Socket};
 
-use crate::server::Server;
 use crate::shared::{Shared, Stage};
+use crate::sys::sync;
 
-/// The watching thread, seen from outside. It ends with [`SignalWatch::close`].
+/// The thread that watches signals, seen from outside. It ends with [`SignalWatch::close`].
 #[derive(Debug)]
 pub struct SignalWatch {
-    /// The process it is of: a child that a fork made must not end its parent's.
+    /// The process that the thread runs in. A forked child must not end its parent's thread.
     process: u32,
     socket: Socket,
     stops: Arc<Mutex<Stops>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Server {
-    /// Watches `signals`, a socket that a signal handler writes numbers to, from a thread of its own.
-    ///
-    /// Those in `stopping` (with their names) drain the server, a second one cuts what is left; every one
-    /// is passed on to `onwards`, which is expected not to block. `reopening` opens the access log anew.
-    /// `give_up` is called when the watch is not closed in time after a stop: it is expected to end the
-    /// process.
-    ///
-    /// # Errors
-    ///
-    /// The system refuses a thread or a descriptor.
-    pub fn watch_signals(
-        &self,
+impl SignalWatch {
+    /// Starts the thread. `signals` is the socket that it reads; the other arguments are those of
+    /// [`crate::Server::watch_signals`].
+    pub(crate) fn start(
+        shared: &Arc<Shared>,
         signals: Socket,
         onwards: Socket,
-        stopping: Vec<(u8, String)>,
-        reopening: Option<u8>,
+        wanted: Wanted,
         give_up: fn(),
-    ) -> io::Result<SignalWatch> {
+    ) -> io::Result<Self> {
         let socket = signals.try_clone()?;
-        let stops = Arc::new(Mutex::new(Stops::new(self.settings().shutdown_timeout)));
-        let shared = Arc::clone(self.shared());
+        let stops = Arc::new(Mutex::new(Stops::new(shared.settings.shutdown_timeout)));
+        let shared = Arc::clone(shared);
         let watched = Arc::clone(&stops);
         let thread = std::thread::Builder::new()
             .name("headwaiter-signals".into())
             .spawn(move || {
                 crate::sys::mask::block_signals();
-                let wanted = Wanted {
-                    stopping,
-                    reopening,
-                };
                 watch(&shared, &watched, signals, onwards, &wanted, give_up);
             })?;
-        Ok(SignalWatch {
+        Ok(Self {
             process: std::process::id(),
             socket,
             stops,
             thread: Mutex::new(Some(thread)),
         })
     }
-}
 
-impl SignalWatch {
-    /// The interpreter could be had, and sees to the end: it has `more` time for that.
+    /// Python has noticed the stop and is ending the process: give it `more` time.
     pub fn extend(&self, more: Duration) {
-        lock(&self.stops).extend(Instant::now(), more);
+        lock(&self.stops).extend(sync::now(), more);
     }
 
-    /// Ends the watch, once it has dealt with the signals that came before; any number of times.
+    /// Ends the watch after it has acted on the signals that came before. May be called more than once.
     pub fn close(&self) {
         if self.process != std::process::id() {
             return;
         }
         lock(&self.stops).close();
-        // Unlike closing it, this reaches the thread although a child process has the socket, too.
+        // A shutdown wakes the thread even if a child process has a copy of the socket; a close would not.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
         if let Some(thread) = lock(&self.thread).take() {
-            let _ = thread.join(); // which a panic has ended already, if it was one
+            let _ = thread.join(); // an error is a panic, which was reported already
         }
     }
 }
@@ -109,10 +98,10 @@ fn watch(
     }
     let mut numbers = [0; 64];
     loop {
-        // Read the deadline, then sleep: nothing but this thread makes it earlier.
-        let look = lock(stops).look(Instant::now());
+        // Only this thread moves the deadline forward, so it cannot become earlier during the sleep.
+        let look = lock(stops).look(sync::now());
         let timeout = match look {
-            // What has come is read to its end all the same.
+            // Signals that came before the end are still read.
             Look::Closed => None,
             Look::Late => return give_up(),
             Look::Wait(timeout) => timeout,
@@ -120,8 +109,8 @@ fn watch(
         let _ = SockRef::from(&signals).set_read_timeout(timeout);
         let got = match signals.read(&mut numbers) {
             Ok(0) => {
-                // Nobody writes signals any more. The deadline, if there is one, stands.
-                let look = lock(stops).look(Instant::now()); // and unlock
+                // Nobody writes signals any more. A deadline still holds.
+                let look = lock(stops).look(sync::now()); // unlocks before the sleep
                 match look {
                     Look::Wait(Some(left)) => std::thread::sleep(left),
                     Look::Wait(None) | Look::Closed => return,
@@ -137,24 +126,26 @@ fn watch(
             }
         };
         let stage = wanted.understand(got, shared, stops);
-        // First said, then passed on, then done: an idle server is gone at once, and whoever is told
-        // may be quicker than this thread.
-        let _ = onwards.write(got); // full: then whoever reads it wakes up anyway
+        // The log line comes first, the number second, the stop third: an idle server is gone at once,
+        // and the reader of the number may be quicker than this thread.
+        let _ = onwards.write(got); // if the socket is full, its reader wakes up anyway
         if let Some(stage) = stage {
             shared.advance(stage);
         }
     }
 }
 
-/// Signals that mean something.
+/// The signals that are acted on.
 #[derive(Debug)]
-struct Wanted {
-    stopping: Vec<(u8, String)>,
-    reopening: Option<u8>,
+pub(crate) struct Wanted {
+    /// Numbers and names of the signals that stop the server.
+    pub(crate) stopping: Vec<(u8, String)>,
+    /// The signal that opens the access log anew.
+    pub(crate) reopening: Option<u8>,
 }
 
 impl Wanted {
-    /// Says what signals stand for that stop the server, and returns how far it is to be stopped.
+    /// Logs each signal that stops the server, and returns the stage that they ask for.
     fn understand(&self, got: &[u8], shared: &Shared, stops: &Mutex<Stops>) -> Option<Stage> {
         let mut stage = None;
         for number in got {
@@ -164,7 +155,7 @@ impl Wanted {
             let Some((_, name)) = self.stopping.iter().find(|(stop, _)| stop == number) else {
                 continue;
             };
-            match lock(stops).signal(Instant::now()) {
+            match lock(stops).signal(sync::now()) {
                 Order::Drain => {
                     log::info!(
                         target: crate::LOG,
@@ -192,7 +183,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What signals have asked for, and until when the process may take to leave.
+/// The stops that signals have asked for, and the deadline of the process.
 #[derive(Debug)]
 struct Stops {
     shutdown_timeout: Duration,
@@ -202,20 +193,23 @@ struct Stops {
     leave_by: Option<Instant>,
 }
 
-/// What a signal means.
+/// What one signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
     Drain,
     Cut,
-    /// Nothing new.
+    /// The same stop again.
     Same,
 }
 
+/// What the watching thread does next.
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
+    /// Wait for a signal, no longer than this.
     Wait(Option<Duration>),
-    /// Time is over.
+    /// The deadline has passed.
     Late,
+    /// End.
     Closed,
 }
 
@@ -234,7 +228,7 @@ impl Stops {
         match self.first {
             None => {
                 self.first = Some(now);
-                // Beyond what the clock can say: never.
+                // A sum beyond the clock's range means no deadline.
                 self.leave_by = now.checked_add(self.shutdown_timeout.saturating_add(GRACE));
                 Order::Drain
             }
@@ -271,12 +265,11 @@ impl Stops {
     }
 }
 
-/// A second signal that comes sooner is the same stop, told twice: a terminal and a supervisor signal a
-/// whole process group, and a parent in it passes on what its child has got already. That takes
-/// milliseconds, a few hundred on a machine that is overloaded; a person takes longer to see that the first
-/// one was not enough.
+/// A second signal within this time counts as the same stop. Terminals and supervisors signal a whole
+/// process group, and a parent in that group often passes the signal on to its child. The copy arrives
+/// milliseconds later, a few hundred on an overloaded machine; a person takes longer to signal again.
 pub const SAME_STOP: Duration = Duration::from_millis(500);
-/// How long after everything was cut the interpreter may take to be had.
+/// How long Python may take to end the process after everything was cut.
 const GRACE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

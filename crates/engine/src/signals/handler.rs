@@ -9,7 +9,7 @@
 //!
 //! Rules: what runs in the handler calls only what signal-safety(7) lists, takes no lock and allocates
 //! nothing; it does not touch the statics in a child, which may share them (`vfork`).
-//! Elsewhere: what a signal means (`signals.rs`, which reads the socket), and which ones are taken.
+//! Elsewhere: what a signal means (`mod.rs`, which reads the socket), and which ones are taken.
 
 use std::io;
 use std::os::fd::RawFd;
