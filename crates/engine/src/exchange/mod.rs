@@ -25,22 +25,14 @@ pub(crate) struct Exchange {
     pub(crate) link: Option<Arc<Link>>,
     pub(crate) outgoing: Outgoing,
     pub(crate) spill: Spill,
-    /// Parts of this reply were handed over before its end.
-    pub(crate) flushed: bool,
-    /// What `outgoing` holds is among the link's unsent bytes.
-    accounted: bool,
-    /// The worker has sent everything itself.
-    pub(crate) sent: bool,
-    /// The channel must close behind this reply.
-    pub(crate) close: bool,
+    delivery: Delivery,
+    next: Next,
     /// The request that came in behind this one, with those behind it. See `pipeline.rs`.
     pub(crate) behind: Option<Box<Exchange>>,
     /// Its place in a chain. Above 0 it came in behind another, whose reply may not be out yet.
     pub(crate) place: u8,
-    /// Its follower is on the way to a worker: the channel goes on.
-    pub(crate) followed: bool,
-    /// Its end is recorded: there is nothing more to say about it.
-    pub(crate) recorded: bool,
+    /// [`Exchange::end`] has returned its view, or the request was recorded without this exchange.
+    recorded: bool,
     /// The client as a trusted proxy named it.
     pub(crate) client: Option<Box<str>>,
     /// What came in place of a head that is malformed or incomplete: its first line, for the log.
@@ -57,13 +49,10 @@ impl Exchange {
             link: None,
             outgoing: Outgoing::default(),
             spill: Spill::default(),
-            flushed: false,
-            accounted: false,
-            sent: false,
-            close: false,
+            delivery: Delivery::default(),
+            next: Next::default(),
             behind: None,
             place: 0,
-            followed: false,
             recorded: false,
             client: None,
             first_line: Vec::new(),
@@ -78,21 +67,94 @@ impl Exchange {
         self.link = None;
         self.outgoing.clear();
         self.spill = Spill::default();
-        self.flushed = false;
-        self.accounted = false;
-        self.sent = false;
-        self.close = false;
+        debug_assert!(
+            !self.is_sent() || self.recorded,
+            "a worker records what it sends"
+        );
+        self.delivery = Delivery::default();
+        self.next = Next::default();
         self.behind = None;
         self.place = 0;
-        self.followed = false;
         self.recorded = false;
         self.client = None;
         self.first_line.clear();
     }
 
-    /// Counts what `outgoing` holds as unsent, once.
-    pub(crate) fn account(&mut self, link: &Link) {
-        if !std::mem::replace(&mut self.accounted, true) {
+    /// The worker hands over parts of the reply before its end.
+    pub(crate) fn stream(&mut self) {
+        debug_assert_ne!(
+            self.delivery,
+            Delivery::Sent,
+            "nothing follows a whole reply"
+        );
+        self.delivery = Delivery::Streamed;
+    }
+
+    /// Whether the worker handed over parts of the reply before its end.
+    pub(crate) fn is_streamed(&self) -> bool {
+        self.delivery == Delivery::Streamed
+    }
+
+    /// The worker has sent the whole reply itself.
+    pub(crate) fn set_sent(&mut self) {
+        debug_assert_eq!(
+            self.delivery,
+            Delivery::Held,
+            "the I/O thread sends what it has a part of"
+        );
+        debug_assert_ne!(
+            self.next,
+            Next::Follower,
+            "the I/O thread keeps replies in order"
+        );
+        self.delivery = Delivery::Sent;
+    }
+
+    /// Whether the worker has sent the whole reply itself.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.delivery == Delivery::Sent
+    }
+
+    /// The channel closes behind this reply.
+    pub(crate) fn close_after(&mut self) {
+        debug_assert_ne!(self.next, Next::Follower, "the follower needs the channel");
+        self.next = Next::Close;
+    }
+
+    /// Whether the channel closes behind this reply.
+    pub(crate) fn closes(&self) -> bool {
+        self.next == Next::Close
+    }
+
+    /// Takes the follower, for the queue: its worker may start before this reply is sent.
+    pub(crate) fn start_follower(&mut self) -> Option<Box<Exchange>> {
+        let follower = self.behind.take()?;
+        debug_assert_eq!(
+            self.next,
+            Next::KeepAlive,
+            "a follower starts once, on a channel that stays open"
+        );
+        self.next = Next::Follower;
+        Some(follower)
+    }
+
+    /// Whether the follower has started.
+    pub(crate) fn has_follower(&self) -> bool {
+        self.next == Next::Follower
+    }
+
+    /// Counts the reply, or its rest, as unsent when the worker leaves it to the I/O thread, unless it is a single
+    /// buffer: the kernel is likely to take that at once.
+    pub(crate) fn count_parts(&self, link: &Link) {
+        if self.outgoing.single().is_none() {
+            link.account(self.outgoing.size());
+        }
+    }
+
+    /// Counts a single buffer as unsent when the I/O thread queues it. Replies of several parts are counted by
+    /// [`Exchange::count_parts`].
+    pub(crate) fn count_single(&self, link: &Link) {
+        if self.outgoing.single().is_some() {
             link.account(self.outgoing.size());
         }
     }
@@ -104,8 +166,13 @@ impl Exchange {
         }
     }
 
-    /// Ends the record, and shows the request for it to be recorded: once, by whoever comes first. A request
-    /// of the admin endpoint is not recorded.
+    /// The request was recorded without this exchange: the I/O thread has cut it while its worker held it.
+    pub(crate) fn set_recorded(&mut self) {
+        self.recorded = true;
+    }
+
+    /// Ends the request and returns the view to record. Returns `None` for a request that was recorded already,
+    /// so that each is recorded once, and for the admin endpoint's, which are not recorded.
     pub(crate) fn end(&mut self, link: &Link, now: impl FnOnce() -> Instant) -> Option<Ended<'_>> {
         if std::mem::replace(&mut self.recorded, true) || link.admin {
             return None;
@@ -119,6 +186,30 @@ impl Exchange {
             peer: link.peer,
         })
     }
+}
+
+/// How much of a reply has left the exchange before the I/O thread gets it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Delivery {
+    /// Nothing: `outgoing` holds the whole reply.
+    #[default]
+    Held,
+    /// The worker handed over parts by way of the link; `outgoing` holds the rest.
+    Streamed,
+    /// The worker has sent and recorded all of it.
+    Sent,
+}
+
+/// What the channel does when the reply is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Next {
+    /// It reads the next request.
+    #[default]
+    KeepAlive,
+    /// It closes.
+    Close,
+    /// It goes on with the follower, which is in the queue already or with a worker.
+    Follower,
 }
 
 /// The first line of `data` that is not empty, or the beginning of a long one.
@@ -135,5 +226,83 @@ fn no_body() -> Body {
     match Body::new(Framing::None, 0) {
         Ok(body) => body,
         Err(_) => unreachable!("no body is within any limit"),
+    }
+}
+
+#[cfg(all(test, unix, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::exchange::message::Mailbox;
+    use crate::net::address::Peer;
+    use crate::net::socket::Stream;
+    use crate::store::parts::Part;
+
+    /// A link of a client (`Some`) or of the admin endpoint.
+    fn link(listener: Option<u32>) -> Link {
+        let poll = mio::Poll::new().unwrap();
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
+        let (stream, _) = mio::net::UnixStream::pair().unwrap();
+        let (stream, io) = (Stream::Unix(stream), Arc::new(Mailbox::new(waker)));
+        Link::new(stream, Peer::Unix, listener, 0, io, Arc::default())
+    }
+
+    fn exchange() -> Exchange {
+        Exchange::new(Instant::now())
+    }
+
+    #[test]
+    fn a_request_is_recorded_once() {
+        let link = link(Some(0));
+        let mut exchange = exchange();
+        assert!(exchange.end(&link, Instant::now).is_some());
+        let ended = exchange.record.ended;
+        assert!(exchange.end(&link, Instant::now).is_none());
+        assert_eq!(exchange.record.ended, ended);
+        exchange.clear();
+        assert!(exchange.end(&link, Instant::now).is_some());
+    }
+
+    #[test]
+    fn what_was_cut_and_what_the_admin_endpoint_answers_is_not_recorded() {
+        let mut cut = exchange();
+        cut.set_recorded();
+        assert!(cut.end(&link(Some(0)), Instant::now).is_none());
+        assert!(exchange().end(&link(None), Instant::now).is_none());
+    }
+
+    #[test]
+    fn a_reply_is_counted_as_unsent_once() {
+        for parts in [0, 2] {
+            let link = link(Some(0));
+            let mut exchange = exchange();
+            for _ in 0..parts {
+                let data = vec![b'x'; 10];
+                exchange.outgoing.push(Part::Copied { data, at: 0 });
+            }
+            exchange.outgoing.tail().extend_from_slice(b"tail");
+            exchange.count_parts(&link);
+            exchange.count_single(&link);
+            assert_eq!(link.unsent(), exchange.outgoing.size(), "{parts}");
+        }
+    }
+
+    #[test]
+    fn a_follower_starts_once() {
+        let mut first = exchange();
+        first.behind = Some(Box::new(exchange()));
+        assert!(!first.has_follower());
+        assert!(first.start_follower().is_some());
+        assert!(first.has_follower() && !first.closes());
+        assert!(first.start_follower().is_none());
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "the follower needs the channel")]
+    fn a_channel_whose_follower_has_started_stays_open() {
+        let mut first = exchange();
+        first.behind = Some(Box::new(exchange()));
+        first.start_follower();
+        first.close_after();
     }
 }

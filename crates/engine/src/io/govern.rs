@@ -113,7 +113,7 @@ impl IoLoop {
             exchange.record.refuse(self.now, refusal);
             exchange.record.reply_head = crate::io::h1::head_length(&reply);
             exchange.outgoing.tail().extend_from_slice(&reply);
-            exchange.close = true;
+            exchange.close_after();
             link.begin_reply();
             let io = link.io.clone();
             exchange.link = Some(link);

@@ -168,7 +168,9 @@ impl Shared {
     pub(crate) fn note_free(&self, exchange: &mut Exchange) {
         let worker = exchange.record.worker.map(|worker| worker as usize);
         if let Some((worker, mut slot)) = worker.and_then(|n| Some((n, self.slot(n)?))) {
-            exchange.recorded |= std::mem::take(&mut slot.cut);
+            if std::mem::take(&mut slot.cut) {
+                exchange.set_recorded();
+            }
             self.free(worker, slot);
         }
     }
@@ -182,7 +184,9 @@ impl Shared {
         // Before its I/O thread hears of the reply, and might think that nothing is left to do.
         self.closing.fetch_add(1, Ordering::SeqCst);
         if let Some(mut slot) = self.slot(worker) {
-            exchange.recorded |= slot.cut;
+            if slot.cut {
+                exchange.set_recorded();
+            }
             slot.answered = exchange.record.answered;
             slot.sending = false;
         }

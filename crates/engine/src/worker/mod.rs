@@ -197,13 +197,12 @@ impl Tasks {
         note(&self.shared, exchange);
         if let Some(mut next) = self.follower(exchange) {
             next.record.follow(now);
-            exchange.followed = true;
             // In this order: another worker may have answered `next` before this one goes on.
             post(task);
             self.shared.queue.push_follower(next);
             return true;
         }
-        if exchange.flushed || exchange.place > 0 || self.shared.queue.waiting() > 0 {
+        if exchange.is_streamed() || exchange.place > 0 || self.shared.queue.waiting() > 0 {
             post(task);
         } else {
             self.kept = Some(task);
@@ -217,10 +216,14 @@ impl Tasks {
         exchange.behind.as_ref()?;
         let (link, settings) = (exchange.link.as_ref()?, &self.shared.settings);
         let kept = link.unsent().memory + exchange.outgoing.size().memory;
-        let wanted = !exchange.close
+        let wanted = !exchange.closes()
             && kept <= settings.outbuf_overflow
             && (!link.has(GONE) || settings.abandoned_requests == Abandoned::Run);
-        if wanted { exchange.behind.take() } else { None }
+        if wanted {
+            exchange.start_follower()
+        } else {
+            None
+        }
     }
 
     /// Sends what is kept, then blocks until there may be a task. `false`: the server has drained.
@@ -286,14 +289,14 @@ impl Tasks {
             return post(task);
         };
         link.begin_reply();
-        match link.stream.send_reply(bytes, exchange.close) {
+        match link.stream.send_reply(bytes, exchange.closes()) {
             Ok(n) if n == bytes.len() => {
-                if exchange.close {
+                if exchange.closes() {
                     link.stream.shutdown_write();
                 }
                 exchange.outgoing.advance_single(n);
                 exchange.record.bytes_out += n as u64;
-                exchange.sent = true;
+                exchange.set_sent();
                 self.record(exchange, &link);
             }
             Ok(n) => {
@@ -309,7 +312,7 @@ impl Tasks {
             Err(_) => {}
         }
         // A keep-alive channel with nothing behind its request can wait for the I/O thread's next turn.
-        let mut urgent = !exchange.sent || exchange.close;
+        let mut urgent = !exchange.is_sent() || exchange.closes();
         let io = Arc::clone(&link.io);
         if let Some(exchange) = task.into_exchange() {
             io.post(Message::Done(exchange), false);
@@ -355,13 +358,11 @@ fn post(task: Task) {
 
 /// Leaves the reply to the I/O thread, and counts it from here on if it is not small; see
 /// [`Mailbox::post`](crate::sys::mailbox::Mailbox::post) for `urgent`.
-fn leave(mut exchange: Box<Exchange>, urgent: bool) {
+fn leave(exchange: Box<Exchange>, urgent: bool) {
     let Some(link) = exchange.link.clone() else {
         return;
     };
-    if exchange.outgoing.single().is_none() {
-        exchange.account(&link);
-    }
+    exchange.count_parts(&link);
     link.begin_reply();
     link.io.post(Message::Done(exchange), urgent);
 }

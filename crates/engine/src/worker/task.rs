@@ -52,7 +52,7 @@ impl Drop for Task {
     fn drop(&mut self) {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.outgoing.clear();
-            exchange.close = true;
+            exchange.close_after();
             exchange.record.stop(self.shared.now(), End::AppError, "");
             self.shared.note_free(&mut exchange);
             self.link.io.post(Message::Done(exchange), true);
@@ -164,7 +164,7 @@ impl Task {
 
     /// Whether any reply byte was handed over already.
     pub fn flushed(&self) -> bool {
-        self.exchange().flushed
+        self.exchange().is_streamed()
     }
 
     /// Drops reply bytes that were not handed over.
@@ -174,7 +174,7 @@ impl Task {
 
     /// Closes the channel behind this reply.
     pub fn close_after(&mut self) {
-        self.exchange_mut().close = true;
+        self.exchange_mut().close_after();
     }
 
     /// Hands the bytes appended so far to the I/O thread. Never blocks.
@@ -282,7 +282,7 @@ impl Task {
 
     fn hand_over(&mut self) {
         let size = self.exchange_mut().outgoing.size();
-        self.exchange_mut().flushed = true;
+        self.exchange_mut().stream();
         let parts = self.exchange_mut().outgoing.take_parts();
         self.link.hand_over(parts, size, self.exchange().place);
     }

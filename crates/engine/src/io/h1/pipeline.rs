@@ -58,10 +58,10 @@ impl IoLoop {
             // A probe was due, at most.
             channel.deadline.disarm();
         }
-        if exchange.flushed {
+        if exchange.is_streamed() {
             link.collect(exchange.place, &mut channel.sending);
         }
-        exchange.account(link);
+        exchange.count_single(link);
         exchange.outgoing.append_to(&mut channel.sending);
         // Not what the link calls unsent: that may count bytes of the follower already.
         let all = channel.sending.size().all;

@@ -22,7 +22,7 @@ use crate::store::parts::{Part, Size};
 impl IoLoop {
     /// A worker is through with `exchange`.
     pub(crate) fn done(&mut self, mut exchange: Box<Exchange>) {
-        if !exchange.followed {
+        if !exchange.has_follower() {
             self.outstanding = self.outstanding.saturating_sub(1);
         }
         crate::inject_panic("done");
@@ -45,13 +45,13 @@ impl IoLoop {
             self.drop_followers(&mut exchange, true);
             return self.keep(exchange);
         };
-        if exchange.followed {
+        if exchange.has_follower() {
             return self.reply_ahead(index, exchange);
         }
-        if exchange.close {
+        if exchange.closes() {
             self.drop_followers(&mut exchange, false);
         }
-        if exchange.sent {
+        if exchange.is_sent() {
             return self.reply_complete(index, exchange);
         }
         let channel = &mut self.channels[index];
@@ -59,13 +59,13 @@ impl IoLoop {
         if channel.sending.is_empty() {
             channel.deadline.disarm();
         }
-        if exchange.flushed {
+        if exchange.is_streamed() {
             link.collect(exchange.place, &mut channel.sending);
         } else if channel.sending.is_empty()
             && let Some(bytes) = exchange.outgoing.single()
         {
             // The common case: one buffer, one write, nothing queued.
-            match link.stream.send_reply(bytes, exchange.close) {
+            match link.stream.send_reply(bytes, exchange.closes()) {
                 Ok(n) => {
                     let all = n == bytes.len();
                     exchange.record.bytes_out += n as u64;
@@ -81,7 +81,7 @@ impl IoLoop {
                 }
             }
         }
-        exchange.account(&link);
+        exchange.count_single(&link);
         exchange.outgoing.move_to(&mut channel.sending);
         channel.exchange = Some(exchange);
         self.transmit(index);
@@ -183,10 +183,10 @@ impl IoLoop {
 
     /// The whole reply is with the kernel: on to the next request, or the end of the channel.
     fn reply_complete(&mut self, index: usize, mut exchange: Box<Exchange>) {
-        let close = exchange.close;
+        let close = exchange.closes();
         let behind = exchange.behind.take();
         // News of a reply that its worker sent may be old.
-        let since = if exchange.sent {
+        let since = if exchange.is_sent() {
             exchange.record.answered.unwrap_or(self.now)
         } else {
             self.now
@@ -320,7 +320,9 @@ impl IoLoop {
         if framing.kind != BodyKind::None {
             reply.extend_from_slice(&answer.body);
         }
-        exchange.close = framing.close;
+        if framing.close {
+            exchange.close_after();
+        }
         self.channels[index].exchange = Some(exchange);
         self.send_here(index, state, reply);
     }

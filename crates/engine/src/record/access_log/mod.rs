@@ -12,10 +12,12 @@
 mod escape;
 mod format;
 mod line;
+mod sink;
+mod user;
 mod writer;
 
 pub use format::{AccessLogFormat, FormatError};
-pub use writer::AccessLogTarget;
+pub use sink::AccessLogTarget;
 
 use std::io;
 use std::sync::Arc;
@@ -49,12 +51,12 @@ impl AccessLog {
     /// The system refuses a thread.
     pub(crate) fn start(&self) -> io::Result<()> {
         let writer = Arc::clone(&self.writer);
-        self.writer.expect(true);
+        self.writer.set_running(true);
         let started = std::thread::Builder::new()
             .name("headwaiter-access".into())
             .spawn(move || writer.run());
         if started.is_err() {
-            self.writer.expect(false);
+            self.writer.set_running(false);
         }
         started.map(drop)
     }
@@ -84,7 +86,7 @@ impl AccessLog {
         self.writer.dropped()
     }
 
-    /// Waits until the writer has written all lines, or for [`writer::PATIENCE`] at most.
+    /// Waits until the writer has written all lines, or for two seconds at most.
     pub(crate) fn close(&self) {
         self.writer.close();
     }
