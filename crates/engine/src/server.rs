@@ -17,6 +17,7 @@ use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
 use crate::worker::Tasks;
 use crate::worker::leader::conduct;
+use crate::worker::seat::Seat;
 
 /// A server of one application.
 ///
@@ -26,6 +27,8 @@ use crate::worker::leader::conduct;
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
+    /// Where the first I/O thread's loop lies while it is lent to the workers.
+    seat: Arc<Seat<IoLoop>>,
     admin_listening: Vec<Listening>,
     listeners: Mutex<Listeners>,
     /// I/O threads that were started.
@@ -69,6 +72,7 @@ impl Server {
         Ok(Self {
             admin_listening: addresses(&admin),
             shared: Arc::new(Shared::new(settings, listening, access_log)),
+            seat: Arc::default(),
             listeners: Mutex::new(Listeners {
                 serving: listeners,
                 admin,
@@ -150,6 +154,7 @@ impl Server {
         let mut threads = threads.into_iter();
         while let Some((thread, leave)) = threads.next() {
             let name = format!("headwaiter-io-{}", thread.index);
+            let seat = Arc::clone(&self.seat);
             let spawned = spawn(
                 name,
                 Box::new(move || {
@@ -157,7 +162,7 @@ impl Server {
                     let mut thread = Box::new(thread);
                     thread.settle();
                     match thread.index {
-                        0 => conduct(thread, &leave.shared),
+                        0 => conduct(thread, &leave.shared, &seat),
                         _ => thread.run(),
                     }
                     drop(leave);
@@ -180,7 +185,7 @@ impl Server {
     /// The calling thread becomes a worker: its source of tasks. `threads` times at the start, then as
     /// often as [`Oversight::wait`] orders.
     pub fn tasks(&self) -> Tasks {
-        Tasks::new(&self.shared)
+        Tasks::new(&self.shared, &self.seat)
     }
 
     /// Stops accepting, finishes what was received, then ends; cuts what is left after
