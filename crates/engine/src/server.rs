@@ -22,6 +22,7 @@ use crate::shared::{Shared, Stage};
 use crate::signals::{SignalWatch, Wanted};
 use crate::worker::Tasks;
 use crate::worker::leader::conduct;
+use crate::worker::seat::Seat;
 
 /// A server of one application.
 ///
@@ -31,6 +32,8 @@ use crate::worker::leader::conduct;
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
+    /// Where the first I/O thread's loop lies while it is lent to the workers.
+    seat: Arc<Seat<IoLoop>>,
     admin_listening: Vec<Listening>,
     /// Sockets that no I/O thread has yet.
     listeners: Mutex<Listeners>,
@@ -61,6 +64,7 @@ impl Server {
         Ok(Self {
             admin_listening: addresses(&listeners.admin),
             shared: Arc::new(Shared::new(settings, listening, access_log)),
+            seat: Arc::default(),
             listeners: Mutex::new(listeners),
             threads: Mutex::default(),
         })
@@ -147,6 +151,7 @@ impl Server {
         let mut threads = threads.into_iter();
         while let Some((thread, leave)) = threads.next() {
             let name = format!("headwaiter-io-{}", thread.index);
+            let seat = Arc::clone(&self.seat);
             let spawned = spawn(
                 name,
                 Box::new(move || {
@@ -154,7 +159,7 @@ impl Server {
                     let mut thread = Box::new(thread);
                     thread.settle();
                     match thread.index {
-                        0 => conduct(thread, &leave.shared),
+                        0 => conduct(thread, &leave.shared, &seat),
                         _ => thread.run(),
                     }
                     drop(leave);
@@ -177,7 +182,7 @@ impl Server {
     /// The calling thread becomes a worker: its source of tasks. `threads` times at the start, then as
     /// often as [`Oversight::wait`] orders.
     pub fn tasks(&self) -> Tasks {
-        Tasks::new(&self.shared)
+        Tasks::new(&self.shared, &self.seat)
     }
 
     /// Stops accepting, finishes what was received, then ends; cuts what is left after

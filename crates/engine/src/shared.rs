@@ -22,7 +22,6 @@ use crate::store::shelf::Shelf;
 use crate::sys::sync;
 use crate::sys::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::sys::throttle::Seldom;
-use crate::worker::seat::Seat;
 
 /// The common part of a server.
 #[derive(Debug)]
@@ -30,8 +29,6 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) listening: Vec<Listening>,
     pub(crate) queue: Queue,
-    /// Where the first I/O thread's loop is while a worker leads.
-    pub(crate) seat: Seat,
     pub(crate) budget: Arc<Budget>,
     pub(crate) shelf: Arc<Shelf>,
     /// Unsent reply bytes in memory, of all channels.
@@ -98,7 +95,6 @@ impl Shared {
         ));
         Self {
             queue: Queue::new(settings.threads, settings.gil),
-            seat: Seat::default(),
             shelf: Arc::new(Shelf::new(&budget)),
             unsent: Arc::default(),
             budget,

@@ -3,13 +3,12 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::exchange::Exchange;
 use crate::io::IoLoop;
 use crate::shared::Shared;
-use crate::worker::seat::Back;
+use crate::worker::seat::{Back, Seat};
 use crate::worker::task::Task;
 
 /// When an I/O thread lends its loop.
@@ -56,7 +55,7 @@ impl Lending {
 }
 
 /// Runs the first I/O thread's loop until the server has drained, lending it at low load.
-pub(crate) fn conduct(mut io: Box<IoLoop>, shared: &Arc<Shared>) {
+pub(crate) fn conduct(mut io: Box<IoLoop>, shared: &Shared, seat: &Seat<IoLoop>) {
     let mut lending = Lending::new();
     while !io.is_done() {
         let tasks = io.turn_or_end();
@@ -65,7 +64,7 @@ pub(crate) fn conduct(mut io: Box<IoLoop>, shared: &Arc<Shared>) {
         }
         let lent = Instant::now();
         shared.counters.loop_lends.add(1);
-        let (returned, back) = shared.seat.lend(io);
+        let (returned, back) = seat.lend(io);
         io = returned;
         io.now = shared.now();
         lending.came_back(back, lent.elapsed(), io.now);
@@ -88,15 +87,13 @@ pub(crate) enum Led {
 /// Leads: runs turns until there is one task for this worker, or the loop has to go back. The last
 /// reply, `kept`, is sent first.
 pub(crate) fn lead(
-    shared: &Arc<Shared>,
+    shared: &Shared,
+    seat: &Seat<IoLoop>,
     worker: usize,
     io: Box<IoLoop>,
     kept: Option<Task>,
 ) -> Led {
-    let mut lent = Lent {
-        shared,
-        io: Some(io),
-    };
+    let mut lent = Lent { seat, io: Some(io) };
     lent.io().now = shared.now();
     if let Some(exchange) = kept.and_then(Task::into_exchange) {
         lent.io().reply_to(exchange);
@@ -129,7 +126,7 @@ pub(crate) fn lead(
 
 /// The loop in a leader's hands. However the leader ends, the loop goes back.
 struct Lent<'a> {
-    shared: &'a Shared,
+    seat: &'a Seat<IoLoop>,
     io: Option<Box<IoLoop>>,
 }
 
@@ -143,7 +140,7 @@ impl Lent<'_> {
 
     fn leave(&mut self) {
         if let Some(io) = self.io.take() {
-            self.shared.seat.leave(io);
+            self.seat.leave(io);
         }
     }
 }
@@ -154,7 +151,7 @@ impl Drop for Lent<'_> {
             if std::thread::panicking() {
                 io.look_everywhere();
             }
-            self.shared.seat.give_back(io);
+            self.seat.give_back(io);
         }
     }
 }

@@ -32,6 +32,7 @@ use headwaiter_http::DateLine;
 use crate::exchange::Exchange;
 use crate::exchange::link::{FINISHED, GONE, Link, PENDING};
 use crate::exchange::message::Message;
+use crate::io::IoLoop;
 use crate::queue::Found;
 use crate::record::End;
 use crate::record::end::SHUTDOWN_TIMEOUT;
@@ -40,12 +41,14 @@ use crate::settings::Abandoned;
 use crate::shared::{Shared, Stage};
 use crate::sys::clock::CpuMeter;
 use crate::worker::leader::{Led, lead};
+use crate::worker::seat::Seat;
 use crate::worker::task::Task;
 
 /// Where one worker gets its tasks from.
 #[derive(Debug)]
 pub struct Tasks {
     shared: Arc<Shared>,
+    seat: Arc<Seat<IoLoop>>,
     worker: usize,
     /// A whole reply that is sent as soon as the worker is detached. A task until then: lost to a bug, it
     /// closes its channel.
@@ -69,13 +72,14 @@ pub struct Tasks {
 
 impl Tasks {
     /// The calling thread becomes a worker.
-    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, seat: &Arc<Seat<IoLoop>>) -> Self {
         let worker = shared.queue.join();
         let cpu = CpuMeter::of_this_thread();
         shared.note_worker(worker, &cpu);
         Self {
             worker,
             shared: Arc::clone(shared),
+            seat: Arc::clone(seat),
             kept: None,
             direct: None,
             date: DateLine::default(),
@@ -149,7 +153,7 @@ impl Tasks {
         }
         if self.kept.is_some() {
             // Where the loop is lent, this worker comes back to it at once, or its I/O thread within a tick.
-            self.shared.seat.if_vacant(|| {
+            self.seat.if_vacant(|| {
                 if let Some(exchange) = self.kept.take().and_then(Task::into_exchange) {
                     leave(exchange, false);
                 }
@@ -238,8 +242,11 @@ impl Tasks {
     }
 
     fn wait(&mut self) -> bool {
-        if let Some(io) = self.shared.seat.take() {
-            let led = AssertUnwindSafe(|| lead(&self.shared, self.worker, io, self.kept.take()));
+        if let Some(io) = self.seat.take() {
+            let led = AssertUnwindSafe(|| {
+                let kept = self.kept.take();
+                lead(&self.shared, &self.seat, self.worker, io, kept)
+            });
             match catch_unwind(led) {
                 Ok(Led::Task(exchange)) => {
                     self.direct = Some(exchange);
