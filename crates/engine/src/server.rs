@@ -326,7 +326,7 @@ impl Drop for Leave {
         if self.shared.io_threads_alive.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.shared.queue.close();
             self.shared.watch.close();
-            self.shared.overseer.close();
+            self.shared.running.bell().close();
             if let Some(log) = &self.shared.access_log {
                 log.close();
             }
@@ -422,7 +422,7 @@ mod tests {
             client.read_exact(&mut start).unwrap();
             assert_eq!(&start, b"HTTP/1.1 200");
         };
-        let held = server.shared.running[0].lock().unwrap();
+        let held = server.shared.running.hold(0);
         let pages = ["/status.json", "/metrics", "/requests"].map(ask);
         for _ in 0..3 {
             answered(ask("/live"));

@@ -2,16 +2,17 @@
 
 use std::any::Any;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::exchange::Exchange;
 use crate::io::census::Ballots;
 use crate::net::listen::Listening;
 use crate::observe::advice::{Advice, Kind, Window, advise};
 use crate::observe::overseer::Overseer;
 use crate::observe::watch::{Sample, Watch};
 use crate::queue::Queue;
-use crate::queue::running::Running;
+use crate::queue::running::{Freed, RunningTable};
 use crate::record::access_log::AccessLog;
 use crate::record::counters::{Counters, Seldom};
 use crate::record::recorder::Shards;
@@ -49,12 +50,10 @@ pub(crate) struct Shared {
     pub(crate) room_wanted: AtomicBool,
     /// I/O threads that have not ended.
     pub(crate) io_threads_alive: AtomicUsize,
-    /// Workers that have answered and are not through.
-    pub(crate) closing: AtomicUsize,
     /// Requests cut at the end.
     pub(crate) unfinished: AtomicUsize,
     /// What each worker runs.
-    pub(crate) running: Vec<Mutex<Running>>,
+    pub(crate) running: RunningTable,
     stage: AtomicU8,
     /// The first I/O thread will accept no more.
     listening_over: AtomicBool,
@@ -111,11 +110,8 @@ impl Shared {
             channels: AtomicUsize::new(0),
             room_wanted: AtomicBool::new(false),
             io_threads_alive: AtomicUsize::new(0),
-            closing: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
-            running: (0..settings.most_workers())
-                .map(|_| Mutex::default())
-                .collect(),
+            running: RunningTable::new(&settings),
             stage: AtomicU8::new(Stage::Serving as u8),
             listening_over: AtomicBool::new(false),
             ahead: AtomicU64::new(0),
@@ -139,7 +135,7 @@ impl Shared {
     pub(crate) fn move_clock(&self, by: Duration) {
         self.ahead.fetch_add(by.as_nanos() as u64, Ordering::SeqCst);
         self.wake_io_threads();
-        self.overseer.wake();
+        self.running.bell().ring();
     }
 
     pub(crate) fn stage(&self) -> Stage {
@@ -180,6 +176,30 @@ impl Shared {
     pub(crate) fn end_naps(&self) {
         for mailbox in self.mailboxes.get().into_iter().flatten() {
             mailbox.end_nap();
+        }
+    }
+
+    /// The worker of `exchange` is free.
+    pub(crate) fn note_free(&self, exchange: &mut Exchange) {
+        if let Some(freed) = self.running.note_free(exchange, || self.now()) {
+            self.after_freed(&freed);
+        }
+    }
+
+    /// `worker` is free after a reply that was noted as complete; and the time since then.
+    pub(crate) fn note_through(&self, worker: usize) -> Option<Duration> {
+        let (freed, span) = self.running.note_through(worker, self.now())?;
+        self.after_freed(&freed);
+        Some(span)
+    }
+
+    fn after_freed(&self, freed: &Freed) {
+        if freed.was_closing && self.draining() {
+            // They may wait for just this worker.
+            self.wake_io_threads();
+        }
+        if freed.was_replaced {
+            self.queue.retire(1);
         }
     }
 

@@ -125,7 +125,7 @@ impl IoLoop {
         }
         let look = self.shared.queue.look(self.now);
         if look.oldest_wait > WORTH_A_WORD && self.shared.queue_log.pass(self.now) {
-            let running = self.shared.running_now(self.now);
+            let running = self.shared.running.requests(self.now);
             let slowest = running
                 .first()
                 .map(|r| format!("; slowest: {}, {:.1} s", r.what(), r.age.as_secs_f64()));
@@ -257,7 +257,7 @@ impl IoLoop {
             channel.state == State::Replying
                 && !channel.link.admin
                 // Its worker may be in the iterable's `close()` still, and is cut, too: as one request.
-                && exchange.is_none_or(|exchange| self.shared.cut_reply(&exchange.record))
+                && exchange.is_none_or(|exchange| self.shared.running.cut_reply(&exchange.record))
         };
         let lost = self.outstanding
             + self.batch.len()
@@ -304,7 +304,13 @@ impl IoLoop {
 
     /// Records what is cut while it runs: its worker may never come back to do it.
     fn cut_running(&mut self) {
-        for (nth, request) in self.shared.cut_running(self.now).into_iter().enumerate() {
+        for (nth, request) in self
+            .shared
+            .running
+            .cut_all(self.now)
+            .into_iter()
+            .enumerate()
+        {
             if nth < SHOWN {
                 let what = match request.closing {
                     Some(_) => "cut while its iterable was being closed",
@@ -339,7 +345,7 @@ impl IoLoop {
             && self.listeners.is_empty()
             && self.channels.len() == self.admin.open.len()
             && self.outstanding == 0
-            && (self.shared.closing.load(Ordering::SeqCst) == 0
+            && (self.shared.running.closing() == 0
                 || self.shared.stage() == Stage::Cutting)
             // Until then the first thread may still give this one a connection.
             && self.shared.is_listening_over()

@@ -42,7 +42,7 @@ impl Sample {
         use crate::record::recorder::Phase;
         let at = shared.now();
         let figures = shared.shards.figures();
-        let running = shared.running_now(at);
+        let running = shared.running.requests(at);
         let waiting = shared.queue.waited(at);
         let (worker_cpu, delayed) = shared.queue.worker_cpu();
         // What was answered counts in the figures up to its reply.

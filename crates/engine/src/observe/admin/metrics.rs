@@ -169,7 +169,7 @@ impl Snapshot {
 fn gauges(shared: &Shared) -> Vec<(&'static str, &'static str, Option<Unit>, Vec<Series>)> {
     let look = shared.queue.look(shared.now());
     let census = shared.census();
-    let busy = shared.running_now(shared.now()).len();
+    let busy = shared.running.requests(shared.now()).len();
     let seconds = || Some(Unit::Seconds);
     let bytes = || Some(Unit::Bytes);
     let states = [

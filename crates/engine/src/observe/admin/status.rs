@@ -13,7 +13,7 @@ pub(crate) fn status(shared: &Shared) -> Value {
     let figures = shared.shards.figures();
     let look = shared.queue.look(now);
     let census = shared.census();
-    let running = shared.running_now(now);
+    let running = shared.running.requests(now);
     let settings = &shared.settings;
     let advice = shared.advice();
     let threads = look.workers;
