@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::io::IoLoop;
 use crate::io::inline::Endpoint;
 use crate::net::listen::{BindError, ListenSpec, Listener, Listening, bind_all};
+use crate::observe::Observatory;
 use crate::observe::admin::Admin;
 use crate::observe::overseer::Oversight;
 use crate::observe::watch::Watcher;
@@ -27,6 +28,7 @@ use crate::worker::leader::conduct;
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
+    observatory: Arc<Observatory>,
     admin_listening: Vec<Listening>,
     listeners: Mutex<Listeners>,
     /// I/O threads that were started.
@@ -67,9 +69,11 @@ impl Server {
         });
         let access_log = access_log.transpose()?;
         let listening = addresses(&listeners);
+        let shared = Arc::new(Shared::new(settings, listening, access_log));
         Ok(Self {
             admin_listening: addresses(&admin),
-            shared: Arc::new(Shared::new(settings, listening, access_log)),
+            observatory: Arc::new(Observatory::new(&shared)),
+            shared,
             listeners: Mutex::new(Listeners {
                 serving: listeners,
                 admin,
@@ -123,6 +127,7 @@ impl Server {
                 },
             )?);
         }
+        threads[0].observer = Some(Arc::clone(&self.observatory) as _);
         if let Some(log) = &self.shared.access_log {
             log.start()?;
         }
@@ -138,6 +143,7 @@ impl Server {
         let threads = threads.into_iter().map(|thread| {
             let leave = Leave {
                 shared: Arc::clone(&self.shared),
+                observatory: Arc::clone(&self.observatory),
                 on_finished: Arc::clone(&last),
             };
             (thread, leave)
@@ -147,7 +153,7 @@ impl Server {
 
     /// Answers the requests of the admin endpoint.
     fn admin(&self) -> Box<Admin> {
-        Box::new(Admin::new(&self.shared))
+        Box::new(Admin::new(&self.observatory))
     }
 
     /// All of them, or none in the end.
@@ -230,7 +236,7 @@ impl Server {
 
     /// Where the thread that looks after long requests and the number of workers gets its orders.
     pub fn oversight(&self) -> Oversight {
-        Oversight::new(&self.shared)
+        Oversight::new(&self.observatory)
     }
 
     /// Wakes a parked worker, so that it attaches to its interpreter once.
@@ -247,9 +253,9 @@ impl Server {
     /// Everything the admin endpoint's `/status.json` shows, as JSON. How many channels are where is
     /// known from the last time somebody asked.
     pub fn status(&self) -> String {
-        self.shared.want_census();
-        self.shared.watch.sample(&self.shared, self.shared.now());
-        crate::observe::admin::status(&self.shared).to_string()
+        self.shared.request_census();
+        self.observatory.sample(self.shared.now());
+        crate::observe::admin::status(&self.observatory).to_string()
     }
 
     /// Opens the access log anew, as after it was renamed.
@@ -259,7 +265,7 @@ impl Server {
 
     /// The calling thread watches how long the interpreter takes to be had, for the admin endpoint.
     pub fn watcher(&self) -> Watcher {
-        Watcher::new(&self.shared)
+        Watcher::new(&self.observatory)
     }
 
     /// Figures by their names, for tests: the full set is [`Server::status`].
@@ -309,6 +315,7 @@ impl Server {
 /// What an I/O thread does as it ends, however it ends.
 struct Leave {
     shared: Arc<Shared>,
+    observatory: Arc<Observatory>,
     on_finished: Arc<Mutex<Option<OnFinished>>>,
 }
 
@@ -325,7 +332,7 @@ impl Drop for Leave {
         }
         if self.shared.io_threads_alive.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.shared.queue.close();
-            self.shared.watch.close();
+            self.observatory.watch.close();
             self.shared.running.bell().close();
             if let Some(log) = &self.shared.access_log {
                 log.close();

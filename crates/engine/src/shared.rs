@@ -6,14 +6,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::exchange::Exchange;
-use crate::io::census::Ballots;
 use crate::net::listen::Listening;
-use crate::observe::advice::{Advice, Kind, Window, advise};
-use crate::observe::overseer::Overseer;
-use crate::observe::watch::{Sample, Watch};
 use crate::queue::Queue;
 use crate::queue::running::{Freed, RunningTable};
 use crate::record::access_log::AccessLog;
+use crate::record::census::CensusTable;
 use crate::record::counters::{Counters, Seldom};
 use crate::record::recorder::Shards;
 use crate::settings::Settings;
@@ -39,9 +36,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) shards: Shards,
     pub(crate) access_log: Option<AccessLog>,
-    pub(crate) watch: Watch,
-    pub(crate) overseer: Overseer,
-    pub(crate) ballots: Ballots,
+    pub(crate) census: CensusTable,
     /// One per I/O thread, from `start` on.
     pub(crate) mailboxes: OnceLock<Vec<Arc<Mailbox>>>,
     /// Channels open now.
@@ -63,9 +58,6 @@ pub(crate) struct Shared {
     pub(crate) queue_log: Seldom,
     pub(crate) accept_log: Seldom,
     panic_log: Seldom,
-    advice_log: Seldom,
-    /// The kind of the advice in force, by its number.
-    advised: AtomicU8,
 }
 
 /// How far the end has come.
@@ -102,9 +94,7 @@ impl Shared {
             budget,
             counters: Counters::default(),
             shards: Shards::default(),
-            watch: Watch::new(),
-            overseer: Overseer::new(&settings),
-            ballots: Ballots::new(settings.io_threads.max(1)),
+            census: CensusTable::new(settings.io_threads.max(1)),
             access_log,
             mailboxes: OnceLock::new(),
             channels: AtomicUsize::new(0),
@@ -119,8 +109,6 @@ impl Shared {
             queue_log: Seldom::new(Duration::from_secs(1)),
             accept_log: Seldom::new(MINUTE),
             panic_log: Seldom::new(Duration::from_secs(1)),
-            advice_log: Seldom::new(MINUTE),
-            advised: AtomicU8::new(0),
             settings,
             listening,
         }
@@ -203,70 +191,17 @@ impl Shared {
         }
     }
 
-    /// What would help, by the figures of about the last minute, or less if the load has changed.
-    pub(crate) fn advice(&self) -> Advice {
-        match self.watch.window() {
-            Some((first, last)) => self.advise_on_present(&first, &last),
-            None => self.advise(self.watch.first(), &Sample::take(self)),
-        }
+    /// Requests a count of the channels from every I/O thread; returns its number.
+    pub(crate) fn request_census(&self) -> u64 {
+        let number = self.census.request();
+        self.wake_io_threads();
+        number
     }
 
-    /// Workers there are; at the end some have left already.
-    fn threads(&self) -> usize {
-        self.queue.workers().max(self.settings.threads)
-    }
-
-    fn advise(&self, first: &Sample, last: &Sample) -> Advice {
-        let gil = self.settings.gil;
-        let threads = self.threads();
-        advise(&Window::between(first, last, threads, gil))
-    }
-
-    /// The same, by the last seconds alone if they are clearly another time than those before.
-    fn advise_on_present(&self, first: &Sample, last: &Sample) -> Advice {
-        let gil = self.settings.gil;
-        let threads = self.threads();
-        let minute = Window::between(first, last, threads, gil);
-        let recent = self.watch.recent();
-        let recent = recent.map(|(first, last)| Window::between(&first, &last, threads, gil));
-        advise(
-            recent
-                .as_ref()
-                .filter(|now| now.differs_from(&minute))
-                .unwrap_or(&minute),
-        )
-    }
-
-    /// Looks at the figures, at most once a second, and says so in the log when they have become
-    /// worse.
-    pub(crate) fn observe(&self, now: Instant) {
-        if !self.watch.sample(self, now) {
-            return;
-        }
-        let Some((first, last)) = self.watch.window() else {
-            return;
-        };
-        if last.at < first.at + LEAST_OBSERVED {
-            return;
-        }
-        let advice = self.advise_on_present(&first, &last);
-        let kind = advice.kind as u8;
-        let worse = advice.kind.is_trouble() && kind != self.advised.load(Ordering::Relaxed);
-        if worse && !self.advice_log.pass(last.at) {
-            return; // another time, if it stays so
-        }
-        self.advised.store(kind, Ordering::Relaxed);
-        if worse {
-            log::warn!(target: crate::LOG, "{}", advice.text);
-        }
-    }
-
-    /// Says at the end what would have helped.
-    pub(crate) fn say_advice(&self) {
-        let advice = self.advise(self.watch.first(), &Sample::take(self));
-        if advice.kind != Kind::Idle {
-            log::info!(target: crate::LOG, "advice for the whole run: {}", advice.text);
-        }
+    /// Has every I/O thread count its channels, and waits for them, at most for `most`. An I/O thread
+    /// must not call it: it would wait for itself.
+    pub(crate) fn new_census(&self, most: Duration) {
+        self.census.wait(self.request_census(), most);
     }
 
     /// Counts a panic that was caught, and logs it. What it has cost is seen from its place.
@@ -304,6 +239,4 @@ impl Shared {
     }
 }
 
-/// Less than this says nothing about how a server is used.
-const LEAST_OBSERVED: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -110,8 +110,8 @@ impl IoLoop {
 
     /// Tasks wait: drop those that waited too long, and say so.
     fn tick(&mut self) {
-        if self.index == 0 {
-            self.shared.observe(self.now);
+        if let Some(observer) = &self.observer {
+            observer.tick(self.now);
         }
         if let Some(most) = self.shared.settings.queue_timeout {
             let expired = self.shared.queue.expire(self.now, most, REFUSED);
@@ -207,8 +207,8 @@ impl IoLoop {
     /// every channel that has no complete head. The rest will be cut when the time is up.
     fn begin_drain(&mut self) {
         self.drain = Some(self.now + self.shared.settings.shutdown_timeout);
-        if self.index == 0 {
-            self.guarded(None, |me| me.shared.say_advice());
+        if let Some(observer) = self.observer.clone() {
+            self.guarded(None, |_| observer.drain_begins());
         }
         self.accept_paused = None;
         for n in 0..self.listeners.len() {

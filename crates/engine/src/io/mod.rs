@@ -17,6 +17,7 @@ pub(crate) mod h1;
 pub(crate) mod health;
 pub(crate) mod inline;
 pub(crate) mod nap;
+pub(crate) mod observer;
 
 use std::collections::VecDeque;
 use std::io;
@@ -39,6 +40,7 @@ use crate::io::h1::receive::BULK_SHARE;
 use crate::io::health::Health;
 use crate::io::inline::{Endpoint, Inline};
 use crate::io::nap::Pace;
+use crate::io::observer::Observer;
 use crate::net::listen::Listener;
 use crate::record::recorder::Recorder;
 use crate::shared::Shared;
@@ -75,6 +77,8 @@ pub(crate) struct IoLoop {
     pub(crate) admin: Endpoint,
     /// Answers some requests of the serving listeners in place of workers.
     pub(crate) inline: Option<Box<dyn Inline>>,
+    /// The first I/O thread tells it what happens.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) counting: Counting,
     /// Tasks complete in this turn, handed over together.
     pub(crate) batch: Vec<Box<Exchange>>,
@@ -155,6 +159,7 @@ impl IoLoop {
             recorder: Recorder::new(shared.shards.add()),
             admin,
             inline: Health::new(shared),
+            observer: None,
             counting: Counting::default(),
             batch: Vec::new(),
             again: VecDeque::new(),
@@ -241,7 +246,7 @@ impl IoLoop {
         self.expire();
         self.follow_stage();
         self.flush_records();
-        self.guarded(None, |me| me.vote());
+        self.guarded(None, |me| me.count_if_requested());
         Ok(())
     }
 
@@ -486,7 +491,7 @@ impl Drop for IoLoop {
         for (_, channel) in &self.channels {
             channel.link.mark_gone();
         }
-        self.shared.ballots.leave(self.index);
+        self.shared.census.leave(self.index);
         self.mailbox.close();
     }
 }

@@ -13,10 +13,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::observe::Observatory;
 use crate::observe::pool::{Change, PERIOD, Pool, Sample};
 use crate::queue::running::RunningRequest;
 use crate::settings::Settings;
-use crate::shared::Shared;
 
 /// The part of it that all threads share.
 #[derive(Debug)]
@@ -91,19 +91,19 @@ impl Overseer {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Oversight(Arc<Shared>);
+pub struct Oversight(Arc<Observatory>);
 
 impl Oversight {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        Self(Arc::clone(shared))
+    pub(crate) fn new(observatory: &Arc<Observatory>) -> Self {
+        Self(Arc::clone(observatory))
     }
 
     /// Blocks until there is something to do; `None` at the end of the server.
     pub fn wait(&self) -> Option<Orders> {
-        let bell = self.0.running.bell();
+        let bell = self.0.shared.running.bell();
         while !bell.is_closed() {
             let mut state = self.0.overseer.lock();
-            let now = self.0.now();
+            let now = self.0.shared.now();
             let orders = self.look(&mut state, now);
             if orders.start > 0 || !orders.slow.is_empty() {
                 return Some(orders);
@@ -120,7 +120,7 @@ impl Oversight {
     /// Logs a slow request; `stack` is that of its thread by now.
     pub fn write_down(&self, slow: &SlowRequest, stack: &str) {
         let request = &slow.request;
-        let late = self.0.now().saturating_duration_since(slow.seen);
+        let late = self.0.shared.now().saturating_duration_since(slow.seen);
         let held = if late > WORTH_A_WORD {
             format!(
                 " (seen {:.1} s ago: code that does not give up the GIL was running; the stack is of now)",
@@ -146,17 +146,21 @@ impl Oversight {
         let missing = orders.start - started;
         // Nobody retires for a replacement that never came.
         let replacements = missing.min(orders.replacements);
-        self.0.running.bell().cancel_replacements(replacements);
+        self.0
+            .shared
+            .running
+            .bell()
+            .cancel_replacements(replacements);
         state.size = state.size.saturating_sub(missing - replacements);
         if let Some(pool) = &mut state.pool {
-            pool.refused(self.0.now());
+            pool.refused(self.0.shared.now());
         }
         drop(state);
         log::error!(target: crate::LOG, "cannot start another worker thread: {error}");
     }
 
     fn look(&self, state: &mut State, now: Instant) -> Orders {
-        let shared = &self.0;
+        let shared = &self.0.shared;
         let mut orders = Orders::default();
         let (slow, stuck) = shared.running.long_requests(now);
         orders.slow = slow
@@ -175,8 +179,8 @@ impl Oversight {
 
     /// Another worker for one that is stuck, if there may be one more.
     fn replace(&self, request: &RunningRequest) -> usize {
-        let most = self.0.settings.stuck_replacements;
-        let bell = self.0.running.bell();
+        let most = self.0.shared.settings.stuck_replacements;
+        let bell = self.0.shared.running.bell();
         let Some(replacing) = bell.begin_replacement(most) else {
             if bell.note_exhausted() {
                 log::error!(
@@ -188,7 +192,7 @@ impl Oversight {
             }
             return 0;
         };
-        if !self.0.running.mark_stuck(request) {
+        if !self.0.shared.running.mark_stuck(request) {
             // It has just ended.
             bell.cancel_replacements(1);
             return 0;
@@ -212,9 +216,9 @@ impl Oversight {
             return 0;
         };
         state.sampled = Some(now);
-        let queue = &self.0.queue;
+        let queue = &self.0.shared.queue;
         let standing = queue.standing();
-        let replacing = self.0.running.bell().replacing();
+        let replacing = self.0.shared.running.bell().replacing();
         // A worker that other processes keep from a core would compute: it does not wait for anything
         // that another one could use the time of.
         let (cpu, delayed) = queue.worker_cpu();
@@ -247,12 +251,12 @@ impl Oversight {
     fn next_look(&self, state: &State, now: Instant) -> Option<Duration> {
         let at = |due: Instant| due.saturating_duration_since(now);
         // With all replacements in use a further stuck request is worth one word.
-        let bell = self.0.running.bell();
-        let replaceable = bell.replacing() < self.0.settings.stuck_replacements;
+        let bell = self.0.shared.running.bell();
+        let replaceable = bell.replacing() < self.0.shared.settings.stuck_replacements;
         let stuck = replaceable || !bell.is_exhausted();
-        let running = self.0.running.next_long_request(now, stuck).map(at);
+        let running = self.0.shared.running.next_long_request(now, stuck).map(at);
         let pool = state.pool.as_ref().and_then(|pool| {
-            let look = self.0.queue.look(now);
+            let look = self.0.shared.queue.look(now);
             if look.running > 0 || look.waiting > 0 {
                 Some(PERIOD)
             } else {

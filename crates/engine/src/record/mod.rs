@@ -9,6 +9,7 @@
 //! (`tasks.rs`), and the application's side for status and end. Read by `recorder.rs`, once.
 
 pub(crate) mod access_log;
+pub(crate) mod census;
 pub(crate) mod counters;
 pub(crate) mod histogram;
 pub(crate) mod recorder;
