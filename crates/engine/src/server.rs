@@ -13,6 +13,7 @@ use crate::io::IoLoop;
 use crate::io::inline::Endpoint;
 use crate::net::address::{BindError, Listening};
 use crate::net::listener::{Listeners, addresses};
+use crate::observe::Observatory;
 use crate::observe::admin::Admin;
 use crate::observe::overseer::Oversight;
 use crate::observe::watch::Watcher;
@@ -34,6 +35,7 @@ pub struct Server {
     shared: Arc<Shared>,
     /// Where the first I/O thread's loop lies while it is lent to the workers.
     seat: Arc<Seat<IoLoop>>,
+    observatory: Arc<Observatory>,
     admin_listening: Vec<Listening>,
     /// Sockets that no I/O thread has yet.
     listeners: Mutex<Listeners>,
@@ -61,9 +63,11 @@ impl Server {
         });
         let access_log = access_log.transpose()?.map(Arc::new);
         let listening = addresses(&listeners.serving);
+        let shared = Arc::new(Shared::new(settings, listening, access_log));
         Ok(Self {
             admin_listening: addresses(&listeners.admin),
-            shared: Arc::new(Shared::new(settings, listening, access_log)),
+            observatory: Arc::new(Observatory::new(&shared)),
+            shared,
             seat: Arc::default(),
             listeners: Mutex::new(listeners),
             threads: Mutex::default(),
@@ -115,6 +119,7 @@ impl Server {
                 },
             )?);
         }
+        threads[0].observer = Some(Arc::clone(&self.observatory) as _);
         if let Some(log) = &self.shared.access_log {
             log.start()?;
         }
@@ -130,6 +135,7 @@ impl Server {
         let threads = threads.into_iter().map(|thread| {
             let leave = Leave {
                 shared: Arc::clone(&self.shared),
+                observatory: Arc::clone(&self.observatory),
                 on_finished: Arc::clone(&last),
             };
             (thread, leave)
@@ -139,7 +145,7 @@ impl Server {
 
     /// Answers the requests of the admin endpoint.
     fn admin(&self) -> Box<Admin> {
-        Box::new(Admin::new(&self.shared))
+        Box::new(Admin::new(&self.observatory))
     }
 
     /// All of them, or none in the end.
@@ -223,7 +229,7 @@ impl Server {
 
     /// Where the thread that looks after long requests and the number of workers gets its orders.
     pub fn oversight(&self) -> Oversight {
-        Oversight::new(&self.shared)
+        Oversight::new(&self.observatory)
     }
 
     /// Wakes a parked worker, so that it attaches to its interpreter once.
@@ -265,9 +271,9 @@ impl Server {
     /// Everything the admin endpoint's `/status.json` shows, as JSON. How many channels are where is
     /// known from the last time somebody asked.
     pub fn status(&self) -> String {
-        self.shared.want_census();
-        self.shared.watch.sample(&self.shared, self.shared.now());
-        crate::observe::admin::status(&self.shared).to_string()
+        self.shared.request_census();
+        self.observatory.sample(self.shared.now());
+        crate::observe::admin::status(&self.observatory).to_string()
     }
 
     /// Opens the access log anew, as after it was renamed.
@@ -277,7 +283,7 @@ impl Server {
 
     /// The calling thread watches how long the interpreter takes to be had, for the admin endpoint.
     pub fn watcher(&self) -> Watcher {
-        Watcher::new(&self.shared)
+        Watcher::new(&self.observatory)
     }
 
     /// Figures by their names, for tests: the full set is [`Server::status`].
@@ -323,6 +329,7 @@ impl Server {
 /// What an I/O thread does as it ends, however it ends.
 struct Leave {
     shared: Arc<Shared>,
+    observatory: Arc<Observatory>,
     on_finished: Arc<Mutex<Option<OnFinished>>>,
 }
 
@@ -339,8 +346,8 @@ impl Drop for Leave {
         }
         if self.shared.io_threads_alive.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.shared.queue.close();
-            self.shared.watch.close();
-            self.shared.overseer.close();
+            self.observatory.watch.close();
+            self.shared.running.bell().close();
             if let Some(log) = &self.shared.access_log {
                 log.close();
             }
@@ -442,7 +449,7 @@ mod tests {
             client.read_exact(&mut start).unwrap();
             assert_eq!(&start, b"HTTP/1.1 200");
         };
-        let held = server.shared.running[0].lock().unwrap();
+        let held = server.shared.running.hold(0);
         let pages = ["/status.json", "/metrics", "/requests"].map(ask);
         for _ in 0..3 {
             answered(ask("/live"));

@@ -2,18 +2,16 @@
 
 use std::any::Any;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::exchange::Exchange;
 use crate::exchange::message::Mailbox;
-use crate::io::census::Ballots;
 use crate::net::address::Listening;
-use crate::observe::advice::{Advice, Kind, Window, advise};
-use crate::observe::overseer::Overseer;
-use crate::observe::watch::{Sample, Watch};
 use crate::queue::Queue;
-use crate::queue::running::Running;
+use crate::queue::running::{Freed, RunningTable};
 use crate::record::access_log::AccessLog;
+use crate::record::census::CensusTable;
 use crate::record::counters::Counters;
 use crate::record::recorder::Shards;
 use crate::settings::Settings;
@@ -36,9 +34,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) shards: Shards,
     pub(crate) access_log: Option<Arc<AccessLog>>,
-    pub(crate) watch: Watch,
-    pub(crate) overseer: Overseer,
-    pub(crate) ballots: Ballots,
+    pub(crate) census: CensusTable,
     /// One per I/O thread, from `start` on.
     pub(crate) mailboxes: OnceLock<Vec<Arc<Mailbox>>>,
     /// Channels open now.
@@ -47,12 +43,10 @@ pub(crate) struct Shared {
     pub(crate) room_wanted: AtomicBool,
     /// I/O threads that have not ended.
     pub(crate) io_threads_alive: AtomicUsize,
-    /// Workers that have answered and are not through.
-    pub(crate) closing: AtomicUsize,
     /// Requests cut at the end.
     pub(crate) unfinished: AtomicUsize,
     /// What each worker runs.
-    pub(crate) running: Vec<Mutex<Running>>,
+    pub(crate) running: RunningTable,
     stage: AtomicU8,
     /// The first I/O thread will accept no more.
     listening_over: AtomicBool,
@@ -62,9 +56,6 @@ pub(crate) struct Shared {
     pub(crate) queue_log: Seldom,
     pub(crate) accept_log: Seldom,
     panic_log: Seldom,
-    advice_log: Seldom,
-    /// The kind of the advice in force, by its number.
-    advised: AtomicU8,
 }
 
 /// How far the end has come.
@@ -100,19 +91,14 @@ impl Shared {
             budget,
             counters: Counters::default(),
             shards: Shards::default(),
-            watch: Watch::new(),
-            overseer: Overseer::new(&settings),
-            ballots: Ballots::new(settings.io_threads.max(1)),
+            census: CensusTable::new(settings.io_threads.max(1)),
             access_log,
             mailboxes: OnceLock::new(),
             channels: AtomicUsize::new(0),
             room_wanted: AtomicBool::new(false),
             io_threads_alive: AtomicUsize::new(0),
-            closing: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
-            running: (0..settings.most_workers())
-                .map(|_| Mutex::default())
-                .collect(),
+            running: RunningTable::new(&settings),
             stage: AtomicU8::new(Stage::Serving as u8),
             listening_over: AtomicBool::new(false),
             ahead: AtomicU64::new(0),
@@ -120,8 +106,6 @@ impl Shared {
             queue_log: Seldom::new(Duration::from_secs(1)),
             accept_log: Seldom::new(MINUTE),
             panic_log: Seldom::new(Duration::from_secs(1)),
-            advice_log: Seldom::new(MINUTE),
-            advised: AtomicU8::new(0),
             settings,
             listening,
         }
@@ -136,7 +120,7 @@ impl Shared {
     pub(crate) fn move_clock(&self, by: Duration) {
         self.ahead.fetch_add(by.as_nanos() as u64, Ordering::SeqCst);
         self.wake_io_threads();
-        self.overseer.wake();
+        self.running.bell().ring();
     }
 
     pub(crate) fn stage(&self) -> Stage {
@@ -180,70 +164,41 @@ impl Shared {
         }
     }
 
-    /// What would help, by the figures of about the last minute, or less if the load has changed.
-    pub(crate) fn advice(&self) -> Advice {
-        match self.watch.window() {
-            Some((first, last)) => self.advise_on_present(&first, &last),
-            None => self.advise(self.watch.first(), &Sample::take(self)),
+    /// The worker of `exchange` is free.
+    pub(crate) fn note_free(&self, exchange: &mut Exchange) {
+        if let Some(freed) = self.running.note_free(exchange, || self.now()) {
+            self.after_freed(&freed);
         }
     }
 
-    /// Workers there are; at the end some have left already.
-    fn threads(&self) -> usize {
-        self.queue.workers().max(self.settings.threads)
+    /// `worker` is free after a reply that was noted as complete; and the time since then.
+    pub(crate) fn note_through(&self, worker: usize) -> Option<Duration> {
+        let (freed, span) = self.running.note_through(worker, self.now())?;
+        self.after_freed(&freed);
+        Some(span)
     }
 
-    fn advise(&self, first: &Sample, last: &Sample) -> Advice {
-        let gil = self.settings.gil;
-        let threads = self.threads();
-        advise(&Window::between(first, last, threads, gil))
-    }
-
-    /// The same, by the last seconds alone if they are clearly another time than those before.
-    fn advise_on_present(&self, first: &Sample, last: &Sample) -> Advice {
-        let gil = self.settings.gil;
-        let threads = self.threads();
-        let minute = Window::between(first, last, threads, gil);
-        let recent = self.watch.recent();
-        let recent = recent.map(|(first, last)| Window::between(&first, &last, threads, gil));
-        advise(
-            recent
-                .as_ref()
-                .filter(|now| now.differs_from(&minute))
-                .unwrap_or(&minute),
-        )
-    }
-
-    /// Looks at the figures, at most once a second, and says so in the log when they have become
-    /// worse.
-    pub(crate) fn observe(&self, now: Instant) {
-        if !self.watch.sample(self, now) {
-            return;
+    fn after_freed(&self, freed: &Freed) {
+        if freed.was_closing && self.draining() {
+            // They may wait for just this worker.
+            self.wake_io_threads();
         }
-        let Some((first, last)) = self.watch.window() else {
-            return;
-        };
-        if last.at < first.at + LEAST_OBSERVED {
-            return;
-        }
-        let advice = self.advise_on_present(&first, &last);
-        let kind = advice.kind as u8;
-        let worse = advice.kind.is_trouble() && kind != self.advised.load(Ordering::Relaxed);
-        if worse && !self.advice_log.pass(last.at) {
-            return; // another time, if it stays so
-        }
-        self.advised.store(kind, Ordering::Relaxed);
-        if worse {
-            log::warn!(target: crate::LOG, "{}", advice.text);
+        if freed.was_replaced {
+            self.queue.retire(1);
         }
     }
 
-    /// Says at the end what would have helped.
-    pub(crate) fn say_advice(&self) {
-        let advice = self.advise(self.watch.first(), &Sample::take(self));
-        if advice.kind != Kind::Idle {
-            log::info!(target: crate::LOG, "advice for the whole run: {}", advice.text);
-        }
+    /// Requests a count of the channels from every I/O thread; returns its number.
+    pub(crate) fn request_census(&self) -> u64 {
+        let number = self.census.request();
+        self.wake_io_threads();
+        number
+    }
+
+    /// Has every I/O thread count its channels, and waits for them, at most for `most`. An I/O thread
+    /// must not call it: it would wait for itself.
+    pub(crate) fn new_census(&self, most: Duration) {
+        self.census.wait(self.request_census(), most);
     }
 
     /// Counts a panic that was caught, and logs it. What it has cost is seen from its place.
@@ -281,6 +236,4 @@ impl Shared {
     }
 }
 
-/// Less than this says nothing about how a server is used.
-const LEAST_OBSERVED: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_secs(60);

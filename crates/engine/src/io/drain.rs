@@ -39,8 +39,8 @@ impl IoLoop {
     /// every channel that has no complete head. The rest will be cut when the time is up.
     fn begin_drain(&mut self) {
         self.drain = Some(self.now + self.shared.settings.shutdown_timeout);
-        if self.index == 0 {
-            self.guarded(None, |me| me.shared.say_advice());
+        if let Some(observer) = self.observer.clone() {
+            self.guarded(None, |_| observer.drain_begins());
         }
         self.accepting.forget_pause();
         for n in 0..self.accepting.len() {
@@ -85,7 +85,7 @@ impl IoLoop {
             channel.state == State::Replying
                 && !channel.link.admin
                 // Its worker may be in the iterable's `close()` still, and is cut, too: as one request.
-                && exchange.is_none_or(|exchange| self.shared.cut_reply(&exchange.record))
+                && exchange.is_none_or(|exchange| self.shared.running.cut_reply(&exchange.record))
         };
         let lost = self.outstanding
             + self.batch.len()
@@ -137,7 +137,13 @@ impl IoLoop {
 
     /// Records what is cut while it runs: its worker may never come back to do it.
     fn cut_running(&mut self) {
-        for (nth, request) in self.shared.cut_running(self.now).into_iter().enumerate() {
+        for (nth, request) in self
+            .shared
+            .running
+            .cut_all(self.now)
+            .into_iter()
+            .enumerate()
+        {
             if nth < SHOWN {
                 let what = match request.closing {
                     Some(_) => "cut while its iterable was being closed",
@@ -175,7 +181,7 @@ impl IoLoop {
             && self.accepting.len() == 0
             && self.channels.len() == self.admin.open.len()
             && self.outstanding == 0
-            && (self.shared.closing.load(Ordering::SeqCst) == 0
+            && (self.shared.running.closing() == 0
                 || self.shared.stage() == Stage::Cutting)
             // Until then the first thread may still give this one a connection.
             && self.shared.is_listening_over()

@@ -53,8 +53,8 @@ impl IoLoop {
 
     /// Tasks wait: drop those that waited too long, and say so.
     fn tick(&mut self) {
-        if self.index == 0 {
-            self.shared.observe(self.now);
+        if let Some(observer) = &self.observer {
+            observer.tick(self.now);
         }
         if let Some(most) = self.shared.settings.queue_timeout {
             let expired = self.shared.queue.expire(self.now, most, REFUSALS);
@@ -68,7 +68,7 @@ impl IoLoop {
         }
         let look = self.shared.queue.look(self.now);
         if look.oldest_wait > WORTH_A_WORD && self.shared.queue_log.pass(self.now) {
-            let running = self.shared.running_now(self.now);
+            let running = self.shared.running.requests(self.now);
             let slowest = running
                 .first()
                 .map(|r| format!("; slowest: {}, {:.1} s", r.what(), r.age.as_secs_f64()));

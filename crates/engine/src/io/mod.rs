@@ -24,6 +24,7 @@ pub(crate) mod health;
 pub(crate) mod idle;
 pub(crate) mod inline;
 mod nap;
+pub(crate) mod observer;
 mod pace;
 pub(crate) mod pool;
 mod reply_inline;
@@ -45,6 +46,7 @@ use crate::io::census::Counting;
 use crate::io::channels::Channels;
 use crate::io::health::Health;
 use crate::io::inline::{Endpoint, Inline};
+use crate::io::observer::Observer;
 use crate::io::pace::Pace;
 use crate::io::pool::ExchangePool;
 use crate::io::seen::Seen;
@@ -72,6 +74,8 @@ pub(crate) struct IoLoop {
     pub(crate) admin: Endpoint,
     /// Answers some requests of the serving listeners in place of workers.
     pub(crate) inline: Option<Box<dyn Inline>>,
+    /// The first I/O thread tells it what happens.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) counting: Counting,
     /// Tasks complete in this turn, handed over together.
     pub(crate) batch: Vec<Box<Exchange>>,
@@ -135,6 +139,7 @@ impl IoLoop {
             recorder: Recorder::new(shared.shards.add(), shared.access_log.clone()),
             admin,
             inline: Health::configured(shared),
+            observer: None,
             counting: Counting::default(),
             batch: Vec::new(),
             scratch: vec![0; SCRATCH],
@@ -207,7 +212,7 @@ impl IoLoop {
         self.look_at_queue();
         self.follow_stage();
         self.flush_records();
-        self.guarded(None, |me| me.vote());
+        self.guarded(None, |me| me.count_if_requested());
         Ok(())
     }
 
@@ -317,7 +322,7 @@ impl Drop for IoLoop {
         for channel in self.channels.iter() {
             channel.link.mark_gone();
         }
-        self.shared.ballots.leave(self.index);
+        self.shared.census.leave(self.index);
         self.mailbox.close();
     }
 }

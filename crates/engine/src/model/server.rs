@@ -67,7 +67,7 @@ impl Site {
         all.push(spawn(move || {
             conduct(Box::new(io), &shared, &seat);
             // The drain has waited for what workers had to do after their replies.
-            assert_eq!(shared.closing.load(std::sync::atomic::Ordering::SeqCst), 0);
+            assert_eq!(shared.running.closing(), 0);
             shared.queue.close();
         }));
         (site, all)

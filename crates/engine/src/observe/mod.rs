@@ -1,7 +1,117 @@
-//! What people and monitors see, and what is made of it: figures over time, advice, the number of workers, the admin endpoint.
+//! What people and monitors see of a server, and what is made of it: figures over time, advice, the
+//! number of workers, the admin endpoint.
+//!
+//! The [`Observatory`] holds what is kept for that. `Server` owns it; the loop knows it as an
+//! [`Observer`] only, and `Shared` does not know it.
 
 pub(crate) mod admin;
 pub(crate) mod advice;
 pub(crate) mod overseer;
 pub(crate) mod pool;
 pub(crate) mod watch;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use self::advice::{Advice, Kind, Window, advise};
+use self::overseer::Overseer;
+use self::watch::{Sample, Watch};
+use crate::io::observer::Observer;
+use crate::shared::Shared;
+use crate::sys::throttle::Seldom;
+
+/// What is kept of a server's figures, and who acts on them.
+#[derive(Debug)]
+pub(crate) struct Observatory {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) watch: Watch,
+    overseer: Overseer,
+    advice_log: Seldom,
+    /// The kind of the last advice, by its number.
+    advised: AtomicU8,
+}
+
+impl Observatory {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            watch: Watch::new(),
+            overseer: Overseer::new(&shared.settings),
+            advice_log: Seldom::new(Duration::from_secs(60)),
+            advised: AtomicU8::new(0),
+            shared: Arc::clone(shared),
+        }
+    }
+
+    /// Takes a sample of all figures, unless the last one is younger than a second. Says whether it did.
+    pub(crate) fn sample(&self, now: Instant) -> bool {
+        self.watch.sample(&self.shared, now)
+    }
+
+    /// What would help, by the figures of about the last minute, or of less if the load has changed.
+    pub(crate) fn advice(&self) -> Advice {
+        match self.watch.window() {
+            Some((first, last)) => self.advise_on_present(&first, &last),
+            None => self.advise_on_whole_run(),
+        }
+    }
+
+    fn advise_on_whole_run(&self) -> Advice {
+        let last = Sample::take(&self.shared, &self.watch);
+        advise(&self.window(self.watch.first(), &last))
+    }
+
+    /// Advises on the window from `first` to `last`, or on its last seconds alone if the load has
+    /// clearly changed.
+    fn advise_on_present(&self, first: &Sample, last: &Sample) -> Advice {
+        let minute = self.window(first, last);
+        let recent = self.watch.recent();
+        let recent = recent.map(|(first, last)| self.window(&first, &last));
+        let changed = recent.as_ref().filter(|now| now.differs_from(&minute));
+        advise(changed.unwrap_or(&minute))
+    }
+
+    fn window(&self, first: &Sample, last: &Sample) -> Window {
+        let settings = &self.shared.settings;
+        // At the end some workers have left already.
+        let threads = self.shared.queue.workers().max(settings.threads);
+        Window::between(first, last, threads, settings.gil)
+    }
+}
+
+impl Observer for Observatory {
+    /// Looks at the figures at most once a second, and logs the advice when they have become worse.
+    fn tick(&self, now: Instant) {
+        if !self.sample(now) {
+            return;
+        }
+        let Some((first, last)) = self.watch.window() else {
+            return;
+        };
+        if last.at < first.at + LEAST_OBSERVED {
+            return;
+        }
+        let advice = self.advise_on_present(&first, &last);
+        let kind = advice.kind as u8;
+        let worse = advice.kind.is_trouble() && kind != self.advised.load(Ordering::Relaxed);
+        if worse && !self.advice_log.pass(last.at) {
+            // A later tick logs it, if it stays so.
+            return;
+        }
+        self.advised.store(kind, Ordering::Relaxed);
+        if worse {
+            log::warn!(target: crate::LOG, "{}", advice.text);
+        }
+    }
+
+    /// Logs what would have helped.
+    fn drain_begins(&self) {
+        let advice = self.advise_on_whole_run();
+        if advice.kind != Kind::Idle {
+            log::info!(target: crate::LOG, "advice for the whole run: {}", advice.text);
+        }
+    }
+}
+
+/// A shorter window says nothing about how a server is used.
+const LEAST_OBSERVED: Duration = Duration::from_secs(10);

@@ -10,35 +10,26 @@
 //! is asked to note it notes in its own slot (`running.rs`). No lock is held while a slot is locked from
 //! the worker's side.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::observe::Observatory;
 use crate::observe::pool::{Change, PERIOD, Pool, Sample};
 use crate::queue::running::RunningRequest;
 use crate::settings::Settings;
-use crate::shared::Shared;
 
 /// The part of it that all threads share.
 #[derive(Debug)]
 pub(crate) struct Overseer {
     state: Mutex<State>,
-    news: Condvar,
-    /// It sleeps without a deadline: whoever takes a task wakes it.
-    asleep: AtomicBool,
 }
 
 #[derive(Debug)]
 struct State {
-    closed: bool,
     /// `None` where the number of workers is fixed.
     pool: Option<Pool>,
     /// Workers there should be, beside replacements.
     size: usize,
-    /// Replacements for stuck workers.
-    replacing: usize,
-    /// It was said that there are no more replacements.
-    exhausted: bool,
     sampled: Option<Instant>,
 }
 
@@ -76,51 +67,13 @@ impl Overseer {
             crate::sys::process::cores() as f64
         };
         let state = State {
-            closed: false,
             pool: auto.then(|| Pool::new(settings.threads, settings.threads_max, cores)),
             size: settings.threads,
-            replacing: 0,
-            exhausted: false,
             sampled: None,
         };
         Self {
             state: Mutex::new(state),
-            news: Condvar::new(),
-            asleep: AtomicBool::new(false),
         }
-    }
-
-    /// A worker has taken a task.
-    pub(crate) fn task_taken(&self) {
-        if self.asleep.load(Ordering::SeqCst) {
-            self.wake();
-        }
-    }
-
-    /// Has it look around.
-    pub(crate) fn wake(&self) {
-        // The lock orders this behind an overseer that is about to sleep.
-        drop(self.lock());
-        self.news.notify_all();
-    }
-
-    /// A request that had its worker replaced is over. `true`: one worker is to retire for it.
-    pub(crate) fn unstuck(&self) -> bool {
-        let mut state = self.lock();
-        let replaced = state.replacing > 0;
-        if replaced {
-            state.replacing -= 1;
-            state.exhausted = false;
-            // Another stuck one may have been waiting for this.
-            self.news.notify_all();
-        }
-        replaced
-    }
-
-    /// The server has ended.
-    pub(crate) fn close(&self) {
-        self.lock().closed = true;
-        self.news.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -138,50 +91,36 @@ impl Overseer {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Oversight(Arc<Shared>);
+pub struct Oversight(Arc<Observatory>);
 
 impl Oversight {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        Self(Arc::clone(shared))
+    pub(crate) fn new(observatory: &Arc<Observatory>) -> Self {
+        Self(Arc::clone(observatory))
     }
 
     /// Blocks until there is something to do; `None` at the end of the server.
     pub fn wait(&self) -> Option<Orders> {
-        let overseer = &self.0.overseer;
-        let mut state = overseer.lock();
-        loop {
-            if state.closed {
-                return None;
-            }
-            let now = self.0.now();
+        let bell = self.0.shared.running.bell();
+        while !bell.is_closed() {
+            let mut state = self.0.overseer.lock();
+            let now = self.0.shared.now();
             let orders = self.look(&mut state, now);
             if orders.start > 0 || !orders.slow.is_empty() {
                 return Some(orders);
             }
-            // From here on a task that is taken wakes us; one taken before is seen by `next_look`.
-            overseer.asleep.store(true, Ordering::SeqCst);
+            // `next_look` sees the tasks taken before this; one taken later rings.
+            bell.arm();
             let due = self.next_look(&state, now);
-            if due.is_some() {
-                overseer.asleep.store(false, Ordering::SeqCst);
-            }
-            state = match due {
-                Some(span) => {
-                    let waited = overseer.news.wait_timeout(state, span);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => {
-                    let waited = overseer.news.wait(state);
-                    waited.unwrap_or_else(PoisonError::into_inner)
-                }
-            };
-            overseer.asleep.store(false, Ordering::SeqCst);
+            drop(state);
+            bell.wait(due);
         }
+        None
     }
 
     /// Logs a slow request; `stack` is that of its thread by now.
     pub fn write_down(&self, slow: &SlowRequest, stack: &str) {
         let request = &slow.request;
-        let late = self.0.now().saturating_duration_since(slow.seen);
+        let late = self.0.shared.now().saturating_duration_since(slow.seen);
         let held = if late > WORTH_A_WORD {
             format!(
                 " (seen {:.1} s ago: code that does not give up the GIL was running; the stack is of now)",
@@ -207,25 +146,29 @@ impl Oversight {
         let missing = orders.start - started;
         // Nobody retires for a replacement that never came.
         let replacements = missing.min(orders.replacements);
-        state.replacing = state.replacing.saturating_sub(replacements);
+        self.0
+            .shared
+            .running
+            .bell()
+            .cancel_replacements(replacements);
         state.size = state.size.saturating_sub(missing - replacements);
         if let Some(pool) = &mut state.pool {
-            pool.refused(self.0.now());
+            pool.refused(self.0.shared.now());
         }
         drop(state);
         log::error!(target: crate::LOG, "cannot start another worker thread: {error}");
     }
 
     fn look(&self, state: &mut State, now: Instant) -> Orders {
-        let shared = &self.0;
+        let shared = &self.0.shared;
         let mut orders = Orders::default();
-        let (slow, stuck) = shared.look_at_running(now);
+        let (slow, stuck) = shared.running.long_requests(now);
         orders.slow = slow
             .into_iter()
             .map(|request| SlowRequest { request, seen: now })
             .collect();
         for request in stuck {
-            orders.replacements += self.replace(state, &request);
+            orders.replacements += self.replace(&request);
         }
         orders.start = orders.replacements + self.resize(state, now);
         let kept = shared.queue.keep(orders.start);
@@ -235,10 +178,11 @@ impl Oversight {
     }
 
     /// Another worker for one that is stuck, if there may be one more.
-    fn replace(&self, state: &mut State, request: &RunningRequest) -> usize {
-        let most = self.0.settings.stuck_replacements;
-        if state.replacing == most {
-            if !std::mem::replace(&mut state.exhausted, true) {
+    fn replace(&self, request: &RunningRequest) -> usize {
+        let most = self.0.shared.settings.stuck_replacements;
+        let bell = self.0.shared.running.bell();
+        let Some(replacing) = bell.begin_replacement(most) else {
+            if bell.note_exhausted() {
                 log::error!(
                     target: crate::LOG,
                     "{} is stuck, too, and all stuck_replacements={most} are in use: capacity is lost until a \
@@ -247,17 +191,18 @@ impl Oversight {
                 );
             }
             return 0;
+        };
+        if !self.0.shared.running.mark_stuck(request) {
+            // It has just ended.
+            bell.cancel_replacements(1);
+            return 0;
         }
-        if !self.0.mark_stuck(request) {
-            return 0; // it has just ended
-        }
-        state.replacing += 1;
         log::warn!(
             target: crate::LOG,
             "{} has run for {:.1} s (stuck_after): another worker takes its place until it ends, {} of {most}",
             request.whose(),
             request.age.as_secs_f64(),
-            state.replacing,
+            replacing,
         );
         1
     }
@@ -271,9 +216,9 @@ impl Oversight {
             return 0;
         };
         state.sampled = Some(now);
-        let queue = &self.0.queue;
+        let queue = &self.0.shared.queue;
         let standing = queue.standing();
-        let replacing = state.replacing;
+        let replacing = self.0.shared.running.bell().replacing();
         // A worker that other processes keep from a core would compute: it does not wait for anything
         // that another one could use the time of.
         let (cpu, delayed) = queue.worker_cpu();
@@ -306,11 +251,12 @@ impl Oversight {
     fn next_look(&self, state: &State, now: Instant) -> Option<Duration> {
         let at = |due: Instant| due.saturating_duration_since(now);
         // With all replacements in use a further stuck request is worth one word.
-        let replaceable = state.replacing < self.0.settings.stuck_replacements;
-        let stuck = replaceable || !state.exhausted;
-        let running = self.0.next_long_request(now, stuck).map(at);
+        let bell = self.0.shared.running.bell();
+        let replaceable = bell.replacing() < self.0.shared.settings.stuck_replacements;
+        let stuck = replaceable || !bell.is_exhausted();
+        let running = self.0.shared.running.next_long_request(now, stuck).map(at);
         let pool = state.pool.as_ref().and_then(|pool| {
-            let look = self.0.queue.look(now);
+            let look = self.0.shared.queue.look(now);
             if look.running > 0 || look.waiting > 0 {
                 Some(PERIOD)
             } else {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::observe::Observatory;
 use crate::queue::running::RunningRequest;
 use crate::record::histogram::{Distribution, Histogram};
 use crate::record::recorder::Figures;
@@ -38,11 +39,11 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    pub(crate) fn take(shared: &Shared) -> Self {
+    pub(crate) fn take(shared: &Shared, watch: &Watch) -> Self {
         use crate::record::Phase;
         let at = shared.now();
         let figures = shared.shards.figures();
-        let running = shared.running_now(at);
+        let running = shared.running.requests(at);
         let waiting = shared.queue.waited(at);
         let (worker_cpu, delayed) = shared.queue.worker_cpu();
         // What was answered counts in the figures up to its reply.
@@ -57,8 +58,8 @@ impl Sample {
             worker_cpu: worker_cpu.map(|cpu| cpu.as_secs_f64()),
             delayed: delayed.as_secs_f64(),
             process_cpu: crate::sys::process::cpu(),
-            probe: shared.watch.probe_waits(),
-            probing: shared.watch.probing().unwrap_or_default().as_secs_f64(),
+            probe: watch.probe_waits(),
+            probing: watch.probing().unwrap_or_default().as_secs_f64(),
         }
     }
 }
@@ -124,13 +125,13 @@ impl Watch {
     }
 
     /// Takes a sample, unless the last one is younger than a second. Says whether it did.
-    pub(crate) fn sample(&self, shared: &Shared, now: Instant) -> bool {
+    pub(super) fn sample(&self, shared: &Shared, now: Instant) -> bool {
         let age = now.saturating_duration_since(self.first.at).as_millis() as u64;
         if age < self.due.load(Ordering::Relaxed) {
             return false;
         }
         self.due.store(age + PERIOD_OF_SAMPLES, Ordering::Relaxed);
-        let sample = Sample::take(shared);
+        let sample = Sample::take(shared, self);
         let mut samples = self.samples();
         samples.push_back(sample);
         // Two are needed to compare, however old the first is.
@@ -228,7 +229,7 @@ impl Watch {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Watcher(Arc<Shared>);
+pub struct Watcher(Arc<Observatory>);
 
 /// One question for the interpreter.
 #[derive(Debug)]
@@ -238,8 +239,8 @@ pub struct Probe {
 }
 
 impl Watcher {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        Self(Arc::clone(shared))
+    pub(crate) fn new(observatory: &Arc<Observatory>) -> Self {
+        Self(Arc::clone(observatory))
     }
 
     /// Blocks until it is time to ask for the interpreter; `None` at the end of the server.

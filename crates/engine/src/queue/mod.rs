@@ -14,6 +14,7 @@
 //! wait, a worker is parked, fewer than `target` run and fewer stand-bys are under way than are
 //! wanted, then one is woken.
 
+mod bell;
 pub(crate) mod governor;
 mod line;
 mod look;

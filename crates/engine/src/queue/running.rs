@@ -1,43 +1,67 @@
-//! What each worker runs, kept for those who ask meanwhile: logs, the admin endpoint, the overseer, and
-//! the end, which cuts it.
+//! What each worker runs now, for those who ask meanwhile: logs, the admin endpoint, the overseer, and
+//! the end of the server, which cuts the requests that still run.
+//!
+//! Rules: a worker writes its own slot only, and holds no other lock meanwhile. The table knows nobody
+//! who reads it; a [`Bell`] tells the thread that looks after long requests.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::exchange::Exchange;
 use crate::net::address::Peer;
+use crate::queue::bell::Bell;
 use crate::record::Record;
-use crate::record::recorder::Shard;
-use crate::shared::Shared;
+use crate::settings::Settings;
 use crate::sys::clock::{CpuMeter, ThreadClock};
-use crate::sys::sync::atomic::Ordering;
+
+/// One slot per worker.
+#[derive(Debug)]
+pub(crate) struct RunningTable {
+    slots: Vec<Mutex<Slot>>,
+    /// At this age a request is logged as slow, and again at each doubling.
+    slow_after: Option<Duration>,
+    /// At this age a request counts as stuck.
+    stuck_after: Option<Duration>,
+    /// Workers whose reply is complete and that are not free yet.
+    closing: AtomicUsize,
+    bell: Bell,
+}
 
 /// What a worker runs now; the buffers are reused.
 #[derive(Debug, Default)]
-pub(crate) struct Running {
-    /// Of the request it runs; `None` while the worker is free.
-    pub(crate) record: Option<Record>,
-    pub(crate) method: Vec<u8>,
-    pub(crate) path: Vec<u8>,
-    pub(crate) peer: Option<Peer>,
-    /// It waits for its client to take bytes.
-    pub(crate) sending: bool,
-    /// The server has ended without it, and recorded it as cut.
+struct Slot {
+    /// The record of its request; `None` while the worker is free.
+    record: Option<Record>,
+    method: Vec<u8>,
+    path: Vec<u8>,
+    peer: Option<Peer>,
+    /// The worker waits for its client to take bytes.
+    sending: bool,
+    /// The end of the server has recorded the request as cut, so its worker must not record it.
     cut: bool,
-    /// Its reply is whole; the worker is busy with what comes after.
+    /// When the reply was complete; the worker is busy with what comes after it.
     answered: Option<Instant>,
-    /// At this age it is written down as slow, from the start on and then at each doubling.
+    /// The age at which the request is next logged as slow.
     slow_at: Option<Duration>,
-    /// It was written down.
+    /// The request was logged as slow.
     slow: bool,
-    /// It counts as stuck: another worker has taken its worker's place.
+    /// The request counts as stuck: another worker has taken its worker's place.
     stuck: bool,
     /// The worker's thread, as the binding names it.
     thread: u64,
-    shard: Option<Arc<Shard>>,
     clock: Option<ThreadClock>,
-    /// What the worker's CPU clock said when it was last read before the request was taken.
+    /// What the worker's CPU clock showed when it was last read before the request was taken.
     cpu: Option<Duration>,
+}
+
+/// What follows from a worker's getting free.
+#[derive(Debug)]
+pub(crate) struct Freed {
+    /// The worker was counted as closing: a drain may wait for its end.
+    pub(crate) was_closing: bool,
+    /// A replacement stood in for the worker: one worker is to retire.
+    pub(crate) was_replaced: bool,
 }
 
 /// A request that runs, as logs and the admin endpoint show it.
@@ -49,7 +73,7 @@ pub(crate) struct RunningRequest {
     pub(crate) path: Vec<u8>,
     pub(crate) peer: Option<Peer>,
     pub(crate) sending: bool,
-    /// For how long the worker has been busy with what comes after the reply.
+    /// How long the worker has been busy since its reply was complete.
     pub(crate) closing: Option<Duration>,
     pub(crate) age: Duration,
     pub(crate) cpu: Option<Duration>,
@@ -58,7 +82,7 @@ pub(crate) struct RunningRequest {
 }
 
 impl RunningRequest {
-    /// What it is and who asked for it.
+    /// Method, path and client for a log record.
     pub(crate) fn whose(&self) -> String {
         match self.peer {
             Some(peer) => format!("{} of {peer}", self.what()),
@@ -66,7 +90,7 @@ impl RunningRequest {
         }
     }
 
-    /// What came before, in words.
+    /// How long its phases took so far, for a log record.
     pub(crate) fn phases_so_far(&self) -> String {
         let phases = self.record.phases();
         let millis = |span: Option<Duration>| 1000.0 * span.unwrap_or_default().as_secs_f64();
@@ -96,7 +120,7 @@ impl RunningRequest {
     }
 }
 
-impl Running {
+impl Slot {
     fn show(&self, worker: usize, now: Instant) -> Option<RunningRequest> {
         let record = self.record?;
         let cpu = self.clock.and_then(ThreadClock::read).zip(self.cpu);
@@ -117,20 +141,40 @@ impl Running {
     }
 }
 
-impl Shared {
-    fn slot(&self, worker: usize) -> Option<MutexGuard<'_, Running>> {
-        let slot = self.running.get(worker)?;
+/// The worker's side.
+impl RunningTable {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            slots: (0..settings.most_workers())
+                .map(|_| Mutex::default())
+                .collect(),
+            slow_after: settings.slow_request_log,
+            stuck_after: settings.stuck_after,
+            closing: AtomicUsize::new(0),
+            bell: Bell::default(),
+        }
+    }
+
+    fn slot(&self, worker: usize) -> Option<MutexGuard<'_, Slot>> {
+        let slot = self.slots.get(worker)?;
         Some(slot.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A worker has started.
+    /// `worker` has started; `cpu` reads its CPU clock.
     pub(crate) fn note_worker(&self, worker: usize, cpu: &CpuMeter) {
         if let Some(mut slot) = self.slot(worker) {
             slot.clock = cpu.clock();
         }
     }
 
-    /// Notes that `worker` runs `exchange`; `cpu` is what its CPU clock last said.
+    /// Names the thread of `worker`.
+    pub(crate) fn name_thread(&self, worker: usize, thread: u64) {
+        if let Some(mut slot) = self.slot(worker) {
+            slot.thread = thread;
+        }
+    }
+
+    /// `worker` runs `exchange`; `cpu` is what its CPU clock last showed.
     pub(crate) fn note_running(&self, worker: usize, exchange: &Exchange, cpu: Option<Duration>) {
         let Some(mut slot) = self.slot(worker) else {
             return;
@@ -144,44 +188,25 @@ impl Shared {
         let path = exchange.head.path();
         slot.path
             .extend_from_slice(&path[..path.len().min(PATH_SHOWN)]);
-        slot.slow_at = self.settings.slow_request_log;
+        slot.slow_at = self.slow_after;
         drop(slot);
-        self.overseer.task_taken();
+        self.bell.task_taken();
     }
 
-    /// Where `worker` counts: one place for all that have had its number, as workers come and go.
-    pub(crate) fn shard_of(&self, worker: usize) -> Arc<Shard> {
-        match self.slot(worker) {
-            Some(mut slot) => Arc::clone(slot.shard.get_or_insert_with(|| self.shards.add())),
-            None => self.shards.add(),
+    /// The worker waits for its client to take bytes, or does so no more.
+    pub(crate) fn note_sending(&self, worker: Option<u32>, sending: bool) {
+        if let Some(mut slot) = worker.and_then(|worker| self.slot(worker as usize)) {
+            slot.sending = sending;
         }
     }
 
-    /// Names the thread of `worker`.
-    pub(crate) fn name_thread(&self, worker: usize, thread: u64) {
-        if let Some(mut slot) = self.slot(worker) {
-            slot.thread = thread;
-        }
-    }
-
-    /// Notes that the worker of `exchange` is free.
-    pub(crate) fn note_free(&self, exchange: &mut Exchange) {
-        let worker = exchange.record.worker.map(|worker| worker as usize);
-        if let Some((worker, mut slot)) = worker.and_then(|n| Some((n, self.slot(n)?))) {
-            if std::mem::take(&mut slot.cut) {
-                exchange.set_recorded();
-            }
-            self.free(worker, slot);
-        }
-    }
-
-    /// Notes that the reply of `exchange` is whole, and that its worker goes on.
+    /// The reply of `exchange` is complete, and its worker goes on with what comes after it.
     pub(crate) fn note_answered(&self, exchange: &mut Exchange) {
         let worker = exchange.record.worker.map(|worker| worker as usize);
-        let Some(worker) = worker.filter(|worker| *worker < self.running.len()) else {
+        let Some(worker) = worker.filter(|worker| *worker < self.slots.len()) else {
             return;
         };
-        // Before its I/O thread hears of the reply, and might think that nothing is left to do.
+        // Before its I/O thread learns of the reply: it would take the drain for complete.
         self.closing.fetch_add(1, Ordering::SeqCst);
         if let Some(mut slot) = self.slot(worker) {
             if slot.cut {
@@ -192,71 +217,92 @@ impl Shared {
         }
     }
 
-    /// Notes that `worker` is free after a reply that was noted before; how long it took.
-    pub(crate) fn note_through(&self, worker: usize) -> Option<Duration> {
-        let slot = self.slot(worker)?;
-        let since = slot.answered?;
-        self.free(worker, slot);
-        Some(self.now().saturating_duration_since(since))
+    /// The worker of `exchange` is free.
+    pub(crate) fn note_free(
+        &self,
+        exchange: &mut Exchange,
+        now: impl FnOnce() -> Instant,
+    ) -> Option<Freed> {
+        let worker = exchange.record.worker.map(|worker| worker as usize)?;
+        let mut slot = self.slot(worker)?;
+        if std::mem::take(&mut slot.cut) {
+            exchange.set_recorded();
+        }
+        Some(self.free(worker, slot, now))
     }
 
-    fn free(&self, worker: usize, mut slot: MutexGuard<'_, Running>) {
-        let answered = slot.answered.take().is_some();
-        let (slow, stuck) = (
-            std::mem::take(&mut slot.slow),
-            std::mem::take(&mut slot.stuck),
-        );
-        let over = if slow {
-            slot.show(worker, self.now())
-        } else {
-            None
-        };
+    /// `worker` is free after a reply that [`RunningTable::note_answered`] noted; and the time since then.
+    pub(crate) fn note_through(&self, worker: usize, now: Instant) -> Option<(Freed, Duration)> {
+        let slot = self.slot(worker)?;
+        let since = slot.answered?;
+        let freed = self.free(worker, slot, || now);
+        Some((freed, now.saturating_duration_since(since)))
+    }
+
+    fn free(
+        &self,
+        worker: usize,
+        mut slot: MutexGuard<'_, Slot>,
+        now: impl FnOnce() -> Instant,
+    ) -> Freed {
+        let was_closing = slot.answered.take().is_some();
+        let stuck = std::mem::take(&mut slot.stuck);
+        let slow = std::mem::take(&mut slot.slow)
+            .then(|| slot.show(worker, now()))
+            .flatten();
         slot.record = None;
         slot.sending = false;
         slot.cut = false;
         drop(slot);
-        if answered {
+        if was_closing {
             self.closing.fetch_sub(1, Ordering::SeqCst);
-            if self.draining() {
-                // They may wait for just this.
-                self.wake_io_threads();
-            }
         }
-        if let Some(request) = over {
+        if let Some(request) = slow {
             let age = request.age.as_secs_f64();
             log::warn!(target: crate::SLOW_LOG, "{} has ended after {age:.1} s", request.whose());
         }
-        if stuck && self.overseer.unstuck() {
-            self.queue.retire(1);
+        Freed {
+            was_closing,
+            was_replaced: stuck && self.bell.stuck_ended(),
         }
     }
+}
 
-    /// The requests that are to be written down as slow now, and those that have become stuck.
-    pub(crate) fn look_at_running(
-        &self,
-        now: Instant,
-    ) -> (Vec<RunningRequest>, Vec<RunningRequest>) {
+/// The side of those who look at it.
+impl RunningTable {
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// Workers whose reply is complete and that are not free yet.
+    pub(crate) fn closing(&self) -> usize {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// The requests that run, longest first.
+    pub(crate) fn requests(&self, now: Instant) -> Vec<RunningRequest> {
+        let show = |worker| self.slot(worker)?.show(worker, now);
+        longest_first((0..self.slots.len()).filter_map(show))
+    }
+
+    /// The requests that are to be logged as slow now, and those that have become stuck.
+    pub(crate) fn long_requests(&self, now: Instant) -> (Vec<RunningRequest>, Vec<RunningRequest>) {
         let (mut slow, mut stuck) = (Vec::new(), Vec::new());
-        if self.settings.slow_request_log.is_none() && self.settings.stuck_after.is_none() {
+        if self.slow_after.is_none() && self.stuck_after.is_none() {
             return (slow, stuck);
         }
-        for worker in 0..self.running.len() {
+        for worker in 0..self.slots.len() {
             let Some(mut slot) = self.slot(worker) else {
                 continue;
             };
             let Some(request) = slot.show(worker, now) else {
                 continue;
             };
-            if !slot.stuck
-                && self
-                    .settings
-                    .stuck_after
-                    .is_some_and(|at| request.age >= at)
-            {
+            if !slot.stuck && self.stuck_after.is_some_and(|at| request.age >= at) {
                 stuck.push(request.clone());
             }
             if let Some(at) = slot.slow_at.filter(|at| request.age >= *at) {
-                // Looks may come late: one record for all the doublings that have passed.
+                // A look may come late: one log record stands for all doublings that have passed.
                 let mut next = at * 2;
                 while next <= request.age {
                     next *= 2;
@@ -269,7 +315,7 @@ impl Shared {
         (slow, stuck)
     }
 
-    /// `request` counts as stuck from now on. `false`: it has ended.
+    /// From now on `request` counts as stuck. `false`: it has ended.
     pub(crate) fn mark_stuck(&self, request: &RunningRequest) -> bool {
         let Some(mut slot) = self.slot(request.worker) else {
             return false;
@@ -279,11 +325,11 @@ impl Shared {
         same
     }
 
-    /// When the first of the running requests becomes slow, or stuck where that is of interest; or one
-    /// that is taken from `now` on.
+    /// When a running request next becomes slow or, if `stuck`, stuck. A request that is taken from `now`
+    /// on counts too. `None` while nothing runs.
     pub(crate) fn next_long_request(&self, now: Instant, stuck: bool) -> Option<Instant> {
-        let stuck_after = self.settings.stuck_after.filter(|_| stuck);
-        let ages = [self.settings.slow_request_log, stuck_after];
+        let stuck_after = self.stuck_after.filter(|_| stuck);
+        let ages = [self.slow_after, stuck_after];
         let youngest = now + ages.into_iter().flatten().min()?;
         let next = |worker| {
             let slot = self.slot(worker)?;
@@ -291,27 +337,11 @@ impl Shared {
             let ages = [slot.slow_at, stuck_after.filter(|_| !slot.stuck)];
             ages.into_iter().flatten().min().map(|age| taken + age)
         };
-        let first = (0..self.running.len()).filter_map(next).min()?;
+        let first = (0..self.slots.len()).filter_map(next).min()?;
         Some(first.min(youngest))
     }
 
-    /// Notes whether the worker waits for its client to take bytes.
-    pub(crate) fn note_sending(&self, worker: Option<u32>, sending: bool) {
-        if let Some(mut slot) = worker.and_then(|worker| self.slot(worker as usize)) {
-            slot.sending = sending;
-        }
-    }
-
-    /// The requests that run, longest first.
-    pub(crate) fn running_now(&self, now: Instant) -> Vec<RunningRequest> {
-        let mut all: Vec<_> = (0..self.running.len())
-            .filter_map(|worker| self.slot(worker)?.show(worker, now))
-            .collect();
-        all.sort_by_key(|request| std::cmp::Reverse(request.age));
-        all
-    }
-
-    /// Notes that the reply of `record` is cut while it is sent. `false`: its worker was, and it counts.
+    /// The reply of `record` is cut while it is sent. `false`: its worker was cut, too, and is counted.
     pub(crate) fn cut_reply(&self, record: &Record) -> bool {
         let worker = record.worker.map(|worker| worker as usize);
         let Some(mut slot) = worker.and_then(|worker| self.slot(worker)) else {
@@ -321,18 +351,29 @@ impl Shared {
         !(same && std::mem::replace(&mut slot.cut, true))
     }
 
-    /// The requests that run, which from here on count as recorded: their workers will not.
-    pub(crate) fn cut_running(&self, now: Instant) -> Vec<RunningRequest> {
+    /// The requests that run, longest first. From now on they count as recorded: their workers will not
+    /// record them.
+    pub(crate) fn cut_all(&self, now: Instant) -> Vec<RunningRequest> {
         let cut = |worker| {
             let mut slot = self.slot(worker)?;
             let request = slot.show(worker, now)?;
             (!std::mem::replace(&mut slot.cut, true)).then_some(request)
         };
-        let mut all: Vec<_> = (0..self.running.len()).filter_map(cut).collect();
-        all.sort_by_key(|request| std::cmp::Reverse(request.age));
-        all
+        longest_first((0..self.slots.len()).filter_map(cut))
+    }
+
+    /// Locks the slot of `worker`, so that nobody can read the table.
+    #[cfg(all(test, not(shuttle)))]
+    pub(crate) fn hold(&self, worker: usize) -> impl Sized + '_ {
+        self.slot(worker)
     }
 }
 
-/// Of longer paths the beginning is kept for logs.
+fn longest_first(requests: impl Iterator<Item = RunningRequest>) -> Vec<RunningRequest> {
+    let mut all: Vec<_> = requests.collect();
+    all.sort_by_key(|request| std::cmp::Reverse(request.age));
+    all
+}
+
+/// Bytes of a path that are kept.
 const PATH_SHOWN: usize = 256;

@@ -9,6 +9,7 @@
 //! [`Ended`], once.
 
 pub(crate) mod access_log;
+pub(crate) mod census;
 pub(crate) mod counters;
 pub(crate) mod end;
 pub(crate) mod histogram;

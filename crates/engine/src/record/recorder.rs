@@ -67,15 +67,28 @@ impl Shard {
 
 /// All shards of a server.
 #[derive(Debug, Default)]
-pub(crate) struct Shards(Mutex<Vec<Arc<Shard>>>);
+pub(crate) struct Shards {
+    all: Mutex<Vec<Arc<Shard>>>,
+    /// Those of the workers, by number.
+    workers: Mutex<Vec<Arc<Shard>>>,
+}
 
 impl Shards {
     /// A new shard, for a thread to write to.
     pub(crate) fn add(&self) -> Arc<Shard> {
         let shard = Arc::new(Shard::new());
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(Arc::clone(&shard));
         shard
+    }
+
+    /// The shard of `worker`: all workers that have its number, one after the other, share it.
+    pub(crate) fn of_worker(&self, worker: usize) -> Arc<Shard> {
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        while workers.len() <= worker {
+            workers.push(self.add());
+        }
+        Arc::clone(&workers[worker])
     }
 
     /// The sum of all shards.
@@ -84,7 +97,7 @@ impl Shards {
             rules: rules().map(|rule| (rule, 0)).collect(),
             ..Figures::default()
         };
-        for shard in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        for shard in &*self.all.lock().unwrap_or_else(PoisonError::into_inner) {
             add(&mut sum.statuses, &shard.statuses);
             add(&mut sum.ends, &shard.ends);
             for ((_, into), tally) in sum.rules.iter_mut().zip(&shard.rules) {

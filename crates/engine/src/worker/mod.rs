@@ -75,7 +75,7 @@ impl Tasks {
     pub(crate) fn new(shared: &Arc<Shared>, seat: &Arc<Seat<IoLoop>>) -> Self {
         let worker = shared.queue.join();
         let cpu = CpuMeter::of_this_thread();
-        shared.note_worker(worker, &cpu);
+        shared.running.note_worker(worker, &cpu);
         Self {
             worker,
             shared: Arc::clone(shared),
@@ -89,7 +89,7 @@ impl Tasks {
             now: shared.now(),
             dated: None,
             cpu,
-            recorder: Recorder::new(shared.shard_of(worker), shared.access_log.clone()),
+            recorder: Recorder::new(shared.shards.of_worker(worker), shared.access_log.clone()),
         }
     }
 
@@ -133,7 +133,8 @@ impl Tasks {
         let exchange = task.exchange_mut();
         exchange.record.take(now, woken.unwrap_or(now), self.worker);
         let cpu = self.cpu.begin(woken.is_some());
-        self.shared.note_running(self.worker, exchange, cpu);
+        let running = &self.shared.running;
+        running.note_running(self.worker, exchange, cpu);
         Some(task)
     }
 
@@ -145,7 +146,9 @@ impl Tasks {
     /// Gives a task back with its whole reply in it, while the worker goes on with something that the client
     /// need not wait for. `true`: the reply is still here, call [`Tasks::send`].
     pub fn answer(&mut self, task: Task) -> bool {
-        if self.give_back(task, Shared::note_answered) {
+        if self.give_back(task, |shared, exchange| {
+            shared.running.note_answered(exchange)
+        }) {
             // This worker asks for no task now. What it may not take may be for a leader, which sleeps in the
             // poll and counts as somebody who is up.
             self.shared.queue.wake();
@@ -277,7 +280,7 @@ impl Tasks {
 
     /// Names the calling thread, for [`crate::SlowRequest::thread`].
     pub fn name_thread(&self, thread: u64) {
-        self.shared.name_thread(self.worker, thread);
+        self.shared.running.name_thread(self.worker, thread);
     }
 
     /// This worker's number, from 0.

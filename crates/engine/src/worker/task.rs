@@ -229,7 +229,7 @@ impl Task {
         let settings = &self.shared.settings;
         let (watermark, low) = (settings.outbuf_high_watermark, settings.outbuf_overflow / 2);
         let worker = self.exchange().record.worker;
-        self.shared.note_sending(worker, true);
+        self.shared.running.note_sending(worker, true);
         self.link
             .wait_room(|unsent| unsent.all == 0 || unsent.all < watermark);
         // A disk is for slow clients: what only waits for the I/O thread will be gone in a moment.
@@ -254,7 +254,7 @@ impl Task {
             // As many such replies as there are workers are in memory, beside the others.
             self.link.wait_room(|unsent| unsent.memory <= low);
         }
-        self.shared.note_sending(worker, false);
+        self.shared.running.note_sending(worker, false);
         if gone { Err(ClientGone) } else { Ok(()) }
     }
 

@@ -9,6 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::observe::Observatory;
 use crate::record::End;
 use crate::record::Phase;
 use crate::record::histogram::Distribution;
@@ -18,9 +19,9 @@ use crate::shared::Shared;
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The page as of now.
-pub(super) fn page(shared: &Shared) -> String {
+pub(super) fn page(observatory: &Observatory) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Snapshot::take(shared)));
+    registry.register_collector(Box::new(Snapshot::take(observatory)));
     let mut text = String::new();
     // A string takes everything.
     let _ = encode(&mut text, &registry);
@@ -61,7 +62,8 @@ fn by<S: Into<String>>(
 }
 
 impl Snapshot {
-    fn take(shared: &Shared) -> Self {
+    fn take(observatory: &Observatory) -> Self {
+        let shared = &observatory.shared;
         let figures = shared.shards.figures();
         let counters = &shared.counters;
         let count = |counter: &crate::record::counters::Counter| one(counter.get() as f64);
@@ -154,7 +156,7 @@ impl Snapshot {
             ));
         }
         Self {
-            probe: shared.watch.probe_waits(),
+            probe: observatory.watch.probe_waits(),
             counters: counts,
             gauges: gauges(shared),
             info: vec![
@@ -169,8 +171,8 @@ impl Snapshot {
 
 fn gauges(shared: &Shared) -> Vec<(&'static str, &'static str, Option<Unit>, Vec<Series>)> {
     let look = shared.queue.look(shared.now());
-    let census = shared.census();
-    let busy = shared.running_now(shared.now()).len();
+    let census = shared.census.sum();
+    let busy = shared.running.requests(shared.now()).len();
     let seconds = || Some(Unit::Seconds);
     let bytes = || Some(Unit::Bytes);
     let states = [

@@ -22,25 +22,25 @@ use crate::exchange::answer::Answer;
 use crate::io::health::readiness;
 use crate::io::inline::{Answered, Inline, InlineRequest, Later};
 use crate::net::address::Peer;
-use crate::shared::Shared;
+use crate::observe::Observatory;
 
 pub(crate) use status::status;
 
 /// Answers the requests of the admin endpoint.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    shared: Arc<Shared>,
+    observatory: Arc<Observatory>,
     /// Requests that wait for stacks: all of them get the next ones.
     stacks: Arc<Mutex<Vec<Later>>>,
     pages: Pages,
 }
 
 impl Admin {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+    pub(crate) fn new(observatory: &Arc<Observatory>) -> Self {
         Self {
-            shared: Arc::clone(shared),
+            observatory: Arc::clone(observatory),
             stacks: Arc::default(),
-            pages: Pages::new(shared),
+            pages: Pages::new(observatory),
         }
     }
 
@@ -55,7 +55,7 @@ impl Admin {
         };
         // First in line, then the order: the stacks may be there at once.
         lock(&self.stacks).push(request.later());
-        if !self.shared.watch.ask_for_stacks(Box::new(deliver)) {
+        if !self.observatory.watch.ask_for_stacks(Box::new(deliver)) {
             return Answered::Now(self.late(request.now));
         }
         Answered::Later {
@@ -75,7 +75,10 @@ impl Inline for Admin {
             answer.fields = b"Allow: GET, HEAD\r\n";
             return Some(answer);
         }
-        if !self.shared.settings.admin_public && peer != Peer::Unix && !goes_by(head.host()) {
+        if !self.observatory.shared.settings.admin_public
+            && peer != Peer::Unix
+            && !goes_by(head.host())
+        {
             let text = "The Host header names a host that this endpoint does not go by; \
                 see admin_public.\n";
             return Some(Answer::text(403, text));
@@ -87,7 +90,7 @@ impl Inline for Admin {
     fn answer(&mut self, request: &InlineRequest<'_>) -> Answered {
         let answer = match request.head.path() {
             b"/live" => Answer::text(200, "ok\n"),
-            b"/ready" => readiness(&self.shared, request.now),
+            b"/ready" => readiness(&self.observatory.shared, request.now),
             b"/" => Answer::new(200, "text/html; charset=utf-8", DASHBOARD),
             b"/stacks" => return self.ask_for_stacks(request),
             path => match Page::at(path) {
@@ -102,7 +105,7 @@ impl Inline for Admin {
     fn late(&self, now: Instant) -> Answer {
         shown(Answer::text(
             200,
-            show::instead_of_stacks(&self.shared, now),
+            show::instead_of_stacks(&self.observatory.shared, now),
         ))
     }
 }

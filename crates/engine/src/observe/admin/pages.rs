@@ -13,7 +13,7 @@ use super::shown;
 use super::{metrics, show, status};
 use crate::exchange::answer::Answer;
 use crate::io::inline::{Answered, InlineRequest, Later};
-use crate::shared::Shared;
+use crate::observe::Observatory;
 
 /// A page that shows figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,15 +36,15 @@ impl Page {
     }
 
     /// The page as of now.
-    pub(super) fn make(self, shared: &Shared) -> Answer {
+    pub(super) fn make(self, observatory: &Observatory) -> Answer {
         match self {
-            Self::Status => Answer::new(200, JSON, format!("{}\n", status::status(shared))),
-            Self::Metrics => Answer::new(200, metrics::CONTENT_TYPE, metrics::page(shared)),
+            Self::Status => Answer::new(200, JSON, format!("{}\n", status::status(observatory))),
+            Self::Metrics => Answer::new(200, metrics::CONTENT_TYPE, metrics::page(observatory)),
             Self::Requests => {
-                let requests = show::requests(shared, shared.now());
+                let requests = show::requests(&observatory.shared, observatory.shared.now());
                 Answer::new(200, JSON, format!("{requests}\n"))
             }
-            Self::Advice => Answer::text(200, format!("{}\n", shared.advice().text)),
+            Self::Advice => Answer::text(200, format!("{}\n", observatory.advice().text)),
         }
     }
 }
@@ -52,15 +52,15 @@ impl Page {
 /// The way to the thread that makes pages.
 #[derive(Debug)]
 pub(super) struct Pages {
-    shared: Arc<Shared>,
+    observatory: Arc<Observatory>,
     /// `None` until the thread has started.
     thread: Option<Sender<(Later, Page)>>,
 }
 
 impl Pages {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(observatory: &Arc<Observatory>) -> Self {
         Self {
-            shared: Arc::clone(shared),
+            observatory: Arc::clone(observatory),
             thread: None,
         }
     }
@@ -73,25 +73,26 @@ impl Pages {
         let order = (request.later(), page);
         match &self.thread {
             Some(thread) if thread.send(order).is_ok() => Answered::Later { due: None },
-            _ => Answered::Now(shown(page.make(&self.shared))),
+            _ => Answered::Now(shown(page.make(&self.observatory))),
         }
     }
 
     fn start(&self) -> Option<Sender<(Later, Page)>> {
         let (sender, orders) = channel();
-        let shared = Arc::clone(&self.shared);
+        let observatory = Arc::clone(&self.observatory);
         let started = std::thread::Builder::new()
             .name("headwaiter-admin".into())
             .spawn(move || {
                 crate::sys::mask::block_signals();
-                serve(&shared, &orders);
+                serve(&observatory, &orders);
             });
         started.ok().map(|_| sender)
     }
 }
 
 /// Makes pages until the loop ends. Each channel of the endpoint has at most one request here.
-fn serve(shared: &Shared, orders: &Receiver<(Later, Page)>) {
+fn serve(observatory: &Observatory, orders: &Receiver<(Later, Page)>) {
+    let shared = &observatory.shared;
     while let Ok(first) = orders.recv() {
         // All who have asked by now are shown the same count.
         let all: Vec<_> = std::iter::once(first).chain(orders.try_iter()).collect();
@@ -100,8 +101,8 @@ fn serve(shared: &Shared, orders: &Receiver<(Later, Page)>) {
         }
         for (request, page) in all {
             let made = catch_unwind(AssertUnwindSafe(|| {
-                shared.watch.sample(shared, shared.now());
-                page.make(shared)
+                observatory.sample(shared.now());
+                page.make(observatory)
             }));
             let answer = made.unwrap_or_else(|panic| {
                 shared.note_panic(&*panic);

@@ -10,7 +10,7 @@ use crate::shared::Shared;
 
 /// `/requests`.
 pub(super) fn requests(shared: &Shared, now: Instant) -> Value {
-    let running = shared.running_now(now);
+    let running = shared.running.requests(now);
     let running: Vec<_> = running.iter().map(self::running).collect();
     json!({"running": running, "waiting": waiting(shared, now)})
 }
@@ -90,7 +90,7 @@ pub(super) fn instead_of_stacks(shared: &Shared, now: Instant) -> String {
         "The interpreter could not be had: some thread holds the GIL and does not let go of it, \
          or the server is stopping.\n",
     );
-    let running = shared.running_now(now);
+    let running = shared.running.requests(now);
     if !running.is_empty() {
         text.push_str("\nRequests that run, longest first:\n");
     }

@@ -3,19 +3,20 @@
 use serde_json::{Map, Value, json};
 
 use crate::net::address::Listening;
+use crate::observe::Observatory;
 use crate::record::End;
 use crate::record::Phase;
-use crate::shared::Shared;
 
 /// Everything there is to know. Channels are as of the last count, the rest is of now.
-pub(crate) fn status(shared: &Shared) -> Value {
+pub(crate) fn status(observatory: &Observatory) -> Value {
+    let (shared, watch) = (&observatory.shared, &observatory.watch);
     let now = shared.now();
     let figures = shared.shards.figures();
     let look = shared.queue.look(now);
-    let census = shared.census();
-    let running = shared.running_now(now);
+    let census = shared.census.sum();
+    let running = shared.running.requests(now);
     let settings = &shared.settings;
-    let advice = shared.advice();
+    let advice = observatory.advice();
     let threads = look.workers;
     let numbers = shared.queue.numbers();
     let workers: Vec<_> = numbers
@@ -29,7 +30,7 @@ pub(crate) fn status(shared: &Shared) -> Value {
         "server": {
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
-            "uptime": now.saturating_duration_since(shared.watch.first().at).as_secs_f64(),
+            "uptime": now.saturating_duration_since(watch.first().at).as_secs_f64(),
             "listening": shared.listening.iter().map(url).collect::<Vec<_>>(),
             "python": settings.runtime,
             "gil": settings.gil,
@@ -61,7 +62,7 @@ pub(crate) fn status(shared: &Shared) -> Value {
             "spool_memory": census.memory,
             "spool_disk": shared.budget.used(),
             "unsent": census.unsent,
-            "gil_probe": shared.watch.probe_now().map(|wait| wait.as_secs_f64()),
+            "gil_probe": watch.probe_now().map(|wait| wait.as_secs_f64()),
         },
         "totals": {
             "requests": figures.statuses().map(pair).collect::<Map<_, _>>(),
@@ -88,12 +89,12 @@ pub(crate) fn status(shared: &Shared) -> Value {
                 })
                 .collect::<Map<_, _>>(),
         },
-        "quantiles": quantiles(shared),
+        "quantiles": quantiles(watch),
         "process": {
             "cpu": crate::sys::process::cpu(),
             "rss": crate::sys::process::resident(),
             "fds": crate::sys::process::descriptors(),
-            "gil_held_share": gil_share(shared),
+            "gil_held_share": gil_share(observatory),
         },
         "workers": workers,
         "waiting": super::show::waiting(shared, now),
@@ -111,8 +112,8 @@ fn url(listening: &Listening) -> String {
     }
 }
 
-fn quantiles(shared: &Shared) -> Map<String, Value> {
-    let window = shared.watch.window();
+fn quantiles(watch: &crate::observe::watch::Watch) -> Map<String, Value> {
+    let window = watch.window();
     let of = |(phase, name): &(Phase, &'static str)| {
         let (first, last) = window.as_ref()?;
         let recent = last
@@ -126,11 +127,11 @@ fn quantiles(shared: &Shared) -> Map<String, Value> {
 }
 
 /// The workers' share of a core in the last second: an upper bound of how long the GIL was held.
-fn gil_share(shared: &Shared) -> Option<f64> {
-    if !shared.settings.gil {
+fn gil_share(observatory: &Observatory) -> Option<f64> {
+    if !observatory.shared.settings.gil {
         return None;
     }
-    let (before, last) = shared.watch.last_second()?;
+    let (before, last) = observatory.watch.last_second()?;
     let cpu = last.worker_cpu? - before.worker_cpu?;
     let elapsed = last.at.saturating_duration_since(before.at).as_secs_f64();
     Some((cpu / elapsed.max(1e-6)).clamp(0.0, 1.0))

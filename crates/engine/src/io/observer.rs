@@ -1,0 +1,13 @@
+//! Who looks at the figures while the server runs.
+
+use std::fmt;
+use std::time::Instant;
+
+/// Told by the first I/O thread what is worth a look.
+pub(crate) trait Observer: fmt::Debug + Send + Sync {
+    /// Tasks wait. The loop calls this about once a millisecond.
+    fn tick(&self, now: Instant);
+
+    /// The server begins to drain.
+    fn drain_begins(&self);
+}
