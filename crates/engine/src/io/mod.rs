@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use headwaiter_http::DateLine;
 use mio::event::Event;
@@ -443,9 +443,7 @@ impl IoLoop {
 
     /// `Date` now.
     pub(crate) fn date(&mut self) -> [u8; 29] {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = crate::sys::sync::unix_time();
         *self.date.at(now.as_secs())
     }
 

@@ -64,7 +64,7 @@ impl Seldom {
     /// Once in `period`.
     pub fn new(period: Duration) -> Self {
         Self {
-            start: Instant::now(),
+            start: crate::sys::sync::now(),
             period,
             next: AtomicU64::new(0),
         }

@@ -5,7 +5,7 @@
 //! ([`Figures`]). Rule: a request is recorded exactly once, by whoever sees its end.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use headwaiter_http::{DateLine, Refusal};
 
@@ -226,9 +226,7 @@ impl Recorder {
         }
         self.shard.count(&exchange.record);
         if let Some(log) = &shared.access_log {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
+            let now = crate::sys::sync::unix_time();
             let date = self.date.at(now.as_secs());
             log.format(exchange, peer, date, &mut self.lines);
             self.count += 1;

@@ -6,9 +6,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::record::counters::Seldom;
+use crate::sys::sync;
 
 /// Where the access log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,9 +134,9 @@ impl Writer {
         let mut inner = self.lock();
         inner.closed = true;
         self.work.notify_all();
-        let end = Instant::now() + PATIENCE;
+        let end = sync::now() + PATIENCE;
         while inner.running {
-            let left = end.saturating_duration_since(Instant::now());
+            let left = end.saturating_duration_since(sync::now());
             if left.is_zero() {
                 log::warn!(target: crate::LOG, "the access log takes nothing: its last lines are lost");
                 return;
@@ -164,9 +165,9 @@ impl Writer {
             while inner.lines.is_empty() && !inner.reopen && !inner.closed {
                 inner = self.wait(inner, None);
             }
-            let due = Instant::now() + GATHER;
+            let due = sync::now() + GATHER;
             while !inner.reopen && !inner.closed && inner.lines.len() < BEHIND {
-                let left = due.saturating_duration_since(Instant::now());
+                let left = due.saturating_duration_since(sync::now());
                 if left.is_zero() {
                     break;
                 }
@@ -247,7 +248,7 @@ impl Default for Said {
 
 impl Said {
     fn dropped(&mut self, dropped: u64, last: bool) {
-        if dropped > self.dropped && (last || self.seldom.pass(Instant::now())) {
+        if dropped > self.dropped && (last || self.seldom.pass(sync::now())) {
             log::warn!(
                 target: crate::LOG,
                 "the access log could not take {} lines; they were dropped",
@@ -293,7 +294,7 @@ impl Sink<'_> {
                 0
             }
             Err(error) => {
-                if self.trouble.pass(Instant::now()) {
+                if self.trouble.pass(sync::now()) {
                     log::error!(target: crate::LOG, "the access log cannot be written: {error}");
                 }
                 let whole = lines[..written]
