@@ -272,7 +272,7 @@ impl IoLoop {
                 self.tick_period()
             });
         }
-        // The poll rounds up to what the system's clock can tell apart.
+        // Timers are rounded here only: the poll rounds up to whole milliseconds. A tick of 1 ms stays 1 ms.
         wait
     }
 
@@ -521,7 +521,7 @@ pub(crate) mod tests {
     pub(crate) fn with_idle(count: usize) -> (Arc<Shared>, IoLoop, Vec<UnixStream>) {
         let settings = Settings {
             channel_timeout: Some(Duration::from_secs(60)),
-            ..Settings::default()
+            ..Settings::for_tests()
         };
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
         let mut io = IoLoop::new(0, &shared, Vec::new(), Admin::default()).unwrap();

@@ -171,7 +171,7 @@ fn settings(threads: usize, lend_loop: bool) -> Settings {
     Settings {
         threads,
         lend_loop,
-        ..Settings::default()
+        ..Settings::for_tests()
     }
 }
 

@@ -304,7 +304,7 @@ pub fn bind(settings: Settings, specs: &[ListenSpec]) -> Result<Server, BindErro
 pub fn settings() -> Settings {
     Settings {
         threads: 2,
-        ..Settings::default()
+        ..Settings::for_tests()
     }
 }
 

@@ -331,9 +331,11 @@ mod tests {
     fn exchange(head: &str) -> Exchange {
         let start = Instant::now();
         let mut exchange = Exchange::new(start);
-        let parsed = exchange
-            .head
-            .parse(head.as_bytes(), &mut 0, HeadLimits::default());
+        let limits = HeadLimits {
+            size: 4096,
+            fields: 64,
+        };
+        let parsed = exchange.head.parse(head.as_bytes(), &mut 0, limits);
         assert!(parsed.unwrap().is_some());
         let record = &mut exchange.record;
         record.head = Some(start + Duration::from_micros(100));
