@@ -4,6 +4,7 @@
 //! Imports point one way: this crate uses `headwaiter-http` and knows no Python. An application is
 //! whatever loops over [`Tasks`]: a closure in the tests, the WSGI binding in production.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 #![allow(
     clippy::vec_box,
     reason = "exchanges travel between threads by pointer; they never move"
