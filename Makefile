@@ -66,11 +66,12 @@ model:            ## The hand-off under a scheduler that tries interleavings (RO
 	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/model MODEL_ROUNDS=$(ROUNDS) \
 	    cargo test --package headwaiter-engine --lib model:: -- --test-threads=1
 
-lint: lint-rust lint-python    ## Formatting, clippy, ruff, mypy --strict, stubtest
+lint: lint-rust lint-python    ## Formatting, clippy, rustdoc, ruff, mypy --strict, stubtest
 
 lint-rust:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps --document-private-items
 
 lint-python: $(VENV)/.dev $(VENV)/.lint
 	$(BIN)/ruff check .
