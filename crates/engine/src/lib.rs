@@ -1,12 +1,17 @@
 //! The engine of headwaiter: sockets, channels, spools, the queue and the hand-off to workers.
 //!
-//! Start at `server.rs` (the outside), `io_thread.rs` (the loop), `queue.rs` (the hand-off).
+//! Start at `server.rs` (the outside), `io/` (the loop), `queue/` (the hand-off).
 //! Imports point one way: this crate uses `headwaiter-http` and knows no Python. An application is
 //! whatever loops over [`Tasks`]: a closure in the tests, the WSGI binding in production.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 #![allow(
     clippy::vec_box,
     reason = "exchanges travel between threads by pointer; they never move"
+)]
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests choose their times")
 )]
 
 mod exchange;

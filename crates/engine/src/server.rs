@@ -400,7 +400,7 @@ mod tests {
     fn without_its_second_io_thread_a_server_ends() {
         let settings = Settings {
             io_threads: 3,
-            ..Settings::default()
+            ..Settings::for_tests()
         };
         let server = server(settings);
         let address = match &server.listening()[0] {
@@ -428,7 +428,7 @@ mod tests {
         use std::io::{Read, Write};
         let settings = Settings {
             admin: vec![ListenSpec::Tcp("127.0.0.1:0".parse().unwrap())],
-            ..Settings::default()
+            ..Settings::for_tests()
         };
         let server = server(settings);
         let Listening::Tcp(admin) = server.admin_listening()[0] else {

@@ -1,7 +1,7 @@
 //! The engine's adjustments, parsed once at the border into sizes and durations.
 //!
-//! The table users read is `python/headwaiter/adjustments.py`; the binding fills this struct from
-//! it. `None` stands for "off" throughout.
+//! Names, units and defaults are in one table, `python/headwaiter/adjustments.py`. The binding fills this
+//! struct from it. `None` stands for "off" throughout.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -118,9 +118,11 @@ impl Settings {
     }
 }
 
-impl Default for Settings {
-    /// The defaults of the adjustments table.
-    fn default() -> Self {
+impl Settings {
+    /// What tests start from. These are no defaults: the adjustments table alone has those, and the binding
+    /// sets every field from it.
+    #[doc(hidden)]
+    pub fn for_tests() -> Self {
         Self {
             threads: 4,
             threads_max: 0,
@@ -138,8 +140,8 @@ impl Default for Settings {
             queue_limit: None,
             queue_timeout: None,
             shutdown_timeout: Duration::from_secs(30),
-            max_request_header_size: HeadLimits::default().size,
-            max_request_header_fields: HeadLimits::default().fields,
+            max_request_header_size: 262_144,
+            max_request_header_fields: 512,
             max_request_body_size: 1 << 30,
             inbuf_overflow: 524_288,
             inbuf_total: u64::MAX,

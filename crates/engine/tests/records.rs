@@ -1,5 +1,7 @@
 //! One record per request: its phases add up, and the access log has one line whatever the end.
 
+#![allow(clippy::disallowed_methods, reason = "it measures or burns time")]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -17,6 +17,8 @@ pub(crate) struct Boundary {
     pub(crate) url_prefix: String,
     pub(crate) server_name: String,
     pub(crate) expose_tracebacks: bool,
+    /// Whether another process may call the same application at the same time.
+    pub(crate) multiprocess: bool,
     pub(crate) server_timing: bool,
     pub(crate) proxy: ProxyPolicy,
 }
@@ -142,6 +144,7 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         url_prefix: from.get("url_prefix")?,
         server_name: from.get("server_name")?,
         expose_tracebacks: from.get("expose_tracebacks")?,
+        multiprocess: from.get("multiprocess")?,
         server_timing: from.get("server_timing")?,
         proxy: ProxyPolicy::new(&trusted, count, &headers, clear, log)
             .map_err(PyValueError::new_err)?,

@@ -7,6 +7,8 @@
 //! engine's I/O threads never do. What they have sent of Python's (bytes held by reference) they leave to
 //! the workers (`held.rs`).
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod adjustments;
 mod client;
 mod environ;

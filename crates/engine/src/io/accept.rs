@@ -155,7 +155,7 @@ mod tests {
     fn a_crowd_is_let_in_in_shares() {
         let settings = Settings {
             connection_limit: 2 * ACCEPTS,
-            ..Settings::default()
+            ..Settings::for_tests()
         };
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
         let listeners = bind_all(&[any], settings.bind_options()).unwrap();

@@ -159,7 +159,7 @@ mod tests {
     fn a_channel_that_another_thread_closes_ends_the_pause() {
         let settings = Settings {
             io_threads: 2,
-            ..Settings::default()
+            ..Settings::for_tests()
         };
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
         let mut threads = [0, 1]

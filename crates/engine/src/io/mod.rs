@@ -34,7 +34,7 @@ mod token;
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use headwaiter_http::DateLine;
 use mio::Events;
@@ -249,7 +249,7 @@ impl IoLoop {
                 self.tick_period()
             });
         }
-        // The poll rounds up to what the system's clock can tell apart.
+        // Timers are rounded here only: the poll rounds up to whole milliseconds. A tick of 1 ms stays 1 ms.
         wait
     }
 
@@ -309,9 +309,7 @@ impl IoLoop {
 
     /// `Date` now.
     pub(crate) fn date(&mut self) -> [u8; 29] {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = crate::sys::sync::unix_time();
         *self.date.at(now.as_secs())
     }
 }
@@ -348,7 +346,7 @@ pub(crate) mod tests {
     pub(crate) fn with_idle(count: usize) -> (Arc<Shared>, IoLoop, Vec<UnixStream>) {
         let settings = Settings {
             channel_timeout: Some(Duration::from_secs(60)),
-            ..Settings::default()
+            ..Settings::for_tests()
         };
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
         let mut io = IoLoop::new(0, &shared, Vec::new(), Endpoint::default()).unwrap();

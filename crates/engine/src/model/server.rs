@@ -174,7 +174,7 @@ fn settings(threads: usize, lend_loop: bool) -> Settings {
     Settings {
         threads,
         lend_loop,
-        ..Settings::default()
+        ..Settings::for_tests()
     }
 }
 

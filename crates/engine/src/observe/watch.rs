@@ -16,6 +16,7 @@ use crate::queue::running::RunningRequest;
 use crate::record::histogram::{Distribution, Histogram};
 use crate::record::recorder::Figures;
 use crate::shared::Shared;
+use crate::sys::sync;
 
 /// All growing figures at one moment.
 #[derive(Clone, Debug)]
@@ -99,7 +100,7 @@ impl fmt::Debug for StacksOrder {
 impl Watch {
     pub(crate) fn new() -> Self {
         let first = Sample {
-            at: Instant::now(),
+            at: sync::now(),
             figures: Figures::default(),
             busy: 0.0,
             waited: 0.0,
@@ -187,7 +188,9 @@ impl Watch {
 
     /// How long the probe under way has been waiting.
     fn probing(&self) -> Option<Duration> {
-        self.probe().asking.map(|since| since.elapsed())
+        self.probe()
+            .asking
+            .map(|since| sync::now().saturating_duration_since(since))
     }
 
     /// Has stacks collected and given to `deliver`, in place of an earlier order that nobody has begun.
@@ -246,20 +249,20 @@ impl Watcher {
     /// Blocks until it is time to ask for the interpreter; `None` at the end of the server.
     pub fn wait(&self) -> Option<Probe> {
         let watch = &self.0.watch;
-        let due = Instant::now() + PERIOD;
+        let due = sync::now() + PERIOD;
         let mut state = watch.probe();
         loop {
             if state.closed {
                 return None;
             }
-            let left = due.saturating_duration_since(Instant::now());
+            let left = due.saturating_duration_since(sync::now());
             if left.is_zero() || state.stacks.is_some() {
                 break;
             }
             let waited = watch.news.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let asked = Instant::now();
+        let asked = sync::now();
         state.asking = Some(asked);
         Some(Probe {
             asked,
@@ -269,7 +272,7 @@ impl Watcher {
 
     /// The calling thread has been attached.
     pub fn attached(&self, probe: &Probe) {
-        let took = probe.asked.elapsed();
+        let took = sync::now().saturating_duration_since(probe.asked);
         let mut state = self.0.watch.probe();
         state.waits.record(took);
         state.last = Some(took);

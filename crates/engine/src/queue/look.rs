@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Inner, Queue};
 use crate::exchange::Exchange;
 use crate::queue::governor::Sample;
+use crate::sys::sync;
 use crate::sys::sync::atomic::Ordering;
 
 /// Where the last observation of the governor stood.
@@ -32,9 +33,9 @@ impl Queue {
         let cpu = self.clocks().read();
         let mut inner = self.lock();
         let busy = inner.busy
-            + inner
-                .busy_since
-                .map_or(Duration::ZERO, |since| since.elapsed());
+            + inner.busy_since.map_or(Duration::ZERO, |since| {
+                sync::now().saturating_duration_since(since)
+            });
         let seen = Observed {
             at: now,
             cpu,
@@ -115,9 +116,9 @@ impl Inner {
     /// Follows whether any worker runs; asks the clock only when that changes.
     pub(super) fn note_busy(&mut self) {
         match (self.running > 0, self.busy_since) {
-            (true, None) => self.busy_since = Some(Instant::now()),
+            (true, None) => self.busy_since = Some(sync::now()),
             (false, Some(since)) => {
-                self.busy += since.elapsed();
+                self.busy += sync::now().saturating_duration_since(since);
                 self.busy_since = None;
             }
             _ => {}

@@ -8,7 +8,7 @@
 //! of whoever makes the [`Ended`]: `Exchange::end`, or the cut of a running request (`io/expire.rs`).
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use headwaiter_http::DateLine;
 
@@ -16,6 +16,7 @@ use crate::record::access_log::AccessLog;
 use crate::record::end::rules;
 use crate::record::histogram::{Distribution, Histogram, Tally};
 use crate::record::{End, Ended, Phase, Record};
+use crate::sys::sync;
 
 /// Classes of status codes: no status, 1xx to 5xx.
 const STATUS_CLASSES: usize = 6;
@@ -181,9 +182,7 @@ impl Recorder {
     pub(crate) fn record(&mut self, ended: Ended<'_>) {
         self.shard.count(ended.record);
         if let Some(log) = &self.access_log {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
+            let now = sync::unix_time();
             let date = self.date.at(now.as_secs());
             log.format(ended, date, &mut self.lines);
             self.count += 1;

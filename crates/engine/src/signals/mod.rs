@@ -260,7 +260,7 @@ impl Stops {
         match self.leave_by {
             None => Look::Wait(None),
             Some(end) if end <= now => Look::Late,
-            Some(end) => Look::Wait(Some(end - now)),
+            Some(end) => Look::Wait(Some((end - now).max(LEAST_WAIT))),
         }
     }
 }
@@ -269,6 +269,8 @@ impl Stops {
 /// process group, and a parent in that group often passes the signal on to its child. The copy arrives
 /// milliseconds later, a few hundred on an overloaded machine; a person takes longer to signal again.
 pub const SAME_STOP: Duration = Duration::from_millis(500);
+/// Sockets count timeouts in microseconds, and 0 means no timeout.
+const LEAST_WAIT: Duration = Duration::from_micros(1);
 /// How long Python may take to end the process after everything was cut.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -311,6 +313,8 @@ mod tests {
         assert_eq!(stops.look(start), Look::Wait(None));
         stops.signal(start);
         assert_eq!(stops.look(start), Look::Wait(Some(TIMEOUT + GRACE)));
+        let almost = start + TIMEOUT + GRACE - Duration::from_nanos(1);
+        assert_eq!(stops.look(almost), Look::Wait(Some(LEAST_WAIT)));
         assert_eq!(stops.look(start + TIMEOUT + GRACE), Look::Late);
         stops.extend(start + TIMEOUT, TIMEOUT);
         assert_eq!(

@@ -16,7 +16,7 @@ impl Seldom {
     /// Allows it once per `period`, for the first time at once.
     pub fn new(period: Duration) -> Self {
         Self {
-            start: Instant::now(),
+            start: crate::sys::sync::now(),
             period,
             next: AtomicU64::new(0),
         }

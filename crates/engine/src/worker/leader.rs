@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::exchange::Exchange;
 use crate::io::IoLoop;
 use crate::shared::Shared;
+use crate::sys::sync;
 use crate::worker::seat::{Back, Seat};
 use crate::worker::task::Task;
 
@@ -62,12 +63,13 @@ pub(crate) fn conduct(mut io: Box<IoLoop>, shared: &Shared, seat: &Seat<IoLoop>)
         if !shared.settings.lend_loop || shared.draining() || !lending.after_turn(tasks, io.now) {
             continue;
         }
-        let lent = Instant::now();
+        let lent = sync::now();
         shared.counters.loop_lends.add(1);
         let (returned, back) = seat.lend(io);
         io = returned;
         io.now = shared.now();
-        lending.came_back(back, lent.elapsed(), io.now);
+        let lent_for = sync::now().saturating_duration_since(lent);
+        lending.came_back(back, lent_for, io.now);
     }
     // A leader may have ended the last request between two turns.
     io.flush_records();

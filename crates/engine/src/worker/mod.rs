@@ -25,7 +25,7 @@ pub(crate) mod task;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use headwaiter_http::DateLine;
 
@@ -272,9 +272,7 @@ impl Tasks {
             return self.date.last();
         }
         self.dated = Some(self.now);
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = crate::sys::sync::unix_time();
         self.date.at(now.as_secs())
     }
 

@@ -1,6 +1,7 @@
 //! A server whose application is a closure, and a client that reads replies strictly.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::disallowed_methods, reason = "waits of tests have a limit")]
 #![allow(unreachable_pub, reason = "shared by test binaries, public to none")]
 
 use std::io::{Read, Write};
@@ -303,7 +304,7 @@ pub fn bind(settings: Settings, specs: &[ListenSpec]) -> Result<Server, BindErro
 pub fn settings() -> Settings {
     Settings {
         threads: 2,
-        ..Settings::default()
+        ..Settings::for_tests()
     }
 }
 

@@ -420,7 +420,7 @@ mod tests {
             health_path: Some(b"/health".to_vec()),
             inbuf_overflow: 1000,
             spool_memory: 0,
-            ..Settings::default()
+            ..Settings::for_tests()
         };
         let (mut io, shared, address) = io_thread(settings);
         let clients: Vec<_> = (0..30).map(|_| upload(address, b"3\r\nabc\r\n")).collect();

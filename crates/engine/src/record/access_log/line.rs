@@ -296,7 +296,11 @@ mod tests {
     fn request(text: &str) -> Request {
         let start = Instant::now();
         let mut head = Head::new();
-        let parsed = head.parse(text.as_bytes(), &mut 0, HeadLimits::default());
+        let limits = HeadLimits {
+            size: 4096,
+            fields: 64,
+        };
+        let parsed = head.parse(text.as_bytes(), &mut 0, limits);
         assert!(parsed.unwrap().is_some());
         let mut record = Record::new(start);
         record.head = Some(start + Duration::from_micros(100));

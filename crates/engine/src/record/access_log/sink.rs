@@ -4,8 +4,9 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::sys::sync;
 use crate::sys::throttle::Seldom;
 
 /// Where the access log goes.
@@ -74,7 +75,7 @@ impl<'a> Sink<'a> {
                 0
             }
             Err(error) => {
-                if self.trouble.pass(Instant::now()) {
+                if self.trouble.pass(sync::now()) {
                     log::error!(target: crate::LOG, "the access log cannot be written: {error}");
                 }
                 let whole = lines[..written]

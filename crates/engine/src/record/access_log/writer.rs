@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::record::access_log::sink::{AccessLogTarget, Sink, append_to};
+use crate::sys::sync;
 use crate::sys::throttle::Seldom;
 
 /// The buffer, shared by the writer's thread and those that push lines.
@@ -111,9 +112,9 @@ impl Writer {
         let mut buffer = self.lock();
         buffer.closed = true;
         self.work.notify_all();
-        let end = Instant::now() + CLOSE_TIMEOUT;
+        let end = sync::now() + CLOSE_TIMEOUT;
         while buffer.running {
-            let left = end.saturating_duration_since(Instant::now());
+            let left = end.saturating_duration_since(sync::now());
             if left.is_zero() {
                 log::warn!(target: crate::LOG, "the access log takes nothing: its last lines are lost");
                 return;
@@ -137,9 +138,9 @@ impl Writer {
             while buffer.lines.is_empty() && !buffer.reopen && !buffer.closed {
                 buffer = self.wait(buffer, None);
             }
-            let due = Instant::now() + GATHER;
+            let due = sync::now() + GATHER;
             while !buffer.reopen && !buffer.closed && buffer.lines.len() < BEHIND_FROM {
-                let left = due.saturating_duration_since(Instant::now());
+                let left = due.saturating_duration_since(sync::now());
                 if left.is_zero() {
                     break;
                 }
@@ -220,7 +221,7 @@ impl Default for DropLog {
 
 impl DropLog {
     fn say(&mut self, dropped: u64, last: bool) {
-        if dropped > self.dropped && (last || self.seldom.pass(Instant::now())) {
+        if dropped > self.dropped && (last || self.seldom.pass(sync::now())) {
             log::warn!(
                 target: crate::LOG,
                 "the access log could not take {} lines; they were dropped",
