@@ -7,24 +7,11 @@
 //! engine's I/O threads never do. What they have sent of Python's (bytes held by reference) they leave to
 //! the workers (`held.rs`).
 
-mod adjustments;
-mod client;
-mod environ;
-mod failure;
-mod file_wrapper;
-mod fork;
-mod held;
-mod input;
-mod latin1;
-mod logging;
-mod outlive;
-mod reply;
-mod respond;
+mod process;
 mod server;
-mod signals;
-mod start_response;
-mod tables;
+mod settings;
 mod worker;
+mod wsgi;
 
 use pyo3::prelude::*;
 
@@ -35,26 +22,26 @@ mod _headwaiter {
     use pyo3::types::{PyModule, PyModuleMethods};
 
     #[pymodule_export]
-    use crate::file_wrapper::FileWrapper;
+    use crate::process::logging::{log_put, log_take, log_wait, log_wake};
     #[pymodule_export]
-    use crate::logging::{log_put, log_take, log_wait, log_wake};
-    #[pymodule_export]
-    use crate::server::Server;
-    #[pymodule_export]
-    use crate::signals::{Signals, leave_in};
+    use crate::process::signals::{Signals, leave_in};
     #[cfg(unix)]
     #[pymodule_export]
-    use crate::signals::{
+    use crate::process::signals::{
         leave_by_signals, lingering_signals, outlast_signal, release_signals, signal_action,
         stop_came, take_signals,
     };
     #[pymodule_export]
-    use crate::tables::load_toml;
+    use crate::process::toml::load_toml;
+    #[pymodule_export]
+    use crate::server::Server;
+    #[pymodule_export]
+    use crate::wsgi::file_wrapper::FileWrapper;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        crate::fork::install();
-        crate::logging::install();
+        crate::process::fork::install();
+        crate::process::logging::install();
         // Not by the package's metadata, which a bundle or a copied folder lacks.
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("PANIC_POINTS", headwaiter_engine::PANIC_POINTS)?;

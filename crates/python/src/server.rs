@@ -8,9 +8,9 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::adjustments::{listen_spec, read};
-use crate::outlive::StandStill;
-use crate::signals::Signals;
+use crate::process::outlive::StandStill;
+use crate::process::signals::Signals;
+use crate::settings::{listen_spec, read};
 use crate::worker::{Site, work};
 
 /// An application bound to its sockets. Threads are the package's: it calls `work` on each worker.
@@ -89,7 +89,7 @@ impl Server {
             duplicate(onwards_fileno)?,
             stopping,
             reopening,
-            crate::signals::leave_without_interpreter,
+            crate::process::signals::leave_without_interpreter,
         );
         Ok(Signals(watch.map_err(|error| {
             os_error(&error, "starting the thread for signals")

@@ -11,14 +11,14 @@ use headwaiter_http::{ProxyOutcome, Refusal, ReplyHead};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
-use crate::adjustments::Boundary;
-use crate::environ::{Environs, ask_proxies};
-use crate::failure;
-use crate::fork::Home;
-use crate::held;
-use crate::reply::{Finished, Reply};
-use crate::respond::{close_of, respond};
-use crate::start_response::{StartResponse, client_disconnected};
+use crate::process::fork::Home;
+use crate::settings::Boundary;
+use crate::wsgi::environ::{Environs, ask_proxies};
+use crate::wsgi::failure;
+use crate::wsgi::held;
+use crate::wsgi::reply::{Finished, Reply};
+use crate::wsgi::respond::{close_of, respond};
+use crate::wsgi::start_response::{StartResponse, client_disconnected};
 
 /// What all workers of a server share.
 pub(crate) struct Site {

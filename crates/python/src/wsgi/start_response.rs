@@ -9,11 +9,11 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
 
-use crate::failure::note;
-use crate::fork::Home;
-use crate::latin1;
-use crate::reply::{NoMemory, Reply};
-use crate::respond::not_started;
+use crate::process::fork::Home;
+use crate::wsgi::failure::note;
+use crate::wsgi::latin1;
+use crate::wsgi::reply::{NoMemory, Reply};
+use crate::wsgi::respond::not_started;
 
 /// `start_response(status, headers, exc_info=None)`.
 #[pyclass(module = "headwaiter", frozen)]

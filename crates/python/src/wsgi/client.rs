@@ -3,7 +3,7 @@
 use headwaiter_engine::Client;
 use pyo3::prelude::*;
 
-use crate::fork::Home;
+use crate::process::fork::Home;
 
 /// Returns true once the client can no longer be reached. In a forked child, what was known at the fork: the
 /// connection is its parent's, and nothing may be sent to find out.

@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use pyo3::prelude::*;
 
-use crate::fork::generation;
+use crate::process::fork::generation;
 
 struct Entry {
     level: u32,

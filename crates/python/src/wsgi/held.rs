@@ -7,7 +7,7 @@ use headwaiter_engine::{Held, Poker, Stack};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::fork::Home;
+use crate::process::fork::Home;
 
 /// A `bytes` object that I/O threads may read: it never changes, and the reference keeps it alive.
 pub(crate) struct HeldBytes {

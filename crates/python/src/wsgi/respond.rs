@@ -4,9 +4,9 @@ use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyTuple, PyType};
 
-use crate::file_wrapper::{Content, FileWrapper};
-use crate::reply::Reply;
-use crate::start_response::{StartResponse, not_bytes};
+use crate::wsgi::file_wrapper::{Content, FileWrapper};
+use crate::wsgi::reply::Reply;
+use crate::wsgi::start_response::{StartResponse, not_bytes};
 
 /// Sends everything the iterable yields. Complete lists are sent as a whole; anything else a piece at a
 /// time, each on its way before the next is asked for (PEP 3333, "Buffering and Streaming"). Returns

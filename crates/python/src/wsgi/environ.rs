@@ -14,11 +14,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 use rustc_hash::FxHashMap;
 
-use crate::client::ClientDisconnected;
-use crate::file_wrapper::FileWrapper;
-use crate::input::Input;
-use crate::latin1;
 use crate::worker::Site;
+use crate::wsgi::client::ClientDisconnected;
+use crate::wsgi::file_wrapper::FileWrapper;
+use crate::wsgi::input::Input;
+use crate::wsgi::latin1;
 
 /// Makes the environs of one worker.
 pub(crate) struct Environs {

@@ -16,8 +16,8 @@ use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::fork::Home;
-use crate::held::HeldBytes;
+use crate::process::fork::Home;
+use crate::wsgi::held::HeldBytes;
 
 /// What has been said so far.
 pub(crate) struct Reply {

@@ -1,0 +1,8 @@
+//! What the process around the server needs: forks, signals, logging, threads that outlive the interpreter,
+//! and the reader of the configuration file. Nothing in here knows WSGI.
+
+pub(crate) mod fork;
+pub(crate) mod logging;
+pub(crate) mod outlive;
+pub(crate) mod signals;
+pub(crate) mod toml;
