@@ -8,11 +8,11 @@ package.
 from __future__ import annotations
 
 from headwaiter._headwaiter import __version__
+from headwaiter._settings.adjustments import Adjustments
+from headwaiter._settings.table import ADJUSTMENTS
 from headwaiter._waitress import install_as_waitress
-from headwaiter.adjustments import ADJUSTMENTS
 from headwaiter.exceptions import ClientDisconnected
 from headwaiter.server import Server, create_server, serve
-from headwaiter.settings import Adjustments
 
 __all__ = [
     "ADJUSTMENTS",

@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from headwaiter import _exit, _output, cli
+from headwaiter import cli
+from headwaiter._process import output, shutdown
 
 INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 
@@ -22,15 +23,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     status = cli.NOT_STARTED
     try:
         status = cli.run(sys.argv[1:] if argv is None else argv)
-        with _output.written():
+        with output.written():
             pass  # there may be words of the application's left
-    except _output.Lost as error:
+    except output.Lost as error:
         print(f"headwaiter: {error}", file=sys.stderr)
         status = status or cli.NOT_STARTED
     except KeyboardInterrupt:  # while the application was loaded, say
         return INTERRUPTED
     if status == cli.CUT:
-        _exit.leave(status)
+        shutdown.leave(status)
     return status
 
 

@@ -15,7 +15,7 @@ import sys
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from headwaiter.adjustments import did_you_mean
+from headwaiter._settings.table import did_you_mean
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

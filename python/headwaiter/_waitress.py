@@ -18,11 +18,11 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import _logging
+from headwaiter._process import logs
+from headwaiter._settings.adjustments import Adjustments
 from headwaiter.exceptions import ClientDisconnected
 from headwaiter.paste import server_runner
 from headwaiter.server import Server, serve
-from headwaiter.settings import Adjustments
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -46,7 +46,7 @@ def install_as_waitress() -> None:
         return
     if present is not None:
         raise RuntimeError("install_as_waitress() must come before the first import of waitress")
-    _logging.rename(NAME)
+    logs.rename(NAME)
     for module in _modules():
         sys.modules[module.__name__] = module
 
@@ -65,7 +65,7 @@ class TcpWSGIServer(Server):
         **adjustments: Any,
     ) -> None:
         super().__init__(application, Adjustments(**adjustments) if adj is None else adj)
-        self.logger = _logging.logger()
+        self.logger = logs.logger()
         self.asyncore = _Loop()
         self.task_dispatcher = _Dispatcher(self)
         # What the loop watches: itself, until it is closed.

@@ -20,10 +20,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import _exit, _forks, _headwaiter, _logging, _signals, _stacks, _systemd
-from headwaiter._casts import thread_bounds
-from headwaiter._listen import bracketed
-from headwaiter.settings import Adjustments
+from headwaiter import _headwaiter
+from headwaiter._process import forks, logs, shutdown, signals, stacks, systemd
+from headwaiter._settings.adjustments import Adjustments
+from headwaiter._settings.casts import thread_bounds
+from headwaiter._settings.listen import bracketed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from typing_extensions import Self, Unpack
 
-    from headwaiter._types import ServerKeywords
+    from headwaiter._settings.types import ServerKeywords
 
 # How long workers that are past their last request may take to return, and then, where the process
 # is the server's, what comes after it: threads and ``atexit`` functions of the application.
@@ -61,7 +62,7 @@ class Server:
         self.application = application
         self.adj = adj
         self._engine = _headwaiter.Server(
-            application, adj.engine_settings(_logging.logger_name()), adj.listeners()
+            application, adj.engine_settings(logs.logger_name()), adj.listeners()
         )
         self.effective_listen = [_address(item) for item in self._engine.listening]
         self.admin_listen = [_address(item) for item in self._engine.admin_listening]
@@ -78,7 +79,7 @@ class Server:
         self._process = 0
         self._interrupted = 0.0
         # Of the command line and ``serve``: signals that stop, and whether nothing comes after.
-        self._stops: _signals.Stops | None = None
+        self._stops: signals.Stops | None = None
         self._ends_process = False
         self._ended = threading.Event()
 
@@ -92,14 +93,14 @@ class Server:
         if self._runner is not None:
             raise RuntimeError("this server has been run already")
         self._process = os.getpid()
-        _exit.servers.add(self)
+        shutdown.servers.add(self)
         try:
-            with _logging.pumping():
+            with logs.pumping():
                 self._serve()
         finally:
             self._ended.set()
             if not any(worker.is_alive() for worker in self._workers):
-                _exit.servers.discard(self)
+                shutdown.servers.discard(self)
 
     def stop(self) -> None:
         """Begin to drain and return at once; from any thread, any number of times."""
@@ -161,7 +162,7 @@ class Server:
     def print_listen(self, format_str: str) -> None:
         """Log ``format_str``, filled with host and port, once per address."""
         for host, port in self.effective_listen:
-            _logging.logger().info("%s", format_str.format(bracketed(host), port))
+            logs.logger().info("%s", format_str.format(bracketed(host), port))
 
     def __enter__(self) -> Self:
         return self
@@ -182,7 +183,7 @@ class Server:
     def _serve(self) -> None:
         done, done_engine = socket.socketpair()
         # Before the first connection is accepted, which might take the last descriptor.
-        with done, done_engine, _signals.watching(done, self._engine, self._stops) as waits:
+        with done, done_engine, signals.watching(done, self._engine, self._stops) as waits:
             over, watch = waits
             try:
                 self._serve_until(over, done_engine)
@@ -190,12 +191,12 @@ class Server:
                     watch.extend(JOIN_SECONDS)
                 self._join()
                 if self._ends_process:
-                    _exit.end_by(self._leave_by())
+                    shutdown.end_by(self._leave_by())
             finally:
                 if watch is not None:
                     watch.close()
         if self.unfinished:
-            _logging.post(logging.WARNING, f"requests that had to be cut: {self.unfinished}")
+            logs.post(logging.WARNING, f"requests that had to be cut: {self.unfinished}")
 
     def _serve_until(self, over: Callable[[], bool], done_engine: socket.socket) -> None:
         with self._state:
@@ -234,7 +235,7 @@ class Server:
         return threading.Thread(target=self._work, name=f"headwaiter-{number}", daemon=True)
 
     def _oversee(self) -> None:
-        self._engine.oversee(self._start_another, _stacks.of_thread)
+        self._engine.oversee(self._start_another, stacks.of_thread)
 
     def _start_another(self) -> None:
         """Start one more worker, under the first name that is free."""
@@ -253,7 +254,7 @@ class Server:
         except BaseException as raised:
             error = raised
         if os.getpid() != process:
-            _forks.leave(error)
+            forks.leave(error)
         if error is not None:
             self._fail(error)
 
@@ -263,12 +264,12 @@ class Server:
             self._failures += 1
             if self._failures >= thread_bounds(self.adj.threads)[0]:
                 self._failure = RuntimeError(f"no worker thread could begin: {error!r}")
-        _logging.post(logging.ERROR, f"a worker thread could not begin: {error!r}")
+        logs.post(logging.ERROR, f"a worker thread could not begin: {error!r}")
         if self._failure is not None:
             self.abort()
 
     def _watch(self) -> None:
-        self._engine.watch(_stacks.collect)
+        self._engine.watch(stacks.collect)
 
     def _leave_by(self) -> float:
         """Until when the process may take to end, where it is this server's."""
@@ -285,7 +286,7 @@ class Server:
 
     def _interrupt(self) -> None:
         """Stop, or abort if that was asked for before: what a person means who interrupts twice."""
-        if self._stops is not None and _signals.stop_came():
+        if self._stops is not None and signals.stop_came():
             return  # a handler of the application's raised; the engine says so first, and stops
         now = time.monotonic()
         if not self._stopped:
@@ -332,7 +333,7 @@ def serve(
         **adjustments: As for :func:`create_server`, which also says what is raised.
     """
     if not _quiet:
-        _logging.configure_unless_configured()
+        logs.configure_unless_configured()
     run_until_signalled(create_server(application, **adjustments), quiet=_quiet)
 
 
@@ -346,16 +347,16 @@ def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bo
     def stopping() -> None:
         # The engine has been told, and has told the log; here follows Python's part.
         server.stop()
-        _systemd.notify("STOPPING=1")
+        systemd.notify("STOPPING=1")
 
     server._ends_process = ends_process
     reopening = server.adj.access_log not in {None, "-", "logger"}
-    taken = _signals.stop_signals(stopping, reopening=reopening, ends_process=ends_process)
+    taken = signals.stop_signals(stopping, reopening=reopening, ends_process=ends_process)
     with server, taken as stops:
         server._stops = stops
         if not quiet:
             _log_banner(server, stops)
-        _systemd.notify("READY=1")
+        systemd.notify("READY=1")
         server.run()
 
 
@@ -382,7 +383,7 @@ def python_build() -> str:
     return f"{platform.python_implementation()} {platform.python_version()} ({gil})"
 
 
-def _log_banner(server: Server, stops: _signals.Stops | None) -> None:
+def _log_banner(server: Server, stops: signals.Stops | None) -> None:
     threads = server.adj.threads
     lines = [f"Serving on {url}" for url in server.urls]
     lines += [f"Showing what happens on {_url(*address)}" for address in server.admin_listen]
@@ -391,7 +392,7 @@ def _log_banner(server: Server, stops: _signals.Stops | None) -> None:
         f"process {os.getpid()}{f'; stop with {stops.keys()}' if stops else ''}"
     )
     for line in lines:
-        _logging.post(logging.INFO, line)
+        logs.post(logging.INFO, line)
 
 
 def _address(item: tuple[Any, ...]) -> tuple[str, str]:

@@ -11,8 +11,8 @@ import os
 import sys
 from typing import Any
 
-from headwaiter import _casts as kinds
-from headwaiter.adjustments import Adjustment
+from headwaiter._settings import casts as kinds
+from headwaiter._settings.table import Adjustment
 
 # What an address of a Unix socket holds, its final zero left out (unix(7)).
 LONGEST_ADDRESS = 107 if sys.platform == "linux" else 103

@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from headwaiter import _logging, _paths
+from headwaiter._process import logs
+from headwaiter._settings import paths
 
 MOST_CONNECTIONS = 65536
 MOST_FILES = 8192
@@ -81,15 +82,15 @@ def spool_dir() -> str:
     works without: it tries there again whenever it needs a file.
     """
     try:
-        return _paths.absolute(tempfile.gettempdir())
+        return paths.absolute(tempfile.gettempdir())
     except OSError:
         named = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp")
-        _logging.logger().warning(
+        logs.logger().warning(
             "no temporary file can be made in %s; what needs one will fail (name a directory with "
             "spool_dir)",
             named,
         )
-        return _paths.absolute(named)
+        return paths.absolute(named)
 
 
 def spool_limit(directory: str) -> int:

@@ -45,7 +45,7 @@ def _is_beginning(entry: traceback.FrameSummary) -> bool:
 
 
 def _server_file() -> str:
-    return os.path.join(os.path.dirname(__file__), "server.py")
+    return os.path.join(os.path.dirname(os.path.dirname(__file__)), "server.py")
 
 
 def _is_worker(name: str) -> bool:

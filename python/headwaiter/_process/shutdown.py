@@ -23,7 +23,8 @@ import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from headwaiter import _headwaiter, _logging
+from headwaiter import _headwaiter
+from headwaiter._process import logs
 
 if TYPE_CHECKING:
     from headwaiter.server import Server
@@ -53,13 +54,13 @@ def _end_servers(patience: float = EXIT_SECONDS, *, by_force: bool = False) -> N
     workers = [worker for server in running for worker in server._workers]
     _join(workers, deadline)
     stuck = any(worker.is_alive() for worker in workers)
-    if not (by_force or stuck or _logging.is_handing_on()):
+    if not (by_force or stuck or logs.is_handing_on()):
         return
     if _free_streams():
         _flush_streams()
-    _logging.release(EXIT_SECONDS)
+    logs.release(EXIT_SECONDS)
     if stuck:
-        _logging.seize(EXIT_SECONDS)
+        logs.seize(EXIT_SECONDS)
 
 
 def _join(workers: Iterable[threading.Thread], deadline: float) -> None:
@@ -139,7 +140,7 @@ def _end_by(deadline: float) -> None:
 
 def _say(level: int, text: str) -> None:
     """Log ``text``. A log that takes nothing does not put off the end."""
-    log = _logging.logger().log
+    log = logs.logger().log
     thread = threading.Thread(target=log, args=(level, "%s", text), daemon=True)
     thread.start()
     thread.join(EXIT_SECONDS)

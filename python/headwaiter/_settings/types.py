@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from headwaiter._listen import SocketInfo
+    from headwaiter._settings.listen import SocketInfo
 
 
 class AdjustmentKeywords(TypedDict, total=False):

@@ -15,9 +15,11 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from headwaiter import _output, _top_terminal, _top_view
-from headwaiter._top_figures import Figures, figures, is_other_process
-from headwaiter._top_status import DEFAULT_PORT, Status, Unreachable, fetch
+from headwaiter._process import output
+from headwaiter._top import view
+from headwaiter._top.figures import Figures, figures, is_other_process
+from headwaiter._top.status import DEFAULT_PORT, Status, Unreachable, fetch
+from headwaiter._top.terminal import Terminal, opened
 
 DONE, FAILED, USAGE = 0, 1, 2
 HISTORY = 240  # seconds; no terminal is wider than what is drawn of it
@@ -41,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
         if options.once or not _is_screen():
             time.sleep(options.interval)  # rates need two statuses
             picture = _text(_learn(first, fetch(address)))
-            with _output.written():
+            with output.written():
                 print(picture)
         else:
             _watch(address, options.interval, first)
@@ -96,16 +98,16 @@ def _learn(before: Status | None, after: Status) -> Figures:
 
 
 def _text(now: Figures) -> str:
-    lines = _top_view.render([now], 100, None, blocks=_blocks())
-    return "\n".join(_top_view.bare(line) for line in lines)
+    lines = view.render([now], 100, None, blocks=_blocks())
+    return "\n".join(view.bare(line) for line in lines)
 
 
 def _blocks() -> str:
     try:
-        _top_view.BLOCKS.encode(sys.stdout.encoding or "ascii")
+        view.BLOCKS.encode(sys.stdout.encoding or "ascii")
     except UnicodeError:
-        return _top_view.ASCII_BLOCKS
-    return _top_view.BLOCKS
+        return view.ASCII_BLOCKS
+    return view.BLOCKS
 
 
 class _Watcher:
@@ -121,7 +123,7 @@ class _Watcher:
         self.failed: Unreachable | None = None
         self.leave = threading.Event()
 
-    def watch(self, terminal: _top_terminal.Terminal) -> None:
+    def watch(self, terminal: Terminal) -> None:
         """The thread: ask, note, wake the terminal."""
         heard = time.monotonic()
         while not self.leave.wait(self._interval):
@@ -129,7 +131,7 @@ class _Watcher:
                 status = fetch(self._address)
                 now = _learn(self._last, status)
             except Unreachable as error:
-                ago = _top_view.seconds(time.monotonic() - heard)
+                ago = view.seconds(time.monotonic() - heard)
                 with self._lock:
                     self.failed = error
                     self._trouble = (
@@ -160,19 +162,19 @@ def _watch(address: str, interval: float, first: Status) -> None:
         Unreachable: It did not answer the last question, and the terminal does not say so any more.
     """
     watcher = _Watcher(address, interval, first)
-    shown = _top_view.bare if os.environ.get("NO_COLOR") else _top_view.sgr
-    with _top_terminal.opened() as terminal:
+    shown = view.bare if os.environ.get("NO_COLOR") else view.sgr
+    with opened() as terminal:
         # A daemon: a question under way must not hold up the one who leaves.
         threading.Thread(target=watcher.watch, args=(terminal,), daemon=True).start()
         try:
             key = ""
             while key not in QUIT:
                 history, trouble = watcher.present()
-                lines = _top_view.render(history, *terminal.size, blocks=_blocks(), trouble=trouble)
+                lines = view.render(history, *terminal.size, blocks=_blocks(), trouble=trouble)
                 terminal.draw([shown(line) for line in lines])
                 key = terminal.wait()
         except OSError:  # the terminal was closed: nobody looks any more
-            _output.discard()
+            output.discard()
         finally:
             watcher.leave.set()
     if watcher.failed:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headwaiter._top_status import Status
+from headwaiter._top.status import Status
 
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 PHASES = ("queue", "gil", "computing", "asleep", "flush")

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import NoReturn
 
-from headwaiter import _logging
+from headwaiter._process import logs
 
 
 def leave(error: BaseException | None) -> NoReturn:
@@ -20,7 +20,7 @@ def leave(error: BaseException | None) -> NoReturn:
     if isinstance(error, SystemExit):
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
     else:
-        _logging.logger().error(
+        logs.logger().error(
             "a child that the application forked came back to the server; it has to leave by"
             " os._exit or sys.exit",
             exc_info=error,

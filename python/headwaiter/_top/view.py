@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from headwaiter._top_figures import CLASSES, PHASES, Figures, Worker
+from headwaiter._top.figures import CLASSES, PHASES, Figures, Worker
 
 # A line is pieces of text and their style; a style is a name in SGR or "".
 Line = list[tuple[str, str]]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from headwaiter import _headwaiter
-from headwaiter._casts import (
+from headwaiter._settings.casts import (
     BYTES,
     FIELD_VALUE,
     INTEGER,
@@ -29,8 +29,8 @@ from headwaiter._casts import (
     URL_PREFIX,
     WHOLE_SECONDS,
 )
-from headwaiter._listen import check_exclusive, excluded_by
-from headwaiter.adjustments import ADJUSTMENTS, BY_NAME, ENVIRONMENT_PREFIX, did_you_mean
+from headwaiter._settings.listen import check_exclusive, excluded_by
+from headwaiter._settings.table import ADJUSTMENTS, BY_NAME, ENVIRONMENT_PREFIX, did_you_mean
 
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
 EMPTY_MEANS_NONE = (FIELD_VALUE, URL_PREFIX)

@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from headwaiter.adjustments import ADJUSTMENTS, GROUPS, Adjustment, did_you_mean
+from headwaiter._settings.table import ADJUSTMENTS, GROUPS, Adjustment, did_you_mean
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 

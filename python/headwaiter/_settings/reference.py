@@ -1,15 +1,15 @@
 """The page ``docs/adjustments.md``, made from the table.
 
-``python -m headwaiter._reference > docs/adjustments.md`` writes it anew; a test fails while the
-page differs from what this prints.
+``python -m headwaiter._settings.reference > docs/adjustments.md`` writes the page. A test fails
+while the page differs from this module's output.
 """
 
 from __future__ import annotations
 
-from headwaiter.adjustments import ADJUSTMENTS, GROUPS, Adjustment
+from headwaiter._settings.table import ADJUSTMENTS, GROUPS, Adjustment
 
 INTRODUCTION = """\
-<!-- Made by `python -m headwaiter._reference`; edit python/headwaiter/adjustments.py instead. -->
+<!-- Made by `python -m headwaiter._settings.reference` from the rows in _settings/table.py. -->
 
 # Adjustments
 
