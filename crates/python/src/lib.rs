@@ -7,9 +7,11 @@
 //! engine's I/O threads never do. What they have sent of Python's (bytes held by reference) they leave to
 //! the workers (`held.rs`).
 
+mod errors;
 mod process;
 mod server;
 mod settings;
+mod site;
 mod worker;
 mod wsgi;
 

@@ -1,6 +1,6 @@
 //! The engine as the Python package drives it.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use headwaiter_engine::{Listening, Seldom, Server as Engine};
@@ -8,10 +8,12 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::errors::os_error;
 use crate::process::outlive::StandStill;
 use crate::process::signals::Signals;
 use crate::settings::{listen_spec, read};
-use crate::worker::{Site, work};
+use crate::site::Site;
+use crate::worker::work;
 
 /// An application bound to its sockets. Threads are the package's: it calls `work` on each worker.
 #[pyclass(module = "headwaiter._headwaiter", frozen)]
@@ -196,18 +198,6 @@ fn shown<'py>(py: Python<'py>, addresses: &[Listening]) -> PyResult<Vec<Bound<'p
             Listening::Unix(path) => ("unix", path.as_os_str()).into_pyobject(py),
         })
         .collect()
-}
-
-fn os_error(error: &io::Error, place: &str) -> PyErr {
-    match error.raw_os_error() {
-        Some(number) => {
-            // The system's own words, without Rust's "(os error 98)".
-            let text = error.to_string();
-            let text = text.split(" (os error").next().unwrap_or(&text).to_owned();
-            PyOSError::new_err((number, text, place.to_owned()))
-        }
-        None => PyOSError::new_err(format!("{place}: {error}")),
-    }
 }
 
 #[cfg(unix)]

@@ -9,17 +9,7 @@ use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-/// What the binding itself needs of the adjustments.
-pub(crate) struct Boundary {
-    pub(crate) logger: String,
-    pub(crate) ident: String,
-    pub(crate) url_scheme: String,
-    pub(crate) url_prefix: String,
-    pub(crate) server_name: String,
-    pub(crate) expose_tracebacks: bool,
-    pub(crate) server_timing: bool,
-    pub(crate) proxy: ProxyPolicy,
-}
+use crate::site::Boundary;
 
 struct Adjustments<'a, 'py>(&'a Bound<'py, PyDict>);
 

@@ -3,35 +3,23 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use headwaiter_engine::{End, Poker, Seldom, Server, Task, Tasks};
+use headwaiter_engine::{End, Poker, Server, Task, Tasks};
 use headwaiter_http::{ProxyOutcome, Refusal, ReplyHead};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
+use crate::errors::client_disconnected;
 use crate::process::fork::Home;
-use crate::settings::Boundary;
+use crate::site::Site;
 use crate::wsgi::environ::{Environs, ask_proxies};
 use crate::wsgi::failure;
 use crate::wsgi::held;
 use crate::wsgi::reply::{Finished, Reply};
 use crate::wsgi::respond::{close_of, respond};
-use crate::wsgi::start_response::{StartResponse, client_disconnected};
-
-/// What all workers of a server share.
-pub(crate) struct Site {
-    pub(crate) application: Py<PyAny>,
-    pub(crate) boundary: Boundary,
-    pub(crate) ident: Arc<str>,
-    /// When bodies longer than their Content-Length are logged.
-    pub(crate) overlong: Seldom,
-    /// Whether the application may be called by several threads at once.
-    pub(crate) multithread: bool,
-    /// Whether a parameter of `Forwarded` without a meaning was logged: the proxy sends it every time.
-    pub(crate) noted_unknown: AtomicBool,
-}
+use crate::wsgi::start_response::StartResponse;
 
 struct Worker<'a> {
     site: &'a Site,

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 use rustc_hash::FxHashMap;
 
-use crate::worker::Site;
+use crate::site::Site;
 use crate::wsgi::client::ClientDisconnected;
 use crate::wsgi::file_wrapper::FileWrapper;
 use crate::wsgi::input::Input;

@@ -5,7 +5,7 @@ use headwaiter_http::{ReplyContext, ReplyHead};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::worker::Site;
+use crate::site::Site;
 
 /// Replaces whatever the task holds by a 500 that closes the connection. The body is the traceback
 /// where `expose_tracebacks` says so.

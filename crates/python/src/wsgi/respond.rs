@@ -4,9 +4,10 @@ use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyTuple, PyType};
 
+use crate::errors::{not_bytes, not_started};
 use crate::wsgi::file_wrapper::{Content, FileWrapper};
 use crate::wsgi::reply::Reply;
-use crate::wsgi::start_response::{StartResponse, not_bytes};
+use crate::wsgi::start_response::StartResponse;
 
 /// Sends everything the iterable yields. Complete lists are sent as a whole; anything else a piece at a
 /// time, each on its way before the next is asked for (PEP 3333, "Buffering and Streaming"). Returns
@@ -164,11 +165,6 @@ fn must_have_started(py: Python<'_>, start: &StartResponse) -> PyResult<()> {
     } else {
         Err(not_started())
     }
-}
-
-/// The application yielded or returned without having called `start_response`.
-pub(crate) fn not_started() -> PyErr {
-    pyo3::exceptions::PyRuntimeError::new_err("start_response was not called before the body")
 }
 
 /// One item of the iterable: bytes by rule, other buffers by courtesy.

@@ -7,13 +7,13 @@ use headwaiter_engine::{ClientGone, Flushed};
 use headwaiter_http::Taken;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
+use crate::errors::{client_disconnected, not_bytes, not_here, not_started, not_str, shown};
 use crate::process::fork::Home;
 use crate::wsgi::failure::note;
 use crate::wsgi::latin1;
 use crate::wsgi::reply::{NoMemory, Reply};
-use crate::wsgi::respond::not_started;
 
 /// `start_response(status, headers, exc_info=None)`.
 #[pyclass(module = "headwaiter", frozen)]
@@ -252,10 +252,6 @@ fn taken(slot: &mut Slot) -> PyResult<Reply> {
     slot.reply.take().ok_or_else(not_here)
 }
 
-fn not_here() -> PyErr {
-    PyRuntimeError::new_err("the reply is complete, or its connection is busy")
-}
-
 /// The header list, checked to be iterable before the reply is locked.
 enum Fields<'py> {
     List(Bound<'py, PyList>),
@@ -336,47 +332,7 @@ fn set_head(reply: &mut Reply, status: &Bound<'_, PyAny>, headers: &Fields<'_>) 
     }
 }
 
-fn not_str(what: &str, value: &Bound<'_, PyAny>) -> PyErr {
-    PyTypeError::new_err(format!("{what} must be a str, not {}", shown(value)))
-}
-
-pub(crate) fn not_bytes(value: &Bound<'_, PyAny>) -> PyErr {
-    PyTypeError::new_err(format!(
-        "a WSGI body consists of bytes, not {}",
-        shown(value)
-    ))
-}
-
-/// A value as an error message shows it, shortened.
-fn shown(value: &Bound<'_, PyAny>) -> String {
-    // Cut in Python: what was taken for a body may be as long as one.
-    let short = value
-        .repr()
-        .and_then(|repr| repr.get_item(PySlice::new(value.py(), 0, SHOWN, 1)))
-        .map_or_else(|_| "?".to_owned(), |repr| repr.to_string());
-    format!(
-        "{short} ({})",
-        value
-            .get_type()
-            .name()
-            .map_or_else(|_| "?".to_owned(), |name| name.to_string())
-    )
-}
-
-/// `headwaiter.exceptions.ClientDisconnected`.
-pub(crate) fn client_disconnected(py: Python<'_>) -> PyErr {
-    let class = py
-        .import("headwaiter.exceptions")
-        .and_then(|module| module.getattr("ClientDisconnected"));
-    match class.and_then(|class| class.call1(("the client has left",))) {
-        Ok(error) => PyErr::from_value(error),
-        Err(error) => error,
-    }
-}
-
 /// Whether this process has said that a field is dropped: an application that does it does it always.
 static DROPPED_BEFORE: AtomicBool = AtomicBool::new(false);
 
 const NOT_LATIN1: &str = "a character has no single byte (PEP 3333)";
-/// Characters of a value that an error message shows.
-const SHOWN: isize = 200;

@@ -1,0 +1,69 @@
+//! The exceptions that this crate raises in Python, and how their messages show values.
+
+use std::io;
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::PySlice;
+
+/// The application yielded or returned without having called `start_response`.
+pub(crate) fn not_started() -> PyErr {
+    PyRuntimeError::new_err("start_response was not called before the body")
+}
+
+pub(crate) fn not_str(what: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    PyTypeError::new_err(format!("{what} must be a str, not {}", shown(value)))
+}
+
+pub(crate) fn not_bytes(value: &Bound<'_, PyAny>) -> PyErr {
+    PyTypeError::new_err(format!(
+        "a WSGI body consists of bytes, not {}",
+        shown(value)
+    ))
+}
+
+/// A value as an error message shows it, shortened.
+pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
+    // Cut in Python: what was taken for a body may be as long as one.
+    let short = value
+        .repr()
+        .and_then(|repr| repr.get_item(PySlice::new(value.py(), 0, SHOWN, 1)))
+        .map_or_else(|_| "?".to_owned(), |repr| repr.to_string());
+    format!(
+        "{short} ({})",
+        value
+            .get_type()
+            .name()
+            .map_or_else(|_| "?".to_owned(), |name| name.to_string())
+    )
+}
+
+/// `headwaiter.exceptions.ClientDisconnected`.
+pub(crate) fn client_disconnected(py: Python<'_>) -> PyErr {
+    let class = py
+        .import("headwaiter.exceptions")
+        .and_then(|module| module.getattr("ClientDisconnected"));
+    match class.and_then(|class| class.call1(("the client has left",))) {
+        Ok(error) => PyErr::from_value(error),
+        Err(error) => error,
+    }
+}
+
+pub(crate) fn not_here() -> PyErr {
+    PyRuntimeError::new_err("the reply is complete, or its connection is busy")
+}
+
+pub(crate) fn os_error(error: &io::Error, place: &str) -> PyErr {
+    match error.raw_os_error() {
+        Some(number) => {
+            // The system's own words, without Rust's "(os error 98)".
+            let text = error.to_string();
+            let text = text.split(" (os error").next().unwrap_or(&text).to_owned();
+            PyOSError::new_err((number, text, place.to_owned()))
+        }
+        None => PyOSError::new_err(format!("{place}: {error}")),
+    }
+}
+
+/// Characters of a value that an error message shows.
+const SHOWN: isize = 200;
