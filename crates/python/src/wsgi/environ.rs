@@ -315,7 +315,8 @@ const OF_THE_REQUEST: [&str; 13] = [
 /// Adds a field line.
 #[expect(
     unsafe_code,
-    reason = "PyO3 has no setdefault; asking before setting would look up twice"
+    reason = "PyO3's `set_default` looks a missing key up twice before Python 3.13: 4 % more instructions for a \
+              request with many headers"
 )]
 fn add_field<'py>(
     py: Python<'py>,
