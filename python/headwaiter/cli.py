@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 
 from headwaiter import _application, _headwaiter
 from headwaiter._process import logs, output, shutdown, signals, systemd
+from headwaiter._process.interpreter import python_build
 from headwaiter._settings.adjustments import Adjustments, Effective
 from headwaiter._settings.flags import UsageError, make_parser, parse
 from headwaiter._settings.listen import bracketed, excluded_by
 from headwaiter._settings.table import ADJUSTMENTS, BY_NAME
-from headwaiter.server import Server, python_build, run_until_signalled
+from headwaiter.server import Server, run_until_signalled
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

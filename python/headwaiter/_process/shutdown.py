@@ -1,10 +1,10 @@
-"""The end of the interpreter: while servers run on daemon threads, with a request stuck, with a log
-that nobody reads, beside threads of the application that do not end.
+"""The end of the interpreter while something still runs.
 
-What still runs is cut; a worker that is stuck all the same stands still while the interpreter is
-torn down (``outlive.rs``) and ends with the process. It is not interrupted: an exception out of
-nowhere may leave a lock of ``logging`` locked. Rules: nothing here waits without a bound; what a
-program returns is its own affair, so only the command line, whose process this is, ends it by force
+Servers on daemon threads may still serve, a request may be stuck, nobody may read the log, and
+threads of the application may not end. What still runs is cut. A worker that is stuck stands still
+while the interpreter is torn down (``outlive.rs``) and ends with the process; it is not
+interrupted, since an exception at an arbitrary place may leave a lock of ``logging`` locked. Rules:
+every wait here has a bound; only the command line, whose process this is, ends the process by force
 (:func:`end_by`, :func:`leave`).
 """
 
@@ -20,40 +20,65 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
 
 from headwaiter import _headwaiter
 from headwaiter._process import logs
 
-if TYPE_CHECKING:
-    from headwaiter.server import Server
-
 CUT = 3
 """The exit status when requests, or threads of the application, were cut."""
 
-# How long the end of the process is held up for requests that were cut, and again for a log that
+# How long the end of the process waits for requests that were cut, and once more for a log that
 # takes nothing at the moment.
 EXIT_SECONDS = 1.0
-# Threads of the application that end within this time are not worth a word.
+# Threads of the application that end within this time are not mentioned.
 QUIET_SECONDS = 1.0
 
-servers: weakref.WeakSet[Server] = weakref.WeakSet()
-"""Servers that run, or whose workers have not all returned."""
+
+class Running:
+    """One server, for the end of the interpreter: how to cut it, and its threads."""
+
+    def __init__(self, ended: threading.Event, threads: list[threading.Thread]) -> None:
+        self.ended = ended
+        self.threads = threads
+        self._abort: Callable[[], None] | None = None
+
+    def begin(self, abort: Callable[[], None]) -> None:
+        """From now on the end of the interpreter calls ``abort``."""
+        self._abort = abort
+        _running.add(self)
+
+    def end(self) -> None:
+        """The server has ended. While a thread of it is stuck the end of the interpreter takes care
+        of that thread."""
+        self.ended.set()
+        self._abort = None
+        if not any(thread.is_alive() for thread in self.threads):
+            _running.discard(self)
+
+    def cut(self) -> None:
+        """Abort the server if it still serves."""
+        abort = self._abort
+        if abort is not None:
+            abort()
+
+
+_running: weakref.WeakSet[Running] = weakref.WeakSet()
+"""Servers that run, or whose threads have not all returned."""
 
 
 def _end_servers(patience: float = EXIT_SECONDS, *, by_force: bool = False) -> None:
-    """Cut what still runs, and then, where threads are stuck, what would keep the process from
-    ending. A program without any may take its time to write what it has to say."""
-    running = list(servers)
+    """Cut what still runs. Where threads are stuck, also remove what would keep the process from
+    ending; a program without stuck threads may take its time to write its output."""
+    running = list(_running)
     for server in running:
-        server.abort()
+        server.cut()
     deadline = time.monotonic() + patience
     for server in running:
-        server._ended.wait(max(0.0, deadline - time.monotonic()))
-    workers = [worker for server in running for worker in server._workers]
-    _join(workers, deadline)
-    stuck = any(worker.is_alive() for worker in workers)
+        server.ended.wait(max(0.0, deadline - time.monotonic()))
+    threads = [thread for server in running for thread in server.threads]
+    _join(threads, deadline)
+    stuck = any(thread.is_alive() for thread in threads)
     if not (by_force or stuck or logs.is_handing_on()):
         return
     if _free_streams():
@@ -63,10 +88,10 @@ def _end_servers(patience: float = EXIT_SECONDS, *, by_force: bool = False) -> N
         logs.seize(EXIT_SECONDS)
 
 
-def _join(workers: Iterable[threading.Thread], deadline: float) -> None:
-    for worker in workers:
-        if worker.is_alive():
-            worker.join(max(0.0, deadline - time.monotonic()))
+def _join(threads: Iterable[threading.Thread], deadline: float) -> None:
+    for thread in threads:
+        if thread.is_alive():
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _free_streams() -> bool:
@@ -163,4 +188,4 @@ def leave(status: int) -> None:
 atexit.register(_end_servers)
 if hasattr(os, "register_at_fork"):
     # The servers of the parent are not the child's to cut: it shares their sockets.
-    os.register_at_fork(after_in_child=servers.clear)
+    os.register_at_fork(after_in_child=_running.clear)

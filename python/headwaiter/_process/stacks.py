@@ -1,21 +1,23 @@
 """The Python stacks of threads, as text.
 
-The admin endpoint shows all of them at ``/stacks``, collected by the thread ``headwaiter-watch``;
-``slow_request_log`` writes down one, for the thread ``headwaiter-overseer``. Either way a stack is
-that of a moment at which its thread let go of the GIL.
+The admin endpoint shows all stacks at ``/stacks``; the thread ``headwaiter-watch`` collects them.
+``slow_request_log`` logs the stack of one request; the thread ``headwaiter-overseer`` reads it. In
+both cases a stack shows where its thread released the GIL.
+
+``worker`` is the code of the function that a worker thread runs: in these stacks the frames from
+the application on follow it, and a worker without a request is in that function itself.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import traceback
-from types import FrameType
+from types import CodeType, FrameType
 
 
-def collect() -> str:
-    """Workers first, each with the frame it is in last."""
+def collect(worker: CodeType) -> str:
+    """The stacks of all other threads, workers first, each with its innermost frame last."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     own = threading.get_ident()
     frames = [
@@ -24,36 +26,35 @@ def collect() -> str:
         if ident != own
     ]
     frames.sort(key=lambda item: (not _is_worker(item[0]), len(item[0]), item[0]))
-    return "\n".join(_shown(name, frame) for name, frame in frames)
+    return "\n".join(_shown(name, frame, worker) for name, frame in frames)
 
 
-def of_thread(ident: int) -> str:
-    """The stack of one thread, from its outermost frame of the application on."""
+def of_thread(ident: int, worker: CodeType) -> str:
+    """The stack of the thread ``ident``, from the outermost frame of the application on."""
     frame = sys._current_frames().get(ident)
     if frame is None:
         return "(its thread has ended)\n"
     stack = traceback.extract_stack(frame)
-    # Ours and that of threading, from which every worker begins.
-    inner = [entry for entry in stack if not _is_beginning(entry)]
+    inner = [entry for entry in stack if not _is_beginning(entry, worker)]
     return "".join(traceback.format_list(inner)) or "(not in Python code)\n"
 
 
-def _is_beginning(entry: traceback.FrameSummary) -> bool:
-    return entry.filename in (threading.__file__, _server_file()) and entry.name in (
-        *("_bootstrap", "_bootstrap_inner", "run", "_work"),
+def _is_beginning(entry: traceback.FrameSummary, worker: CodeType) -> bool:
+    """Whether ``entry`` is one of the frames that every worker begins with."""
+    return (entry.filename, entry.name) == (worker.co_filename, worker.co_name) or (
+        entry.filename == threading.__file__ and entry.name in BOOTSTRAP
     )
-
-
-def _server_file() -> str:
-    return os.path.join(os.path.dirname(os.path.dirname(__file__)), "server.py")
 
 
 def _is_worker(name: str) -> bool:
     return name.startswith("headwaiter-") and name[len("headwaiter-") :].isdigit()
 
 
-def _shown(name: str, frame: FrameType) -> str:
-    stack = traceback.format_stack(frame)
-    # A worker without a request is in our own two functions and in those of threading only.
-    idle = _is_worker(name) and frame.f_code.co_filename.endswith("headwaiter/server.py")
-    return f"{name}: idle\n" if idle else f"{name}:\n{''.join(stack)}"
+def _shown(name: str, frame: FrameType, worker: CodeType) -> str:
+    if _is_worker(name) and frame.f_code is worker:
+        return f"{name}: idle\n"
+    return f"{name}:\n{''.join(traceback.format_stack(frame))}"
+
+
+BOOTSTRAP = ("_bootstrap", "_bootstrap_inner", "run")
+"""The functions of ``threading`` that every thread begins with."""
