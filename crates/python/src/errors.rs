@@ -1,8 +1,9 @@
 //! The exceptions that this crate raises in Python, and how their messages show values.
 
+use std::fmt::Display;
 use std::io;
 
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 
@@ -20,6 +21,11 @@ pub(crate) fn not_bytes(value: &Bound<'_, PyAny>) -> PyErr {
         "a WSGI body consists of bytes, not {}",
         shown(value)
     ))
+}
+
+/// A value of the right type that cannot be sent, and why.
+pub(crate) fn invalid(what: &str, value: &Bound<'_, PyAny>, why: &dyn Display) -> PyErr {
+    PyValueError::new_err(format!("{what} {}: {why}", shown(value)))
 }
 
 /// A value as an error message shows it, shortened.

@@ -1,6 +1,9 @@
-//! From the adjustments' dict to the engine's settings: the border where seconds become durations.
+//! Reads the dict of adjustments that the package passes: here seconds become durations.
 
+use std::fmt::Display;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use headwaiter_engine::{Abandoned, AccessLogTarget, ListenSpec, Settings};
@@ -11,6 +14,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::site::Boundary;
 
+/// The dict, by the adjustments' names.
 struct Adjustments<'a, 'py>(&'a Bound<'py, PyDict>);
 
 impl<'py> Adjustments<'_, 'py> {
@@ -35,14 +39,35 @@ impl<'py> Adjustments<'_, 'py> {
             .map_err(|error| PyValueError::new_err(format!("{name}: {seconds}: {error}")))?;
         Ok((!duration.is_zero()).then_some(duration))
     }
+
+    /// Text; `None` is the empty one.
+    fn text(&self, name: &str) -> PyResult<String> {
+        Ok(self.get::<Option<String>>(name)?.unwrap_or_default())
+    }
+
+    /// A number; `None` is "no limit".
+    fn limit(&self, name: &str) -> PyResult<u64> {
+        Ok(self.get::<Option<u64>>(name)?.unwrap_or(u64::MAX))
+    }
+
+    /// Text that the engine parses.
+    fn parsed<T: FromStr<Err: Display>>(&self, name: &str) -> PyResult<T> {
+        self.get::<String>(name)?
+            .parse()
+            .map_err(|error| PyValueError::new_err(format!("{name}: {error}")))
+    }
 }
 
-/// Reads everything, or says which adjustment is wrong.
+/// The settings of the engine and of the binding, or an exception that names the adjustment at fault.
 pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
-    let py = dict.py();
     let from = Adjustments(dict);
-    let abandoned: String = from.get("abandoned_requests")?;
-    let settings = Settings {
+    let settings = engine_settings(&from, dict.py())?;
+    let boundary = boundary(&from, &settings.ident)?;
+    Ok((settings, boundary))
+}
+
+fn engine_settings(from: &Adjustments<'_, '_>, py: Python<'_>) -> PyResult<Settings> {
+    Ok(Settings {
         threads: from.get("threads")?,
         threads_max: from.get("threads_max")?,
         slow_request_log: from.seconds("slow_request_log")?,
@@ -50,96 +75,93 @@ pub(crate) fn read(dict: &Bound<'_, PyDict>) -> PyResult<(Settings, Boundary)> {
         stuck_replacements: from.get("stuck_replacements")?,
         io_threads: from.get("io_threads")?,
         backlog: from.get("backlog")?,
-        ident: from.get::<Option<String>>("ident")?.unwrap_or_default(),
+        ident: from.text("ident")?,
         connection_limit: from.get("connection_limit")?,
         channel_timeout: from.seconds("channel_timeout")?,
         header_timeout: from.seconds("header_timeout")?,
         body_timeout: from.seconds("body_timeout")?,
         send_timeout: from.seconds("send_timeout")?,
-        queue_limit: from
-            .get::<Option<usize>>("queue_limit")?
-            .filter(|limit| *limit > 0),
+        queue_limit: from.get::<Option<usize>>("queue_limit")?.filter(|n| *n > 0),
         queue_timeout: from.seconds("queue_timeout")?,
         shutdown_timeout: from.seconds("shutdown_timeout")?.unwrap_or_default(),
         max_request_header_size: from.get("max_request_header_size")?,
         max_request_header_fields: from.get("max_request_header_fields")?,
         max_request_body_size: from.get("max_request_body_size")?,
         inbuf_overflow: from.get("inbuf_overflow")?,
-        inbuf_total: from.get::<Option<u64>>("inbuf_total")?.unwrap_or(u64::MAX),
+        inbuf_total: from.limit("inbuf_total")?,
         outbuf_overflow: from.get("outbuf_overflow")?,
         outbuf_total: from.get("outbuf_total")?,
         outbuf_high_watermark: from.get("outbuf_high_watermark")?,
         spool_dir: from.get::<PathBuf>("spool_dir")?,
-        spool_limit: from.get::<Option<u64>>("spool_limit")?.unwrap_or(u64::MAX),
-        spool_files: from.get::<Option<u64>>("spool_files")?.unwrap_or(u64::MAX),
+        spool_limit: from.limit("spool_limit")?,
+        spool_files: from.limit("spool_files")?,
         spool_memory: from.get("spool_memory")?,
-        abandoned_requests: match abandoned.as_str() {
-            "drop-safe" => Abandoned::DropSafe,
-            "drop" => Abandoned::Drop,
-            "run" => Abandoned::Run,
-            _ => {
-                return Err(PyValueError::new_err(
-                    "abandoned_requests is drop-safe, drop or run",
-                ));
-            }
-        },
-        health_path: from
-            .get::<Option<String>>("health_path")?
-            .filter(|path| !path.is_empty())
-            .map(String::into_bytes),
+        abandoned_requests: abandoned_requests(from)?,
+        health_path: Some(from.text("health_path")?.into_bytes()).filter(|path| !path.is_empty()),
         health_max_wait: from.seconds("health_max_wait")?,
         log_socket_errors: from.get("log_socket_errors")?,
         unix_socket_perms: from.get("unix_socket_perms")?,
-        access_log: from.get::<Option<PathBuf>>("access_log")?.map(|target| {
-            match target.to_str() {
-                Some("-") => AccessLogTarget::Stdout,
-                Some("logger") => AccessLogTarget::Logger,
-                _ => AccessLogTarget::Path(target),
-            }
-        }),
-        access_log_format: from
-            .get::<String>("access_log_format")?
-            .parse()
-            .map_err(|error| PyValueError::new_err(format!("access_log_format: {error}")))?,
-        admin: from
-            .get::<Vec<Bound<'_, PyTuple>>>("admin")?
-            .iter()
-            .map(listen_spec)
-            .collect::<PyResult<_>>()?,
+        access_log: from.get::<Option<PathBuf>>("access_log")?.map(access_log),
+        access_log_format: from.parsed("access_log_format")?,
+        admin: admin(from)?,
         admin_public: from.get("admin_public")?,
         runtime: runtime(py)?,
         gil: gil_enabled(py)?,
         // For measuring what leading gives.
         lend_loop: std::env::var_os("HEADWAITER_HANDOFF")
             .is_none_or(|policy| policy != "dedicated"),
-    };
-    let trusted = from
-        .get::<Option<String>>("trusted_proxy")?
-        .unwrap_or_default();
-    let count = from
-        .get::<Option<usize>>("trusted_proxy_count")?
-        .unwrap_or(1);
-    let headers: Vec<String> = from
-        .get::<Option<Vec<String>>>("trusted_proxy_headers")?
-        .unwrap_or_default();
+    })
+}
+
+fn boundary(from: &Adjustments<'_, '_>, ident: &str) -> PyResult<Boundary> {
+    let headers: Option<Vec<String>> = from.get("trusted_proxy_headers")?;
+    let headers = headers.unwrap_or_default();
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
-    let clear = from.get("clear_untrusted_proxy_headers")?;
-    let log = from.get("log_untrusted_proxy_headers")?;
-    let boundary = Boundary {
+    let proxy = ProxyPolicy::new(
+        &from.text("trusted_proxy")?,
+        from.get::<Option<usize>>("trusted_proxy_count")?
+            .unwrap_or(1),
+        &headers,
+        from.get("clear_untrusted_proxy_headers")?,
+        from.get("log_untrusted_proxy_headers")?,
+    );
+    Ok(Boundary {
         logger: from.get("logger")?,
-        ident: settings.ident.clone(),
+        ident: ident.to_owned(),
         url_scheme: from.get("url_scheme")?,
         url_prefix: from.get("url_prefix")?,
         server_name: from.get("server_name")?,
         expose_tracebacks: from.get("expose_tracebacks")?,
         server_timing: from.get("server_timing")?,
-        proxy: ProxyPolicy::new(&trusted, count, &headers, clear, log)
-            .map_err(PyValueError::new_err)?,
-    };
-    Ok((settings, boundary))
+        proxy: proxy.map_err(PyValueError::new_err)?,
+    })
 }
 
-/// Such as `CPython 3.14.0`.
+fn abandoned_requests(from: &Adjustments<'_, '_>) -> PyResult<Abandoned> {
+    match from.get::<String>("abandoned_requests")?.as_str() {
+        "drop-safe" => Ok(Abandoned::DropSafe),
+        "drop" => Ok(Abandoned::Drop),
+        "run" => Ok(Abandoned::Run),
+        _ => Err(PyValueError::new_err(
+            "abandoned_requests is drop-safe, drop or run",
+        )),
+    }
+}
+
+fn access_log(target: PathBuf) -> AccessLogTarget {
+    match target.to_str() {
+        Some("-") => AccessLogTarget::Stdout,
+        Some("logger") => AccessLogTarget::Logger,
+        _ => AccessLogTarget::Path(target),
+    }
+}
+
+fn admin(from: &Adjustments<'_, '_>) -> PyResult<Vec<ListenSpec>> {
+    let items: Vec<Bound<'_, PyTuple>> = from.get("admin")?;
+    items.iter().map(listen_spec).collect()
+}
+
+/// Implementation and version of Python, such as `CPython 3.14.0`.
 fn runtime(py: Python<'_>) -> PyResult<String> {
     let platform = py.import("platform")?;
     let part = |name: &str| platform.call_method0(name)?.extract::<String>();
@@ -150,7 +172,7 @@ fn runtime(py: Python<'_>) -> PyResult<String> {
     ))
 }
 
-/// Whether threads of this interpreter share a lock.
+/// Whether the threads of this interpreter share the GIL.
 pub(crate) fn gil_enabled(py: Python<'_>) -> PyResult<bool> {
     match py.import("sys")?.getattr_opt("_is_gil_enabled")? {
         Some(ask) => ask.call0()?.extract(),
@@ -158,42 +180,40 @@ pub(crate) fn gil_enabled(py: Python<'_>) -> PyResult<bool> {
     }
 }
 
-/// One item of the `listen` list.
+/// One address to listen on: `("inet", host, port)`, `("inet6", host, port, flow, scope)`, `("unix", path)` or
+/// `("fd", number)`.
 pub(crate) fn listen_spec(item: &Bound<'_, PyTuple>) -> PyResult<ListenSpec> {
     let kind: String = item.get_item(0)?.extract()?;
-    let bad = |what: &dyn std::fmt::Display| PyValueError::new_err(format!("listen: {what}"));
     match kind.as_str() {
-        "inet" | "inet6" => {
-            let host: String = item.get_item(1)?.extract()?;
-            let port: u16 = item.get_item(2)?.extract()?;
-            let mut address: std::net::SocketAddr = match kind.as_str() {
-                "inet" => (
-                    host.parse::<std::net::Ipv4Addr>().map_err(|e| bad(&e))?,
-                    port,
-                )
-                    .into(),
-                _ => {
-                    // A scope is part of the text in some systems' answers, and a number beside it.
-                    let host = host.split('%').next().unwrap_or_default();
-                    (
-                        host.parse::<std::net::Ipv6Addr>().map_err(|e| bad(&e))?,
-                        port,
-                    )
-                        .into()
-                }
-            };
-            if let std::net::SocketAddr::V6(address) = &mut address
-                && item.len() > 4
-            {
-                address.set_flowinfo(item.get_item(3)?.extract()?);
-                address.set_scope_id(item.get_item(4)?.extract()?);
-            }
-            Ok(ListenSpec::Tcp(address))
-        }
+        "inet" | "inet6" => Ok(ListenSpec::Tcp(socket_address(item)?)),
         #[cfg(unix)]
         "unix" => Ok(ListenSpec::Unix(item.get_item(1)?.extract()?)),
         #[cfg(unix)]
         "fd" => Ok(ListenSpec::Fd(item.get_item(1)?.extract()?)),
-        other => Err(bad(&format_args!("{other} sockets are not available here"))),
+        other => Err(bad_address(&format_args!(
+            "{other} sockets are not available here"
+        ))),
     }
+}
+
+fn socket_address(item: &Bound<'_, PyTuple>) -> PyResult<SocketAddr> {
+    let host: String = item.get_item(1)?.extract()?;
+    let port: u16 = item.get_item(2)?.extract()?;
+    if item.get_item(0)?.eq("inet")? {
+        let host: Ipv4Addr = host.parse().map_err(|error| bad_address(&error))?;
+        return Ok((host, port).into());
+    }
+    // Some systems put the scope into the text as well as beside it.
+    let host = host.split('%').next().unwrap_or_default();
+    let host: Ipv6Addr = host.parse().map_err(|error| bad_address(&error))?;
+    let mut address = SocketAddrV6::new(host, port, 0, 0);
+    if item.len() > 4 {
+        address.set_flowinfo(item.get_item(3)?.extract()?);
+        address.set_scope_id(item.get_item(4)?.extract()?);
+    }
+    Ok(address.into())
+}
+
+fn bad_address(what: &dyn Display) -> PyErr {
+    PyValueError::new_err(format!("listen: {what}"))
 }

@@ -151,16 +151,29 @@ impl Worker<'_> {
         };
         let mut task = self.finish(finished);
         if task.is_crowded() {
-            // A client that has left is dealt with as the task is given back.
+            // Without effect if the client has left: completing the task deals with that.
             let _ = py.detach(|| task.make_room());
-            // What is on disk now need not wait in memory until this worker is needed again.
+            // The bytes that went to disk are released now, not when this worker is next needed.
             held::release(py);
         }
-        let Some(close) = close else {
-            self.tasks.complete(task);
-            return Served::ByUs;
-        };
-        // The last byte of the reply is known: it does not wait for what `close` may take.
+        match close {
+            Some(close) => self.close(py, task, close, &environ),
+            None => {
+                self.tasks.complete(task);
+                Served::ByUs
+            }
+        }
+    }
+
+    /// Answers, and calls the iterable's `close` only then: the client does not wait for `close`.
+    fn close(
+        &mut self,
+        py: Python<'_>,
+        task: Task,
+        close: PyResult<Bound<'_, PyAny>>,
+        environ: &PyResult<Bound<'_, PyDict>>,
+    ) -> Served {
+        let home = Home::here();
         if self.tasks.answer(task) {
             let tasks = &mut self.tasks;
             py.detach(|| tasks.send());

@@ -9,7 +9,9 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
-use crate::errors::{client_disconnected, not_bytes, not_here, not_started, not_str, shown};
+use crate::errors::{
+    client_disconnected, invalid, not_bytes, not_here, not_started, not_str, shown,
+};
 use crate::process::fork::Home;
 use crate::wsgi::failure::note;
 use crate::wsgi::latin1;
@@ -269,16 +271,9 @@ impl<'py> Fields<'py> {
 }
 
 fn set_head(reply: &mut Reply, status: &Bound<'_, PyAny>, headers: &Fields<'_>) -> PyResult<()> {
-    // Used by text that is not ASCII only.
-    let (mut spare, mut other) = (Vec::new(), Vec::new());
-    let wrong = |what: &str, value: &Bound<'_, PyAny>, error: &dyn std::fmt::Display| {
-        PyValueError::new_err(format!("{what} {}: {error}", shown(value)))
-    };
-    let text = status
-        .cast::<PyString>()
-        .map_err(|_| not_str("status", status))?;
-    let line =
-        latin1::bytes(text, &mut spare).ok_or_else(|| wrong("status", status, &NOT_LATIN1))?;
+    // Only text that is not ASCII needs these.
+    let (mut name, mut value) = (Vec::new(), Vec::new());
+    let line = native_bytes("status", status, &mut name)?;
     reply
         .head
         .try_reserve(line.len() + 4)
@@ -286,53 +281,69 @@ fn set_head(reply: &mut Reply, status: &Bound<'_, PyAny>, headers: &Fields<'_>) 
     reply
         .head
         .begin(line)
-        .map_err(|error| wrong("status", status, &error))?;
-    let mut one = |item: Bound<'_, PyAny>| {
-        let pair = item.cast::<PyTuple>().map_err(|_| {
-            PyTypeError::new_err(format!("headers: {} is not a tuple", shown(&item)))
-        })?;
-        if pair.len() != 2 {
-            return Err(PyValueError::new_err(format!(
-                "headers: {} is not a pair",
-                shown(&item)
-            )));
-        }
-        let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
-        let name_text = name
-            .cast::<PyString>()
-            .map_err(|_| not_str("header name", &name))?;
-        let value_text = value
-            .cast::<PyString>()
-            .map_err(|_| not_str("header value", &value))?;
-        let name_bytes = latin1::bytes(&name_text, &mut spare)
-            .ok_or_else(|| wrong("header name", &name, &NOT_LATIN1))?;
-        let value_bytes = latin1::bytes(&value_text, &mut other)
-            .ok_or_else(|| wrong("header value", &value, &NOT_LATIN1))?;
-        let more = name_bytes.len() + value_bytes.len() + 4;
-        reply.head.try_reserve(more).map_err(NoMemory::from)?;
-        let taken = reply
-            .head
-            .field(name_bytes, value_bytes)
-            .map_err(|error| wrong("header", &item, &error))?;
-        if taken == Taken::Dropped && !DROPPED_BEFORE.swap(true, Ordering::Relaxed) {
-            let path = reply.task.head().path().escape_ascii();
-            let (name, value) = (name_bytes.escape_ascii(), value_bytes.escape_ascii());
-            note(
-                log::Level::Warn,
-                &format!(
-                    "{path}: {name}: {value} of the application is dropped: connections are the server's (said once)"
-                ),
-            );
-        }
-        Ok(())
-    };
+        .map_err(|error| invalid("status", status, &error))?;
+    let mut add = |item| add_field(reply, &item, &mut name, &mut value);
     match headers {
-        Fields::List(list) => list.iter().try_for_each(&mut one),
-        Fields::Tuple(items) => items.iter().try_for_each(&mut one),
+        Fields::List(list) => list.iter().try_for_each(&mut add),
+        Fields::Tuple(items) => items.iter().try_for_each(&mut add),
     }
 }
 
-/// Whether this process has said that a field is dropped: an application that does it does it always.
-static DROPPED_BEFORE: AtomicBool = AtomicBool::new(false);
+/// Adds `item`, a pair of name and value, to the head.
+fn add_field(
+    reply: &mut Reply,
+    item: &Bound<'_, PyAny>,
+    name_scratch: &mut Vec<u8>,
+    value_scratch: &mut Vec<u8>,
+) -> PyResult<()> {
+    let pair = item
+        .cast::<PyTuple>()
+        .map_err(|_| PyTypeError::new_err(format!("headers: {} is not a tuple", shown(item))))?;
+    if pair.len() != 2 {
+        return Err(PyValueError::new_err(format!(
+            "headers: {} is not a pair",
+            shown(item)
+        )));
+    }
+    let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
+    let name = native_bytes("header name", &name, name_scratch)?;
+    let value = native_bytes("header value", &value, value_scratch)?;
+    let more = name.len() + value.len() + 4;
+    reply.head.try_reserve(more).map_err(NoMemory::from)?;
+    let taken = reply
+        .head
+        .field(name, value)
+        .map_err(|error| invalid("header", item, &error))?;
+    if taken == Taken::Dropped {
+        note_dropped(reply, name, value);
+    }
+    Ok(())
+}
 
-const NOT_LATIN1: &str = "a character has no single byte (PEP 3333)";
+/// The bytes of a native string (PEP 3333).
+fn native_bytes<'a>(
+    what: &str,
+    value: &'a Bound<'_, PyAny>,
+    scratch: &'a mut Vec<u8>,
+) -> PyResult<&'a [u8]> {
+    let text = value.cast::<PyString>().map_err(|_| not_str(what, value))?;
+    latin1::bytes(text, scratch)
+        .ok_or_else(|| invalid(what, value, &"a character has no single byte (PEP 3333)"))
+}
+
+/// Logs once per process that a field of the application is dropped: an application that sends such a field
+/// sends it with every reply.
+#[cold]
+fn note_dropped(reply: &Reply, name: &[u8], value: &[u8]) {
+    static NOTED: AtomicBool = AtomicBool::new(false);
+    if !NOTED.swap(true, Ordering::Relaxed) {
+        let path = reply.task.head().path().escape_ascii();
+        let (name, value) = (name.escape_ascii(), value.escape_ascii());
+        note(
+            log::Level::Warn,
+            &format!(
+                "{path}: {name}: {value} of the application is dropped: connections are the server's (said once)"
+            ),
+        );
+    }
+}
