@@ -7,15 +7,17 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 
-/// The application yielded or returned without having called `start_response`.
+/// The application sent a body, or returned, without calling `start_response`.
 pub(crate) fn not_started() -> PyErr {
     PyRuntimeError::new_err("start_response was not called before the body")
 }
 
+/// A value must be a native string, and is not.
 pub(crate) fn not_str(what: &str, value: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("{what} must be a str, not {}", shown(value)))
 }
 
+/// An item of a body must be bytes, and is not.
 pub(crate) fn not_bytes(value: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!(
         "a WSGI body consists of bytes, not {}",
@@ -28,9 +30,9 @@ pub(crate) fn invalid(what: &str, value: &Bound<'_, PyAny>, why: &dyn Display) -
     PyValueError::new_err(format!("{what} {}: {why}", shown(value)))
 }
 
-/// A value as an error message shows it, shortened.
+/// A value as error messages show it: shortened, with its type.
 pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
-    // Cut in Python: what was taken for a body may be as long as one.
+    // Cut in Python: a value that was meant as a body may be as long as a body.
     let short = value
         .repr()
         .and_then(|repr| repr.get_item(PySlice::new(value.py(), 0, SHOWN, 1)))
@@ -44,7 +46,7 @@ pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
     )
 }
 
-/// `headwaiter.exceptions.ClientDisconnected`.
+/// `headwaiter.exceptions.ClientDisconnected`: the client has left.
 pub(crate) fn client_disconnected(py: Python<'_>) -> PyErr {
     let class = py
         .import("headwaiter.exceptions")
@@ -55,10 +57,12 @@ pub(crate) fn client_disconnected(py: Python<'_>) -> PyErr {
     }
 }
 
+/// The reply is not available to this caller.
 pub(crate) fn not_here() -> PyErr {
     PyRuntimeError::new_err("the reply is complete, or its connection is busy")
 }
 
+/// An `OSError` with the error number, the system's text and `place`.
 pub(crate) fn os_error(error: &io::Error, place: &str) -> PyErr {
     match error.raw_os_error() {
         Some(number) => {

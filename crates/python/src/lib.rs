@@ -1,11 +1,10 @@
 //! The extension module `headwaiter._headwaiter`: the engine behind a WSGI application.
 //!
-//! All of PyO3 lives in this crate. `server.rs` is what the Python package sees, `worker.rs` is the
-//! life of a worker thread, and one request goes `environ.rs` → application → `respond.rs`.
+//! All of PyO3 lives in this crate. `server.rs` is what the Python package sees, `worker.rs` is the life of a
+//! worker thread, `wsgi/` takes one request from environ to reply, `process/` serves the process around it.
 //!
-//! **Invariant:** only worker threads and threads of the caller attach to the interpreter; the
-//! engine's I/O threads never do. What they have sent of Python's (bytes held by reference) they leave to
-//! the workers (`held.rs`).
+//! **Invariant:** only workers and threads of the caller attach to the interpreter; the engine's I/O threads
+//! never do. References to bytes that they have sent go back to the workers (`held.rs`).
 
 mod errors;
 mod process;
@@ -44,7 +43,7 @@ mod _headwaiter {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::process::fork::install();
         crate::process::logging::install();
-        // Not by the package's metadata, which a bundle or a copied folder lacks.
+        // Not from the package's metadata, which a bundle or a copied folder lacks.
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("PANIC_POINTS", headwaiter_engine::PANIC_POINTS)?;
         module.add("SAME_STOP", headwaiter_engine::SAME_STOP.as_secs_f64())

@@ -30,7 +30,7 @@ impl<'py> Adjustments<'_, 'py> {
         value.extract::<T>().map_err(Into::into).map_err(named)
     }
 
-    /// Seconds; `None` and 0 are "off".
+    /// Seconds; `None` and 0 mean "off".
     fn seconds(&self, name: &str) -> PyResult<Option<Duration>> {
         let Some(seconds) = self.get::<Option<f64>>(name)? else {
             return Ok(None);
@@ -107,7 +107,7 @@ fn engine_settings(from: &Adjustments<'_, '_>, py: Python<'_>) -> PyResult<Setti
         admin_public: from.get("admin_public")?,
         runtime: runtime(py)?,
         gil: gil_enabled(py)?,
-        // For measuring what leading gives.
+        // Turns leading off, to measure what it gains.
         lend_loop: std::env::var_os("HEADWAITER_HANDOFF")
             .is_none_or(|policy| policy != "dedicated"),
     })

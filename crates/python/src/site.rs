@@ -12,12 +12,13 @@ pub(crate) struct Site {
     pub(crate) application: Py<PyAny>,
     pub(crate) boundary: Boundary,
     pub(crate) ident: Arc<str>,
-    /// When bodies longer than their Content-Length are logged.
+    /// Limits how often bodies longer than their Content-Length are logged.
     pub(crate) overlong: Seldom,
-    /// Whether the application may be called by several threads at once.
+    /// Whether several threads may call the application at once.
     pub(crate) multithread: bool,
-    /// Whether a parameter of `Forwarded` without a meaning was logged: the proxy sends it every time.
-    pub(crate) noted_unknown: AtomicBool,
+    /// Whether an unknown parameter of `Forwarded` was logged. A proxy sends it with every request, so it is
+    /// logged once.
+    pub(crate) unknown_parameter_logged: AtomicBool,
 }
 
 /// The adjustments that the binding itself uses; the engine has the others.

@@ -1,17 +1,20 @@
 //! Children that an application forks.
 //!
-//! A child is a copy of the one thread that forked. Every socket is the parent's too, and a lock of the
-//! engine's that another thread held at that moment stays locked for ever: in a child that comes back
-//! from the application nothing may be sent, and nothing of the engine's be touched or dropped.
+//! A child has a copy of the thread that forked, and of no other. It shares every socket with its parent. A lock
+//! of the engine that another thread held at the fork stays locked in the child for ever. So a child that
+//! returns from the application sends nothing, and neither uses nor drops anything of the engine.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Forks that lie between the first process that loaded this module and the present one.
+/// How many forks lie between the first process that loaded this module and this one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Has every fork counted, before anything else runs in the child.
+/// Counts each fork in the child, before anything else runs there.
 #[cfg(unix)]
-#[expect(unsafe_code, reason = "forks that Python does not make count, too")]
+#[expect(
+    unsafe_code,
+    reason = "C code may fork without Python; nothing safe reports that"
+)]
 pub(crate) fn install() {
     use std::sync::Once;
 
@@ -19,7 +22,7 @@ pub(crate) fn install() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
     }
     static INSTALL: Once = Once::new();
-    // SAFETY: the handler only adds to an atomic. Without memory for it, forks stay unnoticed.
+    // SAFETY: the handler only adds to an atomic. Without memory for the handler, forks are not noticed.
     INSTALL.call_once(|| unsafe {
         libc::pthread_atfork(None, None, Some(forked));
     });
@@ -28,22 +31,22 @@ pub(crate) fn install() {
 #[cfg(not(unix))]
 pub(crate) fn install() {}
 
-/// How many forks the present process is away from the first one.
+/// How many forks lie between the first process and this one.
 pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// The process that a request was taken in.
+/// Remembers the process that took a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Home(u32);
+pub(crate) struct ForkCheck(u32);
 
-impl Home {
-    pub(crate) fn here() -> Self {
+impl ForkCheck {
+    pub(crate) fn new() -> Self {
         Self(generation())
     }
 
-    /// Whether this is a child of that process.
-    pub(crate) fn is_left(self) -> bool {
+    /// Whether this process is a child of the one that made the check.
+    pub(crate) fn in_child(self) -> bool {
         generation() != self.0
     }
 }

@@ -1,11 +1,11 @@
 //! From the engine's `log` records to Python's `logging`, without an I/O thread ever waiting for
 //! the interpreter.
 //!
-//! Records go to a bounded list; a Python thread (`headwaiter-log`, in `_logging.py`) waits for them
-//! detached and hands them to Python's loggers. If it cannot keep up, records are dropped and
-//! counted, since nothing that clients send may grow memory: the list is bounded in bytes, a record is cut
-//! at a length that only a bug reaches, and news that clients can cause at will (INFO, the access log
-//! above all) leaves half of the room to warnings and errors.
+//! Records go to a bounded list. A Python thread (`headwaiter-log`, in `_process/logs.py`) waits for them
+//! detached and hands them to Python's loggers. If that thread is too slow, records are dropped and counted,
+//! since clients must not make memory grow. The list is bounded in bytes, and a long record is cut. Clients can
+//! cause INFO records at will, above all for the access log, so these get half of the room; the other half
+//! is for warnings and errors.
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ struct Entry {
 
 struct State {
     entries: Vec<Entry>,
-    /// Of the entries, with what goes with each.
+    /// The size of all entries, with the overhead of each.
     bytes: usize,
     dropped: usize,
     woken: bool,
@@ -34,16 +34,17 @@ struct State {
 struct Collector {
     state: Mutex<State>,
     waiting: Condvar,
-    /// The process it is of, by its forks.
+    /// The process that it belongs to, by its number of forks.
     generation: u32,
 }
 
-/// That of the present process, once it is needed. Never freed, as any thread may be using it.
+/// The collector of this process, made when first needed. Never freed, since any thread may be using it.
 static COLLECTOR: AtomicPtr<Collector> = AtomicPtr::new(std::ptr::null_mut());
 
 impl Collector {
-    /// A child begins with an empty list: its parent's may have been locked by another thread at the fork.
-    #[expect(unsafe_code, reason = "a lock around it would be copied, too")]
+    /// The collector of this process. A child begins with an empty list: another thread may have locked the
+    /// parent's list at the fork.
+    #[expect(unsafe_code, reason = "a fork would copy a lock around it, too")]
     fn get() -> &'static Self {
         let known = COLLECTOR.load(Ordering::Acquire);
         // SAFETY: null, or from a box that was leaked below.
@@ -63,7 +64,7 @@ impl Collector {
             generation: generation(),
         }));
         let set = COLLECTOR.compare_exchange(known, new, Ordering::AcqRel, Ordering::Acquire);
-        // Another thread may have been first. SAFETY: both are leaked boxes.
+        // Another thread may have set its own first. SAFETY: both are leaked boxes.
         unsafe { &*set.map_or_else(|first| first, |_| new) }
     }
 
@@ -72,14 +73,20 @@ impl Collector {
     }
 
     fn put(&self, level: u32, child: &'static str, mut message: String) {
-        if message.len() > LONGEST {
-            let whole = (0..=LONGEST).rev().find(|at| message.is_char_boundary(*at));
+        if message.len() > MAX_MESSAGE {
+            let whole = (0..=MAX_MESSAGE)
+                .rev()
+                .find(|at| message.is_char_boundary(*at));
             message.truncate(whole.unwrap_or(0));
             message.push_str("...");
         }
         message.shrink_to_fit();
         let size = message.len() + OVERHEAD;
-        let most = if level < WARNING { MOST / 2 } else { MOST };
+        let most = if level < WARNING {
+            MAX_BYTES / 2
+        } else {
+            MAX_BYTES
+        };
         let created = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -140,13 +147,13 @@ fn python_level(level: Level) -> u32 {
 
 /// Makes the collector the process's logger for this library.
 pub(crate) fn install() {
-    // A second module instance (sub-interpreters, reloads) finds it installed.
+    // Fails in a second instance of the module (sub-interpreters, reloads): it is installed already.
     if log::set_logger(&Logger).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
 }
 
-/// Adds a record of the package's own, behind those of the engine; never blocks.
+/// Adds a record of the Python package after those of the engine; never blocks.
 #[pyfunction]
 pub(crate) fn log_put(level: u32, message: String) {
     Collector::get().put(level, "", message);
@@ -201,9 +208,9 @@ pub(crate) fn log_take() -> Vec<(u32, &'static str, String, f64)> {
 }
 
 const WARNING: u32 = 30;
-/// Bytes of records kept until Python has time for them.
-const MOST: usize = 2 << 20;
-/// What a record costs beside its text, here and as Python's objects.
+/// Bytes of records that wait for Python.
+const MAX_BYTES: usize = 2 << 20;
+/// Bytes that a record takes beside its text, here and as Python objects.
 const OVERHEAD: usize = 256;
-/// Bytes of a record's text. Stacks of all threads are the longest.
-const LONGEST: usize = 128 << 10;
+/// Bytes of a record's text; more is cut. The stacks of all threads are the longest text.
+const MAX_MESSAGE: usize = 128 << 10;

@@ -1,5 +1,5 @@
-//! What the process around the server needs: forks, signals, logging, threads that outlive the interpreter,
-//! and the reader of the configuration file. Nothing in here knows WSGI.
+//! What the process around a server needs: forks, signals, logging, threads that outlive the interpreter, and
+//! the reader of the configuration file. Nothing here knows WSGI.
 
 pub(crate) mod fork;
 pub(crate) mod logging;

@@ -1,12 +1,12 @@
 //! Threads that outlive the interpreter.
 //!
-//! Before 3.14, CPython ends a thread that asks for the GIL while the interpreter is torn down by
-//! `pthread_exit`. glibc carries that out as an exception, and an exception that is not Rust's aborts the
-//! process at the first frame of ours that catches panics. So each of our Python threads has a cleanup
-//! handler that never returns: the thread stands still, as it does from 3.14 on, and ends with the process.
+//! While CPython before 3.14 tears its interpreter down, it calls `pthread_exit` on each thread that asks for the
+//! GIL. glibc carries that out as an exception. A foreign exception aborts the process at the first Rust frame
+//! that catches panics. So each of the server's Python threads has a cleanup handler that never returns: the
+//! thread hangs, as it does from 3.14 on, and ends with the process.
 //!
-//! PyO3 does the same where a thread detached in Rust. This is for a thread that detached in Python code
-//! which we called: a view that sleeps, say. Elsewhere (musl, macOS, Windows) no frame is unwound.
+//! PyO3 protects a thread that detached in Rust. This module protects a thread that detached in Python code, such
+//! as a view that sleeps. Other systems (musl, macOS, Windows) unwind no frame.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod glibc {
@@ -32,7 +32,7 @@ mod glibc {
         /// Does nothing where the system has no such handlers.
         #[expect(
             unsafe_code,
-            reason = "C knows these functions as a macro; nothing safe offers them"
+            reason = "C offers these functions as a macro, and nothing safe does"
         )]
         pub(crate) fn new() -> Self {
             let (Some(push), Some(pop)) = (
@@ -48,15 +48,15 @@ mod glibc {
                     std::mem::transmute::<*mut c_void, Pop>(pop.as_ptr()),
                 )
             };
-            // On the heap: glibc runs a handler once the stack is unwound beyond its buffer. A buffer that is
-            // not on the stack counts as left with the first frame.
+            // On the heap: glibc runs a handler when the stack is unwound past its buffer. It treats a buffer that
+            // is not on the stack as passed with the first frame.
             let buffer = Box::into_raw(Box::new(Buffer {
                 routine: None,
                 argument: ptr::null_mut(),
                 cancel_type: 0,
                 previous: ptr::null_mut(),
             }));
-            // SAFETY: the buffer stays where it is until it is popped, which `drop` does on this thread.
+            // SAFETY: the buffer does not move until `drop` pops it, on this thread.
             unsafe { push(buffer, stand_still, ptr::null_mut()) };
             Self(Some((buffer, pop)))
         }
@@ -66,8 +66,8 @@ mod glibc {
         #[expect(unsafe_code, reason = "as in `new`")]
         fn drop(&mut self) {
             if let Some((buffer, pop)) = self.0 {
-                // SAFETY: `new` made it from a box, and pushed it on this thread, as the last one: the guard is
-                // a local variable.
+                // SAFETY: `new` made the buffer from a box and pushed it on this thread. It is the last one pushed,
+                // since the guard is a local variable.
                 unsafe {
                     pop(buffer, 0);
                     drop(Box::from_raw(buffer));

@@ -1,4 +1,4 @@
-//! TOML for the configuration file: Python has a reader of its own only from 3.11 on.
+//! Reads TOML for the configuration file: Python's own reader exists only from 3.11 on.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -21,7 +21,7 @@ fn to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
         Value::Integer(number) => Ok(number.into_pyobject(py)?.into_any()),
         Value::Float(number) => Ok(number.into_pyobject(py)?.into_any()),
         Value::Boolean(flag) => Ok(flag.into_pyobject(py)?.to_owned().into_any()),
-        // No adjustment is a date; the message of the one it is given to is clear enough.
+        // No adjustment is a date; the adjustment that gets this text refuses it.
         Value::Datetime(time) => Ok(time.to_string().into_pyobject(py)?.into_any()),
         Value::Array(items) => {
             let items = items

@@ -1,23 +1,23 @@
-//! `waitress.client_disconnected`: lets an application ask whether its client has left.
+//! `waitress.client_disconnected`: an application calls it to learn whether its client has left.
 
 use headwaiter_engine::Client;
 use pyo3::prelude::*;
 
-use crate::process::fork::Home;
+use crate::process::fork::ForkCheck;
 
-/// Returns true once the client can no longer be reached. In a forked child, what was known at the fork: the
-/// connection is its parent's, and nothing may be sent to find out.
+/// Returns true once the client has left. In a forked child it returns what was known at the fork: the
+/// connection belongs to the parent, so the child must not send anything to find out.
 #[pyclass(module = "headwaiter", frozen)]
 pub(crate) struct ClientDisconnected {
     client: Client,
-    home: Home,
+    fork: ForkCheck,
 }
 
 impl ClientDisconnected {
     pub(crate) fn new(client: Client) -> Self {
         Self {
             client,
-            home: Home::here(),
+            fork: ForkCheck::new(),
         }
     }
 }
@@ -25,7 +25,7 @@ impl ClientDisconnected {
 #[pymethods]
 impl ClientDisconnected {
     fn __call__(&self) -> bool {
-        if self.home.is_left() {
+        if self.fork.in_child() {
             self.client.was_gone()
         } else {
             self.client.is_gone()

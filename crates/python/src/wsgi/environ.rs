@@ -1,13 +1,12 @@
-//! The environ of a request (PEP 3333), with what Waitress puts there besides.
+//! The environ of a request (PEP 3333), with the keys that Waitress adds.
 //!
-//! Each worker starts from a prepared dict per listener and keeps the keys of the short header names it has
-//! met, so that a usual request makes no key and only the strings that are its own. Rule: what is kept from
-//! one request to the next is bounded in number and length, and nothing that a client named is interned.
+//! Each worker copies a prepared dict, one per listener, and fills in the strings of the request. Rule: what is
+//! kept from one request to the next is bounded in number and length.
 
 use std::net::SocketAddr;
 
 use headwaiter_engine::{Listening, Peer, Task};
-use headwaiter_http::{FieldChange, ProxyOutcome, ProxyPeer, Refusal, percent_decode};
+use headwaiter_http::{FieldChange, ProxyOutcome, percent_decode};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -17,39 +16,32 @@ use rustc_hash::FxHashMap;
 use crate::site::Site;
 use crate::wsgi::client::ClientDisconnected;
 use crate::wsgi::file_wrapper::FileWrapper;
+use crate::wsgi::header_names::{Name, Names};
 use crate::wsgi::input::Input;
 use crate::wsgi::latin1;
 
 /// Makes the environs of one worker.
 pub(crate) struct Environs {
-    /// One per listener.
+    /// One dict per listener.
     prepared: Vec<Py<PyDict>>,
-    names: FxHashMap<Box<[u8]>, Name>,
+    names: Names,
     peers: FxHashMap<SocketAddr, PeerTexts>,
-    /// Importing it anew for each request would cost a microsecond.
+    /// Kept, since an import costs a microsecond per request.
     sys: Py<PyModule>,
     url_prefix: Vec<u8>,
     scratch: Vec<u8>,
 }
 
-/// Address and port of a client as strings; a keep-alive client is met again.
+/// Address and port of a client as strings, for its next request.
 struct PeerTexts {
     address: Py<PyString>,
     port: Py<PyString>,
 }
 
-/// What becomes of a header field with this name.
-enum Name {
-    /// It never reaches the environ: names with `_` could pass for others, `Proxy` for the variable that
-    /// clients take their own proxy from, and the framing is ours.
-    Hidden,
-    Key(Py<PyString>),
-}
-
 impl Environs {
     /// # Errors
     ///
-    /// Those of the interpreter: out of memory, or a broken `sys`.
+    /// Exceptions of the interpreter: out of memory, or a broken `sys`.
     pub(crate) fn new(py: Python<'_>, site: &Site, listening: &[Listening]) -> PyResult<Self> {
         let prepared = listening
             .iter()
@@ -57,7 +49,7 @@ impl Environs {
             .collect::<PyResult<_>>()?;
         Ok(Self {
             prepared,
-            names: usual_names(py),
+            names: Names::new(py),
             peers: FxHashMap::default(),
             sys: py.import("sys")?.unbind(),
             url_prefix: site.boundary.url_prefix.clone().into_bytes(),
@@ -65,12 +57,12 @@ impl Environs {
         })
     }
 
-    /// The environ of `task`.
+    /// Makes the environ of `task`; `proxied` has what trusted proxies say about it.
     pub(crate) fn make<'py>(
         &mut self,
         py: Python<'py>,
         task: &mut Task,
-        told: &ProxyOutcome,
+        proxied: &ProxyOutcome,
     ) -> PyResult<Bound<'py, PyDict>> {
         headwaiter_engine::inject_panic("environ");
         let environ = self.prepared[task.listener()].bind(py).copy()?;
@@ -91,14 +83,14 @@ impl Environs {
         )?;
         let path = path_info(head.path(), &self.url_prefix, &mut self.scratch);
         environ.set_item(intern!(py, "PATH_INFO"), latin1::string(py, path)?)?;
-        if self.scratch.capacity() > KEPT_SCRATCH {
+        if self.scratch.capacity() > MAX_KEPT_SCRATCH {
             self.scratch = Vec::new();
         }
-        self.add_fields(py, &environ, task, told)?;
-        self.add_peer(py, &environ, task.peer(), told)?;
+        self.add_fields(py, &environ, task, proxied)?;
+        self.add_peer(py, &environ, task.peer(), proxied)?;
         let body = task.take_body();
         if task.head().framing() == headwaiter_http::Framing::Chunked {
-            // Decoded and complete: its length is known by now.
+            // The body is decoded and complete, so its length is known.
             environ.set_item(intern!(py, "CONTENT_LENGTH"), body.len().to_string())?;
         }
         environ.set_item(intern!(py, "wsgi.input"), Bound::new(py, Input::new(body))?)?;
@@ -114,11 +106,11 @@ impl Environs {
         py: Python<'_>,
         environ: &Bound<'_, PyDict>,
         task: &Task,
-        told: &ProxyOutcome,
+        proxied: &ProxyOutcome,
     ) -> PyResult<()> {
         let head = task.head();
         let mut repeated = Vec::new();
-        let mut changes = told.fields.iter().peekable();
+        let mut changes = proxied.fields.iter().peekable();
         for (index, (name, value)) in head.fields().enumerate() {
             let change = changes.next_if(|change| change.index() == index);
             if matches!(change, Some(FieldChange::Drop(_))) {
@@ -129,7 +121,7 @@ impl Environs {
                 Some(Name::Key(key)) => key,
                 Some(Name::Hidden) => continue,
                 None => {
-                    made = self.new_key(py, name);
+                    made = self.names.add(py, name);
                     let Some(key) = &made else { continue };
                     key
                 }
@@ -143,7 +135,7 @@ impl Environs {
         for key in repeated {
             join_fields(environ, &key)?;
         }
-        let host = told
+        let host = proxied
             .host
             .as_deref()
             .map(str::as_bytes)
@@ -154,30 +146,12 @@ impl Environs {
         Ok(())
     }
 
-    /// The key of a name that is not known, which is remembered if it is short. `None`: it has none.
-    #[cold]
-    fn new_key(&mut self, py: Python<'_>, name: &[u8]) -> Option<Py<PyString>> {
-        let new = Name::of(name, |key| PyString::new(py, key));
-        let key = match &new {
-            Name::Key(key) => Some(key.clone_ref(py)),
-            Name::Hidden => None,
-        };
-        if name.len() <= LONGEST_NAME {
-            if self.names.len() >= MOST_NAMES {
-                // Somebody invents names, and these will not come again.
-                self.names = usual_names(py);
-            }
-            self.names.insert(name.into(), new);
-        }
-        key
-    }
-
     fn add_peer(
         &mut self,
         py: Python<'_>,
         environ: &Bound<'_, PyDict>,
         peer: Peer,
-        told: &ProxyOutcome,
+        proxied: &ProxyOutcome,
     ) -> PyResult<()> {
         let address_key = intern!(py, "REMOTE_ADDR");
         let host_key = intern!(py, "REMOTE_HOST");
@@ -192,32 +166,32 @@ impl Environs {
             Peer::Unix => {
                 environ.set_item(host_key, intern!(py, "localhost"))?;
                 environ.set_item(address_key, intern!(py, "localhost"))?;
-                // It has none; applications expect a string and make a number of it.
+                // The peer has no port, but applications convert this string to a number.
                 environ.set_item(port_key, intern!(py, "0"))?;
             }
         }
-        // A proxy that names no port leaves that of its own connection, as in Waitress.
-        if let Some(address) = &told.remote_addr {
+        // If the proxy names no port, the port of its own connection stays, as in Waitress.
+        if let Some(address) = &proxied.remote_addr {
             environ.set_item(host_key, address.as_str())?;
             environ.set_item(address_key, address.as_str())?;
         }
-        if let Some(port) = &told.remote_port {
+        if let Some(port) = &proxied.remote_port {
             environ.set_item(port_key, port.as_str())?;
         }
-        if let Some(scheme) = &told.scheme {
+        if let Some(scheme) = &proxied.scheme {
             environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
         }
-        if let Some(name) = &told.server_name {
+        if let Some(name) = &proxied.server_name {
             environ.set_item(intern!(py, "SERVER_NAME"), name.as_str())?;
         }
-        if let Some(port) = &told.server_port {
+        if let Some(port) = &proxied.server_port {
             environ.set_item(intern!(py, "SERVER_PORT"), port.as_str())?;
         }
         Ok(())
     }
 
     fn peer_texts(&mut self, py: Python<'_>, peer: SocketAddr) -> &PeerTexts {
-        if self.peers.len() >= MOST_PEERS && !self.peers.contains_key(&peer) {
+        if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&peer) {
             self.peers.clear();
         }
         self.peers.entry(peer).or_insert_with(|| PeerTexts {
@@ -227,41 +201,7 @@ impl Environs {
     }
 }
 
-/// Those of [`USUAL_NAMES`], as browsers and as proxies write them. Their keys are interned, as an
-/// application's own are; some interpreters never free what is interned.
-fn usual_names(py: Python<'_>) -> FxHashMap<Box<[u8]>, Name> {
-    let spellings = USUAL_NAMES
-        .iter()
-        .flat_map(|name| [(*name).to_owned(), name.to_ascii_lowercase()]);
-    let kept = |name: String| {
-        let name = name.into_bytes();
-        let known = Name::of(&name, |key| PyString::intern(py, key));
-        (name.into(), known)
-    };
-    spellings.map(kept).collect()
-}
-
-impl Name {
-    fn of<'py>(name: &[u8], key: impl Fn(&str) -> Bound<'py, PyString>) -> Self {
-        let upper: String = name
-            .iter()
-            .map(|byte| match byte {
-                b'-' => '_',
-                byte => char::from(byte.to_ascii_uppercase()),
-            })
-            .collect();
-        match upper.as_str() {
-            _ if name.contains(&b'_') => Self::Hidden,
-            "TRANSFER_ENCODING" => Self::Hidden,
-            // HTTP_PROXY (CVE-2016-5385): environs are handed to CGI programs as their environment.
-            "PROXY" => Self::Hidden,
-            "CONTENT_TYPE" | "CONTENT_LENGTH" => Self::Key(key(&upper).unbind()),
-            _ => Self::Key(key(&format!("HTTP_{upper}")).unbind()),
-        }
-    }
-}
-
-/// What every request by this listener has in common.
+/// Makes the part of the environ that all requests of one listener share.
 fn prepare<'py>(
     py: Python<'py>,
     site: &Site,
@@ -271,8 +211,8 @@ fn prepare<'py>(
     let environ = PyDict::new(py);
     let port = match listening {
         Listening::Tcp(address) => address.port().to_string(),
-        // Whoever got here by a URL meant the port of its scheme: a path is none, and applications
-        // make numbers of it.
+        // A Unix socket has no port, but applications convert this string to a number. The usual port of
+        // the scheme is the one in the client's URL.
         Listening::Unix(_) if boundary.url_scheme == "https" => "443".to_owned(),
         Listening::Unix(_) => "80".to_owned(),
     };
@@ -287,16 +227,16 @@ fn prepare<'py>(
     environ.set_item("wsgi.run_once", false)?;
     environ.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
     environ.set_item("wsgi.input_terminated", true)?;
-    // What each request sets has its place already: a copy is then made at once in its final size, and
-    // nothing is inserted into it but what headers bring.
-    for key in OF_THE_REQUEST {
+    // The keys that each request sets are there already: then a copy has room for them from the start, and only
+    // the keys of header fields are inserted.
+    for key in REQUEST_KEYS {
         environ.set_item(PyString::intern(py, key), py.None())?;
     }
     Ok(environ)
 }
 
 /// Keys that [`Environs::make`] sets for every request, whatever its headers.
-const OF_THE_REQUEST: [&str; 13] = [
+const REQUEST_KEYS: [&str; 13] = [
     "REQUEST_METHOD",
     "SERVER_PROTOCOL",
     "REQUEST_URI",
@@ -312,7 +252,7 @@ const OF_THE_REQUEST: [&str; 13] = [
     "headwaiter.client_disconnected",
 ];
 
-/// Adds a field line.
+/// Adds a field line to the environ.
 #[expect(
     unsafe_code,
     reason = "PyO3's `set_default` looks a missing key up twice before Python 3.13: 4 % more instructions for a \
@@ -326,13 +266,13 @@ fn add_field<'py>(
     repeated: &mut Vec<Bound<'py, PyString>>,
 ) -> PyResult<()> {
     let before = environ.len();
-    // SAFETY: attached; all three are live objects, the first a dict. The result is a borrowed
-    // reference that the dict, which only we have yet, keeps alive; or null with an exception set.
+    // SAFETY: this thread is attached, and all three are live objects, the first a dict. The result is a borrowed
+    // reference that the dict keeps alive, or null with an exception set. No other thread has the dict yet.
     let present = unsafe {
         let present = ffi::PyDict_SetDefault(environ.as_ptr(), key.as_ptr(), value.as_ptr());
         Bound::from_borrowed_ptr_or_err(py, present)?
     };
-    // Not `present.is(value)`: two short strings may be one object.
+    // Not `present.is(value)`: two short strings may be the same object.
     if environ.len() > before {
         Ok(())
     } else {
@@ -340,8 +280,8 @@ fn add_field<'py>(
     }
 }
 
-/// Lines whose `key` is there already gather in a list, to be joined by [`join_fields`]: to join each as it
-/// comes would copy a long head hundreds of times.
+/// Adds a line to the list of all lines with the same `key`, which [`join_fields`] joins at the end. To join
+/// each line at once would copy a long head hundreds of times.
 #[cold]
 fn gather_lines<'py>(
     environ: &Bound<'py, PyDict>,
@@ -357,7 +297,8 @@ fn gather_lines<'py>(
     environ.set_item(key, PyList::new(key.py(), [present, value])?)
 }
 
-/// Field lines of one name are one value, joined as RFC 9110 §5.3 says; cookies by RFC 6265's own mark.
+/// Joins the field lines of one name into one value: by a comma (RFC 9110 §5.3), cookies by a semicolon
+/// (RFC 6265).
 fn join_fields(environ: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<()> {
     let py = environ.py();
     let mark = if key.eq("HTTP_COOKIE") {
@@ -378,8 +319,8 @@ fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     })
 }
 
-/// `PATH_INFO`: decoded, with leading slashes merged and `url_prefix` taken off, as Waitress does. `*` asks
-/// about the server as a whole and is no path: an empty one is what validators accept for it.
+/// `PATH_INFO`: decoded, with leading slashes merged and without `url_prefix`, as in Waitress. The target `*`
+/// means the whole server and is no path; validators accept an empty path for it.
 fn path_info<'a>(raw: &'a [u8], prefix: &[u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
     if raw == b"*" {
         return b"";
@@ -399,8 +340,8 @@ fn path_info<'a>(raw: &'a [u8], prefix: &[u8], scratch: &'a mut Vec<u8>) -> &'a 
     }
 }
 
-/// `sys.stderr` as it is now: applications and test runners replace it. Where a process has none, what
-/// is written goes nowhere.
+/// The present `sys.stderr`, which applications and test runners replace. If a process has none, its output is
+/// discarded.
 fn stderr<'py>(sys: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>> {
     let py = sys.py();
     match sys.getattr_opt(intern!(py, "stderr"))? {
@@ -409,68 +350,7 @@ fn stderr<'py>(sys: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>> {
     }
 }
 
-/// What trusted proxies say about `task`.
-pub(crate) fn ask_proxies(site: &Site, task: &Task) -> Result<ProxyOutcome, Refusal> {
-    let peer = match task.peer() {
-        Peer::Tcp(address) => ProxyPeer::Ip(address.ip()),
-        Peer::Unix => ProxyPeer::Unix,
-    };
-    site.boundary
-        .proxy
-        .apply(peer, task.head(), &site.boundary.url_scheme)
-}
-
-/// Header names whose keys are made in advance, so that strange ones cannot take their places.
-const USUAL_NAMES: &[&str] = &[
-    "Accept",
-    "Accept-Encoding",
-    "Accept-Language",
-    "Authorization",
-    "Cache-Control",
-    "Connection",
-    "Content-Length",
-    "Content-Type",
-    "Cookie",
-    "Dnt",
-    "Forwarded",
-    "Host",
-    "If-Match",
-    "If-Modified-Since",
-    "If-None-Match",
-    "If-Range",
-    "If-Unmodified-Since",
-    "Origin",
-    "Pragma",
-    "Priority",
-    "Range",
-    "Referer",
-    "Sec-Ch-Ua",
-    "Sec-Ch-Ua-Mobile",
-    "Sec-Ch-Ua-Platform",
-    "Sec-Fetch-Dest",
-    "Sec-Fetch-Mode",
-    "Sec-Fetch-Site",
-    "Sec-Fetch-User",
-    "Te",
-    "Transfer-Encoding",
-    "Upgrade",
-    "Upgrade-Insecure-Requests",
-    "User-Agent",
-    "X-Csrf-Token",
-    "X-Csrftoken",
-    "X-Forwarded-For",
-    "X-Forwarded-Host",
-    "X-Forwarded-Port",
-    "X-Forwarded-Proto",
-    "X-Real-Ip",
-    "X-Request-Id",
-    "X-Requested-With",
-];
-/// Header names a worker remembers, the usual ones included: 100 KiB of them at most, with their keys.
-const MOST_NAMES: usize = 512;
-/// Bytes of a name that is remembered. Those of browsers, proxies and frameworks are shorter.
-const LONGEST_NAME: usize = 64;
-/// Bytes of a decoded path for which room is kept.
-const KEPT_SCRATCH: usize = 16 << 10;
-/// Clients a worker remembers.
-const MOST_PEERS: usize = 1024;
+/// The largest buffer for decoded paths that is kept, in bytes.
+const MAX_KEPT_SCRATCH: usize = 16 << 10;
+/// How many clients a worker remembers.
+const MAX_PEERS: usize = 1024;

@@ -1,4 +1,4 @@
-//! What the client and the log get when the application fails.
+//! The reply and the log record for an application that failed.
 
 use headwaiter_engine::{End, Task};
 use headwaiter_http::{ReplyContext, ReplyHead};
@@ -7,8 +7,8 @@ use pyo3::types::PyDict;
 
 use crate::site::Site;
 
-/// Replaces whatever the task holds by a 500 that closes the connection. The body is the traceback
-/// where `expose_tracebacks` says so.
+/// Replaces the reply of `task` by a 500 that closes the connection. The body has the traceback if
+/// `expose_tracebacks` is set.
 pub(crate) fn answer(
     py: Python<'_>,
     site: &Site,
@@ -18,7 +18,7 @@ pub(crate) fn answer(
 ) {
     task.discard();
     let mut head = ReplyHead::new();
-    // Cannot fail: a status and a field of our own.
+    // Cannot fail: the server's own status and field are valid.
     let _ = head
         .begin(b"500 Internal Server Error")
         .and_then(|()| head.field(b"Content-Type", b"text/plain; charset=utf-8"));
@@ -59,16 +59,16 @@ fn traceback(py: Python<'_>, error: &PyErr) -> String {
             )
         })
         .and_then(|lines| pyo3::types::PyString::new(py, "").call_method1("join", (lines,)))
-        // The end says most, and a message may be as long as the application likes.
+        // The application chooses the length of its message, and the end of a traceback says most.
         .and_then(|text| text.get_item(pyo3::types::PySlice::new(py, -SHOWN, isize::MAX, 1)))
         .and_then(|text| text.extract::<String>());
     formatted.unwrap_or_else(|_| "The traceback could not be formatted.\n".to_owned())
 }
 
-/// Characters of a traceback that a client gets.
+/// How many characters of a traceback a client gets.
 const SHOWN: isize = 64 * 1024;
 
-/// Logs `message` at ERROR with the application's own traceback.
+/// Logs `message` at ERROR with the application's traceback.
 pub(crate) fn log(py: Python<'_>, site: &Site, message: &str, error: &PyErr) {
     let logged = (|| {
         let logger = py
@@ -84,7 +84,7 @@ pub(crate) fn log(py: Python<'_>, site: &Site, message: &str, error: &PyErr) {
             .map(drop)
     })();
     if let Err(failed) = logged {
-        // A broken handler of the application's; there is only stderr left to say so.
+        // A handler of the application is broken, so only standard error is left for the report.
         failed.write_unraisable(py, None);
     }
 }

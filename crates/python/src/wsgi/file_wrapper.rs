@@ -1,10 +1,10 @@
-//! `wsgi.file_wrapper` (PEP 3333): files are sent by the kernel, anything else by reading.
+//! `wsgi.file_wrapper` (PEP 3333): the kernel sends real files; other objects are read.
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// `file_wrapper(file, block_size=32768)`: an iterable of the file's blocks. Returned as it is from
-/// an application, with a real file inside, it is sent without being read.
+/// `file_wrapper(file, block_size=32768)`: an iterable of the file's blocks. If the application returns it with a
+/// real file inside, the file is sent without being read.
 #[pyclass(module = "headwaiter", frozen)]
 pub(crate) struct FileWrapper {
     file: Py<PyAny>,
@@ -18,7 +18,7 @@ impl FileWrapper {
     fn new(file: Py<PyAny>, block_size: isize) -> Self {
         Self {
             file,
-            // Not a size: then ours.
+            // 0 and negative numbers are no sizes.
             block_size: if block_size > 0 { block_size } else { BLOCK },
         }
     }
@@ -50,21 +50,21 @@ impl FileWrapper {
     }
 }
 
-/// What there is to send of a wrapped object: from where it stands to its end.
+/// What is to be sent of a wrapped object, from its position to its end.
 #[derive(Debug)]
 pub(crate) enum Content<'py> {
     /// A file whose bytes the kernel can send.
     File(RealFile),
-    /// Bytes in memory, from this one on.
+    /// Bytes in memory, from this index on.
     Memory(Bound<'py, PyBytes>, usize),
-    /// A file whose size is not its length, as in /proc and /sys: reading tells.
+    /// A file whose size is not its length, as in /proc and /sys: only reading tells its length.
     Unsized,
-    /// Whatever reading gives. Only what is known to be harmless is asked for its length: `seek` of
-    /// other objects may decompress or fetch all that they hold.
+    /// An object that must be read. It is not asked for its length: `seek` may decompress or fetch everything
+    /// that the object holds.
     Unknown,
 }
 
-/// A real file: its descriptor, duplicated, and what of it is to be sent.
+/// A real file: a duplicate of its descriptor, and which part of it to send.
 #[derive(Debug)]
 pub(crate) struct RealFile {
     pub(crate) file: std::fs::File,
@@ -80,8 +80,8 @@ impl FileWrapper {
     }
 }
 
-/// The object whose own `read` is called: `file` itself, or one that `file` stands for, as tempfile's
-/// wrappers and Django's do. `None`: a `read` of some other making, which may decrypt or stop early.
+/// The object whose `read` is called: `file` itself, or the one that it wraps, as tempfile and Django do. `None`
+/// for any other `read`, which may decrypt or stop early.
 fn reader<'py>(file: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     let class = file.get_type();
     if class.name().ok()? == SPOOLED
@@ -91,7 +91,7 @@ fn reader<'py>(file: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     }
     let read = file.getattr("read").ok()?;
     if let Some(wrapped) = read.getattr_opt("__wrapped__").ok()? {
-        // tempfile's is a function around the method of the file that it names.
+        // tempfile wraps the method `read` of its attribute `file` in a function.
         let inner = file.getattr_opt("file").ok()??;
         return wrapped
             .getattr("__self__")
@@ -121,11 +121,12 @@ fn content<'py>(file: &Bound<'py, PyAny>) -> Option<Content<'py>> {
     io.file(file, "read", io.position("FileIO", file)?)
 }
 
-/// The module `io`. Its methods are called past those of subclasses, as `read` goes past them, too.
+/// The module `io`. Calls the methods of its classes, not those of subclasses, as the kernel's sending bypasses
+/// these, too.
 struct Io<'py>(Bound<'py, PyModule>);
 
 impl<'py> Io<'py> {
-    /// Whether `method` of `object` is that of `class`, so that it gives the bytes unchanged.
+    /// Whether `object` has the `method` of `class`, and so returns the bytes unchanged.
     fn reads_as(&self, object: &Bound<'py, PyAny>, class: &str, method: &str) -> bool {
         let same = || -> PyResult<bool> {
             let class = self.0.getattr(class)?;
@@ -149,7 +150,7 @@ impl<'py> Io<'py> {
     }
 
     fn memory(&self, file: &Bound<'py, PyAny>, at: u64) -> Option<Content<'py>> {
-        // No copy: the object shares its bytes until somebody writes to it.
+        // No copy: a `BytesIO` shares its bytes until it is written to.
         let bytes = self.call("BytesIO", "getvalue", file)?;
         let bytes = bytes.cast_into_exact::<PyBytes>().ok()?;
         let at = usize::try_from(at).ok()?.min(bytes.as_bytes().len());
@@ -185,8 +186,8 @@ impl<'py> Io<'py> {
     }
 }
 
-/// Files of /proc say that they are empty, those of /sys that they have a page. Neither has blocks; nor
-/// has a file that is one hole or lies in its inode, which has a last byte, however.
+/// Whether the size of a file is its length. Files of /proc report size 0 and files of /sys one page; neither
+/// has blocks. A file that is one hole, or that lies in its inode, has no blocks either, but it has a last byte.
 #[cfg(unix)]
 fn is_as_long_as_it_says(file: &std::fs::File, meta: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::{FileExt, MetadataExt};
@@ -203,12 +204,12 @@ fn duplicate(fd: i32) -> Option<std::fs::File> {
     if fd < 0 {
         return None;
     }
-    // SAFETY: not -1, and borrowed only for the call that duplicates it; a number that is not open
-    // makes that call fail.
+    // SAFETY: the number is not -1. It is borrowed only for the call that duplicates it, which fails if the
+    // number is not open.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     borrowed.try_clone_to_owned().ok().map(std::fs::File::from)
 }
 
 const BLOCK: isize = 32_768;
-/// tempfile's file that begins in memory.
+/// The class of `tempfile` whose file begins in memory.
 const SPOOLED: &str = "SpooledTemporaryFile";

@@ -1,4 +1,4 @@
-//! Python `bytes` on their way to a client, by reference.
+//! Python `bytes` that are sent by reference, without a copy.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
-use crate::process::fork::Home;
+use crate::process::fork::ForkCheck;
 
 /// Part of a `bytes` object that I/O threads may read. The object never changes, and the reference keeps it
 /// alive.
@@ -17,7 +17,7 @@ pub(crate) struct HeldBytes {
     bytes: Option<PyBackedBytes>,
     range: Range<usize>,
     poker: Poker,
-    home: Home,
+    fork: ForkCheck,
 }
 
 impl HeldBytes {
@@ -29,7 +29,7 @@ impl HeldBytes {
             bytes: Some(bytes.clone().into()),
             range,
             poker: poker.clone(),
-            home: Home::here(),
+            fork: ForkCheck::new(),
         }
     }
 }
@@ -52,9 +52,9 @@ impl Drop for HeldBytes {
             SENT.push(bytes);
         }
         let len = self.range.len();
-        if SENT_BYTES.fetch_add(len, Ordering::Relaxed) + len > MOST {
+        if SENT_BYTES.fetch_add(len, Ordering::Relaxed) + len > MAX_UNRELEASED {
             SENT_BYTES.store(0, Ordering::Relaxed);
-            if !self.home.is_left() {
+            if !self.fork.in_child() {
                 self.poker.poke();
             }
         }
@@ -74,4 +74,4 @@ static SENT: Stack<PyBackedBytes> = Stack::new();
 /// Bytes sent since a worker was last woken to release references.
 static SENT_BYTES: AtomicUsize = AtomicUsize::new(0);
 /// How many sent bytes may stay in memory before a parked worker is woken to release them.
-const MOST: usize = 8 * 1024 * 1024;
+const MAX_UNRELEASED: usize = 8 * 1024 * 1024;

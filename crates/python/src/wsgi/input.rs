@@ -1,11 +1,11 @@
 //! `wsgi.input`: the request body as a file (PEP 3333), complete before the application starts.
 //!
-//! Every method takes the size arguments that `io.BufferedReader` takes, and the object can be
-//! sought, so that an application may read the body twice.
+//! Every method takes the size arguments that `io.BufferedReader` takes. The object has `seek`, so an
+//! application may read the body twice.
 //!
-//! Reads of the disk let go of the interpreter. No lock is held meanwhile: a thread that waits for one with
-//! the interpreter in its hands would never let the other come back. So the position is an atomic, and two
-//! threads that read at once never get the same bytes.
+//! A read of the disk detaches from the interpreter and holds no lock meanwhile: an attached thread that waits
+//! for that lock would keep the reader from attaching again. So the position is an atomic, and two threads
+//! that read at once never get the same bytes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -21,7 +21,7 @@ use pyo3::types::{PyBytes, PyList};
 pub(crate) struct Input {
     body: Spool,
     at: AtomicU64,
-    /// What was read ahead for short reads and lines; whoever uses it takes it out.
+    /// Read ahead for short reads and lines. A thread takes the block out while it uses it.
     block: Mutex<Block>,
 }
 
@@ -33,7 +33,7 @@ struct Block {
 }
 
 impl Block {
-    /// The bytes from `at` on, if it has any.
+    /// The bytes from `at` on; empty if the block has none of them.
     fn from(&self, at: u64) -> &[u8] {
         let skip = at
             .checked_sub(self.start)
@@ -55,7 +55,7 @@ impl Input {
         self.at.load(Ordering::Relaxed)
     }
 
-    /// Moves from `at` to `to`, unless another thread has moved: then `false`.
+    /// Moves from `at` to `to`; `false` if another thread has moved the position meanwhile.
     fn advance(&self, at: u64, to: u64) -> bool {
         let moved = self
             .at
@@ -86,7 +86,7 @@ impl Input {
         }
     }
 
-    /// The `length` bytes at `at`, which the body has.
+    /// Reads `length` bytes at `at`, which must lie in the body.
     fn get<'py>(&self, py: Python<'py>, at: u64, length: usize) -> PyResult<Bound<'py, PyBytes>> {
         if let Some(data) = self.in_memory(at).get(..length) {
             return copied(py, data);
@@ -100,14 +100,14 @@ impl Input {
         })
     }
 
-    /// The bytes from `at` on, up to the end of what is in memory.
+    /// The part of the body in memory, from `at` on.
     fn in_memory(&self, at: u64) -> &[u8] {
         let start = usize::try_from(at).unwrap_or(usize::MAX);
         self.body.in_memory().get(start..).unwrap_or_default()
     }
 
-    /// Has `look` see at least `least` bytes from `at` on, and usually many more. The body must have them, and
-    /// a block room for them.
+    /// Calls `look` with at least `least` bytes from `at` on, usually with many more. They must lie in the body
+    /// and fit in a block.
     fn with_block<T>(
         &self,
         py: Python<'_>,
@@ -135,7 +135,7 @@ impl Input {
         Ok(seen)
     }
 
-    /// Bytes up to and including the next newline, `most` or what is left of the body.
+    /// Counts the bytes up to and including the next newline, up to `most` and the end of the body.
     fn line_length(&self, py: Python<'_>, at: u64, most: u64) -> PyResult<u64> {
         let most = most.min(self.body.len().saturating_sub(at));
         let mut length = 0;
@@ -151,7 +151,7 @@ impl Input {
                 [] => {
                     let seen = self.with_block(py, here, 1, look)?;
                     if length == 0 && !seen.1 && seen.0 < left as u64 {
-                        // It goes on behind the block, but perhaps not behind one that starts here.
+                        // The line does not end in this block. It may end in a block that starts here.
                         self.with_block(py, here, left.min(BLOCK), look)?
                     } else {
                         seen
@@ -178,19 +178,19 @@ fn complete(got: usize, wanted: usize) -> PyResult<()> {
 
 #[pymethods]
 impl Input {
-    /// Reads at most `size` bytes; all that is left if it is negative or `None`.
+    /// Reads at most `size` bytes; the rest of the body if `size` is negative or `None`.
     #[pyo3(signature = (size=None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
         self.read_some(py, size)
     }
 
-    /// Reads up to and including the next newline, at most `size` bytes of it.
+    /// Reads up to and including the next newline, at most `size` bytes.
     #[pyo3(signature = (size=None, /))]
     fn readline<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
         self.line(py, size)
     }
 
-    /// Reads lines until at least `hint` bytes are read; all of them if it is not positive.
+    /// Reads lines until they have at least `hint` bytes; all lines if `hint` is not positive.
     #[pyo3(signature = (hint=None, /))]
     fn readlines<'py>(&self, py: Python<'py>, hint: Option<i64>) -> PyResult<Bound<'py, PyList>> {
         let most = hint
@@ -209,7 +209,7 @@ impl Input {
         Ok(lines)
     }
 
-    /// Fills `buffer` and returns how many bytes it got.
+    /// Reads into `buffer` and returns the number of bytes.
     fn readinto(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
         let view = py
             .import("builtins")?
@@ -250,7 +250,7 @@ impl Input {
         self.at()
     }
 
-    /// As an `io` wrapper around it asks: it is not closed before the request is over.
+    /// False: the body is not closed before the request ends. Wrappers from `io` ask.
     #[getter]
     fn closed(&self) -> bool {
         false
@@ -271,7 +271,7 @@ impl Input {
     /// Does nothing: the body belongs to the server.
     fn close(&self) {}
 
-    /// Does nothing, as for everything that is only read.
+    /// Does nothing, as on every read-only file.
     fn flush(&self) {}
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -284,8 +284,12 @@ impl Input {
     }
 }
 
-/// As [`PyBytes::new`], which panics where there is no memory: here clients decide how much is needed.
-#[expect(unsafe_code, reason = "PyO3's other ways write every byte twice")]
+/// Makes a `bytes` from `data`. Unlike [`PyBytes::new`] it does not panic for lack of memory: clients decide how
+/// much is needed.
+#[expect(
+    unsafe_code,
+    reason = "the safe functions of PyO3 that do not panic write every byte twice"
+)]
 fn copied<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     let length = data.len() as ffi::Py_ssize_t;
     // SAFETY: attached; pointer and length are those of a live slice, whose length fits `isize`. The
@@ -296,5 +300,5 @@ fn copied<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     }
 }
 
-/// Bytes read from the disk at once for short reads and lines.
+/// How many bytes are read from the disk at once for short reads and lines.
 const BLOCK: usize = 64 * 1024;

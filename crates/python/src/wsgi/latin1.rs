@@ -1,16 +1,16 @@
-//! Native strings as PEP 3333 has them: each character one byte.
+//! Native strings (PEP 3333): each character stands for one byte.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// The bytes of `text`: its own where all of it is ASCII, else made in `scratch`. `None`: a character has
-/// no single byte.
+/// The bytes of `text`: borrowed if the text is ASCII, else made in `scratch`. `None` if a character has no
+/// single byte, or if there is no memory.
 pub(crate) fn bytes<'a>(
     text: &'a Bound<'_, PyString>,
     scratch: &'a mut Vec<u8>,
 ) -> Option<&'a [u8]> {
-    // A lone surrogate is no byte either.
+    // Fails for a lone surrogate, which is no byte either.
     let utf8 = text.to_str().ok()?;
     if utf8.is_ascii() {
         return Some(utf8.as_bytes());
@@ -23,7 +23,7 @@ pub(crate) fn bytes<'a>(
     Some(scratch)
 }
 
-/// The native string of `bytes`.
+/// Makes the native string of `bytes`.
 #[expect(
     unsafe_code,
     reason = "PyO3 wraps no decoder of latin-1; this one runs a dozen times a request"

@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod environ;
 pub(crate) mod failure;
 pub(crate) mod file_wrapper;
+pub(crate) mod header_names;
 pub(crate) mod held;
 pub(crate) mod input;
 pub(crate) mod latin1;

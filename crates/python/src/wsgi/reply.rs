@@ -1,9 +1,9 @@
 //! The reply to one request as the application builds it: status, headers, then body bytes.
 //!
-//! `start_response.rs` fills the head, `respond.rs` and the `write` callable the body. Nothing is sent
-//! here; bytes go to the engine's [`Task`]. Framing follows PEP 3333's advice and Waitress' practice:
-//! bytes beyond a Content-Length are dropped with a warning, missing ones close the connection.
-//! Applications decide how much memory a reply takes, so for want of it one reply fails.
+//! `start_response.rs` fills the head; `respond.rs` and the `write` callable append the body. Nothing is sent
+//! here: the bytes go to the engine's [`Task`]. Framing follows PEP 3333 and Waitress: bytes beyond a
+//! Content-Length are dropped with a warning, and missing bytes close the connection. Applications decide how
+//! much memory a reply takes, so lack of memory fails one reply and not the process.
 
 use std::collections::TryReserveError;
 
@@ -16,19 +16,19 @@ use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::process::fork::Home;
+use crate::process::fork::ForkCheck;
 use crate::wsgi::held::HeldBytes;
 
-/// What has been said so far.
+/// A reply that the application is building.
 pub(crate) struct Reply {
     pub(crate) task: Task,
     pub(crate) head: ReplyHead,
-    pub(crate) home: Home,
-    /// How the body is framed, once the head is among the task's bytes.
+    pub(crate) fork: ForkCheck,
+    /// How the body is framed; set when the head is written to the task.
     framing: Option<BodyFraming>,
     written: u64,
     overlong: bool,
-    /// The body is a file, of which Content-Length may name a part.
+    /// The body is a file, and Content-Length may be smaller than the file.
     pub(crate) of_file: bool,
     date: [u8; 29],
     ident: std::sync::Arc<str>,
@@ -36,18 +36,18 @@ pub(crate) struct Reply {
     poker: Poker,
 }
 
-/// A reply that is over.
+/// A complete or cut reply.
 pub(crate) struct Finished {
     pub(crate) task: Task,
-    /// The buffer to build the next head in.
+    /// The buffer for the next head.
     pub(crate) head: ReplyHead,
-    /// Bytes promised by Content-Length and not written.
+    /// How many bytes Content-Length promised that were not written.
     pub(crate) missing: u64,
-    /// Bytes written beyond Content-Length, and dropped.
+    /// Whether bytes beyond Content-Length were dropped.
     pub(crate) overlong: bool,
 }
 
-/// There is no memory for the bytes of a reply.
+/// There was no memory for the bytes of a reply.
 pub(crate) struct NoMemory;
 
 impl From<TryReserveError> for NoMemory {
@@ -74,7 +74,7 @@ impl Reply {
         Self {
             task,
             head,
-            home: Home::here(),
+            fork: ForkCheck::new(),
             framing: None,
             written: 0,
             overlong: false,
@@ -86,12 +86,12 @@ impl Reply {
         }
     }
 
-    /// Whether any byte is on its way, so that the head cannot be changed any more.
+    /// Whether the engine has bytes of this reply, so that its head can no longer change.
     pub(crate) fn is_out(&self) -> bool {
         self.task.flushed()
     }
 
-    /// Forgets a head that is not on its way yet.
+    /// Discards a reply of which the engine has no byte yet.
     pub(crate) fn forget(&mut self) {
         self.task.discard();
         self.head.clear();
@@ -99,14 +99,14 @@ impl Reply {
         self.written = 0;
     }
 
-    /// Writes the head if it is not written; `known` is the length of the whole body, if known.
+    /// Writes the head unless it is written already. `known` is the length of the whole body, if known.
     pub(crate) fn frame(&mut self, known: Option<u64>) -> Result<BodyFraming, NoMemory> {
         if let Some(framing) = self.framing {
             return Ok(framing);
         }
-        // Field values may be as long as the application likes; what the server adds is short.
+        // The application chooses the length of its fields; the server's own fields are short.
         let own = self.head.len();
-        self.task.buffer().try_reserve(own + SERVERS_FIELDS)?;
+        self.task.buffer().try_reserve(own + SERVER_FIELDS)?;
         let mut timing = Vec::new();
         if self.server_timing {
             self.task.write_server_timing(&mut timing);
@@ -128,15 +128,15 @@ impl Reply {
         Ok(framing)
     }
 
-    /// The body will have `length` bytes: a Content-Length beyond them is corrected while it can be. That
-    /// of a reply to HEAD is about another body.
+    /// The body will have `length` bytes. Corrects a larger Content-Length while the head can change, except in a
+    /// reply to HEAD, where it is the length of another body.
     pub(crate) fn will_have(&mut self, length: u64) {
         if self.framing.is_none() && !self.task.head().is_head() {
             self.head.shorten(length);
         }
     }
 
-    /// Appends body bytes; large ones by reference.
+    /// Appends body bytes; many bytes go by reference.
     pub(crate) fn append(
         &mut self,
         bytes: &Bound<'_, PyBytes>,
@@ -145,7 +145,7 @@ impl Reply {
         self.append_from(bytes, 0, known)
     }
 
-    /// Appends body bytes, those of `bytes` from `start` on; large ones by reference.
+    /// Appends the bytes from `start` on; many bytes go by reference.
     pub(crate) fn append_from(
         &mut self,
         bytes: &Bound<'_, PyBytes>,
@@ -175,7 +175,7 @@ impl Reply {
         Ok(())
     }
 
-    /// Appends body bytes of a buffer that the application may change later.
+    /// Appends a copy of a buffer, which the application may change later.
     pub(crate) fn append_copy(
         &mut self,
         py: Python<'_>,
@@ -201,9 +201,10 @@ impl Reply {
         Ok(())
     }
 
-    /// Makes room for so many body bytes, which were counted as written: without them the reply is not whole.
+    /// Reserves memory for `len` body bytes that were counted as written. If there is none, the reply is
+    /// incomplete and the connection closes.
     fn reserve(&mut self, len: usize) -> Result<&mut Vec<u8>, NoMemory> {
-        if let Err(error) = self.task.buffer().try_reserve(len + AROUND_CHUNK) {
+        if let Err(error) = self.task.buffer().try_reserve(len + CHUNK_FRAMING) {
             self.task.close_after();
             return Err(error.into());
         }
@@ -222,7 +223,7 @@ impl Reply {
         Ok(())
     }
 
-    /// Appends a file of the application, or as much of it as Content-Length leaves room for.
+    /// Appends part of a file, as much as Content-Length has room for.
     pub(crate) fn append_file(
         &mut self,
         file: std::fs::File,
@@ -235,7 +236,7 @@ impl Reply {
         let Some(take) = self.room(framing.kind, size) else {
             return Ok(());
         };
-        // Chunked only if the application has used `write` before.
+        // The body is chunked only if the application has called `write` before.
         if framing.kind == BodyKind::Chunked {
             write_chunk_head(self.task.buffer(), take);
         }
@@ -247,7 +248,8 @@ impl Reply {
         Ok(())
     }
 
-    /// How many of `len` bytes may be written; counts them. `None`: none.
+    /// Returns how many of `len` bytes the framing has room for, and counts them as written; `None` if it has no
+    /// room.
     fn room(&mut self, kind: BodyKind, len: usize) -> Option<usize> {
         let take = match kind {
             BodyKind::None => return None,
@@ -262,24 +264,24 @@ impl Reply {
         (take > 0).then_some(take)
     }
 
-    /// Whether further body bytes would all be dropped: there is no body, or it is full already.
-    pub(crate) fn is_sated(&self) -> bool {
+    /// Whether all further body bytes would be dropped: there is no body, or it has its full length.
+    pub(crate) fn is_full(&self) -> bool {
         self.overlong
             || self
                 .framing
                 .is_some_and(|framing| framing.kind == BodyKind::None)
     }
 
-    /// Hands what is written so far to the engine, without blocking. The client is the parent's, so a
-    /// forked child has none.
+    /// Hands the bytes written so far to the engine, without blocking. Fails in a forked child: the client
+    /// belongs to the parent.
     pub(crate) fn flush(&mut self) -> Result<Flushed, ClientGone> {
-        if self.home.is_left() {
+        if self.fork.in_child() {
             return Err(ClientGone);
         }
         self.task.flush()
     }
 
-    /// The application is through without an error.
+    /// Completes the reply of an application that returned without an error.
     pub(crate) fn finish(mut self) -> Finished {
         headwaiter_engine::inject_panic("finish");
         let Ok(framing) = self.frame(Some(0)) else {
@@ -303,8 +305,8 @@ impl Reply {
         }
     }
 
-    /// The application failed after bytes had left: what follows would look like a complete reply, so
-    /// the connection ends here.
+    /// Cuts the reply of an application that failed after bytes had been sent. The connection closes, so that the
+    /// client cannot take the bytes for a complete reply.
     pub(crate) fn cut(mut self) -> Finished {
         self.task.discard();
         self.task.close_after();
@@ -318,9 +320,9 @@ impl Reply {
     }
 }
 
-/// From here on a reference costs less than a copy.
+/// From this size on a reference costs less than a copy.
 const BY_REFERENCE: usize = 16 * 1024;
-/// The most that is written around the data of a chunk.
-const AROUND_CHUNK: usize = 20;
-/// What the server adds to a head, rounded up.
-const SERVERS_FIELDS: usize = 1024;
+/// The most bytes that are written around the data of a chunk.
+const CHUNK_FRAMING: usize = 20;
+/// How many bytes the server adds to a head, rounded up.
+const SERVER_FIELDS: usize = 1024;

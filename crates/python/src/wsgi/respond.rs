@@ -1,4 +1,4 @@
-//! From the application's iterable to the reply: every kind of iterable. Its `close()` is the worker's.
+//! Sends the iterable that the application returned. The worker calls its `close()`.
 
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
@@ -9,24 +9,24 @@ use crate::wsgi::file_wrapper::{Content, FileWrapper};
 use crate::wsgi::reply::Reply;
 use crate::wsgi::start_response::StartResponse;
 
-/// Sends everything the iterable yields. Complete lists are sent as a whole; anything else a piece at a
-/// time, each on its way before the next is asked for (PEP 3333, "Buffering and Streaming"). Returns
-/// whether the iterable is used up.
+/// Sends everything that the iterable yields. A list is sent as a whole. Any other iterable is sent piece by
+/// piece, each piece before the next is asked for (PEP 3333, "Buffering and Streaming"). Returns whether the
+/// iterable is used up.
 pub(crate) fn respond(
     py: Python<'_>,
     start: &StartResponse,
     result: &Bound<'_, PyAny>,
 ) -> PyResult<bool> {
     let used_up = iterate(py, start, result)?;
-    // The head of a reply without a body: there may be no memory for it, too.
+    // Writes the head of a reply without a body, which fails without memory.
     let framed = |reply: &mut Reply| reply.head.started().then(|| reply.frame(Some(0)));
     start.in_turn(py, framed)?.ok_or_else(not_started)??;
     Ok(used_up)
 }
 
-/// What is to be called when the request is over, however it ended (PEP 3333). `None` where nothing would
-/// come of it, as for a generator that is `used_up`.
-pub(crate) fn close_of<'py>(
+/// The iterable's `close`, to be called at the end of every request (PEP 3333). `None` if it has none, or if the
+/// call would have no effect, as for a generator that is `used_up`.
+pub(crate) fn close_method<'py>(
     result: &Bound<'py, PyAny>,
     used_up: bool,
     generators: &Bound<'py, PyType>,
@@ -42,17 +42,17 @@ pub(crate) fn close_of<'py>(
 
 fn iterate(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> PyResult<bool> {
     if let Ok(list) = result.cast_exact::<PyList>() {
-        whole(py, start, || list.iter())?;
+        send_list(py, start, || list.iter())?;
         return Ok(true);
     }
     if let Ok(tuple) = result.cast_exact::<PyTuple>() {
-        whole(py, start, || tuple.iter())?;
+        send_list(py, start, || tuple.iter())?;
         return Ok(true);
     }
     match result.cast_exact::<FileWrapper>() {
         Ok(wrapper) => send_wrapped(py, start, wrapper),
         Err(_) => {
-            // An iterable that says it has one item gets a Content-Length, as PEP 3333 suggests.
+            // An iterable of one item gets a Content-Length, as PEP 3333 suggests.
             let single = result.len().is_ok_and(|len| len == 1);
             return stream(py, start, result.try_iter()?, single);
         }
@@ -60,8 +60,9 @@ fn iterate(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> 
     Ok(true)
 }
 
-/// A list is all there: its length is known, and nothing can fail in between.
-fn whole<'py, I>(py: Python<'py>, start: &StartResponse, items: impl Fn() -> I) -> PyResult<()>
+/// Sends a list. All items are known, so their total length is, and no code of the application runs between
+/// them.
+fn send_list<'py, I>(py: Python<'py>, start: &StartResponse, items: impl Fn() -> I) -> PyResult<()>
 where
     I: Iterator<Item = Bound<'py, PyAny>>,
 {
@@ -74,7 +75,7 @@ where
     let known = Some(total as u64);
     must_have_started(py, start)?;
     if plain {
-        // Nothing of the application's runs in here.
+        // No code of the application runs while the reply is locked.
         return start.in_turn(py, |reply| {
             for item in items() {
                 if let Ok(bytes) = item.cast::<PyBytes>() {
@@ -90,7 +91,8 @@ where
     Ok(())
 }
 
-/// A file ends where it ends: its length is known where that does no harm, and corrects the application's.
+/// Sends a wrapped file. Where its length can be asked for without harm, the length corrects a larger
+/// Content-Length of the application.
 fn send_wrapped<'py>(
     py: Python<'py>,
     start: &StartResponse,
@@ -118,7 +120,7 @@ fn send_wrapped<'py>(
             while held < HELD_BACK {
                 let Some(block) = blocks.next() else {
                     start.in_turn(py, |reply| reply.will_have(held as u64))?;
-                    return whole(py, start, || first.iter().cloned());
+                    return send_list(py, start, || first.iter().cloned());
                 };
                 let block = block?;
                 held += block.len()?;
@@ -133,7 +135,7 @@ fn send_wrapped<'py>(
     Ok(())
 }
 
-/// Returns whether the items came to their end.
+/// Sends the items one by one; returns whether all were used. `single`: there is only one.
 fn stream<'py>(
     py: Python<'py>,
     start: &StartResponse,
@@ -151,8 +153,8 @@ fn stream<'py>(
         if !single {
             start.flush_in_turn(py)?;
         }
-        if start.in_turn(py, |reply| reply.is_sated())? {
-            // An iterable without an end must not hold a worker for bytes that nobody gets.
+        if start.in_turn(py, |reply| reply.is_full())? {
+            // The rest would be dropped, and an endless iterable would hold the worker for nothing.
             return Ok(false);
         }
     }
@@ -167,10 +169,10 @@ fn must_have_started(py: Python<'_>, start: &StartResponse) -> PyResult<()> {
     }
 }
 
-/// One item of the iterable: bytes by rule, other buffers by courtesy.
+/// One item of the iterable. PEP 3333 asks for bytes; other buffers are accepted as well.
 enum Piece<'a, 'py> {
     Bytes(&'a Bound<'py, PyBytes>),
-    /// A view of so many bytes.
+    /// A view, and its number of bytes.
     Buffer(Bound<'py, PyAny>, usize),
 }
 
@@ -185,7 +187,7 @@ impl<'a, 'py> Piece<'a, 'py> {
         let view = if buffer.dimensions() == 1 {
             PyMemoryView::from(item)?
         } else {
-            // No slices of these.
+            // A view with several dimensions cannot be sliced.
             PyMemoryView::from(&item.py().get_type::<PyBytes>().call1((item,))?)?
         };
         Ok(Self::Buffer(view.into_any(), buffer.len_bytes()))
@@ -198,8 +200,8 @@ impl<'a, 'py> Piece<'a, 'py> {
         }
     }
 
-    /// Appends the item to the reply. A buffer may change later, so it is copied: a large one in parts,
-    /// each on its way before the next.
+    /// Appends the item to the reply. A buffer may change later, so it is copied; a large one in parts, each sent
+    /// before the next is copied.
     fn send(&self, py: Python<'py>, start: &StartResponse, known: Option<u64>) -> PyResult<()> {
         let (view, len) = match self {
             Self::Bytes(bytes) => {
@@ -219,7 +221,8 @@ impl<'a, 'py> Piece<'a, 'py> {
     }
 }
 
-/// So much of a buffer is copied at a time.
+/// How many bytes of a buffer are copied at a time.
 const COPIED: isize = 256 * 1024;
-/// Of a file whose length only reading tells, so much is read before the head is sent.
+/// How many bytes of a file of unknown length are read before the head is sent. A shorter file gets a
+/// Content-Length.
 const HELD_BACK: usize = 64 * 1024;

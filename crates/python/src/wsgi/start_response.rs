@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use crate::errors::{
     client_disconnected, invalid, not_bytes, not_here, not_started, not_str, shown,
 };
-use crate::process::fork::Home;
+use crate::process::fork::ForkCheck;
 use crate::wsgi::failure::note;
 use crate::wsgi::latin1;
 use crate::wsgi::reply::{NoMemory, Reply};
@@ -22,16 +22,16 @@ use crate::wsgi::reply::{NoMemory, Reply};
 pub(crate) struct StartResponse {
     slot: Mutex<Slot>,
     returned: Condvar,
-    home: Home,
+    fork: ForkCheck,
 }
 
-/// Where the reply is.
+/// The reply, and who has it.
 struct Slot {
-    /// `None` once the request is over, and while somebody is `away` with it.
+    /// `None` after the end of the request, and while a thread has the reply outside of the lock (`away`).
     reply: Option<Reply>,
-    /// A thread waits with it for the client, outside of the lock.
+    /// A thread has the reply outside of the lock, and waits for the client.
     away: bool,
-    /// The worker waits for it: nobody else gets it before.
+    /// The worker waits for the reply: no other thread gets it first.
     wanted: bool,
 }
 
@@ -49,7 +49,7 @@ impl StartResponse {
         exc_info: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Write> {
         headwaiter_engine::inject_panic("start_response");
-        // Before anything is locked: this may run code of the application's.
+        // Before the reply is locked, since this may run code of the application.
         let headers = Fields::of(headers)?;
         let raised = match exc_info {
             Some(exc_info) if exc_info.is_truthy()? => Some(exc_info.get_item(1)),
@@ -85,7 +85,7 @@ impl Write {
             return Err(not_bytes(data));
         };
         start.with(|reply| {
-            // A second start_response may have failed since.
+            // A second call of start_response may have failed since the first.
             if !reply.head.started() {
                 return Err(not_started());
             }
@@ -104,17 +104,17 @@ impl StartResponse {
                 wanted: false,
             }),
             returned: Condvar::new(),
-            home: Home::here(),
+            fork: ForkCheck::new(),
         }
     }
 
-    /// Runs `work` on the reply. Never waits: whoever comes while it is in use gets an error.
+    /// Runs `work` on the reply. Never waits: a caller gets an error while the reply is in use.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Reply) -> R) -> PyResult<R> {
         Ok(work(here(&mut *self.lock()?)?))
     }
 
-    /// As [`StartResponse::with`], for the worker while it runs nothing of the application: waits for another
-    /// thread that has the reply.
+    /// Like [`StartResponse::with`], but waits for a thread that has the reply. Only the worker calls this, while
+    /// it runs no code of the application.
     pub(crate) fn in_turn<R>(
         &self,
         py: Python<'_>,
@@ -123,13 +123,13 @@ impl StartResponse {
         Ok(work(here(&mut *self.turn(py)?)?))
     }
 
-    /// Takes the reply: the request is over.
+    /// Takes the reply at the end of the request.
     pub(crate) fn take(&self) -> PyResult<Reply> {
         taken(&mut *self.lock()?)
     }
 
-    /// As [`StartResponse::take`]; waits as [`StartResponse::in_turn`] does. A reply that another thread has must
-    /// not be lost with the worker: its client would wait for the end of it for ever.
+    /// Like [`StartResponse::take`], but waits as [`StartResponse::in_turn`] does. If the worker did not wait for
+    /// a reply that another thread has, nobody would end it, and its client would wait for ever.
     pub(crate) fn take_in_turn(&self, py: Python<'_>) -> PyResult<Reply> {
         taken(&mut *self.turn(py)?)
     }
@@ -152,7 +152,7 @@ impl StartResponse {
         }
     }
 
-    /// The lock of a reply that is not away.
+    /// Locks the reply when no thread has it outside of the lock.
     #[inline]
     fn turn(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Slot>> {
         if let Some(slot) = self.try_lock()
@@ -163,12 +163,12 @@ impl StartResponse {
         self.wait_for_turn(py)
     }
 
-    /// Who has the reply may need the interpreter, so this waits detached. In a forked child nobody gives it
-    /// back.
+    /// Waits detached, since the thread that has the reply may need the interpreter. Fails in a forked child,
+    /// where that thread does not exist.
     #[cold]
     fn wait_for_turn(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Slot>> {
         loop {
-            if self.home.is_left() {
+            if self.fork.in_child() {
                 return Err(not_here());
             }
             py.detach(|| {
@@ -188,14 +188,14 @@ impl StartResponse {
         }
     }
 
-    /// Puts what is written so far on the wire; waits, detached, only where spool and watermark say.
+    /// Sends the bytes written so far. Waits, detached, only where the limits of spool and watermark require it.
     ///
-    /// Raises `ClientDisconnected` when the client is gone.
+    /// Raises `ClientDisconnected` if the client has left.
     pub(crate) fn flush(&self, py: Python<'_>) -> PyResult<()> {
         self.flush_of(py, self.lock()?)
     }
 
-    /// As [`StartResponse::flush`]; waits as [`StartResponse::in_turn`] does.
+    /// Like [`StartResponse::flush`], but waits as [`StartResponse::in_turn`] does.
     pub(crate) fn flush_in_turn(&self, py: Python<'_>) -> PyResult<()> {
         self.flush_of(py, self.turn(py)?)
     }
@@ -203,7 +203,7 @@ impl StartResponse {
     fn flush_of(&self, py: Python<'_>, mut slot: MutexGuard<'_, Slot>) -> PyResult<()> {
         let mut flushed = here(&mut slot)?.flush();
         if flushed == Ok(Flushed::Full) {
-            // Out of the lock while this waits: another thread that comes gets an error, not a deadlock.
+            // Waits outside of the lock: another thread that calls meanwhile gets an error, not a deadlock.
             slot.away = true;
             let mut away = Away {
                 start: self,
@@ -218,7 +218,7 @@ impl StartResponse {
     }
 }
 
-/// Somebody has the reply outside of the lock, and gives it back.
+/// A reply outside of the lock; dropping this gives the reply back.
 struct Away<'a> {
     start: &'a StartResponse,
     reply: Option<Reply>,
@@ -234,9 +234,9 @@ impl Away<'_> {
 
 impl Drop for Away<'_> {
     fn drop(&mut self) {
-        // What a bug has left of a reply is no reply: without its task its channel closes.
+        // After a panic the reply is not given back: dropping its task closes the channel.
         let reply = self.reply.take().filter(|_| !std::thread::panicking());
-        // Whoever holds it now holds it for a moment: there is no reply to work on.
+        // Another thread holds the lock only for a moment, since the slot has no reply.
         let slot = self.start.slot.lock();
         let mut slot = slot.unwrap_or_else(PoisonError::into_inner);
         slot.reply = reply;
@@ -254,7 +254,7 @@ fn taken(slot: &mut Slot) -> PyResult<Reply> {
     slot.reply.take().ok_or_else(not_here)
 }
 
-/// The header list, checked to be iterable before the reply is locked.
+/// The list of header fields, taken before the reply is locked.
 enum Fields<'py> {
     List(Bound<'py, PyList>),
     Tuple(Bound<'py, PyTuple>),
