@@ -1,7 +1,7 @@
 """headwaiter: a WSGI server written in Rust, a drop-in replacement for Waitress.
 
-``serve(app)`` serves until it is told to stop; ``create_server(app)`` returns the server for
-programs that do other things besides; ``install_as_waitress()`` makes ``import waitress`` mean this
+``serve(app)`` serves until a signal stops it. ``create_server(app)`` returns the server, for
+programs that also do other things. ``install_as_waitress()`` makes ``import waitress`` mean this
 package.
 """
 

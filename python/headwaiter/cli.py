@@ -1,8 +1,8 @@
-"""The command line: ``headwaiter MODULE:OBJECT``, and ``headwaiter top`` (``top.py``).
+"""The command line: ``headwaiter MODULE:OBJECT``, and ``headwaiter top`` (``_top/``).
 
-``__main__.py`` calls :func:`run`. Rules: what a person can get wrong is one message on standard
-error and an exit status, never a traceback of ours; the application's own traceback is shown when
-its code raised, and only then.
+``__main__.py`` calls :func:`run`. Rules: a user's mistake gives one message on standard error and
+an exit status, never a traceback of the server. The application's traceback is shown if the
+application's code raised, and only then.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error), NOT_STARTED)
     try:
         run_until_signalled(server, ends_process=True)
-    except (OSError, RuntimeError) as error:  # no descriptor or thread is left to begin with
+    except (OSError, RuntimeError) as error:  # such as no descriptor or thread left
         return _fail(f"cannot serve: {error}", NOT_STARTED)
     return CUT if server.unfinished else DONE
 
@@ -93,7 +93,7 @@ def _check(options: Namespace, adjustments: Adjustments) -> int:
 
 
 def _check_access_log(path: str | None) -> None:
-    """Whether the file can be written, without making it: who checks may be another user."""
+    """Check that the file can be written. Do not create it: another user may run this check."""
     if path in (None, "-", "logger"):
         return
     try:
@@ -124,7 +124,8 @@ def _adjustments(options: Namespace) -> Adjustments:
 
 
 def _inherited_sockets(adjustments: Adjustments) -> list[socket.socket]:
-    """What the service manager passes. Clients connect there already, so it must be served."""
+    """The sockets that the service manager passes. Clients connect to them already, so the server
+    must serve them."""
     try:
         sockets = systemd.inherited_sockets()
     except OSError as error:
@@ -141,7 +142,7 @@ def _inherited_sockets(adjustments: Adjustments) -> list[socket.socket]:
 
 
 def _load(spec: str, *, call: bool) -> WSGIApplication:
-    signals.leave_by_signals()  # an application may take its time to load, as process 1, too
+    signals.leave_by_signals()  # while the application loads, also as process 1
     try:
         return _application.load(spec, call=call)
     except _application.ApplicationError as error:
@@ -168,21 +169,21 @@ def _listener(listener: tuple[object, ...]) -> str:
 
 
 def _read_log_config(options: Namespace) -> None:
-    """Before the application is loaded: what it logs meanwhile goes where the file says."""
+    """Configure logging from the file before the application is loaded, which may log meanwhile."""
     if options.log_config:
         try:
             _log_config(options.log_config)
         except Exception as error:
-            # Whatever a handler's constructor may raise: it is the file that is wrong.
+            # A handler's constructor may raise anything: the file is wrong.
             raise UsageError(f"--log-config {options.log_config}: {_why(error)}") from None
     _set_level(options)
 
 
 def _configure_logging(options: Namespace) -> None:
-    """After the application was loaded: it may have set up logging itself."""
+    """Configure logging after the application was loaded, unless it has done so itself."""
     logs.configure_unless_configured(LOG_FORMAT)
     _set_level(options)
-    if logs.logger().level == logging.NOTSET:  # what it says at INFO is meant for the operator
+    if logs.logger().level == logging.NOTSET:  # its INFO records are for the operator
         logs.logger().setLevel(logging.INFO)
 
 
@@ -192,7 +193,7 @@ def _set_level(options: Namespace) -> None:
 
 
 def _why(error: BaseException) -> str:
-    """What ``logging.config`` says, with the cause, which is the more telling part."""
+    """The message of ``logging.config`` with its cause, which says more."""
     text = f"{error} is missing" if isinstance(error, KeyError) else str(error)
     return f"{text}: {_why(error.__cause__)}" if error.__cause__ else text
 

@@ -42,11 +42,11 @@ class Server:
 
     ``effective_listen`` holds a ``(host, port)`` pair of strings per address that was bound, as in
     Waitress, and ``("unix", path)`` for a Unix socket; ``effective_host`` and ``effective_port``
-    are those of the first. A server runs once.
+    are those of the first address. A server runs once.
 
     Raises:
-        OSError: An address could not be bound; none is then.
-        ValueError: A setting that only the engine can judge is wrong.
+        OSError: An address could not be bound; then no address is bound.
+        ValueError: A setting that only the engine can check is wrong.
         RuntimeError: A library has replaced Python's threads by its own.
     """
 
@@ -80,8 +80,8 @@ class Server:
         """Serve until :meth:`close` or :meth:`stop`, then let what was received finish and return.
 
         ``KeyboardInterrupt`` and ``SystemExit`` raised by a signal handler stop the server, too,
-        and end here; a second one cuts what is left. Returns at once if the server has been
-        stopped.
+        and are not raised further; a second one cuts the requests that are left. Returns at once if
+        the server was stopped before.
         """
         self._run(None, ends_process=False)
 
@@ -104,7 +104,7 @@ class Server:
 
     def stop(self) -> None:
         """Begin to drain and return at once; from any thread, any number of times."""
-        if self._is_the_parents():
+        if self._belongs_to_parent():
             return
         with self._state:
             if not self._stopped:
@@ -115,20 +115,20 @@ class Server:
             sock.close()
 
     def abort(self) -> None:
-        """:meth:`stop`, and cut everything that is still in flight."""
+        """:meth:`stop`, and cut every request in flight."""
         self.stop()
-        if not self._is_the_parents():
+        if not self._belongs_to_parent():
             self._engine.abort()
 
     def close(self) -> None:
         """:meth:`stop`, and return when the server has drained.
 
-        Called by the application itself, from a worker, it only stops: the request that calls it is
-        one of those that the drain waits for. In a child that the application forked it does
-        nothing: the server is the parent's.
+        On a worker, called by the application, it does not wait: the drain waits for the request
+        that calls it. In a child that the application forked it does nothing: the server belongs to
+        the parent.
         """
         self.stop()
-        if self._is_the_parents():
+        if self._belongs_to_parent():
             return
         own = threading.current_thread()
         if self._runner is not None and own not in (self._runner, *self._workers.threads):
@@ -144,19 +144,19 @@ class Server:
         return [_url(host, port) for host, port in self.effective_listen]
 
     def stats(self) -> dict[str, Any]:
-        """What the server has done and is doing now: what ``/status.json`` of ``admin`` shows.
+        """The server's figures: what ``/status.json`` of ``admin`` shows.
 
         Raises:
             RuntimeError: This is a child that the application forked.
         """
-        if self._is_the_parents():
+        if self._belongs_to_parent():
             raise RuntimeError("the server is the parent process's, which alone knows its figures")
         status: dict[str, Any] = json.loads(self._engine.status())
         return status
 
     def reopen_logs(self) -> None:
-        """Open the access log anew, as after it was renamed."""
-        if not self._is_the_parents():
+        """Reopen the access log, for example after it was renamed."""
+        if not self._belongs_to_parent():
             self._engine.reopen_logs()
 
     def print_listen(self, format_str: str) -> None:
@@ -175,7 +175,7 @@ class Server:
     ) -> None:
         self.close()
 
-    def _is_the_parents(self) -> bool:
+    def _belongs_to_parent(self) -> bool:
         """Whether this process is a child of the one that ran the server.
 
         A child has a copy of the server, whose locks may be held by threads that it does not have.
@@ -268,8 +268,8 @@ def serve(
 
     Args:
         application: The WSGI callable to serve.
-        _quiet: Neither set up logging nor print the start banner (as in Waitress).
-        **adjustments: As for :func:`create_server`, which also says what is raised.
+        _quiet: Neither set up logging nor log the start banner (as in Waitress).
+        **adjustments: As for :func:`create_server`, which raises the same exceptions.
     """
     if not _quiet:
         logs.configure_unless_configured()

@@ -1,1 +1,1 @@
-"""What the process around a server needs: signals, logging, forks, its end, its service manager."""
+"""The process around a server: signals, logging, forks, its end, and its service manager."""

@@ -1,8 +1,8 @@
-"""The end of a child that the application forked and that came back to the server.
+"""Ends a child that the application forked and that returned to the server.
 
-A child shares its parent's connections and none of its threads, so there is nothing that it could
-serve. It ought to leave by ``os._exit`` itself; one that returns from the application, or raises
-out of it, is made to leave here. The client gets the parent's reply alone.
+A child has its parent's connections but none of its threads, so it cannot serve. The application
+should end it by ``os._exit``. A child that returns from the application instead, or raises, ends
+here. The client gets only the parent's reply.
 """
 
 from __future__ import annotations

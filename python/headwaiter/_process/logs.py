@@ -1,10 +1,10 @@
 """Carries the engine's log records into Python's ``logging``.
 
-No I/O thread ever touches Python: the extension keeps records in a bounded queue, and one daemon
-thread per process, ``headwaiter-log``, hands them on. It runs while any server does. Rules: records
-are handed on in order, by one thread at a time; when ``Server.run`` returns, everything that the
-server logged has reached the handlers, unless these block. After a fork the child has neither
-servers nor the thread.
+No I/O thread ever attaches to Python. The extension keeps records in a bounded queue, and one
+daemon thread per process, ``headwaiter-log``, passes them to ``logging``. The thread runs while any
+server runs. Rules: records are passed on in order, by one thread at a time. When ``Server.run``
+returns, the handlers have received everything that the server logged, unless they block. After a
+fork the child has neither servers nor the thread.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from headwaiter import _headwaiter
 
 DEFAULT_NAME = "headwaiter"
 
-# How long the end of a server waits for handlers.
+# Seconds that the end of a server waits for handlers.
 PATIENCE = 2.0
 
 
@@ -42,7 +42,7 @@ class _Pump:
         while not over:
             if self.thread is own:
                 _headwaiter.log_wait()
-            # Looked at first: what was logged before is then in this round.
+            # Read before the records are taken: this round has all records logged before the end.
             over = self.thread is not own
             leaving = [self.leaving.popleft() for _ in range(len(self.leaving))]
             pump()
@@ -69,12 +69,12 @@ def logger() -> logging.Logger:
 
 
 def post(level: int, text: str) -> None:
-    """Log ``text`` by way of the thread, in line with the engine's records. Never blocks."""
+    """Log ``text`` in order with the engine's records, through the thread. Never blocks."""
     _headwaiter.log_put(level, text)
 
 
 def pump() -> None:
-    """Hand on what waits. Never blocks on the engine, but for as long as the handlers do."""
+    """Pass on the waiting records. Never waits for the engine; blocks while a handler blocks."""
     with _state.order:
         for level, child, message, created in _headwaiter.log_take():
             _hand_on(level, child, message, created)
@@ -86,28 +86,31 @@ def _hand_on(level: int, child: str, message: str, created: float) -> None:
         target = logging.getLogger(record.name)
         if target.isEnabledFor(level):
             target.handle(record)
-    except BaseException:  # of a handler or a filter: it costs this record
+    except BaseException:  # raised by a handler or a filter: only this record is lost
         with contextlib.suppress(Exception):  # standard error may be broken, too
             _fallback.handleError(record)
 
 
 _fallback = logging.NullHandler()
-"""Says on standard error what a handler raised, as ``logging`` does."""
+"""Reports on standard error what a handler raised, as ``logging`` does."""
 
 
 def enable() -> None:
-    """Undo what a configuration of the application's does to loggers that are there before it and
-    that it does not name (``disable_existing_loggers``)."""
+    """Enable the server's loggers.
+
+    A logging configuration of the application disables all existing loggers that it does not name
+    (``disable_existing_loggers``).
+    """
     for child in ("", ".access", ".queue", ".slow"):
         logging.getLogger(_name + child).disabled = False
 
 
 @contextmanager
 def pumping() -> Iterator[None]:
-    """Keep the thread running; the last one to leave ends it.
+    """Run the thread in the block; the last block to end stops it.
 
-    Leaving waits until everything was handed on, for ``PATIENCE`` seconds at most: a handler that
-    blocks must not keep a server from ending.
+    The end of the block waits until all records were passed on, but at most ``PATIENCE`` seconds: a
+    handler that blocks must not keep a server from ending.
     """
     enable()
     state = _state
@@ -134,7 +137,7 @@ def pumping() -> Iterator[None]:
 
 
 def is_handing_on() -> bool:
-    """Whether the thread is at work, or blocked in a handler."""
+    """Whether the thread is passing records on, or is blocked in a handler."""
     free = _state.order.acquire(blocking=False)
     if free:
         _state.order.release()
@@ -142,9 +145,9 @@ def is_handing_on() -> bool:
 
 
 def release(seconds: float) -> None:
-    """Give handlers that block for ``seconds`` more new locks: the process ends without them.
+    """Give new locks to handlers that are still blocked after ``seconds``.
 
-    ``logging.shutdown`` takes the lock of every handler.
+    ``logging.shutdown`` takes the lock of every handler, and the process must end without them.
     """
     end = time.monotonic() + seconds
     for handler in _handlers():
@@ -157,8 +160,10 @@ def release(seconds: float) -> None:
 
 
 def seize(seconds: float) -> None:
-    """Keep the lock of ``logging`` itself from threads that are about to stand still: the
-    interpreter takes it when it drops handlers."""
+    """Take the lock of ``logging`` itself, so that no thread that is about to hang holds it.
+
+    The interpreter needs that lock when it frees handlers.
+    """
     lock = getattr(logging, "_lock", None)
     if lock is not None:
         lock.acquire(timeout=seconds)
@@ -179,7 +184,7 @@ def configure_unless_configured(line_format: str = logging.BASIC_FORMAT) -> None
 
 
 def _record(name: str, level: int, message: str, created: float) -> logging.LogRecord:
-    # With an argument, as formatters of applications may use ``msg`` and ``args`` by themselves.
+    # With an argument: formatters of applications may use ``msg`` and ``args`` separately.
     record = logging.LogRecord(name, level, "headwaiter", 0, "%s", (message,), None)
     shift = (created - record.created) * 1000
     record.created = created

@@ -1,7 +1,8 @@
-"""What commands write to standard output, when nobody takes it.
+"""Standard output of commands, and what happens when it fails.
 
-Used by ``cli.py`` and ``top.py``; ``__main__.py`` reports :class:`Lost`. Rules: a reader that has
-left has seen enough, which changes no exit status; output that is lost (a full disk) is a failure.
+Used by ``cli.py`` and ``_top/command.py``; ``__main__.py`` reports :class:`Lost`. Rules: a reader
+that closes the pipe has seen enough, which changes no exit status; output that is lost (a full
+disk) is a failure.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from contextlib import contextmanager
 
 
 class Lost(Exception):
-    """Standard output took not all of it; the message says why."""
+    """Standard output did not take everything; the message says why."""
 
 
 @contextmanager
 def written() -> Iterator[None]:
-    """Write to standard output in the block; it is flushed at the end.
+    """Write to standard output in the block, and flush it at the end.
 
     Raises:
         Lost: The output could not be written.
@@ -33,8 +34,10 @@ def written() -> Iterator[None]:
 
 
 def discard() -> None:
-    """Make standard output the null device after a write failed: else the interpreter tries again
-    as it ends, and complains."""
+    """Replace standard output by the null device after a write failed.
+
+    Otherwise the interpreter flushes again at its end, and reports the error.
+    """
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

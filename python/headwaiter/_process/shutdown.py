@@ -95,10 +95,10 @@ def _join(threads: Iterable[threading.Thread], deadline: float) -> None:
 
 
 def _free_streams() -> bool:
-    """Make standard streams that nobody reads the null device, also for threads that are blocked in
-    a write already: CPython aborts if one of these has the stream's lock when the interpreter goes.
+    """Replace standard streams that nobody reads by the null device; return whether there were any.
 
-    What the streams have not taken is lost.
+    This also frees threads that are blocked in a write: CPython aborts if such a thread holds the
+    stream's lock when the interpreter ends. Output that the streams have not taken is lost.
     """
     full = [number for number in (1, 2) if not _takes_bytes(number)]
     if full:
@@ -117,7 +117,7 @@ def _flush_streams() -> None:
 
 
 def _takes_bytes(number: int) -> bool:
-    if sys.platform == "win32":  # cannot be asked there
+    if sys.platform == "win32":  # no such question there
         return True
     try:
         return bool(select.select([], [number], [], EXIT_SECONDS)[1])
@@ -126,9 +126,9 @@ def _takes_bytes(number: int) -> bool:
 
 
 def _retry_writes() -> None:
-    """Let every blocked system call fail with EINTR: Python calls it again, now on the null device.
+    """Interrupt every blocked system call (EINTR): Python repeats it, now on the null device.
 
-    By a signal that means nothing to anybody. Where the application has a use for it, writes stay
+    Sends SIGURG, which has no effect by default. If the application handles SIGURG, writes stay
     blocked.
     """
     number = getattr(signal, "SIGURG", None)
@@ -146,7 +146,7 @@ def _retry_writes() -> None:
 def end_by(deadline: float) -> None:
     """End this process at ``deadline``, with status 3, unless it has ended by itself.
 
-    Where Python cannot, native code does.
+    Native code ends it if Python cannot.
     """
     _headwaiter.leave_in(deadline - time.monotonic())
     threading.Thread(target=_end_by, args=(deadline,), name="headwaiter-end", daemon=True).start()
@@ -164,7 +164,7 @@ def _end_by(deadline: float) -> None:
 
 
 def _say(level: int, text: str) -> None:
-    """Log ``text``. A log that takes nothing does not put off the end."""
+    """Log ``text``, but do not wait long for a log that blocks."""
     log = logs.logger().log
     thread = threading.Thread(target=log, args=(level, "%s", text), daemon=True)
     thread.start()
@@ -172,13 +172,13 @@ def _say(level: int, text: str) -> None:
 
 
 def _names() -> str:
-    """The threads that the interpreter waits for at its end."""
+    """The names of the threads that the interpreter waits for at its end."""
     main = threading.main_thread()
     return ", ".join(t.name for t in threading.enumerate() if not t.daemon and t is not main)
 
 
 def leave(status: int) -> None:
-    """End the process at once, whatever runs in it: only logs are brought to their end."""
+    """End the process at once, whatever runs in it. Only logs and streams are flushed."""
     _end_servers(0.0, by_force=True)
     logging.shutdown()
     _flush_streams()
@@ -187,5 +187,5 @@ def leave(status: int) -> None:
 
 atexit.register(_end_servers)
 if hasattr(os, "register_at_fork"):
-    # The servers of the parent are not the child's to cut: it shares their sockets.
+    # A child must not cut the servers of its parent, whose sockets it shares.
     os.register_at_fork(after_in_child=_running.clear)

@@ -1,12 +1,12 @@
 """Signals, and waiting for the end of a server without polling.
 
-Used by ``server.py``. Signals that stop a server go to a handler of the extension's and from there
-to the engine, which acts on them whatever the interpreter does; the main thread hears of them
-afterwards. Python's own tables are left as they are. For the application's other handlers the main
-thread must wake up although the kernel may deliver a signal to any other thread; a wake-up socket
-does that (``signal.set_wakeup_fd``). Windows has Python's handlers only, for both purposes. Rules:
-what was installed before is called and comes back, in a forked child at once; handlers are
-installed by ``serve`` and the command line only, never by ``Server.run``.
+Used by ``server.py``. A handler in the extension receives the signals that stop a server and
+passes them to the engine, which acts at once, whatever the interpreter does; the main thread learns
+of them afterwards. Python's own table of handlers does not change. The application's other handlers
+run on the main thread, but the kernel may deliver a signal to any thread; a wake-up socket wakes
+the main thread (``signal.set_wakeup_fd``). Windows has only Python's handlers, for both purposes.
+Rules: a handler that was installed before is called too, and is restored at the end (in a forked
+child at once); only ``serve`` and the command line install handlers, never ``Server.run``.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Stops(NamedTuple):
 
     numbers: list[signal.Signals]
     reopening: int | None
-    """A signal that opens the access log anew."""
+    """The signal that reopens the access log."""
     reader: socket.socket
-    """Where the numbers of signals come in, from the moment that these are handled."""
+    """Receives the number of each handled signal."""
     stopping: Callable[[], None]
-    """Called on the main thread when the engine has been stopped by a signal."""
+    """Called on the main thread after a signal has stopped the engine."""
 
     def keys(self) -> str:
-        """What a person does to stop the server, such as ``Ctrl-C or SIGTERM``."""
+        """How to stop the server, for people: such as ``Ctrl-C or SIGTERM``."""
         return " or ".join(KEYS.get(number.name, number.name) for number in self.numbers)
 
 
@@ -54,11 +54,11 @@ def on_main_thread() -> bool:
 def stop_signals(
     stopping: Callable[[], None], *, reopening: bool, ends_process: bool
 ) -> Iterator[Stops | None]:
-    """Take the signals that stop a server; ``None`` off the main thread, where none are.
+    """Handle the signals that stop a server. Off the main thread handle none, and yield ``None``.
 
-    A SIGINT that is ignored stays so: that is how shells start background jobs. With ``reopening``
-    SIGUSR1 is taken, too, unless somebody else has a use for it. Where the server's end is that of
-    the process (``ends_process``), signals are not given back.
+    An ignored SIGINT stays ignored: shells start background jobs that way. With ``reopening``
+    SIGUSR1 is handled, too, unless it has another handler. If the process ends with the server
+    (``ends_process``), the earlier handlers are not restored.
     """
     if not on_main_thread():
         yield None
@@ -78,7 +78,7 @@ if sys.platform == "win32":
     ) -> Iterator[tuple[list[signal.Signals], int | None]]:
         previous: dict[signal.Signals, Any] = {}
 
-        def handle(number: int, frame: Any) -> None:  # the socket has been written to already
+        def handle(number: int, frame: Any) -> None:  # Python has written to the socket already
             before = previous.get(signal.Signals(number))
             if callable(before) and before is not signal.default_int_handler:
                 before(number, frame)
@@ -93,15 +93,15 @@ if sys.platform == "win32":
             yield list(previous), None
         finally:
             for number, before in previous.items():
-                # None: installed by C code, which Python cannot put back.
+                # None: C code installed the handler, and Python cannot restore it.
                 signal.signal(number, signal.SIG_DFL if before is None else before)
             signal.set_wakeup_fd(wakeup)
 
     def stop_came() -> bool:
-        return False  # not known: what a handler raises may be told first
+        return False  # not known here
 
     def leave_by_signals() -> None:
-        """Nothing to do: no process here is one that signals cannot end."""
+        """Nothing to do: signals end every process on this system."""
 
 else:
 
@@ -113,7 +113,7 @@ else:
         if actions[signal.SIGINT] == "ignored":
             del actions[signal.SIGINT]
         chained = [
-            # Python's own handler of SIGINT would only interrupt what is to be finished.
+            # Not Python's own handler of SIGINT, which would interrupt the drain.
             (int(number), action == "handler" and not _is_pythons(number))
             for number, action in actions.items()
         ]
@@ -131,26 +131,33 @@ else:
         return _headwaiter.signal_action(number) == "default"
 
     def stop_came() -> bool:
-        """Whether a signal that stops has come, and the engine hears of it without this thread."""
+        """Whether a signal that stops the server has come. The engine acts on it without this
+        thread."""
         return _headwaiter.stop_came()
 
     def leave_by_signals() -> None:
-        """Let SIGTERM end this process at once, as it does anyway, but for process 1."""
+        """Let SIGTERM end this process at once. This is the default, except in process 1."""
         if on_main_thread() and _is_free(signal.SIGTERM):
             _headwaiter.leave_by_signals([signal.SIGTERM])
 
     def _outlast() -> None:
-        """Python sets signals that it handles to their default action as it ends, which a signal
-        that comes twice must not find."""
+        """Keep the engine's handler until the process ends.
+
+        Python resets the signals that it handles to their default action at its end. A second
+        signal of the same stop must not meet the default action.
+        """
         for number in _headwaiter.lingering_signals() if on_main_thread() else []:
-            signal.signal(number, signal.SIG_IGN)  # which Python leaves alone
+            signal.signal(number, signal.SIG_IGN)  # Python does not reset an ignored signal
             _headwaiter.outlast_signal(number)
 
     atexit.register(_outlast)
 
 
 def _after_fork() -> None:
-    """A signal to a child is not meant for the parent's server, whose wake-up socket it shares."""
+    """Give up the wake-up socket, which a child shares with its parent.
+
+    A signal to the child must not wake the parent.
+    """
     if _wakeups and on_main_thread():
         _wakeups.clear()
         signal.set_wakeup_fd(-1)
@@ -165,7 +172,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def signal_wakeups() -> Iterator[socket.socket | None]:
-    """A socket that turns readable for every signal with a handler in Python; ``None`` off the main
+    """A socket that becomes readable at every signal with a Python handler; ``None`` off the main
     thread."""
     if not on_main_thread():
         yield None
@@ -179,7 +186,7 @@ def signal_wakeups() -> Iterator[socket.socket | None]:
         try:
             yield reader
         finally:
-            if _wakeups:  # else a child of ours, where this is undone
+            if _wakeups:  # else this is a forked child, which has given the socket up
                 _wakeups.pop()
                 signal.set_wakeup_fd(before)
 
@@ -188,37 +195,38 @@ def signal_wakeups() -> Iterator[socket.socket | None]:
 def watching(
     done: socket.socket, engine: _headwaiter.Server, stops: Stops | None
 ) -> Iterator[tuple[Callable[[], bool], _headwaiter.Signals | None]]:
-    """A function that waits until ``done`` is readable (then true) or a signal came (then false).
+    """Yield a function that waits until ``done`` is readable (it returns true) or a signal came
+    (false).
 
-    The signals in ``stops`` stop ``engine`` although no Python code may be able to run; then there
-    is a watch, too, which ends the process if it is not closed. It opens nothing while it waits:
-    connections may have taken the last descriptor by then.
+    The signals in ``stops`` stop ``engine`` even if no Python code can run. With ``stops`` a watch
+    is yielded, too, which ends the process if it is not closed in time. The function opens no
+    descriptor: connections may have taken the last one.
     """
     with ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
         selector.register(done, selectors.EVENT_READ)
-        wakeup = told = watch = None
-        if stops is None or sys.platform != "win32":  # else they come with those that stop
+        wakeup = handled = watch = None
+        if stops is None or sys.platform != "win32":  # else `stops` has these signals, too
             wakeup = stack.enter_context(signal_wakeups())
         if stops is not None:
-            # What the engine has seen comes here afterwards, and wakes this thread.
-            told, onwards = socket.socketpair()
-            stack.enter_context(told)
+            # After it has acted the engine sends the numbers here, which wakes this thread.
+            handled, onwards = socket.socketpair()
+            stack.enter_context(handled)
             with onwards:
                 onwards.setblocking(False)
                 named = [(int(number), number.name) for number in stops.numbers]
                 watch = engine.watch_signals(
                     stops.reader.fileno(), onwards.fileno(), named, stops.reopening
                 )
-            told.setblocking(False)
-        for sock in filter(None, (wakeup, told)):
+            handled.setblocking(False)
+        for sock in filter(None, (wakeup, handled)):
             selector.register(sock, selectors.EVENT_READ)
 
         def wait() -> bool:
             ready = {key.fileobj for key, _ in selector.select()}
             if wakeup in ready:
                 _drain(wakeup)
-            if stops is not None and told in ready and _drain(told) & {*stops.numbers}:
+            if stops is not None and handled in ready and _drain(handled) & {*stops.numbers}:
                 stops.stopping()
             return done in ready
 

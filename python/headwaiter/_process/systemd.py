@@ -1,9 +1,9 @@
-"""What a service manager such as systemd hands over and wants to hear.
+"""The interface to a service manager such as systemd.
 
-``sd_listen_fds(3)``: sockets that are bound already, from descriptor 3 on; the command line takes
-them when nothing else says where to listen. ``sd_notify(3)``: a datagram when the server is ready
-and when it stops. Both are no more than an environment variable and a socket, so there is no
-dependency.
+``sd_listen_fds(3)``: the manager passes bound sockets, from descriptor 3 on. The command line
+serves them if no adjustment says where to listen. ``sd_notify(3)``: the server sends a datagram
+when it is ready and when it stops. Both need only an environment variable and a socket, so there is
+no dependency.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PATIENCE = 1.0
 
 
 def inherited_sockets() -> list[socket.socket]:
-    """The sockets passed to this very process; its children shall not take them for theirs.
+    """The sockets passed to this process. Its children do not inherit them.
 
     Raises:
         OSError: A descriptor that was announced is not a socket.
@@ -35,13 +35,13 @@ def inherited_sockets() -> list[socket.socket]:
 
 
 def notify(state: str) -> None:
-    """Tell the service manager, if there is one. Whether it listens is not our concern."""
+    """Send ``state`` to the service manager, if there is one. Errors are ignored."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
     if address.startswith("@"):  # the abstract namespace of Linux
         address = "\0" + address[1:]
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(PATIENCE)  # a manager that reads nothing must not hold up the end
+        sock.settimeout(PATIENCE)  # a manager that does not read must not delay the end
         sock.connect(address)
         sock.sendall(state.encode())

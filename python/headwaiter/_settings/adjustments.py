@@ -1,9 +1,9 @@
 """The adjustments in force: cast, checked against each other, each with its origin.
 
 ``server.py`` and the command line make one :class:`Adjustments` per server. The values are
-attributes under the names of the table, as in Waitress; ``engine_settings`` and ``listeners`` are
-what the extension takes. Rules between adjustments live here and in ``_listen.py``; the conditions
-are Waitress' ones, the exceptions are listed in ``docs/waitress.md``.
+attributes under the names of the table, as in Waitress. The extension takes ``engine_settings`` and
+``listeners``. Rules between adjustments are here and in ``listen.py``; they are the rules of
+Waitress, and ``docs/waitress.md`` lists the exceptions.
 """
 
 from __future__ import annotations
@@ -53,30 +53,30 @@ class Adjustments(AdjustmentValues):
     """Every adjustment as an attribute, from keywords, the environment, a TOML file and defaults.
 
     Raises:
-        ValueError: An unknown name, a value that cannot be meant, or values that exclude each
-        other. TypeError: A value of a type that the adjustment cannot have. OSError: The
-        configuration file cannot be read.
+        ValueError: A name is unknown, a value is wrong, or values exclude each other.
+        TypeError: A value has a type that the adjustment cannot have.
+        OSError: The configuration file cannot be read.
     """
 
     def __init__(self, **keywords: Unpack[ServerKeywords]) -> None:
         given: dict[str, Any] = dict(keywords)
         config = given.pop("config", None)
-        self._settle(collect(from_keywords(given), config))
+        self._resolve(collect(from_keywords(given), config))
 
     @classmethod
     def from_flags(
         cls, flags: Mapping[str, str | list[str]], config: str | None, **keywords: Any
     ) -> Adjustments:
-        """As the command line gives them: ``flags`` maps names to the texts that were given."""
+        """The adjustments of a command line: ``flags`` maps names to the texts that were given."""
         arguments = from_keywords(keywords)
         for name, value in flags.items():
             arguments[name] = Given(value, "argument", BY_NAME[name].flag)
         adjustments = cls.__new__(cls)
-        adjustments._settle(collect(arguments, config))
+        adjustments._resolve(collect(arguments, config))
         return adjustments
 
     def given_names(self) -> set[str]:
-        """The adjustments that are not left at their defaults."""
+        """The names of the adjustments that were given, whatever their values."""
         return set(self._given)
 
     def effective(self) -> dict[str, Effective]:
@@ -84,14 +84,14 @@ class Adjustments(AdjustmentValues):
         result = {}
         for row in ADJUSTMENTS:
             given = self._given.get(row.name)
-            if row.name == "listen":  # host and port are another way to give it
+            if row.name == "listen":  # host and port also say where to listen
                 given = given or self._given.get("port") or self._given.get("host")
             origin, where = (given.origin, given.where) if given else ("default", "")
             result[row.name] = Effective(getattr(self, row.name), origin, where)
         return result
 
     def engine_settings(self, logger: str) -> dict[str, Any]:
-        """What the extension's ``Server`` takes; ``None`` stands for "off"."""
+        """The settings for the extension's ``Server``; ``None`` means "off"."""
         settings: dict[str, Any] = {"logger": logger}
         for row in ADJUSTMENTS:
             if row.engine:
@@ -103,24 +103,24 @@ class Adjustments(AdjustmentValues):
         return settings
 
     def listeners(self) -> list[tuple[Any, ...]]:
-        """What the extension's ``Server`` binds."""
+        """The addresses for the extension's ``Server``."""
         if self.unix_socket:
             return [("unix", self.unix_socket)]
         if self.sockets:
             return [("fd", sock.fileno()) for sock in self.sockets]
         return listen.specs(self.listen)
 
-    def _settle(self, given: Mapping[str, Given]) -> None:
+    def _resolve(self, given: Mapping[str, Given]) -> None:
         self._given = given
         for row in ADJUSTMENTS:
             setattr(self, row.name, self._value(row.name))
         if "send_bytes" in given:
             warnings.warn("send_bytes has no effect", DeprecationWarning, stacklevel=4)
         for row in ADJUSTMENTS:
-            setattr(self, row.name, paths.fixed(row, getattr(self, row.name)))
-        self._settle_proxies()
-        self._settle_spool()
-        self._settle_listen()
+            setattr(self, row.name, paths.made_absolute(row, getattr(self, row.name)))
+        self._resolve_proxies()
+        self._resolve_spool()
+        self._resolve_listen()
         self._admin_listeners = listen.admin(self.admin, public=self.admin_public)
         if "connection_limit" not in given:
             self.connection_limit = defaults.connection_limit()
@@ -141,10 +141,10 @@ class Adjustments(AdjustmentValues):
                 raise
             raise type(error)(f"{error} (from {given.where})") from None
 
-    def _settle_proxies(self) -> None:
+    def _resolve_proxies(self) -> None:
         if self.trusted_proxy is None:
             for name in ("trusted_proxy_count", "trusted_proxy_headers"):
-                # An empty list of headers asks for nothing; a count, even the default one, does.
+                # An empty list of headers has no effect; a count has, even if it is the default.
                 if name in self._given and getattr(self, name):
                     raise ValueError(f"{name} has no meaning without trusted_proxy")
             return
@@ -169,7 +169,7 @@ class Adjustments(AdjustmentValues):
                 "a proxy sets either"
             )
 
-    def _settle_spool(self) -> None:
+    def _resolve_spool(self) -> None:
         if not self.spool_dir:
             self.spool_dir = defaults.spool_dir()
         elif not os.path.isdir(self.spool_dir):
@@ -183,7 +183,7 @@ class Adjustments(AdjustmentValues):
         if "spool_limit" not in self._given:
             self.spool_limit = defaults.spool_limit(self.spool_dir)
 
-    def _settle_listen(self) -> None:
+    def _resolve_listen(self) -> None:
         listen.check_sockets(self.sockets)
         if self.unix_socket and not hasattr(socket, "AF_UNIX"):
             raise ValueError("unix_socket: this system has no Unix sockets")

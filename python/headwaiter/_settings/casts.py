@@ -1,10 +1,10 @@
-"""Casts: what a value given for an adjustment may look like, and what it becomes.
+"""Casts: which values an adjustment accepts, and what each value becomes.
 
 The adjustments table names one :class:`Kind` per row. Values come from Python calls, flags,
-environment variables, TOML and PasteDeploy files alike, so every kind takes the string form as well
-as the natural one, as Waitress does. Rules: a cast raises ``ValueError`` for a value that cannot be
-meant and ``TypeError`` for a type that cannot carry one; ``Adjustment.cast`` makes the message.
-What depends on other adjustments is checked in ``settings.py``.
+environment variables, TOML and PasteDeploy files. So every kind takes text as well as its natural
+type, as Waitress does. Rules: a cast raises ``ValueError`` for a wrong value and ``TypeError`` for
+a wrong type; ``Adjustment.cast`` makes the message. ``_settings/adjustments.py`` checks what
+depends on other adjustments.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ FALSE_WORDS = frozenset({"", "f", "false", "n", "no", "off", "0", "none"})
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to write a value.
+    """A kind of value, and how to cast it.
 
-    ``annotation`` is the type that a keyword argument of this kind has; a test holds
-    ``_types.py`` against it. ``noun`` is what error messages and the reference page call it.
+    ``annotation`` is the type of a keyword argument of this kind; a test compares it with
+    ``_settings/types.py``. ``noun`` is its name in error messages and on the reference page.
     """
 
     noun: str
@@ -39,12 +39,12 @@ class Kind:
 
 
 def boolean(value: Any) -> bool:
-    """Any word that does not say yes means no, as in Waitress."""
+    """Every word that does not mean true is false, as in Waitress."""
     return str(value).strip().lower() in TRUE_WORDS
 
 
-def says_neither(value: Any) -> bool:
-    """Whether a boolean was given as a word that is probably a slip of the pen."""
+def is_unclear_boolean(value: Any) -> bool:
+    """Whether the word for a boolean means neither true nor false, and so is probably a typo."""
     return str(value).strip().lower() not in TRUE_WORDS | FALSE_WORDS
 
 
@@ -56,7 +56,8 @@ def integer(value: Any) -> int:
 
 
 def threads(value: Any) -> int | str:
-    """A number, or bounds between which the server chooses: ``4-64``, or ``auto`` for those."""
+    """A number, or bounds between which the server chooses, such as ``4-64``; ``auto`` is
+    ``4-64``."""
     if not isinstance(value, str):
         return integer(value)
     least, dash, most = value.strip().lower().partition("-")
@@ -71,7 +72,7 @@ def threads(value: Any) -> int | str:
 
 
 def thread_bounds(value: int | str) -> tuple[int, int]:
-    """The least and the most threads of a value that :func:`threads` has made."""
+    """The least and the most threads, from a result of :func:`threads`."""
     if isinstance(value, int):
         return value, value
     least, _, most = value.partition("-")
@@ -86,7 +87,7 @@ def duration(value: Any) -> float:
 
 
 def octal(value: Any) -> int:
-    """Only strings: ``600`` written as a Python or TOML integer would mean other permissions."""
+    """Takes strings only: the integer ``600`` in Python or TOML would be other permissions."""
     return int(value, 8)
 
 
@@ -97,7 +98,7 @@ def text(value: Any) -> str:
 
 
 def field_value(value: Any) -> str | None:
-    """What a response header can carry as it is (RFC 9110 section 5.5)."""
+    """Text that a response header can carry unchanged (RFC 9110 section 5.5)."""
     shown = str(value) if value else ""
     if not all(" " <= char <= "~" or "\xa0" <= char <= "\xff" for char in shown):
         raise ValueError(shown)
@@ -140,7 +141,7 @@ def url_prefix(value: Any) -> str:
 
 
 def words(value: str | Iterable[str]) -> list[str]:
-    """A string, or an iterable of them, split at white space."""
+    """A string, or an iterable of strings, split at white space."""
     lines = [value] if isinstance(value, str) else list(value)
     return [word for line in lines for word in line.split()]
 
@@ -160,7 +161,7 @@ def socket_list(value: Iterable[Any]) -> list[socket.socket]:
 def proxies(value: Any) -> str | None:
     """``*``, ``unix``, addresses and networks: a list, or separated by commas or white space.
 
-    ``localhost`` is what Waitress calls the peer of a Unix socket, so it means ``unix`` here.
+    Waitress calls the peer of a Unix socket ``localhost``, so that means ``unix`` here.
     """
     names = words(value if isinstance(value, (list, tuple)) else str(value or ""))
     names = [name for listed in names for name in listed.split(",") if name]

@@ -20,16 +20,16 @@ LEAST_OUTBUF_TOTAL = 64 << 20
 
 
 def connection_limit() -> int:
-    """Three quarters of the descriptor limit: the rest is for spools and the application's own use.
+    """Three quarters of the descriptor limit: the rest is for spools and for the application.
 
-    Descriptors that the process opens later are not counted; when they run out all the same, the
-    I/O threads close idle connections and pause accepting.
+    Descriptors that the process opens later are not counted. If descriptors run out, the I/O
+    threads close idle connections and stop accepting for a while.
     """
     return max(min(_descriptors() * 3 // 4, MOST_CONNECTIONS), 1)
 
 
 def spool_files() -> int:
-    """Half of what connections leave: the other half is the application's."""
+    """Half of the descriptors that connections leave; the application has the other half."""
     return max(min(_descriptors() // 8, MOST_FILES), 1)
 
 
@@ -43,17 +43,17 @@ def _descriptors() -> int:
 
 
 def inbuf_total() -> int:
-    """An eighth of the memory that the process may use."""
+    """An eighth of the memory that this process may use."""
     return _memory() // 8
 
 
 def outbuf_total() -> int:
-    """Another eighth: clients must not take from the application what it was given to work with."""
+    """Another eighth, so that clients do not take the application's memory."""
     return max(_memory() // 8, LEAST_OUTBUF_TOTAL)
 
 
 def _memory() -> int:
-    """Bytes of memory: the machine's, or less where a control group or a limit allows less."""
+    """Bytes of memory: all of the machine, or less if a control group or a limit allows less."""
     limits = [UNLIMITED]
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
@@ -78,8 +78,8 @@ def _read(path: str) -> str:
 def spool_dir() -> str:
     """The system's directory for temporary files.
 
-    Python finds none where no file can be made, as on a read-only root or a full disk. The server
-    works without: it tries there again whenever it needs a file.
+    Python finds no directory if no file can be made, as on a read-only root or a full disk. The
+    server runs without: it tries again whenever it needs a file.
     """
     try:
         return paths.absolute(tempfile.gettempdir())
@@ -94,6 +94,7 @@ def spool_dir() -> str:
 
 
 def spool_limit(directory: str) -> int:
+    """Half of the free bytes on the disk."""
     try:
         return shutil.disk_usage(directory).free // 2
     except OSError:

@@ -1,8 +1,8 @@
 """The command line's grammar, made from the adjustments table.
 
-``cli.py`` parses with it. Every ``waitress-serve`` flag is here under its name, and as there a flag
-may be shortened as long as it stays unambiguous. Values stay text: casting them is the table's
-work, so that a bad value is reported alike wherever it comes from.
+``cli.py`` parses with it. Every flag of ``waitress-serve`` exists under its name and, as there, may
+be shortened while it is unambiguous. Values stay text: the table casts them, so that an error
+message is the same for every source.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ the application, had to be cut.
 
 
 class UsageError(Exception):
-    """The arguments make no sense; the message says which one."""
+    """The arguments are wrong; the message names the wrong one."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,10 +53,10 @@ class _Switch(argparse.Action):
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """``argv`` without the program's name.
+    """Parse ``argv``, which has no program name.
 
-    The adjustments that were given are attributes under their names; ``application`` is ``None`` if
-    none was named.
+    The result has the given adjustments as attributes under their names; ``application`` is
+    ``None`` if none was named.
 
     Raises:
         UsageError: An unknown option, one without its value, or more than one application.

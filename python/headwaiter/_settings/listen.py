@@ -1,9 +1,9 @@
-"""Where to listen: which adjustments exclude each other, and the addresses that names stand for.
+"""Where to listen: which adjustments exclude each other, and which addresses a name stands for.
 
-``settings.py`` asks for the resolved addresses once per server; binding them is the extension's
-work. Rules: an address is listed once, in the order given; a name stands for all its addresses of
-the enabled families that this machine has; anything that cannot be resolved is a ``ValueError``
-before a socket listens.
+``adjustments.py`` asks for the resolved addresses once per server; the extension binds them. Rules:
+an address is listed once, in the given order. A name stands for all its addresses of the enabled
+families that this machine has. A name that cannot be resolved is a ``ValueError`` before any socket
+listens.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ _EXCLUSIVE = (
     ("unix_socket", "port"),
 )
 
-# (family, type, protocol, address) as socket.getaddrinfo has it, without the canonical name.
+# (family, type, protocol, address) as from socket.getaddrinfo, without the canonical name.
 SocketInfo = tuple[socket.AddressFamily, socket.SocketKind, int, tuple[Any, ...]]
 
 
 def check_exclusive(names: Iterable[str]) -> None:
+    """Raise ``ValueError`` if two of ``names`` exclude each other."""
     given = set(names)
     for one, other in _EXCLUSIVE:
         if one in given and other in given:
@@ -42,7 +43,7 @@ def check_exclusive(names: Iterable[str]) -> None:
 
 
 def excluded_by(names: Iterable[str]) -> set[str]:
-    """What may not stand beside any of ``names``."""
+    """The adjustments that may not be given together with any of ``names``."""
     given = set(names)
     return {b for a, b in _EXCLUSIVE if a in given} | {a for a, b in _EXCLUSIVE if b in given}
 
@@ -51,7 +52,7 @@ def resolve(listen: Sequence[str], *, ipv4: bool, ipv6: bool) -> list[SocketInfo
     """The addresses behind ``HOST:PORT`` strings.
 
     Raises:
-        ValueError: Nothing to listen on, a port out of range, or a name without an address.
+        ValueError: ``listen`` is empty, a port is out of range, or a name has no address.
     """
     if not listen:
         raise ValueError("listen names no address")
@@ -61,7 +62,7 @@ def resolve(listen: Sequence[str], *, ipv4: bool, ipv6: bool) -> list[SocketInfo
     for item in listen:
         host, port = split(item)
         for info in _present(_lookup(item, host, port, family)):
-            # Some systems list a link-local address once per zone, and any may list one twice.
+            # Some systems list a link-local address once per zone; all may list an address twice.
             key = (str(info[3][0]).split("%", 1)[0], info[3][1])
             if info[3][1] == 0 or key not in seen:
                 seen.add(key)
@@ -80,12 +81,12 @@ def split(item: str) -> tuple[str, str]:
 
 
 def bracketed(host: str) -> str:
-    """``host`` as it stands before a colon and a port."""
+    """``host`` for use before a colon and a port: IPv6 addresses in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def specs(infos: Iterable[SocketInfo]) -> list[tuple[Any, ...]]:
-    """Resolved addresses as the extension's ``Server`` takes them."""
+    """Resolved addresses in the form that the extension's ``Server`` takes."""
     return [
         ("inet6" if family == socket.AF_INET6 else "inet", *address)
         for family, _, _, address in infos
@@ -93,11 +94,11 @@ def specs(infos: Iterable[SocketInfo]) -> list[tuple[Any, ...]]:
 
 
 def admin(where: str | None, *, public: bool) -> list[tuple[Any, ...]]:
-    """Where the admin endpoint listens: ``HOST:PORT`` or the path of a Unix socket.
+    """The addresses of the admin endpoint, from ``HOST:PORT`` or the path of a Unix socket.
 
     Raises:
-        ValueError: Neither of these, or an address that others than this machine reach although it
-        is not ``public``.
+        ValueError: ``where`` is neither, or other machines reach the address although ``public`` is
+            false.
     """
     if not where:
         return []
@@ -158,8 +159,8 @@ def _lookup(item: str, host: str, port: str, family: socket.AddressFamily) -> li
 
 
 def _present(infos: list[SocketInfo]) -> list[SocketInfo]:
-    """Those of a name's addresses that this machine has: ``localhost`` means ``::1``, too, where
-    IPv6 is off. If it has none of them, binding says why."""
+    """The addresses of a name that this machine has; ``localhost`` stands for ``::1``, too, even if
+    IPv6 is off. If the machine has none of them, returns all, and binding reports the error."""
     return [info for info in infos if len(infos) == 1 or _is_present(*info)] or infos
 
 

@@ -1,8 +1,8 @@
-"""Paths among the settings, which hold from the start on.
+"""Makes the paths among the settings absolute.
 
-The server uses them again while it runs: it makes temporary files, reopens its log and removes its
-socket. An application that calls ``os.chdir`` meanwhile must not move them, so ``settings.py``
-makes each one absolute before the application is loaded.
+The server uses these paths while it runs: it makes temporary files, reopens its log and removes its
+socket. An application may call ``os.chdir`` meanwhile. So ``adjustments.py`` makes each path
+absolute before the application is loaded.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 from headwaiter._settings import casts as kinds
 from headwaiter._settings.table import Adjustment
 
-# What an address of a Unix socket holds, its final zero left out (unix(7)).
+# Bytes of a path in the address of a Unix socket, without the final zero (unix(7)).
 LONGEST_ADDRESS = 107 if sys.platform == "linux" else 103
 
 
-def fixed(row: Adjustment, value: Any) -> Any:
-    """``value`` of ``row``, absolute if it is a path.
+def made_absolute(row: Adjustment, value: Any) -> Any:
+    """``value`` of ``row``, made absolute if it is a path.
 
     Raises:
-        ValueError: It is relative, and the current directory is gone.
+        ValueError: The path is relative, and the current directory is gone.
     """
     if not _is_path(row, value):
         return value
@@ -33,13 +33,13 @@ def fixed(row: Adjustment, value: Any) -> Any:
             f"{row.name}: {value!r} is relative, and the current directory is not there: "
             f"{error.strerror}"
         ) from None
-    # The address of a socket deep in a tree may fit only as it was given.
+    # The address of a Unix socket may be too long as an absolute path.
     too_long = row.name in ("unix_socket", "admin") and len(os.fsencode(path)) > LONGEST_ADDRESS
     return value if too_long else path
 
 
 def absolute(path: str) -> str:
-    """``path`` from the root on; ``..`` stays, since what it means may depend on links."""
+    """``path`` from the root on. ``..`` stays, since its meaning may depend on symbolic links."""
     return path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
 
 

@@ -13,39 +13,38 @@ INTRODUCTION = """\
 
 # Adjustments
 
-Every adjustment has one name and can be given in four ways. The first of these that names it wins:
+Every adjustment has one name. Its value comes from the first of these sources that names it:
 
 1. a keyword argument, `serve(app, threads=8)`, or a flag, `headwaiter --threads=8 MODULE:OBJECT`;
 2. an environment variable, `HEADWAITER_THREADS=8`;
 3. a TOML file, `threads = 8`, named by `--config FILE`, `serve(app, config="FILE")` or
-   `HEADWAITER_CONFIG=FILE`; if the file has a `[headwaiter]` table, the adjustments are in there;
+   `HEADWAITER_CONFIG=FILE`; if the file has a `[headwaiter]` table, the adjustments are in it;
 4. the default.
 
-`headwaiter --check-config MODULE:OBJECT` shows each value in force and where it came from, and
-exits with the status that starting would have. It loads the application, binds every address and
-releases it without accepting anything: beside a server that runs the address is in use. It makes no
-access log. `headwaiter --help` lists the flags that are no adjustments, such as `--call` and
-`--log-config`.
+`headwaiter --check-config MODULE:OBJECT` shows each value in force and its source, and exits with
+the status of a real start. It loads the application, binds every address and releases it without
+accepting a connection, so it fails if a running server uses the address. It makes no access log.
+`headwaiter --help` lists the flags that are not adjustments, such as `--call` and `--log-config`.
 
 - **Flags** have hyphens where names have underscores. A boolean `x` is `--x` or `--no-x`.
   `--listen` may be repeated; of other flags given twice the last one counts.
 - **Environment variables** that are empty count as unset, except `HEADWAITER_IDENT` and
   `HEADWAITER_URL_PREFIX`.
-- **Text is cast**, wherever it comes from, PasteDeploy files included. `t`, `true`, `y`, `yes`,
-  `on` and `1` are true, whatever the case; everything else is false, with a warning if it does not
-  look like it.
+- **Text is cast**, whatever its source, PasteDeploy files included. `t`, `true`, `y`, `yes`, `on`
+  and `1` are true, in any case; all other text is false, with a warning if it is not a usual word
+  for false.
 - **Lists** are words with spaces or line breaks between them, or lists in Python and TOML.
-- **Seconds** may have a fraction. Bytes may not have a suffix.
-- **Paths** that are relative count from the current directory at the start. An application that
-  changes it later moves neither log, sockets nor temporary files.
+- **Seconds** may have a fraction. Sizes are plain byte counts (`10485760`, not `10MB`).
+- **Relative paths** start at the current directory of the start. If the application changes the
+  directory later, log, sockets and temporary files stay where they are.
 - `host` with `port`, `listen`, `unix_socket` and `sockets` are four ways to say where to listen.
-  They exclude each other; one that is given at a higher rank silences those below.
-- `headwaiter` started through systemd socket activation (`LISTEN_FDS`) takes those sockets. It does
-  not start if one of these four says where to listen, too: clients connect to the sockets already,
-  and nobody would answer them. A program that calls `serve` passes them itself, as `sockets`.
+  They exclude each other; the higher-priority source wins, and the others are ignored.
+- Under systemd socket activation (`LISTEN_FDS`) `headwaiter` serves the sockets of systemd. It does
+  not start if one of these four ways is used, too: clients connect to systemd's sockets already,
+  and nobody would answer them. A program that calls `serve` passes the sockets as `sockets`.
 
-Defaults are those of Waitress where it has the adjustment; [waitress.md](waitress.md) lists what
-differs.
+Defaults are those of Waitress where Waitress has the adjustment; [waitress.md](waitress.md) lists
+the differences.
 """
 
 

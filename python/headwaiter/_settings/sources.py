@@ -1,13 +1,13 @@
-"""Where values come from, and which of them wins.
+"""The sources of values, and which of them wins.
 
-Three layers, the first that names an adjustment wins: arguments (keywords or flags), the
-``HEADWAITER_*`` environment variables, the TOML file. ``settings.py`` reads them through
-:func:`collect`; nothing is cast here. Rules: every value keeps its origin, so that an error and
-``--check-config`` can name it; a value that lost is never looked at, so it can never fail.
+There are three sources. The first that names an adjustment wins: arguments (keywords or flags), the
+``HEADWAITER_*`` environment variables, the TOML file. ``adjustments.py`` reads them by
+:func:`collect`; nothing is cast here. Rules: every value keeps its origin, so that errors and
+``--check-config`` can name it; a value that lost is never cast, so it never fails.
 
-The ways to say where to listen exclude each other. Within one layer that is an error
-(``_listen.py``); between layers the higher one wins: ``--port`` leaves a ``HEADWAITER_HOST`` in
-force, but ``--listen`` silences both.
+Some adjustments that say where to listen exclude each other. Two of them from one source are an
+error (``listen.py``). Otherwise the higher-priority source wins: with ``--listen`` a
+``HEADWAITER_HOST`` is ignored, with ``--port`` it is not.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ TABLE = "headwaiter"
 
 @dataclass(frozen=True)
 class Given:
-    """A value as it was given. ``origin`` is argument, environment or file; ``where`` narrows it
-    down to the flag, variable or path, and is empty for a keyword argument."""
+    """A value as it was given. ``origin`` is argument, environment or file; ``where`` is the flag,
+    the variable or the path, and empty for a keyword argument."""
 
     value: Any
     origin: str
@@ -50,12 +50,12 @@ class Given:
 def collect(
     arguments: Mapping[str, Given], config: str | os.PathLike[str] | None
 ) -> dict[str, Given]:
-    """All values in force that are not defaults.
+    """The values that win, by adjustment; defaults are not among them.
 
     ``config`` names the TOML file; ``None`` leaves that to ``HEADWAITER_CONFIG``.
 
     Raises:
-        ValueError: An unknown name, or a file that is not TOML.
+        ValueError: A name is unknown, names exclude each other, or the file is not TOML.
         OSError: The file cannot be read.
     """
     path = config or os.environ.get(CONFIG_VARIABLE)
@@ -63,9 +63,9 @@ def collect(
     chosen: dict[str, Given] = {}
     for layer in layers:
         check_exclusive(layer)
-        silenced = excluded_by(chosen)
+        ignored = excluded_by(chosen)
         for name, given in layer.items():
-            if name not in chosen and name not in silenced:
+            if name not in chosen and name not in ignored:
                 chosen[name] = given
     return chosen
 
@@ -78,14 +78,15 @@ def from_keywords(keywords: Mapping[str, Any]) -> dict[str, Given]:
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
-    """Empty counts as unset, unless empty text means something (``HEADWAITER_IDENT=``)."""
+    """The values of environment variables. An empty variable counts as unset, unless empty text has
+    a meaning (``HEADWAITER_IDENT=``)."""
     found = {}
     for row in ADJUSTMENTS:
         value = environ.get(row.variable)
         if value is None or row.keyword_only or (not value and row.kind not in EMPTY_MEANS_NONE):
             continue
         found[row.name] = Given(value, "environment", row.variable)
-    _warn_of_slips(environ)
+    _warn_of_typos(environ)
     return found
 
 
@@ -109,7 +110,8 @@ def from_file(path: str | os.PathLike[str]) -> dict[str, Given]:
 
 
 def _check_type(where: str, name: str, value: Any) -> None:
-    """TOML has types, so a value of another one is a mistake; casts are as lenient as Waitress'."""
+    """Refuse a TOML value of another type, which is a mistake; casts are as lenient as in
+    Waitress."""
     kind = BY_NAME[name].kind
     whole = kind in (INTEGER, THREADS, BYTES, WHOLE_SECONDS)
     if (whole and isinstance(value, (bool, float))) or (
@@ -119,8 +121,9 @@ def _check_type(where: str, name: str, value: Any) -> None:
         raise ValueError(f"{where}: {name}: expected {kind.noun}, got {shown}")
 
 
-def _warn_of_slips(environ: Mapping[str, str]) -> None:
-    """Others may use the prefix, so only a near miss of one of ours is worth a word."""
+def _warn_of_typos(environ: Mapping[str, str]) -> None:
+    """Warn of unknown variables whose names are close to a known one. Others may use the prefix,
+    too."""
     known = {row.variable for row in ADJUSTMENTS} | {CONFIG_VARIABLE}
     for name in environ:
         if name.startswith(ENVIRONMENT_PREFIX) and name not in known:

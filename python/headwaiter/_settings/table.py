@@ -2,12 +2,12 @@
 
 Keyword arguments of ``serve`` and ``create_server``, flags of the command line, ``HEADWAITER_*``
 environment variables, the TOML file and ``docs/adjustments.md`` all come from these rows; tests
-hold the typed keywords and the page against them. Names and defaults are those of Waitress 3.0
-where it has one; rows whose ``waitress`` field is not ``"same"`` are listed in
-``docs/waitress.md``.
+compare the typed keywords and the page with them. Names and defaults are those of Waitress 3.0
+where Waitress has the adjustment. ``docs/waitress.md`` lists the rows whose ``waitress`` field is
+not ``"same"``.
 
-Here is data only: casts are in ``_casts.py``, precedence in ``_sources.py``, rules between
-adjustments in ``settings.py``.
+This file has only data: casts are in ``casts.py``, the priority of sources in ``sources.py``, rules
+between adjustments in ``adjustments.py``.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ LONGEST = 10 * 365 * 86400
 class Adjustment:
     """One row.
 
-    ``default`` is what ``kind`` would make of it; where it depends on the machine it is ``None``
-    and ``default_words`` says how it is found. ``off`` is a value that means "no such limit".
-    ``keyword_only`` rows have no textual form. ``engine`` rows reach the extension.
+    ``default`` is a value that was cast already. It is ``None`` if it depends on the machine; then
+    ``default_words`` says how it is found. ``off`` is the value that means "no limit".
+    ``keyword_only`` rows cannot be written as text. ``engine`` rows go to the extension.
     """
 
     name: str
@@ -72,13 +72,18 @@ class Adjustment:
         return self.kind is kinds.BOOLEAN
 
     def cast(self, value: Any) -> Any:
-        """The value in force for ``value``; ``ValueError`` or ``TypeError`` names the row."""
+        """Cast ``value``.
+
+        Raises:
+            ValueError: The value is wrong; the message names the row.
+            TypeError: The type is wrong; the message names the row.
+        """
         try:
             result = self.kind.cast(value)
         except (ValueError, TypeError, AttributeError) as error:
             wrong = TypeError if isinstance(error, (TypeError, AttributeError)) else ValueError
             raise wrong(f"{self.name}: expected {self.kind.noun}, got {value!r}") from None
-        if self.is_boolean and kinds.says_neither(value):
+        if self.is_boolean and kinds.is_unclear_boolean(value):
             warnings.warn(f"{self.name}: {value!r} is taken as false", UserWarning, stacklevel=2)
         if isinstance(result, (int, float)) and not self.minimum <= result <= self.maximum:
             wanted = f"{self.shown(self.minimum)} to {self.shown(self.maximum)}"
@@ -91,7 +96,7 @@ class Adjustment:
         return self.default_words or self.shown(self.default) or "empty"
 
     def shown(self, value: Any) -> str:
-        """``value`` as one would write it for this row."""
+        """``value`` as a user writes it for this row."""
         if value is None:
             return "none"
         if isinstance(value, bool):
@@ -127,8 +132,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("ipv6", kinds.BOOLEAN, True, "Listening", """
         Whether names and `*` include IPv6 addresses.""", engine=False, waitress="differs"),
     _row("unix_socket", kinds.OPTIONAL_PATH, None, "Listening", """
-        Path of a Unix socket to listen on instead of TCP. A stale file is replaced, one that
-        somebody still listens on is not. Not on Windows.""", engine=False, waitress="differs"),
+        Path of a Unix socket to listen on instead of TCP. A stale file is replaced; a
+        socket in use is not. Not on Windows.""", engine=False, waitress="differs"),
     _row("unix_socket_perms", kinds.OCTAL, 0o600, "Listening", """
         Permissions of the Unix socket, in octal digits.""", maximum=0o7777),
     _row("sockets", kinds.SOCKETS, [], "Listening", """
@@ -139,8 +144,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Connections that the kernel holds until the server accepts them (`listen(2)`).""",
         minimum=1, maximum=2**31 - 1),
     _row("connection_limit", kinds.INTEGER, None, "Limits", """
-        Connections open at once. At the limit the one that has been idle for longest is closed;
-        only when none is idle does accepting pause.""", minimum=1, waitress="differs",
+        Most open connections. At the limit the connection that has been idle for longest
+        is closed; if none is idle, accepting pauses.""", minimum=1, waitress="differs",
         default_words="three quarters of the descriptor limit, at most 65536"),
 
     _row("ident", kinds.FIELD_VALUE, "headwaiter", "Identity", """
@@ -155,24 +160,25 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         `PATH_INFO`."""),
 
     _row("threads", kinds.THREADS, 4, "Threads", """
-        Worker threads: how many requests the application runs at once. Each further one waits in
-        the queue, fully received. Two numbers, such as `4-64`, are bounds between which the server
-        chooses by what it sees; `auto` is `4-64`.""", minimum=1, maximum=kinds.MOST_THREADS,
-        waitress="differs"),
+        Worker threads: how many requests the application runs at once. Further requests
+        wait in the queue, fully received. Two numbers, such as `4-64`, are bounds between
+        which the server chooses by its load; `auto` is `4-64`.""",
+        minimum=1, maximum=kinds.MOST_THREADS, waitress="differs"),
     _row("io_threads", kinds.INTEGER, 1, "Threads", """
         Threads that accept, read and send. They never wait for Python; more than one helps only
         where moving bytes keeps a core busy.""", minimum=1, maximum=1024, waitress="absent"),
     _row("channel_request_lookahead", kinds.INTEGER, 0, "Threads", """
-        Pipelined requests of one connection that are read ahead while its first one runs. A client
-        that leaves is noticed at 0, too.""", waitress="differs"),
+        Pipelined requests of one connection that are read ahead while its first one runs.
+        The server notices a client that leaves even at 0.""", waitress="differs"),
 
     _row("trusted_proxy", kinds.PROXIES, None, "Proxies", """
-        Peers whose proxy headers count: an address, a network such as `10.0.0.0/8`, `unix` for the
-        peers of a Unix socket, several of these separated by commas, or `*` for everyone.""",
+        Peers whose proxy headers are trusted: an address, a network such as `10.0.0.0/8`,
+        `unix` for the peers of a Unix socket, several of these separated by commas, or `*`
+        for everyone.""",
         waitress="differs"),
     _row("trusted_proxy_count", kinds.INTEGER, 1, "Proxies", """
-        How many proxies stand in a row: that many entries, counted from the last, are believed.
-        Needs `trusted_proxy`.""", minimum=1, maximum=65535),
+        How many proxies are in the chain: that many entries, counted from the last, are
+        trusted. Needs `trusted_proxy`.""", minimum=1, maximum=65535),
     _row("trusted_proxy_headers", kinds.WORDS, set(), "Proxies", """
         Headers that the proxy sets: any of `x-forwarded-for`, `x-forwarded-host`,
         `x-forwarded-proto`, `x-forwarded-port`, `x-forwarded-by`, or `forwarded` alone. Needs
@@ -184,58 +190,59 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         them."""),
 
     _row("max_request_header_size", kinds.BYTES, 262144, "Limits", """
-        Largest request head; beyond it 431.""", minimum=1),
+        Largest request head; a larger one gets 431.""", minimum=1),
     _row("max_request_header_fields", kinds.INTEGER, 512, "Limits", """
-        Most header fields of a request; beyond it 431.""", minimum=1, waitress="absent"),
+        Most header fields of a request; with more it gets 431.""", minimum=1, waitress="absent"),
     _row("max_request_body_size", kinds.BYTES, 1073741824, "Limits", """
-        Largest request body; beyond it 413."""),
+        Largest request body; a larger one gets 413."""),
     _row("inbuf_overflow", kinds.BYTES, 524288, "Limits", """
         A request body larger than this is kept in a temporary file, unless `spool_memory` has room
         for it."""),
     _row("inbuf_total", kinds.BYTES, None, "Limits", """
-        Memory that requests may take, all together, besides 16 KiB each: heads, and bodies up to
-        `inbuf_overflow`. At the limit bodies go to temporary files; a larger head gets 503.""",
+        Most memory for all requests together, besides 16 KiB each: heads, and bodies up to
+        `inbuf_overflow`. At the limit bodies go to temporary files; a larger head gets
+        503.""",
         waitress="absent",
         default_words="an eighth of the memory that the process may use"),
     _row("outbuf_overflow", kinds.BYTES, 1048576, "Limits", """
         A streamed reply with more unsent bytes than this is kept in a temporary file."""),
     _row("outbuf_total", kinds.BYTES, None, "Limits", """
-        Unsent bytes of all replies together that may be in memory; beyond it replies go to the
-        temporary file, also those that an application returns as a whole. An object that several
-        clients are sent counts for each.""", waitress="absent",
+        Most unsent bytes in memory, of all replies together. Beyond it replies go to the
+        temporary file, also those that the application returns as a whole. An object that
+        is sent to several clients counts once per client.""", waitress="absent",
         default_words="an eighth of the memory that the process may have, at least 67108864"),
     _row("outbuf_high_watermark", kinds.BYTES, 1073741824, "Limits", """
         Unsent bytes of one connection above which a worker waits for its client.""",
         waitress="differs"),
     _row("spool_dir", kinds.OPTIONAL_PATH, None, "Limits", """
-        Directory of the temporary files. Where the default is missing or read-only the server
-        starts all the same: as at `spool_limit`, only what needs a file goes without.""",
+        Directory of the temporary files. If the default is missing or read-only, the
+        server starts anyway: as at `spool_limit`, only what needs a file fails or waits.""",
         waitress="absent",
         default_words="the system's directory for temporary files"),
     _row("spool_limit", kinds.BYTES, None, "Limits", """
-        Bytes in temporary files, all together. At the limit workers wait for their clients, and an
-        upload that needs a file gets 503.""", waitress="absent",
+        Most bytes in all temporary files together. At the limit workers wait for their
+        clients, and an upload that needs a file gets 503.""", waitress="absent",
         default_words="half of what is free in `spool_dir` at start"),
     _row("spool_files", kinds.INTEGER, None, "Limits", """
-        Temporary files of request bodies, all together; one more upload that needs a file gets
+        Most temporary files of request bodies; a further upload that needs a file gets
         503.""", waitress="absent",
         default_words="an eighth of the descriptor limit, at most 8192"),
     _row("spool_memory", kinds.BYTES, None, "Limits", """
-        Memory that request bodies larger than `inbuf_overflow` may take, all together, before they
-        go to temporary files.""", waitress="absent",
+        Most memory for all request bodies larger than `inbuf_overflow` together; beyond it
+        they go to temporary files.""", waitress="absent",
         default_words="16777216, or 0 where `inbuf_overflow` is set: that is exact then"),
     _row("queue_limit", kinds.INTEGER, 0, "Limits", """
-        Requests waiting for a worker; one more gets 503 with `Retry-After`.""",
+        Most requests that wait for a worker; a further one gets 503 with `Retry-After`.""",
         off=0, waitress="absent"),
 
     _row("header_timeout", kinds.SECONDS, 30.0, "Deadlines", """
         How long a request head may take, from its first byte; then 408.""",
         maximum=LONGEST, off=0, waitress="absent"),
     _row("body_timeout", kinds.SECONDS, 60.0, "Deadlines", """
-        How long an unfinished request body may stand still; then 408.""",
+        How long a request body may make no progress; then 408.""",
         maximum=LONGEST, off=0, waitress="absent"),
     _row("send_timeout", kinds.SECONDS, 60.0, "Deadlines", """
-        How long a client may take no byte of its reply; then the connection is cut.""",
+        How long a client may accept no byte of its reply; then the connection is cut.""",
         maximum=LONGEST, off=0, waitress="absent"),
     _row("channel_timeout", kinds.SECONDS, 120.0, "Deadlines", """
         How long a connection may idle between requests; then it is closed. It never limits how
@@ -244,12 +251,12 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         How long a request may wait for a worker; then 503 with `Retry-After`, and the application
         never sees it.""", maximum=LONGEST, off=0, waitress="absent"),
     _row("shutdown_timeout", kinds.SECONDS, 30.0, "Deadlines", """
-        How long what was received may take to finish once the server was told to stop; what is
-        left then is cut.""", maximum=LONGEST, waitress="absent"),
+        How long received requests may take to finish after a stop; the rest is cut.""",
+        maximum=LONGEST, waitress="absent"),
 
     _row("abandoned_requests", kinds.ABANDONED, "drop-safe", "Behaviour", """
-        What becomes of a request in the queue whose client has left: `drop-safe` drops GET, HEAD,
-        OPTIONS and TRACE and runs the others, `drop` drops all, `run` runs all.""",
+        What happens to a request in the queue whose client has left: `drop-safe` drops
+        GET, HEAD, OPTIONS and TRACE and runs the others, `drop` drops all, `run` runs all.""",
         waitress="absent"),
     _row("health_path", kinds.URL_PATH, None, "Behaviour", """
         A path that the server answers itself, even while every worker is busy: 200, or 503 while
@@ -263,20 +270,20 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("log_socket_errors", kinds.BOOLEAN, True, "Behaviour", """
         Log clients that leave in the middle of an exchange."""),
     _row("stuck_after", kinds.SECONDS, 0.0, "Behaviour", """
-        A request that has run for so long counts as stuck: another thread takes the place of its
-        own until it ends. No thread is ever killed.""", maximum=LONGEST, off=0,
+        A request that runs longer than this counts as stuck: until it ends, another thread
+        replaces its thread. No thread is ever killed.""", maximum=LONGEST, off=0,
         waitress="absent"),
     _row("stuck_replacements", kinds.INTEGER, 4, "Behaviour", """
-        The most threads that stand in for stuck ones at once.""", minimum=1,
+        Most threads that replace stuck ones at once.""", minimum=1,
         maximum=kinds.MOST_THREADS, waitress="absent"),
 
     _row("access_log", kinds.ACCESS_LOG, None, "Observing", """
-        Where one line per request goes, whatever its end: a file, `-` for standard output, or
-        `logger` for the Python logger `headwaiter.access`. SIGUSR1 opens the file anew, as after
-        it was renamed.""", waitress="absent"),
+        Where the line of each request goes, however the request ends: a file, `-` for
+        standard output, or `logger` for the Python logger `headwaiter.access`. SIGUSR1
+        reopens the file, for example after it was renamed.""", waitress="absent"),
     _row("access_log_format", kinds.TEXT, "combined", "Observing", """
-        `combined`, `json`, or a text with `%(NAME)s` in it; [observing.md](observing.md) lists the
-        names.""", waitress="absent"),
+        `combined`, `json`, or a text with `%(NAME)s` in it; [observing.md](observing.md)
+        lists the names.""", waitress="absent"),
     _row("admin", kinds.ADMIN, None, "Observing", """
         `HOST:PORT`, or the path of a Unix socket, where the server shows what it is doing: a
         dashboard, metrics, running requests, stacks. Loopback only, unless `admin_public`.""",
@@ -290,8 +297,9 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         waitress="absent"),
 
     _row("slow_request_log", kinds.SECONDS, 0.0, "Observing", """
-        Log a request that has run for so long, while it runs, with the Python stack of its thread;
-        again at each doubling, and when it ends.""", maximum=LONGEST, off=0, waitress="absent"),
+        Log a request that runs longer than this, while it runs, with the Python stack of
+        its thread; again at each doubling, and when it ends.""",
+        maximum=LONGEST, off=0, waitress="absent"),
 
     _row("asyncore_loop_timeout", kinds.WHOLE_SECONDS, 1, "Unused", """
         Accepted for Waitress' sake; there is no such loop.""", engine=False, waitress="differs"),
@@ -313,6 +321,6 @@ BY_NAME: dict[str, Adjustment] = {row.name: row for row in ADJUSTMENTS}
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """A half-sentence that names the nearest of ``known``, or nothing."""
+    """Words for the end of a message that name the nearest of ``known``; empty if none is near."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,8 +1,8 @@
-"""The adjustments as types: the keyword arguments they are given as, the attributes they become.
+"""The adjustments as types: of the keyword arguments, and of the attributes.
 
-For type checkers and editors, which need them written out; tests hold both classes against the
-table. Text is accepted wherever a number is, since values often come from ``os.environ`` or from a
-PasteDeploy file.
+Type checkers and editors need them written out; tests compare both classes with the table. Text is
+accepted wherever a number is, since values often come from ``os.environ`` or from a PasteDeploy
+file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AdjustmentKeywords(TypedDict, total=False):
-    """What ``docs/adjustments.md`` describes, by name."""
+    """The keyword arguments; ``docs/adjustments.md`` describes them."""
 
     host: str
     port: int | str
@@ -81,7 +81,7 @@ class AdjustmentKeywords(TypedDict, total=False):
 
 
 class ServerKeywords(AdjustmentKeywords, total=False):
-    """The adjustments, and the TOML file that holds more of them."""
+    """The adjustments, and the TOML file with more of them."""
 
     config: str | os.PathLike[str] | None
 

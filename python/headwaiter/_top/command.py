@@ -1,8 +1,8 @@
-"""``headwaiter top``: a running server in a terminal, asked over its admin endpoint once a second.
+"""``headwaiter top``: shows a running server in a terminal, from its admin endpoint.
 
-``cli.py`` calls :func:`run`. Needs the standard library only, so that it is there wherever the
-server is. Rules: the server is asked on a thread of its own, so that keys work while it is silent;
-the first question decides whether there is a server at all; later ones are repeated for ever.
+``cli.py`` calls :func:`run`. It needs only the standard library, so it works wherever the server
+works. Rules: a separate thread asks the server, so that keys work while it does not answer. If the
+first request fails, the command fails; later requests are repeated for ever.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from headwaiter._top.status import DEFAULT_PORT, Status, Unreachable, fetch
 from headwaiter._top.terminal import Terminal, opened
 
 DONE, FAILED, USAGE = 0, 1, 2
-HISTORY = 240  # seconds; no terminal is wider than what is drawn of it
+HISTORY = 240  # figures kept; more than a terminal has columns for
 QUIT = ("q", "Q", "\x03", "\x1b")
 
 EPILOG = f"""\
@@ -84,10 +84,10 @@ def _is_screen() -> bool:
 
 
 def _learn(before: Status | None, after: Status) -> Figures:
-    """The figures of ``after``, of which a picture was made once: whatever is odd shows here.
+    """The figures of ``after``. Draws them once, so that a malformed status fails here.
 
     Raises:
-        Unreachable: ``after`` lacks something, or has something else in its place.
+        Unreachable: ``after`` lacks a figure, or a figure has another type.
     """
     try:
         now = figures(before, after)
@@ -111,7 +111,7 @@ def _blocks() -> str:
 
 
 class _Watcher:
-    """Asks the server for ever, on a thread; what it learned is read by the thread that draws."""
+    """Asks the server on a thread, for ever; another thread draws what was learned."""
 
     def __init__(self, address: str, interval: float, first: Status) -> None:
         self._address = address
@@ -124,7 +124,7 @@ class _Watcher:
         self.leave = threading.Event()
 
     def watch(self, terminal: Terminal) -> None:
-        """The thread: ask, note, wake the terminal."""
+        """The body of the thread: ask, remember, wake the terminal."""
         heard = time.monotonic()
         while not self.leave.wait(self._interval):
             try:
@@ -150,21 +150,21 @@ class _Watcher:
             terminal.wake()
 
     def present(self) -> tuple[list[Figures], str]:
-        """What is known, the newest last, and what is wrong."""
+        """The figures so far, the newest last, and the error of the last request."""
         with self._lock:
             return list(self._history), self._trouble
 
 
 def _watch(address: str, interval: float, first: Status) -> None:
-    """Show the server until somebody leaves.
+    """Show the server until the user quits.
 
     Raises:
-        Unreachable: It did not answer the last question, and the terminal does not say so any more.
+        Unreachable: The server did not answer the last request.
     """
     watcher = _Watcher(address, interval, first)
     shown = view.bare if os.environ.get("NO_COLOR") else view.sgr
     with opened() as terminal:
-        # A daemon: a question under way must not hold up the one who leaves.
+        # A daemon thread: a request in flight must not delay the end.
         threading.Thread(target=watcher.watch, args=(terminal,), daemon=True).start()
         try:
             key = ""
@@ -173,7 +173,7 @@ def _watch(address: str, interval: float, first: Status) -> None:
                 lines = view.render(history, *terminal.size, blocks=_blocks(), trouble=trouble)
                 terminal.draw([shown(line) for line in lines])
                 key = terminal.wait()
-        except OSError:  # the terminal was closed: nobody looks any more
+        except OSError:  # the terminal was closed
             output.discard()
         finally:
             watcher.leave.set()

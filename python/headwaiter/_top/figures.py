@@ -1,8 +1,7 @@
 """What happened between two statuses: the arithmetic behind ``headwaiter top``.
 
-The dashboard (``dashboard.html``) does the same sums and uses the same words, so that both show
-one picture. Rates and means are of the time between the two; queue and workers are as they are at
-its end.
+The dashboard (``dashboard.html``) computes the same figures and uses the same words. Rates and
+means cover the time between the two statuses; queue and workers are those of the second.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from headwaiter._top.status import Status
 
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 PHASES = ("queue", "gil", "computing", "asleep", "flush")
-# Below this share of the time a worker's request does not compute: it sleeps.
+# A request that uses the CPU for a smaller share of its time counts as asleep.
 ASLEEP = 0.02
 
 
 @dataclass(frozen=True)
 class Worker:
-    """``state``: idle, computing, asleep, sending, what is wanted (gil, core), or else running."""
+    """``state``: idle, computing, asleep, sending, running, or what it waits for (gil, core)."""
 
     number: int
     state: str
@@ -29,7 +28,7 @@ class Worker:
     path: str = ""
     client: str = ""
     age: float = 0.0
-    cpu: float | None = None  # where a thread's clock cannot be read
+    cpu: float | None = None  # None: the system does not tell the CPU time of threads
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Figures:
     cores: float | None
     gil_share: float | None  # None: there is no GIL, or no second has passed
     gil_bound: bool
-    held_back: bool  # idle workers are, as one more would only fight for the GIL
+    held_back: bool  # idle workers take no request, since they would only wait for the GIL
     workers: tuple[Worker, ...]
     status: Status
 
@@ -52,17 +51,17 @@ def figures(before: Status | None, after: Status) -> Figures:
         before = {**after, "workers": []}
     seconds = after["server"]["uptime"] - before["server"]["uptime"]
     gil_share = after["process"].get("gil_held_share") if after["server"]["gil"] else None
-    # C code that has let go of the GIL computes too: only the probe tells whether others get it.
+    # C code that released the GIL uses the CPU, too. Only the probe shows who waits for the GIL.
     now = after["now"]
     probe = now.get("gil_probe") or 0.0
     gil_bound = after["advice"]["kind"] == "gil" or ((gil_share or 0.0) > 0.85 and probe > 0.002)
     was, used = before["process"]["cpu"], after["process"]["cpu"]
     cores = None if was is None or used is None else _rate(was, used, seconds)
-    lacks = "asleep"
+    waits_for = "asleep"
     if gil_bound:
-        lacks = "gil"
+        waits_for = "gil"
     elif (cores or 0.0) > 0.9 * after["server"]["cores"]:
-        lacks = "core"
+        waits_for = "core"
     earlier = {worker["worker"]: worker for worker in before["workers"]}
     return Figures(
         outcomes=_outcomes(before["totals"], after["totals"], seconds),
@@ -72,7 +71,7 @@ def figures(before: Status | None, after: Status) -> Figures:
         gil_bound=gil_bound,
         held_back=gil_bound and now["queue_depth"] > 0 and now["active_limit"] < now["workers"],
         workers=tuple(
-            _worker(earlier.get(worker["worker"]), worker, seconds, lacks)
+            _worker(earlier.get(worker["worker"]), worker, seconds, waits_for)
             for worker in after["workers"]
         ),
         status=after,
@@ -80,7 +79,7 @@ def figures(before: Status | None, after: Status) -> Figures:
 
 
 def is_other_process(before: Status, after: Status) -> bool:
-    """Whether the server was started anew in between, so that its counters began again."""
+    """Whether the server was restarted in between, which resets its counters."""
     was, now = before["server"], after["server"]
     return bool(was["pid"] != now["pid"] or now["uptime"] < was["uptime"])
 
@@ -92,7 +91,7 @@ def _rate(before: float, after: float, seconds: float) -> float:
 def _outcomes(before: Status, after: Status, seconds: float) -> Mapping[str, float]:
     was, now = before["requests"], after["requests"]
     rates = {name: _rate(was.get(name, 0), now.get(name, 0), seconds) for name in CLASSES}
-    # What ended without a status has no class: the client or a deadline took its channel.
+    # A request without a status has no class: its client left, or a deadline cut it.
     ended = _rate(sum(before["ends"].values()), sum(after["ends"].values()), seconds)
     rates["no reply"] = max(0.0, ended - sum(rates.values()))
     return rates
@@ -120,7 +119,7 @@ def _mean(phase: str, before: Status, after: Status) -> float | None:
 
 
 def _worker(
-    before: dict[str, Any] | None, now: dict[str, Any], seconds: float, lacks: str
+    before: dict[str, Any] | None, now: dict[str, Any], seconds: float, waits_for: str
 ) -> Worker:
     if now["state"] != "running":
         return Worker(now["worker"], "idle")
@@ -138,7 +137,7 @@ def _worker(
     elif cpu is None:
         state = "running"
     else:
-        state = lacks if share > ASLEEP else "asleep"
+        state = waits_for if share > ASLEEP else "asleep"
     return Worker(
         now["worker"], state, now["method"], now["path"], now["client"], age=age, cpu=cpu
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Asks a server's admin endpoint for its status, over TCP or a Unix socket.
 
-``top.py`` calls :func:`fetch` once a second. Whatever can go wrong on the way is one
-:class:`Unreachable` with a sentence for a person; nothing is retried here.
+``command.py`` calls :func:`fetch` once a second. Every failure is an :class:`Unreachable` with a
+sentence for people; nothing is retried here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 Status = dict[str, Any]
 DEFAULT_PORT = 9090
 TIMEOUT = 3.0
-MAX_ANSWER = 16 << 20  # thousands of workers fit; whatever is larger is no status
+MAX_ANSWER = 16 << 20  # enough for thousands of workers
 NO_STATUS = "its answer is not a status: is it headwaiter's admin endpoint?"
 
 

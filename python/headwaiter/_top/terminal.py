@@ -1,7 +1,7 @@
-"""The terminal of ``headwaiter top``: its other screen, keys without Return, and its former self.
+"""The terminal of ``headwaiter top``: the alternate screen, and keys without Return.
 
-``Terminal`` is a context manager. However the block is left (a key, Ctrl-C, a signal, an
-exception), the terminal is as it was before; Ctrl-Z gives it back until the program goes on.
+``Terminal`` is a context manager. It restores the terminal at the end of the block, whatever ends
+it (a key, Ctrl-C, a signal, an exception), and while Ctrl-Z suspends the program.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ WINDOWS_TICK = 0.05
 
 
 class Terminal:
-    """Standard input and output, which must be a terminal; input may be something else."""
+    """Standard output, which must be a terminal, and standard input, which may be one."""
 
     def __init__(self) -> None:
         self._woken = threading.Event()
-        # Sockets, as a closed one says so; the number of a closed pipe may be another file's.
+        # Sockets: writing to a closed one fails; the number of a closed pipe may be another file.
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_write.setblocking(False)
         self._keys = sys.stdin is not None and sys.stdin.isatty()
@@ -49,8 +49,8 @@ class Terminal:
             number = getattr(signal, name, None)
             if number is not None:
                 self._handlers[number] = signal.signal(number, self._on_signal)
-        # A signal may be delivered to another thread, or just before `select`: the byte that the
-        # interpreter then writes wakes us, and the handler runs.
+        # A signal may reach another thread, or come just before `select`. The interpreter writes a
+        # byte then, which wakes this thread, and the handler runs.
         self._wakeup_before = signal.set_wakeup_fd(
             self._wake_write.fileno(), warn_on_full_buffer=False
         )
@@ -72,7 +72,7 @@ class Terminal:
         return max(20, size.columns), max(5, size.lines)
 
     def draw(self, lines: list[str]) -> None:
-        """Show ``lines`` from the top; no more than the terminal has."""
+        """Show ``lines`` from the top. They must fit the terminal."""
         text = f"{TO_LINE_END}\r\n".join(lines)
         self._write(f"{HOME}{text}{TO_LINE_END}{TO_SCREEN_END}")
 
@@ -98,19 +98,19 @@ class Terminal:
             self._wake_read.recv(4096)
             return ""
         key = os.read(sys.stdin.fileno(), 64)
-        # The terminal was closed: its signal ends us, but it may be ignored (nohup).
+        # The terminal was closed. SIGHUP ends this program, unless it is ignored (nohup).
         return key.decode(errors="replace") if key else "q"
 
     def _enter(self) -> None:
         if sys.platform == "win32":
-            os.system("")  # switches the console's escape codes on
+            os.system("")  # enables escape codes in the console
         elif self._keys:
             self._before = termios.tcgetattr(sys.stdin)
             tty.setcbreak(sys.stdin)
         self._write(ENTER)
 
     def _leave(self) -> None:
-        with contextlib.suppress(OSError):  # the terminal is gone: nothing to give back
+        with contextlib.suppress(OSError):  # the terminal is gone
             self._write(LEAVE)
         if sys.platform != "win32" and self._before is not None:
             with contextlib.suppress(termios.error):

@@ -1,8 +1,8 @@
 """Draws ``headwaiter top``: figures in, lines of styled text out.
 
-Rules: every line fits the width; whatever the endpoint said, and so what clients sent, is shown in
-printable ASCII only, so that it can neither steer the terminal nor upset the columns; every colour
-stands beside a word or a letter.
+Rules: every line fits the width. Text from the endpoint, and so from clients, is shown as printable
+ASCII, so that it cannot control the terminal or shift the columns. Every colour also has a word or
+a letter.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ TITLES = {
     "cpu": "THE CPU IS USED UP",
     "slow-clients": "SLOW CLIENTS",
 }
-WORDS = {"gil": "wants the GIL", "core": "wants a core"}  # of the states that are not words
+WORDS = {"gil": "wants the GIL", "core": "wants a core"}  # for states that are no words
 LETTERS = {"queue": "q", "gil": "G", "computing": "C", "asleep": "a", "flush": "f"}
 BLOCKS, ASCII_BLOCKS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
-LONG = 10.0  # seconds after which a running request is pointed out
+LONG = 10.0  # seconds after which a running request is highlighted
 LABEL = 10  # columns of the names at the left
 
 
 def render(
     history: Sequence[Figures], width: int, height: int | None, *, blocks: str, trouble: str = ""
 ) -> list[Line]:
-    """The screen for ``history``, of which the last is shown, on ``height`` lines at most.
+    """The screen for the last figures of ``history``, on ``height`` lines at most.
 
-    Without ``height`` every worker and every waiting request that the server told of is there.
+    Without ``height`` it shows every worker and every waiting request in the status.
     """
     now = history[-1]
     lines = [*_head(now, width, trouble), [], *_meters(history, width, blocks), []]
@@ -63,12 +63,12 @@ def bare(line: Line) -> str:
 
 
 def safe(text: object) -> str:
-    """Text from a client, each byte of it visible; ``None`` is no text."""
+    """Text from a client with every byte visible; ``None`` is empty."""
     return _visible(str("" if text is None else text))
 
 
 def seconds(value: float | None) -> str:
-    """A duration as a person reads it, at most seven characters wide."""
+    """A duration for people, at most seven characters wide."""
     if value is None:
         return "-"
     if value < 0.00995:
@@ -169,7 +169,7 @@ def _table_head(width: int) -> Line:
 
 
 def _rows(now: Figures, width: int, space: int | None) -> list[Line]:
-    """The workers, then the requests that wait; what does not fit is counted."""
+    """The workers, then the waiting requests, then the number of rows that do not fit."""
     workers: Sequence[Worker] = now.workers
     waiting = now.status["waiting"]
     if space is not None and len(workers) + min(len(waiting), 3) > space:
@@ -220,7 +220,7 @@ def _columns(
 
 def _sparkline(values: Sequence[float], peak: float, blocks: str) -> str:
     top = len(blocks) - 1
-    # Anything that is not nothing is seen.
+    # Every value above zero gets a visible block.
     return "".join(
         blocks[min(top, max(1 if value > 0 else 0, round(top * value / peak)))] for value in values
     )
@@ -239,8 +239,8 @@ def _wrap(text: str, width: int) -> list[str]:
 
 
 def _cut(line: Line, width: int) -> Line:
-    """``line`` as it may reach a terminal. Every line comes by here: an endpoint may be anybody's,
-    and say text where a number belongs."""
+    """``line``, cut to ``width`` and safe for a terminal. Every line passes here: any program may
+    answer as the endpoint, with text in place of numbers."""
     cut: Line = []
     for text, style in line:
         cut.append((_visible(text[:width], BLOCKS)[:width], style))
@@ -249,7 +249,7 @@ def _cut(line: Line, width: int) -> Line:
 
 
 def _visible(text: str, besides: str = "") -> str:
-    """``text`` with escapes for all that is neither printable ASCII nor one of ``besides``."""
+    """``text`` with escapes for all characters but printable ASCII and ``besides``."""
     return "".join(
         c if " " <= c <= "~" or c in besides else c.encode("unicode_escape").decode() for c in text
     )
