@@ -4,11 +4,11 @@ use std::io::Write;
 use std::time::Duration;
 
 use headwaiter_engine::{Listening, Seldom, Server as Engine};
-use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::errors::os_error;
+use crate::process::descriptor::duplicate;
 use crate::process::outlive::StandStill;
 use crate::process::signals::Signals;
 use crate::settings::{listen_spec, read};
@@ -66,7 +66,7 @@ impl Server {
 
     /// Starts the I/O threads. One byte is sent on the socket `done_fileno` when the server has finished.
     fn start(&self, done_fileno: i64) -> PyResult<()> {
-        let mut done = duplicate(done_fileno)?;
+        let mut done = socket(done_fileno)?;
         let notify = move || {
             // Fails only if the other end is closed: then nobody waits for it.
             let _ = done.write_all(b"x");
@@ -89,8 +89,8 @@ impl Server {
         reopening: Option<u8>,
     ) -> PyResult<Signals> {
         let watch = self.engine.watch_signals(
-            duplicate(signals_fileno)?,
-            duplicate(onwards_fileno)?,
+            socket(signals_fileno)?,
+            socket(onwards_fileno)?,
             stopping,
             reopening,
             crate::process::signals::leave_without_interpreter,
@@ -203,30 +203,7 @@ fn shown<'py>(py: Python<'py>, addresses: &[Listening]) -> PyResult<Vec<Bound<'p
         .collect()
 }
 
-#[cfg(unix)]
-#[expect(unsafe_code, reason = "the number comes from Python's fileno()")]
-fn duplicate(fileno: i64) -> PyResult<socket2::Socket> {
-    use std::os::fd::{BorrowedFd, RawFd};
-    let number = RawFd::try_from(fileno).ok().filter(|number| *number >= 0);
-    let number = number.ok_or_else(|| PyOSError::new_err("not a file descriptor"))?;
-    // SAFETY: the number is not -1. It is borrowed only for the call that duplicates it, which fails if the
-    // number is not open.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
-    Ok(borrowed
-        .try_clone_to_owned()
-        .map_err(|error| os_error(&error, "done_fileno"))?
-        .into())
-}
-
-#[cfg(windows)]
-#[expect(unsafe_code, reason = "the number comes from Python's fileno()")]
-fn duplicate(fileno: i64) -> PyResult<socket2::Socket> {
-    use std::os::windows::io::{BorrowedSocket, RawSocket};
-    let number = RawSocket::try_from(fileno).map_err(|_| PyOSError::new_err("not a socket"))?;
-    // SAFETY: the number is borrowed only for the call that duplicates it, which fails if it is no socket.
-    let borrowed = unsafe { BorrowedSocket::borrow_raw(number) };
-    Ok(borrowed
-        .try_clone_to_owned()
-        .map_err(|error| os_error(&error, "done_fileno"))?
-        .into())
+fn socket(fileno: i64) -> PyResult<socket2::Socket> {
+    let duplicated = duplicate(fileno).map_err(|error| os_error(&error, "fileno"))?;
+    Ok(duplicated.into())
 }

@@ -3,6 +3,9 @@
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+#[cfg(unix)]
+use crate::process::descriptor::duplicate;
+
 /// `file_wrapper(file, block_size=32768)`: an iterable of the file's blocks. If the application returns it with a
 /// real file inside, the file is sent without being read.
 #[pyclass(module = "headwaiter", frozen)]
@@ -164,7 +167,8 @@ impl<'py> Io<'py> {
         {
             return None;
         }
-        let file = duplicate(self.call("FileIO", "fileno", raw)?.extract().ok()?)?;
+        let fileno = self.call("FileIO", "fileno", raw)?.extract().ok()?;
+        let file = std::fs::File::from(duplicate(fileno).ok()?);
         let meta = file.metadata().ok()?;
         if !meta.is_file() {
             return None;
@@ -195,19 +199,6 @@ fn is_as_long_as_it_says(file: &std::fs::File, meta: &std::fs::Metadata) -> bool
         return false;
     };
     meta.blocks() > 0 || matches!(file.read_at(&mut [0], last), Ok(1))
-}
-
-#[cfg(unix)]
-#[expect(unsafe_code, reason = "the number comes from Python's fileno()")]
-fn duplicate(fd: i32) -> Option<std::fs::File> {
-    use std::os::fd::BorrowedFd;
-    if fd < 0 {
-        return None;
-    }
-    // SAFETY: the number is not -1. It is borrowed only for the call that duplicates it, which fails if the
-    // number is not open.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    borrowed.try_clone_to_owned().ok().map(std::fs::File::from)
 }
 
 const BLOCK: isize = 32_768;
