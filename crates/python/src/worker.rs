@@ -32,8 +32,9 @@ struct Worker<'a> {
     generators: Py<PyType>,
 }
 
-/// What became of a task.
+/// How the run of a task ended.
 enum Served {
+    /// In the process that took the task.
     Here,
     /// The application forked and returned in the child, which is this process, with this result.
     InChild(PyResult<()>),
@@ -114,16 +115,7 @@ impl Worker<'_> {
         }
         let environ = self.environs.make(py, &mut task, &proxied);
         let date = *self.tasks.date();
-        let head = std::mem::take(&mut self.head);
-        let reply = Reply::new(
-            task,
-            head,
-            date,
-            Arc::clone(&self.site.ident),
-            self.site.boundary.server_timing,
-            self.poker.clone(),
-        );
-        let start = match Bound::new(py, StartResponse::new(reply)) {
+        let start = match Bound::new(py, StartResponse::new(self.reply(task, date))) {
             Ok(start) => start,
             // Out of memory. The task is dropped, which closes the channel.
             Err(error) => {
@@ -156,7 +148,7 @@ impl Worker<'_> {
             held::release(py);
         }
         match close {
-            Some(close) => self.close(py, task, close, &environ),
+            Some(close) => self.close(py, task, close, &environ, fork),
             None => {
                 self.tasks.complete(task);
                 Served::Here
@@ -171,8 +163,8 @@ impl Worker<'_> {
         task: Task,
         close: PyResult<Bound<'_, PyAny>>,
         environ: &PyResult<Bound<'_, PyDict>>,
+        fork: ForkCheck,
     ) -> Served {
-        let fork = ForkCheck::new();
         if self.tasks.answer(task) {
             let tasks = &mut self.tasks;
             py.detach(|| tasks.send());
@@ -189,6 +181,18 @@ impl Worker<'_> {
             failure::log(py, self.site, &message, &error);
         }
         Served::Here
+    }
+
+    /// An empty reply for `task`.
+    fn reply(&mut self, task: Task, date: [u8; 29]) -> Reply {
+        Reply::new(
+            task,
+            std::mem::take(&mut self.head),
+            date,
+            Arc::clone(&self.site.ident),
+            self.site.boundary.server_timing,
+            self.poker.clone(),
+        )
     }
 
     /// Calls the application and sends the iterable that it returns. Also returns the iterable's `close`, if it
