@@ -22,7 +22,7 @@ PACKAGE = ROOT / "python/headwaiter"
 ORDER = {
     ENGINE: [
         *("sys", "net", "store", "record", "settings", "exchange", "queue", "shared", "io"),
-        *("worker", "observe", "server", "signals", "handler"),
+        *("worker", "observe", "signals", "server"),
     ],
     BINDING: ["process", "errors", "site", "settings", "wsgi", "worker", "server"],
     PACKAGE: [
@@ -33,7 +33,8 @@ ORDER = {
 }
 MOST_IN_A_CIRCLE = 4
 
-IMPORT = re.compile(r"\bcrate::([a-z_0-9]+(?:::[a-z_0-9]+)*)")
+# Not `pub(in crate::io)`, which imports nothing.
+IMPORT = re.compile(r"(?<!in )\bcrate::([a-z_0-9]+(?:::[a-z_0-9]+)*)")
 TESTS = re.compile(
     r"^#\[cfg\((?:test|all\(test\b).*?\)\]\n(?:pub\(crate\) )?(?:mod|use) ", re.MULTILINE
 )
