@@ -6,6 +6,8 @@
 //! **Invariant:** only workers and threads of the caller attach to the interpreter; the engine's I/O threads
 //! never do. References to bytes that they have sent go back to the workers (`held.rs`).
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod errors;
 mod process;
 mod server;

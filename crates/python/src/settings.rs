@@ -132,6 +132,7 @@ fn boundary(from: &Adjustments<'_, '_>, ident: &str) -> PyResult<Boundary> {
         url_prefix: from.get("url_prefix")?,
         server_name: from.get("server_name")?,
         expose_tracebacks: from.get("expose_tracebacks")?,
+        multiprocess: from.get("multiprocess")?,
         server_timing: from.get("server_timing")?,
         proxy: proxy.map_err(PyValueError::new_err)?,
     })

@@ -29,6 +29,8 @@ pub(crate) struct Boundary {
     pub(crate) url_prefix: String,
     pub(crate) server_name: String,
     pub(crate) expose_tracebacks: bool,
+    /// Whether another process may call the same application at the same time.
+    pub(crate) multiprocess: bool,
     pub(crate) server_timing: bool,
     pub(crate) proxy: ProxyPolicy,
 }

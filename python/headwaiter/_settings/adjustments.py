@@ -92,7 +92,7 @@ class Adjustments(AdjustmentValues):
 
     def engine_settings(self, logger: str) -> dict[str, Any]:
         """The settings for the extension's ``Server``; ``None`` means "off"."""
-        settings: dict[str, Any] = {"logger": logger}
+        settings: dict[str, Any] = {"logger": logger, "multiprocess": False}
         for row in ADJUSTMENTS:
             if row.engine:
                 value = getattr(self, row.name)

@@ -223,7 +223,7 @@ fn prepare<'py>(
     environ.set_item("wsgi.version", (1, 0))?;
     environ.set_item("wsgi.url_scheme", boundary.url_scheme.as_str())?;
     environ.set_item("wsgi.multithread", site.multithread)?;
-    environ.set_item("wsgi.multiprocess", false)?;
+    environ.set_item("wsgi.multiprocess", boundary.multiprocess)?;
     environ.set_item("wsgi.run_once", false)?;
     environ.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
     environ.set_item("wsgi.input_terminated", true)?;
