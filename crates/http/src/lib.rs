@@ -3,8 +3,9 @@
 //! Called by the engine, which owns sockets, time and threads, and (for reply heads) by the Python
 //! binding. A channel uses it in this order:
 //!
-//! 1. [`Head::parse`] until it says how many bytes the head took, or refuses;
-//! 2. [`Body::new`] with [`Head::framing`], then [`Body::decode`] until it says done;
+//! 1. [`Head::parse`] until it says how many bytes the head took, or refuses ([`Head::build`] where heads
+//!    do not come as text);
+//! 2. [`BodyDecoder::new`] with [`Head::framing`], then [`BodyDecoder::decode`] until it says done;
 //! 3. [`ProxyPolicy::apply`], which says what a trusted proxy changes in the environ;
 //! 4. [`ReplyHead::begin`], [`ReplyHead::field`], [`ReplyHead::finish`], and [`write_chunk_head`]
 //!    where the reply is chunked; or [`Refusal::write_reply`] where the request was refused.
@@ -37,10 +38,10 @@ mod reply;
 mod request_line;
 mod trailer;
 
-pub use body::{Body, Decoded};
+pub use body::{BodyDecoder, Decoded};
 pub use date::DateLine;
 pub use framing::Framing;
-pub use head::{Head, HeadLimits};
+pub use head::{Head, HeadLimits, RequestParts};
 pub use percent::percent_decode;
 pub use proxy::{FieldChange, ProxyOutcome, ProxyPeer, ProxyPolicy};
 pub use refusal::Refusal;

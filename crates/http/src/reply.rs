@@ -10,6 +10,8 @@
 use std::collections::TryReserveError;
 use std::fmt;
 
+use memchr::memchr;
+
 use crate::bytes::{find_control, is_token, trim_ows};
 
 /// The head of one reply. [`clear`](Self::clear) keeps the allocation, so it can be reused.
@@ -270,6 +272,18 @@ impl ReplyHead {
     /// The status code; 0 if the head has not begun.
     pub fn status(&self) -> u16 {
         self.status
+    }
+
+    /// The fields of the application in order, for a protocol that does not send them as text. Not among them
+    /// are [`content_length`](Self::content_length) and what [`finish`](Self::finish) adds.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        // No value holds a CR, and no name a colon. Only the status line does not begin with LF.
+        let lines = self.bytes.split(|byte| *byte == b'\r');
+        lines.filter_map(|line| {
+            let line = line.strip_prefix(b"\n")?;
+            let colon = memchr(b':', line)?;
+            Some((&line[..colon], &line[colon + 2..]))
+        })
     }
 
     /// Whether `begin` has succeeded.

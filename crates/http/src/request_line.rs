@@ -44,13 +44,7 @@ pub(crate) fn parse_request_line(line: &[u8]) -> Result<RequestLine, Refusal> {
         return Err(Refusal::RequestLine);
     }
     let minor = parse_version(&line[last + 1..])?;
-    if method.len() > MAX_METHOD || !method.iter().all(|&b| is_method_byte(b)) {
-        return Err(Refusal::Method);
-    }
-    if method == b"CONNECT" {
-        return Err(Refusal::Connect);
-    }
-    let mut parsed = parse_target(target, method == b"OPTIONS")?;
+    let mut parsed = parse_request(method, target)?;
     parsed.shift(first + 1);
     Ok(RequestLine {
         method: 0..first,
@@ -60,6 +54,21 @@ pub(crate) fn parse_request_line(line: &[u8]) -> Result<RequestLine, Refusal> {
         authority: parsed.authority,
         minor,
     })
+}
+
+/// Judges a method and its target, neither of them empty. Offsets count from the start of the target.
+///
+/// # Errors
+///
+/// In this order: [`Refusal::Method`], [`Refusal::Connect`], [`Refusal::Target`], [`Refusal::Authority`].
+pub(crate) fn parse_request(method: &[u8], target: &[u8]) -> Result<Target, Refusal> {
+    if method.len() > MAX_METHOD || !method.iter().all(|&b| is_method_byte(b)) {
+        return Err(Refusal::Method);
+    }
+    if method == b"CONNECT" {
+        return Err(Refusal::Connect);
+    }
+    parse_target(target, method == b"OPTIONS")
 }
 
 /// `HTTP-version = "HTTP/" DIGIT "." DIGIT`, case-sensitive (RFC 9112 §2.3). Returns the minor version.
@@ -92,15 +101,17 @@ fn is_method_byte(byte: u8) -> bool {
     is_tchar(byte) && !byte.is_ascii_lowercase()
 }
 
+/// Where the parts of a request-target are; see [`RequestLine`].
 #[derive(Clone, Debug)]
-struct Target {
-    path: Range<usize>,
-    query: Range<usize>,
-    authority: Option<Range<usize>>,
+pub(crate) struct Target {
+    pub(crate) path: Range<usize>,
+    pub(crate) query: Range<usize>,
+    pub(crate) authority: Option<Range<usize>>,
 }
 
 impl Target {
-    fn shift(&mut self, by: usize) {
+    /// Counts the offsets from `by` bytes before the target.
+    pub(crate) fn shift(&mut self, by: usize) {
         let shifted = |range: &Range<usize>| range.start + by..range.end + by;
         self.path = shifted(&self.path);
         self.query = shifted(&self.query);

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use headwaiter_http::{Body, Framing, Head, Refusal};
+use headwaiter_http::{BodyDecoder, Framing, Head, Refusal};
 
 use crate::exchange::link::{FIN, GONE, Link};
 use crate::net::listen::{Listening, Peer};
@@ -25,7 +25,7 @@ use crate::sys::mailbox::Message;
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) head: Head,
-    pub(crate) decoder: Body,
+    pub(crate) decoder: BodyDecoder,
     pub(crate) body: Spool,
     pub(crate) record: Record,
     pub(crate) link: Option<Arc<Link>>,
@@ -120,8 +120,8 @@ impl Exchange {
 /// Of what is not a head so much is kept.
 const FIRST_LINE: usize = 256;
 
-fn no_body() -> Body {
-    match Body::new(Framing::None, 0) {
+fn no_body() -> BodyDecoder {
+    match BodyDecoder::new(Framing::None, 0) {
         Ok(body) => body,
         Err(_) => unreachable!("no body is within any limit"),
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use headwaiter_http::{Body, Decoded, Refusal};
+use headwaiter_http::{BodyDecoder, Decoded, Refusal};
 
 use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
@@ -250,7 +250,7 @@ impl IoLoop {
         let Some(exchange) = channel.exchange.as_mut() else {
             return;
         };
-        match Body::new(exchange.head.framing(), settings.max_request_body_size) {
+        match BodyDecoder::new(exchange.head.framing(), settings.max_request_body_size) {
             Ok(decoder) => exchange.decoder = decoder,
             Err(refusal) => return self.refuse(index, refusal),
         }
