@@ -40,6 +40,7 @@ impl IoLoop {
                 });
         }
         self.resume_accepting();
+        self.shrink();
         self.guarded(None, Self::govern);
         if self.shared.queue.waiting() > 0 {
             self.guarded(None, Self::tick);

@@ -15,6 +15,7 @@ pub(crate) mod evict;
 pub(crate) mod expire;
 pub(crate) mod h1;
 pub(crate) mod nap;
+pub(crate) mod recycle;
 
 use std::collections::VecDeque;
 use std::io;
@@ -35,6 +36,7 @@ use crate::io::channel::{Channel, IdleList, State};
 use crate::io::deadlines::Deadlines;
 use crate::io::h1::receive::BULK_SHARE;
 use crate::io::nap::Pace;
+use crate::io::recycle::ExchangePool;
 use crate::net::listen::Listener;
 use crate::observe::admin::Admin;
 use crate::record::recorder::Recorder;
@@ -67,7 +69,7 @@ pub(crate) struct IoLoop {
     /// Why the other I/O threads are being asked for room.
     pub(crate) room_asked: Option<String>,
     pub(crate) next_owner: usize,
-    pub(crate) pool: Vec<Box<Exchange>>,
+    pub(crate) pool: ExchangePool,
     pub(crate) recorder: Recorder,
     pub(crate) admin: Admin,
     pub(crate) counting: Counting,
@@ -146,7 +148,7 @@ impl IoLoop {
             accept_failures: 0,
             room_asked: None,
             next_owner: 0,
-            pool: Vec::new(),
+            pool: ExchangePool::default(),
             recorder: Recorder::new(shared.shards.add()),
             admin,
             counting: Counting::default(),
@@ -240,7 +242,7 @@ impl IoLoop {
     }
 
     /// How long to sleep: for ever, when nothing is armed.
-    fn poll_timeout(&self) -> Option<Duration> {
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
         if !self.again.is_empty()
             || !self.batch.is_empty()
             || self.accept_more
@@ -257,6 +259,9 @@ impl IoLoop {
         }
         if let Some(end) = self.drain {
             sooner(at(end));
+        }
+        if let Some(due) = self.pool.shrinks() {
+            sooner(at(due));
         }
         if self.outstanding > 0
             && let Some(most) = self.shared.settings.channel_timeout

@@ -198,6 +198,11 @@ impl Budget {
         }
     }
 
+    /// Drops the buffers that wait for the next body.
+    pub(crate) fn shrink(&self) {
+        *self.lock() = Vec::new();
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -238,6 +243,9 @@ mod tests {
         assert_eq!(budget.reuse(2 * LARGE + 1), None);
         let again = budget.reuse(LARGE).unwrap();
         assert_eq!((again.as_ptr(), again.len()), (address, 0));
+        assert_eq!(budget.reuse(LARGE), None);
+        budget.recycle(again);
+        budget.shrink();
         assert_eq!(budget.reuse(LARGE), None);
     }
 

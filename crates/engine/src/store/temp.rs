@@ -7,11 +7,13 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::Thread;
 
 use crate::store::budget::Budget;
 use crate::store::spool::read_file_at;
+use crate::sys::memory::give_back;
 use crate::sys::stack::Stack;
 
 /// A temporary file that bytes are only appended to.
@@ -75,11 +77,13 @@ impl Drop for TempFile {
     }
 }
 
-/// The thread that closes large files, and what waits for it. Nothing here locks once the thread is started:
+/// The thread that closes large files and gives free memory back to the system, and what waits for it. Nothing here locks once the thread is started:
 /// a child that the application forks may drop a file, too.
 #[derive(Debug, Default)]
 pub(crate) struct Closer {
     files: Stack<(File, u64)>,
+    /// Memory is to be given back.
+    trims: AtomicBool,
     /// The thread and its process; `None` if the system had no thread left.
     thread: std::sync::OnceLock<Option<(Thread, u32)>>,
 }
@@ -94,6 +98,16 @@ impl Closer {
                 .ok()
                 .map(|handle| (handle.thread().clone(), std::process::id()))
         });
+    }
+
+    /// Gives the allocator's free pages back to the system, soon: an I/O thread would hold up its clients
+    /// meanwhile.
+    pub(crate) fn trim(&self, budget: &Arc<Budget>) {
+        self.start(budget);
+        self.trims.store(true, Ordering::Relaxed);
+        if let Some(Some((thread, _))) = self.thread.get() {
+            thread.unpark();
+        }
     }
 
     /// Closes a file of `len` bytes, at once or soon.
@@ -124,6 +138,9 @@ fn close_files(budget: &Weak<Budget>) {
     while let Some(budget) = budget.upgrade() {
         for (file, len) in budget.closer.files.take_all() {
             close(&budget, file, len);
+        }
+        if budget.closer.trims.swap(false, Ordering::Relaxed) {
+            give_back();
         }
         drop(budget);
         std::thread::park();
@@ -215,6 +232,17 @@ mod tests {
         pretend(&budget, std::process::id() + 1);
         drop(file_of(&budget, CLOSED_AT_ONCE + 1));
         assert!(budget.closer.files.is_empty() && budget.used() == 0);
+    }
+
+    #[test]
+    fn the_thread_gives_memory_back_also_where_there_was_no_file() {
+        let budget = budget(0);
+        for _ in 0..2 {
+            budget.closer.trim(&budget);
+            while budget.closer.trims.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+        }
     }
 
     #[test]

@@ -193,7 +193,7 @@ impl IoLoop {
     }
 
     pub(crate) fn new_exchange(&mut self) -> Box<Exchange> {
-        match self.pool.pop() {
+        match self.pool.take() {
             Some(mut exchange) => {
                 exchange.record = Record::new(self.now);
                 exchange

@@ -264,9 +264,7 @@ impl IoLoop {
     pub(crate) fn keep(&mut self, mut exchange: Box<Exchange>) {
         self.followers -= usize::from(exchange.place > 0);
         exchange.clear();
-        if self.pool.len() < POOL {
-            self.pool.push(exchange);
-        }
+        self.pool.put(exchange, self.now);
     }
 
     /// Refuses what the channel sends: one reply, nothing behind it is read as a request.
@@ -429,7 +427,11 @@ impl IoLoop {
         // A worker may keep the descriptor open, or a process that the application has forked: the
         // client need not wait for them.
         channel.link.stream.shutdown_both();
+        if !channel.sending.is_empty() {
+            self.pool.note_burst(self.now);
+        }
         drop(channel);
+        self.note_fewer_channels();
         self.note_room();
     }
 }
@@ -444,5 +446,3 @@ pub(crate) fn head_length(reply: &[u8]) -> u64 {
 const SHARE: u64 = 1024 * 1024;
 /// and what each of them may send however many there are.
 const LEAST_SHARE: u64 = 64 * 1024;
-/// Exchanges kept for reuse.
-const POOL: usize = 1024;
