@@ -152,6 +152,11 @@ impl Budget {
         taken.ok_or_else(|| full("spool_files reached"))
     }
 
+    /// Whether there are as many temporary files as there may be.
+    pub(crate) fn is_out_of_files(&self) -> bool {
+        self.files.used.load(Ordering::Relaxed) >= self.files.limit
+    }
+
     /// Gives a temporary file back.
     pub(crate) fn give_file(&self) {
         self.files.give(1);

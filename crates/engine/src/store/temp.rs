@@ -1,9 +1,9 @@
 //! Temporary files that count, in bytes (`spool_limit`) and in descriptors (`spool_files`).
 //!
 //! Files are unlinked at birth: a crash leaves none behind. So the last close frees the disk, and for a
-//! large file that takes long: about a second for 4 GB. The threads that drop files have others waiting for
-//! them (an I/O thread, a worker that holds the interpreter), so a thread of its own closes large files. It
-//! starts with the first file. Until it has closed a file, that file counts.
+//! large file that takes long: about a second for 4 GB. Other work waits for the threads that drop files (an
+//! I/O thread, a worker that holds the interpreter), so a thread of its own closes large files. It starts
+//! with the first file. Until it has closed a file, that file counts, unless it was given up for another.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -22,6 +22,8 @@ pub(crate) struct TempFile {
     /// Present until it is dropped.
     file: Option<File>,
     len: u64,
+    /// It is one of the files that the budget counts.
+    counted: bool,
     budget: Arc<Budget>,
 }
 
@@ -36,6 +38,7 @@ impl TempFile {
         Ok(Self {
             file: Some(file),
             len: 0,
+            counted: true,
             budget: Arc::clone(budget),
         })
     }
@@ -56,6 +59,13 @@ impl TempFile {
         Ok(())
     }
 
+    /// Lets another file be made in place of this one, which is about to be dropped.
+    pub(crate) fn give_up(&mut self) {
+        if std::mem::take(&mut self.counted) {
+            self.budget.give_file();
+        }
+    }
+
     /// Bytes appended.
     pub(crate) fn len(&self) -> u64 {
         self.len
@@ -72,16 +82,29 @@ impl TempFile {
 impl Drop for TempFile {
     fn drop(&mut self) {
         if let Some(file) = self.file.take() {
-            self.budget.closer.close(&self.budget, file, self.len);
+            let dropped = Dropped {
+                file,
+                len: self.len,
+                counted: self.counted,
+            };
+            self.budget.closer.close(&self.budget, dropped);
         }
     }
+}
+
+/// A file to be closed, and what the budget gets back when it is.
+#[derive(Debug)]
+struct Dropped {
+    file: File,
+    len: u64,
+    counted: bool,
 }
 
 /// The thread that closes large files and gives free memory back to the system, and what waits for it. Nothing here locks once the thread is started:
 /// a child that the application forks may drop a file, too.
 #[derive(Debug, Default)]
 pub(crate) struct Closer {
-    files: Stack<(File, u64)>,
+    files: Stack<Dropped>,
     /// Memory is to be given back.
     trims: AtomicBool,
     /// The thread and its process; `None` if the system had no thread left.
@@ -110,16 +133,16 @@ impl Closer {
         }
     }
 
-    /// Closes a file of `len` bytes, at once or soon.
-    fn close(&self, budget: &Budget, file: File, len: u64) {
+    /// Closes a file, at once or soon.
+    fn close(&self, budget: &Budget, dropped: Dropped) {
         match self.thread.get() {
             Some(Some((thread, process)))
-                if len > CLOSED_AT_ONCE && *process == std::process::id() =>
+                if dropped.len > CLOSED_AT_ONCE && *process == std::process::id() =>
             {
-                self.files.push((file, len));
+                self.files.push(dropped);
                 thread.unpark();
             }
-            _ => close(budget, file, len),
+            _ => close(budget, dropped),
         }
     }
 }
@@ -136,8 +159,8 @@ impl Drop for Closer {
 fn close_files(budget: &Weak<Budget>) {
     crate::sys::mask::block_signals();
     while let Some(budget) = budget.upgrade() {
-        for (file, len) in budget.closer.files.take_all() {
-            close(&budget, file, len);
+        for dropped in budget.closer.files.take_all() {
+            close(&budget, dropped);
         }
         if budget.closer.trims.swap(false, Ordering::Relaxed) {
             give_back();
@@ -147,10 +170,12 @@ fn close_files(budget: &Weak<Budget>) {
     }
 }
 
-fn close(budget: &Budget, file: File, len: u64) {
-    drop(file);
-    budget.give(len);
-    budget.give_file();
+fn close(budget: &Budget, dropped: Dropped) {
+    drop(dropped.file);
+    budget.give(dropped.len);
+    if dropped.counted {
+        budget.give_file();
+    }
 }
 
 /// Files up to this many bytes are closed where they are dropped: that takes no longer than to wake a thread.
@@ -219,8 +244,8 @@ mod tests {
         assert_eq!(budget.used(), CLOSED_AT_ONCE + 1);
         let _other = TempFile::create(&budget).unwrap();
         assert!(TempFile::create(&budget).is_err());
-        for (file, len) in budget.closer.files.take_all() {
-            close(&budget, file, len);
+        for dropped in budget.closer.files.take_all() {
+            close(&budget, dropped);
         }
         assert_eq!(budget.used(), 0);
         TempFile::create(&budget).unwrap();

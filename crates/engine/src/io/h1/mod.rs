@@ -3,3 +3,4 @@
 pub(crate) mod pipeline;
 pub(crate) mod receive;
 pub(crate) mod transmit;
+pub(crate) mod uploads;

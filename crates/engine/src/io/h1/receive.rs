@@ -277,7 +277,7 @@ impl IoLoop {
             return;
         };
         // The only piece need not be copied.
-        let (mut first, gathered): (&[u8], _) = (&[], &mut self.gathered);
+        let (mut first, mut gathered): (&[u8], _) = (&[], std::mem::take(&mut self.gathered));
         gathered.clear();
         let outcome = loop {
             match exchange.decoder.decode(data) {
@@ -301,14 +301,21 @@ impl IoLoop {
                 end => break end,
             }
         };
-        let bytes = if gathered.is_empty() { first } else { gathered };
-        let overflow = self.shared.settings.inbuf_overflow;
+        let bytes = if gathered.is_empty() {
+            first
+        } else {
+            &gathered
+        };
         if outcome.is_ok()
-            && let Err(error) = exchange.body.append(bytes, overflow, &self.shared.budget)
+            && let Err(error) = self.keep_body(index, bytes)
         {
             self.shared.storage_trouble(&error);
             return self.refuse(index, Refusal::SpoolFull);
         }
+        self.gathered = gathered;
+        let Some(exchange) = self.channels[index].exchange.as_mut() else {
+            return;
+        };
         match outcome {
             Ok(Decoded::Data { .. }) => unreachable!("taken in the loop"),
             Ok(Decoded::NeedMore { .. }) => {
@@ -323,6 +330,25 @@ impl IoLoop {
             Err(refusal) => {
                 exchange.record.bytes_in += whole as u64;
                 self.refuse(index, refusal);
+            }
+        }
+    }
+
+    /// Keeps `bytes` of a body. If they need a file and all are in use, a slower upload gives its file up.
+    fn keep_body(&mut self, index: usize, bytes: &[u8]) -> io::Result<()> {
+        let overflow = self.shared.settings.inbuf_overflow;
+        loop {
+            let Some(exchange) = self.channels[index].exchange.as_mut() else {
+                return Ok(());
+            };
+            let body = &mut exchange.body;
+            let kept = body.append(bytes, overflow, &self.shared.budget);
+            let lacks_file = kept.is_err() && !body.has_file();
+            if !lacks_file
+                || !self.shared.budget.is_out_of_files()
+                || !self.slowest_gives_way_to(index)
+            {
+                return kept;
             }
         }
     }
