@@ -41,6 +41,7 @@ use crate::net::listen::Listener;
 use crate::observe::admin::Admin;
 use crate::record::recorder::Recorder;
 use crate::shared::Shared;
+use crate::store::disk::DiskTime;
 use crate::sys::clock::ThreadClock;
 use crate::sys::mailbox::{Mailbox, Message};
 use crate::sys::sync::{Poll, Waker};
@@ -82,6 +83,7 @@ pub(crate) struct IoLoop {
     pub(crate) gathered: Vec<u8>,
     /// Bytes of bodies that may still be read in this turn.
     pub(crate) bulk: usize,
+    pub(crate) disk: DiskTime,
     /// Channels with replies that leave when all mail is read.
     pub(crate) corked: Vec<usize>,
     /// Requests chained behind others, of all channels.
@@ -157,6 +159,7 @@ impl IoLoop {
             scratch: vec![0; SCRATCH],
             gathered: Vec::new(),
             bulk: BULK_SHARE,
+            disk: DiskTime::default(),
             corked: Vec::new(),
             followers: 0,
             date: DateLine::default(),
@@ -225,6 +228,7 @@ impl IoLoop {
         self.now = self.shared.now();
         self.turn += 1;
         self.bulk = BULK_SHARE;
+        self.disk.begin_turn();
         crate::inject_panic("turn");
         // Before the news below lets anybody go.
         self.notice_drain();
@@ -349,6 +353,10 @@ impl IoLoop {
                 && let Some(index) = me.find(token)
                 && !me.channels[index].sending.is_empty()
             {
+                if me.channels[index].sends_from_disk() && !me.again.is_empty() {
+                    // Behind those that could not go on in an earlier turn.
+                    return me.later(index);
+                }
                 me.transmit(index);
             }
         });
@@ -387,7 +395,7 @@ impl IoLoop {
     }
 
     /// Channels that had more to do than a turn allows.
-    fn go_on(&mut self) {
+    pub(crate) fn go_on(&mut self) {
         for _ in 0..self.again.len() {
             let Some(token) = self.again.pop_front() else {
                 break;

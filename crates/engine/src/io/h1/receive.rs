@@ -16,9 +16,13 @@ use crate::record::Record;
 impl IoLoop {
     /// Digests what was read before, then what can be read now.
     pub(crate) fn receive(&mut self, index: usize) {
-        let token = self.channels[index].link.token;
-        if self.channels[index].state == State::Idle && !self.channels[index].inbuf.is_empty() {
-            let rest = std::mem::take(&mut self.channels[index].inbuf);
+        let channel = &mut self.channels[index];
+        let (token, held) = (channel.link.token, !channel.inbuf.is_empty());
+        if held && channel.state == State::Body && self.disk.is_used_up() {
+            return self.later(index);
+        }
+        if held && matches!(channel.state, State::Idle | State::Body) {
+            let rest = std::mem::take(&mut channel.inbuf);
             self.feed(index, &rest);
         }
         if let Some(index) = self.find(token) {
@@ -42,7 +46,7 @@ impl IoLoop {
         let mut scratch = std::mem::take(&mut self.scratch);
         while share > 0 && self.find(token).is_some() && self.channels[index].readable {
             let bulk = self.channels[index].reads_bulk();
-            if bulk && self.bulk == 0 {
+            if bulk && (self.bulk == 0 || self.disk.is_used_up()) {
                 share = 0;
                 break;
             }
@@ -264,9 +268,15 @@ impl IoLoop {
             let _ = channel.link.stream.send(headwaiter_http::CONTINUE);
         }
         self.await_body(index);
-        if !rest.is_empty() {
-            self.feed_body(index, rest);
+        if rest.is_empty() {
+            return;
         }
+        let channel = &mut self.channels[index];
+        if self.disk.is_used_up() && channel.keep_input(rest, &self.shared.budget).is_ok() {
+            // It may need a file, and this turn has no time left for the disk.
+            return self.later(index);
+        }
+        self.feed_body(index, rest);
     }
 
     /// Decodes `data` and keeps its body bytes all at once: what goes to disk costs one system call per
@@ -341,8 +351,17 @@ impl IoLoop {
             let Some(exchange) = self.channels[index].exchange.as_mut() else {
                 return Ok(());
             };
-            let body = &mut exchange.body;
-            let kept = body.append(bytes, overflow, &self.shared.budget);
+            let (body, budget) = (&mut exchange.body, &self.shared.budget);
+            let kept = if body.has_file() {
+                self.disk.measure(|| body.append(bytes, overflow, budget))
+            } else {
+                let kept = body.append(bytes, overflow, budget);
+                if body.has_file() {
+                    // Making a file takes several calls, of which each may be slow.
+                    self.disk.use_up();
+                }
+                kept
+            };
             let lacks_file = kept.is_err() && !body.has_file();
             if !lacks_file
                 || !self.shared.budget.is_out_of_files()

@@ -119,6 +119,7 @@ impl IoLoop {
             &mut channel.sending,
             share,
             &mut self.scratch,
+            &mut self.disk,
             &mut sent,
         );
         if sent.all > 0 {

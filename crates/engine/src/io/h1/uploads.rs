@@ -52,6 +52,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::io::h1::receive::BULK_SHARE;
     use crate::io::tests::connect;
     use crate::observe::admin::Admin;
     use crate::settings::Settings;
@@ -85,6 +86,8 @@ mod tests {
     fn send(io: &mut IoLoop, client: &mut UnixStream, bytes: &[u8]) {
         client.write_all(bytes).unwrap();
         for index in io.all_channels() {
+            io.bulk = BULK_SHARE;
+            io.disk.begin_turn();
             io.channels[index].readable = true;
             io.receive(index);
         }
@@ -102,14 +105,20 @@ mod tests {
     #[test]
     fn the_slowest_upload_gives_way_to_a_new_one() {
         let mut io = with_two_files();
-        let (mut fast, mut slow) = (begin(&mut io), begin(&mut io));
-        send(&mut io, &mut fast, &[0; 30_000]);
-        send(&mut io, &mut slow, &[0; 20_000]);
+        let (mut slow, mut without_file) = (begin(&mut io), begin(&mut io));
+        for _ in 0..8 {
+            send(&mut io, &mut slow, &[0; 40_000]);
+        }
+        io.now += SETTLED;
+        let mut fast = begin(&mut io);
+        for _ in 0..6 {
+            send(&mut io, &mut fast, &[0; 40_000]);
+        }
         io.now += SETTLED;
         let mut new = begin(&mut io);
         send(&mut io, &mut new, &[0; 20_000]);
-        let statuses = [&mut fast, &mut slow, &mut new].map(status);
-        assert_eq!(statuses, ["", REFUSED, ""]);
+        let statuses = [&mut slow, &mut without_file, &mut fast, &mut new].map(status);
+        assert_eq!(statuses, [REFUSED, "", "", ""]);
     }
 
     #[test]
@@ -145,5 +154,40 @@ mod tests {
             io.shared.budget.take_file().unwrap();
         }
         assert!(io.shared.budget.take_file().is_err());
+    }
+
+    #[test]
+    fn a_turn_whose_disk_time_is_used_up_reads_no_more_of_bodies() {
+        let mut io = with_two_files();
+        let (mut one, mut other) = (begin(&mut io), begin(&mut io));
+        let channels = io.all_channels();
+        let lengths = |io: &IoLoop| {
+            let length = |index: &usize| io.channels[*index].exchange.as_ref().unwrap().body.len();
+            channels.iter().map(length).collect::<Vec<_>>()
+        };
+        for client in [&mut one, &mut other] {
+            client.write_all(&[0; 10_000]).unwrap();
+        }
+        for index in &channels {
+            io.channels[*index].readable = true;
+            io.receive(*index);
+        }
+        // The first one has made a file.
+        assert_eq!(lengths(&io), [10_000, 0]);
+        let third = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc";
+        let mut client = connect(&mut io, Some(0));
+        client.write_all(third).unwrap();
+        let index = io.all_channels()[2];
+        io.channels[index].readable = true;
+        io.receive(index);
+        assert_eq!(io.channels[index].inbuf, b"abc");
+        for _ in 0..2 {
+            io.disk.begin_turn();
+            io.go_on();
+        }
+        assert_eq!(lengths(&io), [10_000, 10_000]);
+        // No file is left for it.
+        client.set_nonblocking(true).unwrap();
+        assert_eq!(status(&mut client), REFUSED);
     }
 }
