@@ -1,8 +1,7 @@
 //! Request bodies: the bytes between a head and the next request.
 //!
-//! The engine makes one [`BodyDecoder`] per request and feeds it reads. Long runs of plain bytes need not come
-//! through [`BodyDecoder::decode`] at all: [`BodyDecoder::plain_run`] says how many may be received straight into
-//! where they belong.
+//! The engine makes one [`BodyDecoder`] per request and gives it what it reads. It may receive a long run of plain
+//! bytes directly into the buffer of the body: [`BodyDecoder::plain_run`] says how many bytes the run has.
 //!
 //! Elsewhere: the chunked coding (`chunked.rs`), the choice of framing (`framing.rs`).
 
@@ -86,8 +85,8 @@ impl BodyDecoder {
         }
     }
 
-    /// How many plain bytes of the body come next on the connection, with no framing in between. They may
-    /// be received wherever the caller likes if it then calls [`advance`](Self::advance).
+    /// How many bytes of the body come next on the connection without framing between them. A caller that
+    /// receives some of them without [`decode`](Self::decode) calls [`advance`](Self::advance) afterwards.
     pub fn plain_run(&self) -> u64 {
         match &self.0 {
             Coding::Plain { left } => *left,
@@ -99,7 +98,7 @@ impl BodyDecoder {
     ///
     /// # Panics
     ///
-    /// If `n` is more than the run had, which would be a fault of the caller.
+    /// If `n` is more than the run has.
     pub fn advance(&mut self, n: u64) {
         assert!(n <= self.plain_run(), "advanced past the plain run");
         match &mut self.0 {

@@ -123,8 +123,7 @@ impl Head {
         };
     }
 
-    /// Judges the head as a whole, when all its fields are known. `bytes` are those that `noted` and the spans
-    /// count in.
+    /// Judges the head as a whole, after its last field. `noted` and the spans are offsets in `bytes`.
     fn conclude(&mut self, noted: &Noted, bytes: &[u8]) -> Result<(), Refusal> {
         self.framing = noted.framing(bytes, self.minor)?;
         self.host = noted
@@ -230,6 +229,6 @@ impl Default for Head {
     }
 }
 
-/// What a head keeps of its allocations: most requests fit.
+/// What a cleared head keeps allocated: enough for most requests.
 const KEPT_BYTES: usize = 16 * 1024;
 const KEPT_FIELDS: usize = 64;

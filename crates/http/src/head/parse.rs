@@ -105,8 +105,8 @@ impl Head {
                 Span::new(start, &field.value),
             );
             noted.note(window, name.of(window), value.range());
-            // Counting goes on past the limit, so that a malformed later line is named first however
-            // the bytes were cut; storing does not.
+            // Fields beyond the limit are counted and not stored. A malformed line behind them is still named
+            // first, however the bytes are divided into reads.
             count += 1;
             if count <= max_fields {
                 self.fields.push(Field { name, value });
@@ -149,7 +149,8 @@ fn survey(window: &[u8], mut from: usize) -> Result<Progress, Refusal> {
             LineEnd::At(end) => end,
             LineEnd::Beyond(to) => return Ok(Progress::Searched(to)),
         };
-        // Looked up once a line, not once a call: else a dripped long line would cost its square.
+        // Searched once for each line and not once for each call: a long line that comes byte by byte would
+        // cost the square of its length.
         let start = memrchr(b'\n', &window[..end]).map_or(0, |newline| newline + 1);
         let only_empty_lines_before = window[..start].iter().all(|&b| b == b'\r' || b == b'\n');
         match (only_empty_lines_before, end == start) {
@@ -166,11 +167,11 @@ fn survey(window: &[u8], mut from: usize) -> Result<Progress, Refusal> {
     }
 }
 
-/// Where the line ends that goes on at some offset.
+/// Where a line ends.
 enum LineEnd {
     /// Its CR is here, and an LF follows.
     At(usize),
-    /// Not in what has come; go on looking here.
+    /// Its end has not come yet; search on from here.
     Beyond(usize),
 }
 
