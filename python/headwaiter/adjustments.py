@@ -217,8 +217,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         upload that needs a file gets 503.""", waitress="absent",
         default_words="half of what is free in `spool_dir` at start"),
     _row("spool_files", kinds.INTEGER, None, "Limits", """
-        Temporary files of request bodies, all together; one more upload that needs a file gets
-        503.""", waitress="absent",
+        Temporary files of request bodies, all together. If one more upload needs a file, the
+        slowest upload gets 503.""", waitress="absent",
         default_words="an eighth of the descriptor limit, at most 8192"),
     _row("spool_memory", kinds.BYTES, None, "Limits", """
         Memory that request bodies larger than `inbuf_overflow` may take, all together, before they

@@ -100,8 +100,8 @@ struct Dropped {
     counted: bool,
 }
 
-/// The thread that closes large files and gives free memory back to the system, and what waits for it. Nothing here locks once the thread is started:
-/// a child that the application forks may drop a file, too.
+/// The thread that closes large files and gives free memory back to the system, and what waits for it. Nothing
+/// here locks after the thread has started: a child that the application forks may drop a file, too.
 #[derive(Debug, Default)]
 pub(crate) struct Closer {
     files: Stack<Dropped>,
