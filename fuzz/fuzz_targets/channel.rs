@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use headwaiter_http::{Body, Decoded, Head, HeadLimits, Refusal};
+use headwaiter_http::{BodyDecoder, Decoded, Head, HeadLimits, Refusal};
 use libfuzzer_sys::fuzz_target;
 
 const MAX_HEAD: HeadLimits = HeadLimits {
@@ -40,7 +40,7 @@ fuzz_target!(|input: &[u8]| {
 fn serve<'a>(reads: impl Iterator<Item = &'a [u8]>) -> Seen {
     let mut seen = Seen::default();
     let (mut head, mut scanned, mut buffer) = (Head::new(), 0, Vec::new());
-    let mut body: Option<(Body, Vec<u8>)> = None;
+    let mut body: Option<(BodyDecoder, Vec<u8>)> = None;
     for read in reads {
         buffer.extend_from_slice(read);
         loop {
@@ -50,7 +50,7 @@ fn serve<'a>(reads: impl Iterator<Item = &'a [u8]>) -> Seen {
                     Ok(Some(consumed)) => {
                         scanned = 0;
                         buffer.drain(..consumed);
-                        Body::new(head.framing(), MAX_BODY)
+                        BodyDecoder::new(head.framing(), MAX_BODY)
                             .map(|new| body = Some((new, Vec::new())))
                     }
                     Err(refusal) => Err(refusal),

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use headwaiter_http::{Body, Decoded, Framing, Refusal};
+use headwaiter_http::{BodyDecoder, Decoded, Framing, Refusal};
 use libfuzzer_sys::fuzz_target;
 
 const MAX: u64 = 4096;
@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
 
 /// Decodes `input` in reads that end at `ends`; with the end of the body once it is there.
 fn decode(input: &[u8], ends: &[usize]) -> Result<(Vec<u8>, Option<usize>), Refusal> {
-    let mut body = Body::new(Framing::Chunked, MAX)?;
+    let mut body = BodyDecoder::new(Framing::Chunked, MAX)?;
     let (mut out, mut at) = (Vec::new(), 0);
     for &end in ends {
         loop {

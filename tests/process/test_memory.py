@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.support.apps import BLOCK
 from tests.support.http import Client
 from tests.support.process import ServerProcess, start_server
 from tests.support.target import headwaiter_only
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.skipif(not procfs.AVAILABLE, reason="reads /proc"),
@@ -139,6 +141,36 @@ def test_memory_after_many_bodies_is_that_after_few() -> None:
         for _ in range(6):
             mixture()
         assert procfs.rss(server.pid) - before < 4 * MIB
+
+
+def unfinished_uploads(server: ServerProcess) -> None:
+    """300 clients that have sent half of an upload."""
+    for _ in range(300):
+        client = server.connect()
+        client.request("/", "POST", [("Content-Length", str(400_000))])
+        client.send(bytes(200_000))
+
+
+def long_heads(server: ServerProcess) -> None:
+    """200 clients that have sent most of a head of 250 kB."""
+    for _ in range(200):
+        server.connect().send(b"GET / HTTP/1.1\r\nX: " + b"x" * 250_000)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what others keep is theirs to say")
+@pytest.mark.parametrize("burst", [unfinished_uploads, long_heads])
+def test_memory_comes_back_after_a_burst(burst: Callable[[ServerProcess], None]) -> None:
+    """Some ten seconds after it, though no request wakes the server."""
+    with start_server(APP) as server:
+        for _ in range(8):
+            server.ask()
+        before = procfs.rss(server.pid)
+        burst(server)
+        eventually(lambda: procfs.rss(server.pid) > before + 30 * MIB, "the burst takes memory")
+        server.disconnect()
+        bound = before + before // 10 + 2 * MIB
+        eventually(lambda: procfs.rss(server.pid) <= bound, "its memory is back", timeout=60)
 
 
 def test_whole_replies_that_nobody_reads() -> None:

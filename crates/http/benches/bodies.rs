@@ -5,7 +5,7 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use headwaiter_http::{Body, Decoded, Framing};
+use headwaiter_http::{BodyDecoder, Decoded, Framing};
 
 fn main() {
     divan::main();
@@ -22,7 +22,7 @@ fn decode(bencher: Bencher<'_, '_>, size_line: &str) {
         .counter(BytesCount::of_slice(body.as_bytes()))
         .bench_local(|| {
             kept.clear();
-            let mut decoder = Body::new(Framing::Chunked, u64::MAX).expect("no limit");
+            let mut decoder = BodyDecoder::new(Framing::Chunked, u64::MAX).expect("no limit");
             let mut rest = black_box(body.as_bytes());
             loop {
                 match decoder.decode(rest).expect("a sound body") {

@@ -1,8 +1,7 @@
 //! Request bodies: the bytes between a head and the next request.
 //!
-//! The engine makes one [`Body`] per request and feeds it reads. Long runs of plain bytes need not come
-//! through [`Body::decode`] at all: [`Body::plain_run`] says how many may be received straight into
-//! where they belong.
+//! The engine makes one [`BodyDecoder`] per request and gives it what it reads. It may receive a long run of plain
+//! bytes directly into the buffer of the body: [`BodyDecoder::plain_run`] says how many bytes the run has.
 //!
 //! Elsewhere: the chunked coding (`chunked.rs`), the choice of framing (`framing.rs`).
 
@@ -12,15 +11,15 @@ use crate::refusal::Refusal;
 
 /// Decodes one request body and knows where it ends.
 #[derive(Clone, Debug)]
-pub struct Body(Decoder);
+pub struct BodyDecoder(Coding);
 
 #[derive(Clone, Debug)]
-enum Decoder {
+enum Coding {
     Plain { left: u64 },
     Chunked(Chunked),
 }
 
-/// What [`Body::decode`] made of its input. `consumed` counts from the front of that input.
+/// What [`BodyDecoder::decode`] made of its input. `consumed` counts from the front of that input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoded<'a> {
     /// `data` belongs to the body and lies at the end of the bytes consumed. Call again.
@@ -42,7 +41,7 @@ pub enum Decoded<'a> {
     },
 }
 
-impl Body {
+impl BodyDecoder {
     /// A decoder for a body framed by `framing` that may decode to `max` bytes.
     ///
     /// # Errors
@@ -50,10 +49,10 @@ impl Body {
     /// [`Refusal::BodyTooLarge`] if the framing says that there are more.
     pub fn new(framing: Framing, max: u64) -> Result<Self, Refusal> {
         match framing {
-            Framing::None => Ok(Self(Decoder::Plain { left: 0 })),
+            Framing::None => Ok(Self(Coding::Plain { left: 0 })),
             Framing::Length(length) if length > max => Err(Refusal::BodyTooLarge),
-            Framing::Length(length) => Ok(Self(Decoder::Plain { left: length })),
-            Framing::Chunked => Ok(Self(Decoder::Chunked(Chunked::new(max)))),
+            Framing::Length(length) => Ok(Self(Coding::Plain { left: length })),
+            Framing::Chunked => Ok(Self(Coding::Chunked(Chunked::new(max)))),
         }
     }
 
@@ -65,33 +64,33 @@ impl Body {
     /// A [`Refusal`] at the first byte that breaks a rule, and again at every later call.
     pub fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Decoded<'a>, Refusal> {
         match &mut self.0 {
-            Decoder::Plain { left: 0 } => Ok(Decoded::Done { consumed: 0 }),
-            Decoder::Plain { .. } if input.is_empty() => Ok(Decoded::NeedMore { consumed: 0 }),
-            Decoder::Plain { left } => {
+            Coding::Plain { left: 0 } => Ok(Decoded::Done { consumed: 0 }),
+            Coding::Plain { .. } if input.is_empty() => Ok(Decoded::NeedMore { consumed: 0 }),
+            Coding::Plain { left } => {
                 let data = take_run(input, left);
                 Ok(Decoded::Data {
                     data,
                     consumed: data.len(),
                 })
             }
-            Decoder::Chunked(chunked) => chunked.decode(input),
+            Coding::Chunked(chunked) => chunked.decode(input),
         }
     }
 
     /// Whether the body is complete.
     pub fn is_done(&self) -> bool {
         match &self.0 {
-            Decoder::Plain { left } => *left == 0,
-            Decoder::Chunked(chunked) => chunked.is_done(),
+            Coding::Plain { left } => *left == 0,
+            Coding::Chunked(chunked) => chunked.is_done(),
         }
     }
 
-    /// How many plain bytes of the body come next on the connection, with no framing in between. They may
-    /// be received wherever the caller likes if it then calls [`advance`](Self::advance).
+    /// How many bytes of the body come next on the connection without framing between them. A caller that
+    /// receives some of them without [`decode`](Self::decode) calls [`advance`](Self::advance) afterwards.
     pub fn plain_run(&self) -> u64 {
         match &self.0 {
-            Decoder::Plain { left } => *left,
-            Decoder::Chunked(chunked) => chunked.plain_run(),
+            Coding::Plain { left } => *left,
+            Coding::Chunked(chunked) => chunked.plain_run(),
         }
     }
 
@@ -99,12 +98,12 @@ impl Body {
     ///
     /// # Panics
     ///
-    /// If `n` is more than the run had, which would be a fault of the caller.
+    /// If `n` is more than the run has.
     pub fn advance(&mut self, n: u64) {
         assert!(n <= self.plain_run(), "advanced past the plain run");
         match &mut self.0 {
-            Decoder::Plain { left } => *left -= n,
-            Decoder::Chunked(chunked) => chunked.advance(n),
+            Coding::Plain { left } => *left -= n,
+            Coding::Chunked(chunked) => chunked.advance(n),
         }
     }
 }

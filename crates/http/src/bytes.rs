@@ -84,8 +84,8 @@ fn control_lanes(lanes: u64) -> u64 {
     (below_space | is_del) & !lanes & HIGH
 }
 
-/// Strips SP and HTAB, and nothing else, from both ends (`OWS`, RFC 9110 §5.6.3). Stripping what a
-/// Unicode-aware `strip` would has been a smuggling hole elsewhere.
+/// Strips SP and HTAB, and nothing else, from both ends (`OWS`, RFC 9110 §5.6.3). Other servers stripped
+/// all that Unicode calls white space, and requests could be smuggled past them.
 #[inline]
 pub(crate) fn trim_ows(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {

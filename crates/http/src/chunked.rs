@@ -1,16 +1,16 @@
 //! The chunked transfer coding (RFC 9112 §7.1), byte by byte.
 //!
-//! `body.rs` calls this. Rules: never look past the final CRLF; hold no input back, so that the decoder
-//! owns no buffer a client could fill; refuse at the first byte that breaks a rule.
+//! `body.rs` calls this. Rules: never look past the final CRLF; keep no input, so that no client can fill a
+//! buffer of the decoder; refuse at the first byte that breaks a rule.
 //!
-//! Stricter than the RFC: a size has 16 digits at most, leading zeros included, and white space stands only
+//! Stricter than the RFC: a size has at most 16 digits, leading zeros included. White space is accepted only
 //! where the grammar has it (`BWS`, around the `;` and the `=` of an extension), not at the end of a line.
 //!
-//! One budget bounds what is not data, as Go's `net/http` has it. Each chunk pays for 16 bytes and for
-//! twice its data; what size lines, extensions, chunk ends and trailers have beyond that is excess, and of
-//! that a body may have 16 KiB. So plain chunks of any size pass for ever, one-byte ones included, while no
-//! client can make the server read more than 18 bytes of framing for each byte that it keeps. A large
-//! chunk pays off excess, but nothing is saved up for later.
+//! One budget bounds all bytes that are not data, as in Go's `net/http`. Each chunk pays for 16 bytes and for
+//! twice its data. What size lines, extensions, chunk ends and trailers have beyond that is excess, of which a
+//! body may have 16 KiB. So plain chunks of any size are accepted without an end, also those of one byte, and no
+//! client makes the server read more than 18 bytes of framing for each byte of data. A large chunk pays for
+//! earlier excess, but not for later one.
 
 use crate::body::{Decoded, take_run};
 use crate::bytes::{is_forbidden_control, is_tchar};
@@ -201,8 +201,8 @@ impl Chunked {
         Ok(())
     }
 
-    /// Acts on a complete size line. The size is judged here and not at its last digit, because a longer
-    /// number may still turn out to be malformed, and that verdict must not depend on the cut.
+    /// Acts on a complete size line. The size is judged here and not at each digit: the line may still turn
+    /// out to be malformed, and the verdict must not depend on how the bytes are divided into reads.
     fn start_chunk(&mut self, size: u64) -> Result<(), Refusal> {
         if size == 0 {
             self.state = State::Trailer(Trailer::new());
@@ -243,7 +243,7 @@ impl ExtensionPart {
         matches!(self, Self::Name | Self::Token | Self::QuotedEnd)
     }
 
-    /// The part that follows once `byte` is taken; `None` if it does not belong here.
+    /// The part after `byte`; `None` if `byte` must not come here.
     fn next(self, byte: u8) -> Option<Self> {
         let space = matches!(byte, b' ' | b'\t');
         match (self, byte) {
@@ -270,7 +270,7 @@ impl ExtensionPart {
     }
 }
 
-/// What a body may have of [`excess`](Chunked::excess).
+/// The most [`excess`](Chunked::excess) of a body.
 const MAX_EXCESS: u64 = 16 * 1024;
 /// What a chunk pays for: a size line padded to 8 digits and its ends are 12 bytes.
 const PAID_PER_CHUNK: u64 = 16;

@@ -5,9 +5,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use httpdate::HttpDate;
 
-/// Caches the IMF-fixdate (RFC 9110 §5.6.7) of the second last asked for.
+/// Caches the IMF-fixdate (RFC 9110 §5.6.7) of one second.
 ///
-/// Knows no clock: whoever holds it says which second it is.
+/// It reads no clock: the caller says which second it is.
 #[derive(Clone, Debug)]
 pub struct DateLine {
     second: u64,

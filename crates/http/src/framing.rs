@@ -1,8 +1,8 @@
 //! What the fields of a head decide together: where the body ends, which host is meant, whether the
 //! connection stays open (RFC 9112 §3.2, §6, §9.3).
 //!
-//! `head.rs` shows every field line to [`Noted::note`] while it reads and asks for the verdict when the
-//! blank line has come, so that the verdict can not depend on how the bytes were cut into reads.
+//! `head/` gives every field to [`Noted::note`] and asks for the verdict after the last one, so that the verdict
+//! cannot depend on how the bytes were divided into reads.
 
 use std::ops::Range;
 
@@ -90,8 +90,8 @@ impl Noted {
 
     /// The span of the one valid Host, if there is one (RFC 9112 §3.2).
     ///
-    /// HTTP/1.1 must have it even when the target is in absolute-form and overrides it; HTTP/1.0 may,
-    /// and then it is held to the same grammar.
+    /// HTTP/1.1 must have it, even beside a target in absolute-form, which overrides it. HTTP/1.0 may have it, in
+    /// the same grammar.
     pub(crate) fn host(&self, buf: &[u8], minor: u8) -> Result<Option<Range<usize>>, Refusal> {
         match self.host.once(Refusal::HostRepeated)? {
             None if minor >= 1 => Err(Refusal::HostMissing),
@@ -125,8 +125,8 @@ impl Noted {
         }
     }
 
-    /// Whether the client wants the connection kept (RFC 9112 §9.3): `close` beats everything, 1.1
-    /// keeps by default, 1.0 only on request.
+    /// Whether the client wants the connection to stay open (RFC 9112 §9.3): not with `close`; else HTTP/1.1 by
+    /// default, HTTP/1.0 with `keep-alive`.
     pub(crate) fn keep_alive(&self, minor: u8) -> bool {
         !self.close && (minor >= 1 || self.keep_alive)
     }
@@ -141,8 +141,8 @@ impl Noted {
 
 /// Names the rule that a Transfer-Encoding other than `chunked` breaks (RFC 9112 §6.1).
 ///
-/// A list of codings of which one is not known here is answered with 501, whether or not `chunked` comes
-/// last: what the client asks for is missing here, not malformed. `chunked` that is repeated, has a
+/// A list with a coding that this server does not have is answered with 501, whether or not `chunked` comes
+/// last: it is well-formed. `chunked` that is repeated, has a
 /// parameter (§7.1) or is followed by another coding (§6.3) is malformed.
 #[cold]
 fn coding_refusal(value: &[u8]) -> Refusal {
@@ -160,8 +160,8 @@ fn coding_refusal(value: &[u8]) -> Refusal {
 
 /// `Content-Length = 1*DIGIT` (RFC 9110 §8.6).
 ///
-/// 20 digits are as many as 64 bits can need: more is not a length but an attack on a parser. What has
-/// up to 20 digits but passes 2^63-1 is well-formed and too large.
+/// 64 bits need at most 20 digits: more digits are an attack on a parser. Up to 20 digits that exceed 2^63-1
+/// are well-formed and too large.
 fn parse_content_length(value: &[u8]) -> Result<u64, Refusal> {
     if !(1..=20).contains(&value.len()) || !value.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::ContentLengthInvalid);

@@ -14,9 +14,9 @@ pub(crate) struct HostPort<'a> {
 
 /// Parses `uri-host [ ":" port ]`; `None` if `raw` does not follow the grammar.
 ///
-/// An empty host without a port is part of it: RFC 9112 §3.2 asks a client for an empty Host when its
-/// target has no authority. Userinfo is not (RFC 9110 §4.2.4), nor IPvFuture and IPv6 zones, which
-/// mean nothing to a server. An empty port (`a:`) counts as none (RFC 3986 §3.2.3).
+/// An empty host without a port is valid: RFC 9112 §3.2 asks a client for an empty Host when its target has
+/// no authority. Userinfo is not valid (RFC 9110 §4.2.4), nor are IPvFuture and IPv6 zones, which mean nothing
+/// to a server. An empty port (`a:`) counts as none (RFC 3986 §3.2.3).
 pub(crate) fn parse_host_port(raw: &[u8]) -> Option<HostPort<'_>> {
     if let Some(literal) = raw.strip_prefix(b"[") {
         let close = literal.iter().position(|&b| b == b']')?;
@@ -41,7 +41,7 @@ pub(crate) fn parse_host_port(raw: &[u8]) -> Option<HostPort<'_>> {
     })
 }
 
-/// Parses nothing, `:` or `:port`; `None` if it is none of them.
+/// Parses what follows a host: nothing, `:` or `:port`. `None` for anything else.
 fn parse_port_suffix(suffix: &[u8]) -> Option<Option<u16>> {
     match suffix {
         [] | [b':'] => Some(None),
@@ -50,7 +50,7 @@ fn parse_port_suffix(suffix: &[u8]) -> Option<Option<u16>> {
     }
 }
 
-/// Parses one to five digits no greater than 65535. No sign: integer parsers take one.
+/// Parses one to five digits, at most 65535. A sign is refused, though integer parsers accept it.
 pub(crate) fn parse_port(digits: &[u8]) -> Option<u16> {
     if !(1..=5).contains(&digits.len()) {
         return None;

@@ -1,8 +1,8 @@
-//! Why a request was not served: one table of rules, and the reply each of them earns.
+//! Why a request was not served: one table of rules, and the reply of each rule.
 //!
-//! The wire rules are raised in this crate, the rest by the engine. The name of the rule goes to the
-//! log and the metrics, the sentence to the client. A reply never holds bytes of the request: what a
-//! server echoes, it can be made to say.
+//! This crate refuses what breaks a rule of the wire; the engine refuses for the other reasons. Logs and metrics
+//! show the name of the rule, the client gets the sentence. A reply never contains bytes of the request, so
+//! that no client can choose what the server says.
 
 use std::fmt;
 
@@ -47,8 +47,8 @@ refusals! {
     ControlByte = 400, "control-byte", "The request head holds a control byte.";
     /// CR without LF (RFC 9112 §2.2).
     BareCr = 400, "bare-cr", "The request head holds a CR that no LF follows.";
-    /// LF without CR; RFC 9112 §2.2 lets a server take it as a line end, which is how requests are
-    /// smuggled past proxies that do not.
+    /// LF without CR. RFC 9112 §2.2 lets a server accept it as the end of a line; where a proxy in front does
+    /// not, requests can be smuggled past it.
     BareLf = 400, "bare-lf", "The request head holds an LF without a CR before it.";
     /// More empty lines before the request-line than a sloppy client sends (RFC 9112 §2.2).
     EmptyLines = 400, "empty-lines", "Too many empty lines came before the request line.";
@@ -96,8 +96,8 @@ refusals! {
     LengthAndCoding = 400, "length-and-coding", "The request has both Content-Length and Transfer-Encoding.";
     /// More than one Transfer-Encoding line.
     TransferEncodingRepeated = 400, "transfer-encoding-repeated", "The request has more than one Transfer-Encoding header.";
-    /// Transfer-Encoding is no list of codings, or has `chunked` elsewhere than once and last, or empty
-    /// members, which a recipient may ignore (RFC 9110 §5.6.1) and on which parsers disagree.
+    /// Transfer-Encoding is not a list of codings; or `chunked` is not its last member, or comes twice; or a
+    /// member is empty, which a recipient may ignore (RFC 9110 §5.6.1), so that parsers disagree.
     TransferEncodingInvalid = 400, "transfer-encoding-invalid", "The Transfer-Encoding header is malformed.";
     /// Transfer-Encoding has a coding that is not `chunked` (RFC 9112 §6.1).
     TransferEncodingUnknown = 501, "transfer-encoding-unknown", "The only Transfer-Encoding this server takes is chunked.";
@@ -112,7 +112,7 @@ refusals! {
     ChunkExtension = 400, "chunk-extension", "A chunk extension is malformed.";
     /// Chunk data is not followed by CRLF.
     ChunkEnd = 400, "chunk-end", "A chunk is longer than its size says.";
-    /// Padded sizes, extensions and trailers that dwarf the data.
+    /// Padded sizes, extensions and trailers are much longer than the data.
     ChunkOverhead = 400, "chunk-overhead", "Chunk extensions and trailers outweigh the request body.";
     /// A trailer line does not follow the rules of header fields (RFC 9112 §7.1.2).
     Trailer = 400, "trailer", "A trailer field is malformed.";
@@ -230,7 +230,7 @@ impl std::error::Error for Refusal {}
 
 const SEPARATOR: &str = "\n\n";
 
-/// Overload passes in seconds, and a proxy that retries elsewhere need not wait at all.
+/// Seconds: overload is short, and a proxy that retries with another server does not wait at all.
 const RETRY_AFTER_SECONDS: &[u8] = b"1";
 
 #[cfg(test)]

@@ -1,18 +1,20 @@
-//! Reply heads: what an application said, checked, and what the server adds to it.
+//! Reply heads: the status and fields that an application gives, checked, and those that the server adds.
 //!
 //! The binding calls [`ReplyHead::begin`] and [`ReplyHead::field`] when the application calls
-//! `start_response`, and [`ReplyHead::finish`] when the first body byte (or the end) is there, since only
-//! then the framing can be chosen. Between the two the head may be started over (`exc_info`, PEP 3333).
+//! `start_response`. It calls [`ReplyHead::finish`] when the first byte of the body is known, or that there is
+//! none, because the framing depends on that. In between the application may begin again (`exc_info`, PEP 3333).
 //!
-//! Rule: no byte of the application reaches the wire unchecked. A CR or LF in a value would let whoever
-//! controls it write further fields, or a whole second reply.
+//! Rule: every byte of the application is checked. With a CR or LF in a value, an attacker who controls the
+//! value could write further fields, or a whole second reply.
 
 use std::collections::TryReserveError;
 use std::fmt;
 
+use memchr::memchr;
+
 use crate::bytes::{find_control, is_token, trim_ows};
 
-/// The head of one reply. [`clear`](Self::clear) keeps the allocation, so it can be reused.
+/// The head of one reply. [`clear`](Self::clear) keeps the allocation for the next one.
 ///
 /// Call order: `begin`, any number of `field`, `finish`.
 #[derive(Clone, Debug, Default)]
@@ -30,17 +32,17 @@ pub struct ReplyHead {
 /// What became of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// The head says it.
+    /// The head has it.
     Yes,
-    /// The head does not: whether a connection stays open is the server's to decide.
+    /// The head does not have it: the server decides whether a connection stays open.
     Dropped,
 }
 
 /// What the server knows about the exchange.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyContext<'a> {
-    /// The minor version of the request ([`Head::minor`](crate::Head::minor)). The reply names it too: a
-    /// client that says 1.0 is not owed 1.1, and Waitress does the same.
+    /// The minor version of the request ([`Head::minor`](crate::Head::minor)). The reply has
+    /// the same version, as with Waitress: a client of HTTP/1.0 need not understand 1.1.
     pub minor: u8,
     /// Whether the request was HEAD.
     pub head: bool,
@@ -141,9 +143,9 @@ impl ReplyHead {
 
     /// Starts the head with a status such as `200 OK`, dropping what an earlier call had started.
     ///
-    /// A bare `200` is taken as one with an empty reason, as Waitress does; `wsgiref.validate` merely warns.
-    /// Codes from 600 mean what client and application agreed on, and 5xx to other clients (RFC 9110 §15).
-    /// Those below 200 are refused: they announce a final reply, and an application has only one to give.
+    /// A bare `200` has an empty reason, as with Waitress; `wsgiref.validate` only warns of it. Client and
+    /// application may agree on codes from 600 on; other clients treat them as 5xx (RFC 9110 §15). Codes below
+    /// 200 are refused: they announce a final reply, and an application can give only one reply.
     ///
     /// # Errors
     ///
@@ -177,10 +179,9 @@ impl ReplyHead {
 
     /// Adds a header field.
     ///
-    /// Of the fields that belong to the connection, those that only wish it to stay open are dropped
-    /// (`Connection`, `Keep-Alive`, `Proxy-Connection`), and `Connection: close` is heeded. PEP 3333
-    /// makes all of them errors; so are here those that change what the bytes mean, which a reply
-    /// would be wrong without.
+    /// PEP 3333 forbids an application all fields about the connection. Here the harmless ones are dropped
+    /// (`Connection`, `Keep-Alive`, `Proxy-Connection`), and `Connection: close` closes the connection. Those
+    /// that change what the bytes of the reply mean are errors.
     ///
     /// # Errors
     ///
@@ -224,7 +225,7 @@ impl ReplyHead {
     }
 
     fn set_content_length(&mut self, value: &[u8]) -> Result<Taken, ReplyError> {
-        // `u64::from_str` would take a plus sign.
+        // `u64::from_str` would accept a plus sign.
         let length = std::str::from_utf8(value)
             .ok()
             .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
@@ -244,8 +245,8 @@ impl ReplyHead {
         self.content_length
     }
 
-    /// Lowers a Content-Length that promises more than the `most` bytes there are. That of a 304 is about
-    /// another reply's body (RFC 9110 §8.6).
+    /// Lowers a Content-Length that is greater than `most`, the bytes there are. The Content-Length of a 304 is
+    /// that of another reply (RFC 9110 §8.6) and stays.
     pub fn shorten(&mut self, most: u64) {
         if self.status != 304 {
             self.content_length = self.content_length.map(|length| length.min(most));
@@ -272,6 +273,18 @@ impl ReplyHead {
         self.status
     }
 
+    /// The fields of the application in order, for a protocol that does not send them as text. Not among them
+    /// are [`content_length`](Self::content_length) and what [`finish`](Self::finish) adds.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        // No value holds a CR, and no name a colon. Only the status line does not begin with LF.
+        let lines = self.bytes.split(|byte| *byte == b'\r');
+        lines.filter_map(|line| {
+            let line = line.strip_prefix(b"\n")?;
+            let colon = memchr(b':', line)?;
+            Some((&line[..colon], &line[colon + 2..]))
+        })
+    }
+
     /// Whether `begin` has succeeded.
     pub fn started(&self) -> bool {
         self.status != 0
@@ -279,11 +292,11 @@ impl ReplyHead {
 
     /// Appends the complete head to `out` and says how the body is framed.
     ///
-    /// 1. HEAD, 204 and 304 have no body (RFC 9112 §6.3). 204 has no Content-Length either (RFC 9110 §8.6);
-    ///    HEAD and 304 keep the one the application gave, but get none made up, since what it yields for
-    ///    them is not what it would yield for GET.
-    /// 2. A length, the application's before the server's, else chunked, or on HTTP/1.0 the end of the
-    ///    connection.
+    /// 1. HEAD, 204 and 304 have no body (RFC 9112 §6.3). 204 has no Content-Length either (RFC 9110 §8.6).
+    ///    HEAD and 304 have one only if the application gave it: what the application yields for them is not
+    ///    what it would yield for GET.
+    /// 2. Else the length that the application gave, or that the server knows; without one the body is chunked,
+    ///    or on HTTP/1.0 ends with the connection.
     /// 3. The connection closes if the client, the server or the application wants that, and if only its
     ///    end marks the end of the body.
     pub fn finish(&mut self, ctx: &ReplyContext<'_>, out: &mut Vec<u8>) -> BodyFraming {
@@ -330,7 +343,7 @@ impl ReplyHead {
         }
         match (close, ctx.minor) {
             (true, _) => out.extend_from_slice(b"Connection: close\r\n"),
-            // The spelling of RFC 2068 §19.7.1, which clients of that age compare byte for byte.
+            // Old clients compare it byte for byte with the spelling of RFC 2068 §19.7.1.
             (false, 0) => out.extend_from_slice(b"Connection: Keep-Alive\r\n"),
             (false, _) => {} // the default of HTTP/1.1
         }
@@ -352,7 +365,7 @@ enum Known {
     HopByHop,
 }
 
-/// `Trailer` is the field, `Trailers` what PEP 3333 and `wsgiref` list.
+/// The field's name is `Trailer`; PEP 3333 and `wsgiref` list `Trailers`.
 fn classify(name: &[u8]) -> Known {
     let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
     match name.len() {
@@ -374,7 +387,7 @@ fn classify(name: &[u8]) -> Known {
 
 /// Appends what comes before the data of a chunk (RFC 9112 §7.1). After the data comes [`CHUNK_END`].
 ///
-/// Nothing is written for an empty chunk, because `0` would end the body; write none then.
+/// An empty chunk would end the body: do not write one.
 pub fn write_chunk_head(out: &mut Vec<u8>, len: usize) {
     debug_assert!(len > 0, "an empty chunk ends the body");
     let digits = (usize::BITS - len.leading_zeros()).div_ceil(4);
@@ -395,5 +408,5 @@ pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// The lines `finish` adds, without `ident` and `extra`, rounded up.
 const ADDED_AT_MOST: usize = 192;
-/// What a head keeps of its allocations: most replies fit.
+/// What a cleared head keeps allocated: enough for most replies.
 const KEPT_BYTES: usize = 16 * 1024;

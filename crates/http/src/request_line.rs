@@ -1,7 +1,7 @@
 //! The request-line: method, request-target, version (RFC 9112 §3).
 //!
-//! Offsets count from the start of the line. What the target's bytes mean (percent-escapes, dot
-//! segments) is the application's business; here is decided only which form it has.
+//! Offsets count from the start of the line. This file decides only which form the target has. What its bytes
+//! mean (percent-escapes, dot segments) is for the application to decide.
 
 use std::ops::Range;
 
@@ -33,8 +33,8 @@ pub(crate) struct RequestLine {
 /// In this order: [`Refusal::RequestLine`], [`Refusal::Version`], [`Refusal::Method`],
 /// [`Refusal::Connect`], [`Refusal::Target`], [`Refusal::Authority`].
 pub(crate) fn parse_request_line(line: &[u8]) -> Result<RequestLine, Refusal> {
-    // Exactly two spaces part the line. RFC 9112 §3 lets a server split on any whitespace; two
-    // parsers that split differently see two different targets.
+    // Exactly two spaces divide the line. RFC 9112 §3 lets a server divide at any whitespace; but two
+    // parsers that do so differently see two different targets.
     let (Some(first), Some(last)) = (memchr(b' ', line), memrchr(b' ', line)) else {
         return Err(Refusal::RequestLine);
     };
@@ -44,13 +44,7 @@ pub(crate) fn parse_request_line(line: &[u8]) -> Result<RequestLine, Refusal> {
         return Err(Refusal::RequestLine);
     }
     let minor = parse_version(&line[last + 1..])?;
-    if method.len() > MAX_METHOD || !method.iter().all(|&b| is_method_byte(b)) {
-        return Err(Refusal::Method);
-    }
-    if method == b"CONNECT" {
-        return Err(Refusal::Connect);
-    }
-    let mut parsed = parse_target(target, method == b"OPTIONS")?;
+    let mut parsed = parse_request(method, target)?;
     parsed.shift(first + 1);
     Ok(RequestLine {
         method: 0..first,
@@ -60,6 +54,21 @@ pub(crate) fn parse_request_line(line: &[u8]) -> Result<RequestLine, Refusal> {
         authority: parsed.authority,
         minor,
     })
+}
+
+/// Judges a method and its target, neither of them empty. Offsets count from the start of the target.
+///
+/// # Errors
+///
+/// In this order: [`Refusal::Method`], [`Refusal::Connect`], [`Refusal::Target`], [`Refusal::Authority`].
+pub(crate) fn parse_request(method: &[u8], target: &[u8]) -> Result<Target, Refusal> {
+    if method.len() > MAX_METHOD || !method.iter().all(|&b| is_method_byte(b)) {
+        return Err(Refusal::Method);
+    }
+    if method == b"CONNECT" {
+        return Err(Refusal::Connect);
+    }
+    parse_target(target, method == b"OPTIONS")
 }
 
 /// `HTTP-version = "HTTP/" DIGIT "." DIGIT`, case-sensitive (RFC 9112 §2.3). Returns the minor version.
@@ -85,22 +94,24 @@ fn parse_version(version: &[u8]) -> Result<u8, Refusal> {
     }
 }
 
-/// A method is a token, and here one without lower-case letters: methods are case-sensitive and every
-/// registered one is upper case (RFC 9110 §9.1), while `get` would pass a filter that looks for `GET`
-/// and reach frameworks that fold case. Waitress refuses it as well.
+/// A method is a token, here without lower-case letters. Methods are case-sensitive, and every registered one
+/// is upper case (RFC 9110 §9.1). A `get` would pass a filter that looks for `GET`, and then reach a framework
+/// that ignores case. Waitress refuses it as well.
 fn is_method_byte(byte: u8) -> bool {
     is_tchar(byte) && !byte.is_ascii_lowercase()
 }
 
+/// Where the parts of a request-target are; see [`RequestLine`].
 #[derive(Clone, Debug)]
-struct Target {
-    path: Range<usize>,
-    query: Range<usize>,
-    authority: Option<Range<usize>>,
+pub(crate) struct Target {
+    pub(crate) path: Range<usize>,
+    pub(crate) query: Range<usize>,
+    pub(crate) authority: Option<Range<usize>>,
 }
 
 impl Target {
-    fn shift(&mut self, by: usize) {
+    /// Counts the offsets from `by` bytes before the target.
+    pub(crate) fn shift(&mut self, by: usize) {
         let shifted = |range: &Range<usize>| range.start + by..range.end + by;
         self.path = shifted(&self.path);
         self.query = shifted(&self.query);
@@ -115,7 +126,7 @@ impl Target {
 /// 3. Anything else must be absolute-form, which every server has to take (§3.2.2). Only `http` and
 ///    `https` have an authority with a meaning here.
 ///
-/// Authority-form belongs to CONNECT, which never gets this far.
+/// Authority-form is for CONNECT, which was refused before.
 ///
 /// Stricter than Waitress in one point: `#` is refused. A fragment is never sent (RFC 9110 §4.2.5), and
 /// servers that cut it off serve another resource than the one a proxy in front has judged.

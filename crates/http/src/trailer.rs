@@ -1,8 +1,8 @@
 //! Trailer sections (RFC 9112 §7.1.2): checked like header fields, then dropped.
 //!
-//! WSGI has no place for trailers, and merging them into the header section is how they have been
-//! abused. They are still read to the letter, because a trailer another parser takes for the start of
-//! the next request is a smuggled request.
+//! WSGI has no place for trailers. Servers that merged them into the header fields were attacked by them.
+//! They are still read strictly: a trailer that another parser takes for the start of the next request is
+//! a smuggled request.
 
 use crate::bytes::{is_forbidden_control, is_tchar};
 use crate::refusal::Refusal;
@@ -81,9 +81,9 @@ impl Trailer {
     }
 }
 
-/// Fields that frame, route or authorise a message, which must be known before its body (RFC 9110
-/// §6.5.1). Whoever sends them behind it wants two readers to disagree. What merely describes the content,
-/// such as Content-Type, no sender may put here either, but real ones do, and dropping it harms nobody.
+/// Fields that frame, route or authorise a message. They must be known before the body (RFC 9110 §6.5.1); a
+/// client that sends them behind the body wants two readers to disagree. Fields that only describe the content,
+/// such as Content-Type, are forbidden here, too; but real clients send them, and to drop them does no harm.
 const FORBIDDEN: &[&[u8]] = &[
     b"authorization",
     b"connection",

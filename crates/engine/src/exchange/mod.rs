@@ -7,7 +7,7 @@ pub(crate) mod message;
 use std::sync::Arc;
 use std::time::Instant;
 
-use headwaiter_http::{Body, Framing, Head};
+use headwaiter_http::{BodyDecoder, Framing, Head};
 
 use crate::exchange::link::Link;
 use crate::record::{Ended, Record};
@@ -19,7 +19,7 @@ use crate::store::spool::Spool;
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) head: Head,
-    pub(crate) decoder: Body,
+    pub(crate) decoder: BodyDecoder,
     pub(crate) body: Spool,
     pub(crate) record: Record,
     pub(crate) link: Option<Arc<Link>>,
@@ -222,8 +222,8 @@ pub(crate) fn first_line(data: &[u8]) -> &[u8] {
 /// Bytes of a malformed head kept for the log.
 const FIRST_LINE: usize = 256;
 
-fn no_body() -> Body {
-    match Body::new(Framing::None, 0) {
+fn no_body() -> BodyDecoder {
+    match BodyDecoder::new(Framing::None, 0) {
         Ok(body) => body,
         Err(_) => unreachable!("no body is within any limit"),
     }

@@ -10,7 +10,7 @@ use crate::exchange::link::Link;
 use crate::io::deadlines::Deadline;
 use crate::io::idle::Neighbours;
 use crate::store::budget::{Budget, Grant};
-use crate::store::parts::Parts;
+use crate::store::parts::{Part, Parts};
 use crate::store::spool::FREE;
 
 /// Where a channel is on a request's way.
@@ -101,6 +101,11 @@ impl Channel {
     /// Whether what comes in next may be long: a body, or what is thrown away.
     pub(crate) fn reads_bulk(&self) -> bool {
         matches!(self.state, State::Body | State::Lingering)
+    }
+
+    /// Whether what it sends next is in a file.
+    pub(crate) fn sends_from_disk(&self) -> bool {
+        self.sending.front().is_some_and(Part::is_on_disk)
     }
 
     /// Whether bytes have come in behind the last request, in the kernel or here. A system call.

@@ -66,6 +66,12 @@ impl Channels {
         self.slab.capacity()
     }
 
+    /// Gives back the memory of places that are not used.
+    pub(crate) fn shrink(&mut self) {
+        self.slab.shrink_to_fit();
+        self.deadlines.shrink();
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Channel> {
         self.slab.iter().map(|(_, channel)| channel)
     }

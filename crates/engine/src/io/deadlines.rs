@@ -52,6 +52,11 @@ impl Deadlines {
         self.heap.retain(|Reverse((at, token))| wanted(*at, *token));
     }
 
+    /// Gives back the memory of entries that are gone.
+    pub(crate) fn shrink(&mut self) {
+        self.heap.shrink_to_fit();
+    }
+
     /// When to be woken next, if ever. May be early, never late.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _))| *at)

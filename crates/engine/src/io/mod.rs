@@ -27,6 +27,7 @@ mod nap;
 pub(crate) mod observer;
 mod pace;
 pub(crate) mod pool;
+mod recycle;
 mod reply_inline;
 pub(crate) mod seen;
 mod shares;
@@ -55,6 +56,7 @@ use crate::io::token::Source;
 use crate::net::listener::Listener;
 use crate::record::recorder::Recorder;
 use crate::shared::Shared;
+use crate::store::disk::DiskTime;
 use crate::sys::clock::ThreadClock;
 use crate::sys::sync::{Poll, Waker};
 
@@ -84,6 +86,7 @@ pub(crate) struct IoLoop {
     pub(crate) gathered: Vec<u8>,
     /// Bytes of bodies that may still be read in this turn.
     pub(crate) bulk: usize,
+    pub(crate) disk: DiskTime,
     /// Channels with replies that leave when all mail is read.
     pub(crate) corked: Vec<usize>,
     date: DateLine,
@@ -145,6 +148,7 @@ impl IoLoop {
             scratch: vec![0; SCRATCH],
             gathered: Vec::new(),
             bulk: READ_BODIES,
+            disk: DiskTime::default(),
             corked: Vec::new(),
             date: DateLine::default(),
             outstanding: 0,
@@ -198,6 +202,7 @@ impl IoLoop {
         self.now = self.shared.now();
         self.turn += 1;
         self.bulk = READ_BODIES;
+        self.disk.begin_turn();
         crate::inject_panic("turn");
         // Before the news below lets anybody go.
         self.notice_drain();
@@ -209,6 +214,7 @@ impl IoLoop {
         self.go_on();
         self.expire();
         self.resume_accepting();
+        self.shrink();
         self.look_at_queue();
         self.follow_stage();
         self.flush_records();
@@ -217,7 +223,7 @@ impl IoLoop {
     }
 
     /// How long to sleep: for ever, when nothing is armed.
-    fn poll_timeout(&self) -> Option<Duration> {
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
         if self.channels.waiting() > 0
             || !self.batch.is_empty()
             || self.accepting.has_more()
@@ -234,6 +240,9 @@ impl IoLoop {
         }
         if let Some(end) = self.drain {
             sooner(at(end));
+        }
+        if let Some(due) = self.pool.shrinks() {
+            sooner(at(due));
         }
         if self.outstanding > 0
             && let Some(most) = self.shared.settings.channel_timeout

@@ -1,6 +1,9 @@
 //! Exchanges that are in no use, kept with their buffers for the next requests.
+//!
+//! Fresh memory costs page faults, so buffers are reused. The pool notes what only a burst brings: a large request
+//! or reply, or more pooled exchanges than usual. `recycle.rs` gives that memory back. Time comes in as `now`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::exchange::Exchange;
 use crate::record::Record;
@@ -13,6 +16,8 @@ use crate::record::Record;
 )]
 pub(crate) struct ExchangePool {
     free: Vec<Box<Exchange>>,
+    /// When to give memory back, after a burst.
+    shrinks: Option<Instant>,
     /// Requests chained behind others, of all channels. See `h1/pipeline.rs`.
     followers: usize,
 }
@@ -30,12 +35,43 @@ impl ExchangePool {
     }
 
     /// Takes back what [`ExchangePool::take`] has given, wherever it has been.
-    pub(crate) fn put(&mut self, mut exchange: Box<Exchange>) {
+    pub(crate) fn put(&mut self, mut exchange: Box<Exchange>, now: Instant) {
         self.followers -= usize::from(exchange.place > 0);
+        let bytes = exchange.record.bytes_in + exchange.record.bytes_out;
+        if bytes > LARGE || self.free.len() >= USUAL {
+            self.note_burst(now);
+        }
         exchange.clear();
         if self.free.len() < MOST {
             self.free.push(exchange);
         }
+    }
+
+    /// Memory has come free that goes back to the system when [`QUIET`] has passed without another such event.
+    #[cold]
+    pub(crate) fn note_burst(&mut self, now: Instant) {
+        self.shrinks = Some(now + QUIET);
+    }
+
+    /// When memory goes back to the system, if a burst has left some.
+    pub(crate) fn shrinks(&self) -> Option<Instant> {
+        self.shrinks
+    }
+
+    /// Drops most exchanges, if a burst is over. Returns whether it was.
+    pub(in crate::io) fn shrink(&mut self, now: Instant) -> bool {
+        let over = self.shrinks.is_some_and(|at| at <= now);
+        if over {
+            self.shrinks = None;
+            self.free.truncate(CALM);
+            self.free.shrink_to_fit();
+        }
+        over
+    }
+
+    #[cfg(test)]
+    pub(in crate::io) fn len(&self) -> usize {
+        self.free.len()
     }
 
     /// Counts an exchange that was given a place behind another one.
@@ -49,5 +85,14 @@ impl ExchangePool {
     }
 }
 
-/// Exchanges kept for reuse.
-const MOST: usize = 1024;
+/// How long after the last event of a burst memory goes back.
+pub(in crate::io) const QUIET: Duration = Duration::from_secs(10);
+/// A request and its reply with more bytes than this are an event of a burst: from this size on the system's
+/// allocator has memory of its own for a block.
+pub(in crate::io) const LARGE: u64 = 128 * 1024;
+/// How many exchanges a pool holds at most,
+pub(in crate::io) const MOST: usize = 1024;
+/// without a burst,
+pub(in crate::io) const USUAL: usize = 64;
+/// and after one. Each has up to 48 KiB of buffers.
+pub(in crate::io) const CALM: usize = 16;

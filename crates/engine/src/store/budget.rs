@@ -152,7 +152,12 @@ impl Budget {
         taken.ok_or_else(|| full("spool_files reached"))
     }
 
-    /// Counts one temporary file less.
+    /// Whether there are as many temporary files as there may be.
+    pub(crate) fn is_out_of_files(&self) -> bool {
+        self.files.used.load(Ordering::Relaxed) >= self.files.limit
+    }
+
+    /// Gives a temporary file back.
     pub(crate) fn give_file(&self) {
         self.files.give(1);
     }
@@ -198,6 +203,11 @@ impl Budget {
         }
     }
 
+    /// Drops the buffers that wait for the next body.
+    pub(crate) fn shrink(&self) {
+        *self.lock() = Vec::new();
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -238,6 +248,9 @@ mod tests {
         assert_eq!(budget.reuse(2 * LARGE + 1), None);
         let again = budget.reuse(LARGE).unwrap();
         assert_eq!((again.as_ptr(), again.len()), (address, 0));
+        assert_eq!(budget.reuse(LARGE), None);
+        budget.recycle(again);
+        budget.shrink();
         assert_eq!(budget.reuse(LARGE), None);
     }
 

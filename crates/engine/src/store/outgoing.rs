@@ -6,6 +6,7 @@
 use std::io::{self, IoSlice};
 
 use crate::net::socket::Stream;
+use crate::store::disk::DiskTime;
 use crate::store::parts::{Part, Parts, Size};
 
 /// Bytes that are kept by reference until they are sent, such as a Python `bytes` object. The thread that
@@ -111,8 +112,8 @@ pub(crate) enum Sent {
     Share,
 }
 
-/// Sends from the front of `parts` until they are gone, the kernel blocks, or the turn's share is used up:
-/// `share` bytes or [`CALLS`] system calls. Adds the bytes that were sent to `sent`.
+/// Sends from the front of `parts` until they are gone, the kernel blocks or the turn's share is used up: `share`
+/// bytes, [`CALLS`] system calls or the turn's `disk` time. Adds what was sent to `sent`.
 ///
 /// # Errors
 ///
@@ -122,6 +123,7 @@ pub(crate) fn send_parts(
     parts: &mut Parts,
     share: u64,
     scratch: &mut [u8],
+    disk: &mut DiskTime,
     sent: &mut Size,
 ) -> io::Result<Sent> {
     let mut left = share;
@@ -129,18 +131,22 @@ pub(crate) fn send_parts(
         let Some(front) = parts.front() else {
             return Ok(Sent::All);
         };
-        if left == 0 {
+        if left == 0 || front.is_on_disk() && disk.is_used_up() {
             return Ok(Sent::Share);
         }
         let most = usize::try_from(front.left().min(left)).unwrap_or(usize::MAX);
         let result = match front {
-            Part::File { file, offset, .. } => stream.send_file(file, *offset, most, scratch),
+            Part::File { file, offset, .. } => {
+                let most = most.min(disk.most());
+                disk.measure(|| stream.send_file(file, *offset, most, scratch))
+            }
             Part::Spilled { block, offset, .. } => {
-                stream.send_file(block.file(), *offset, most, scratch)
+                let most = most.min(disk.most());
+                disk.measure(|| stream.send_file(block.file(), *offset, most, scratch))
             }
             Part::Copied { .. } | Part::Held { .. } => send_memory(stream, parts, left),
         };
-        let in_memory = front.memory().is_some();
+        let in_memory = !front.is_on_disk();
         match result {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(n) => {
@@ -221,7 +227,8 @@ mod tests {
             });
         }
         let mut sent = Size::default();
-        let result = send_parts(&stream, &mut parts, 15_000, &mut [], &mut sent);
+        let disk = &mut DiskTime::default();
+        let result = send_parts(&stream, &mut parts, 15_000, &mut [], disk, &mut sent);
         assert_eq!((result.unwrap(), sent.all), (Sent::Share, 15_000));
         assert_eq!(parts.size().all, 15_000);
     }
@@ -243,12 +250,15 @@ mod tests {
                 left: 1,
             });
         }
-        let mut send = || {
-            let mut sent = Size::default();
-            let result = send_parts(&stream, &mut parts, u64::MAX, &mut [0; 64], &mut sent);
+        let mut send = |mut disk: DiskTime| {
+            let (mut sent, scratch) = (Size::default(), &mut [0; 64]);
+            let result = send_parts(&stream, &mut parts, u64::MAX, scratch, &mut disk, &mut sent);
             (result.unwrap(), sent.all)
         };
-        assert_eq!(send(), (Sent::Share, CALLS as u64));
-        assert_eq!(send(), (Sent::All, 1));
+        let mut used_up = DiskTime::default();
+        used_up.use_up();
+        assert_eq!(send(used_up), (Sent::Share, 0));
+        assert_eq!(send(DiskTime::default()), (Sent::Share, CALLS as u64));
+        assert_eq!(send(DiskTime::default()), (Sent::All, 1));
     }
 }

@@ -57,6 +57,10 @@ impl Part {
         }
     }
 
+    pub(crate) fn is_on_disk(&self) -> bool {
+        matches!(self, Self::Spilled { .. } | Self::File { .. })
+    }
+
     pub(crate) fn advance(&mut self, n: u64) {
         match self {
             Self::Copied { at, .. } | Self::Held { at, .. } => *at += n as usize,

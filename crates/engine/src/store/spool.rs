@@ -109,7 +109,8 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// `StorageFull` when the budget or the disk has no room; other errors of the file system.
+    /// `StorageFull` when the budget or the disk has no room; other errors of the file system. Nothing is
+    /// appended if there was no file yet and none can be made.
     pub(crate) fn append(
         &mut self,
         bytes: &[u8],
@@ -121,11 +122,25 @@ impl Spool {
         }
         let hoped = self.memory.len() as u64;
         let (first, rest) = bytes.split_at(self.room(bytes.len(), hoped, overflow, budget));
-        self.memory.extend_from_slice(first);
         if rest.is_empty() {
+            self.memory.extend_from_slice(first);
             return Ok(());
         }
-        self.temp.insert(TempFile::create(budget)?).append(rest)
+        let temp = self.temp.insert(TempFile::create(budget)?);
+        self.memory.extend_from_slice(first);
+        temp.append(rest)
+    }
+
+    /// Whether some of the body is in a temporary file.
+    pub(crate) fn has_file(&self) -> bool {
+        self.temp.is_some()
+    }
+
+    /// Lets another body have a file in place of this one's, which is dropped with the body.
+    pub(crate) fn give_up_file(&mut self) {
+        if let Some(temp) = &mut self.temp {
+            temp.give_up();
+        }
     }
 
     /// The buffer to receive some of the next `run` bytes into, and for how many it has room: at most `most`,

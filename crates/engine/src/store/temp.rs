@@ -3,15 +3,18 @@
 //! A file is unlinked as soon as it is made, so a crash leaves none behind. The last close then frees the
 //! disk, which takes about a second for 4 GB. A file is dropped by an I/O thread or by a worker that holds
 //! the GIL, and neither may wait so long: a thread of its own, the closer, closes large files. The first
-//! file starts that thread. A file counts until it is closed.
+//! file starts that thread. A file counts until it is closed, unless it was given up for
+//! another one.
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::Thread;
 
 use crate::store::budget::Budget;
 use crate::sys::fd::read_file_at;
+use crate::sys::memory::give_back;
 use crate::sys::stack::Stack;
 
 /// A temporary file. Bytes are appended, never overwritten.
@@ -20,6 +23,8 @@ pub(crate) struct TempFile {
     /// `None` only during the drop.
     file: Option<File>,
     len: u64,
+    /// It is one of the files that the budget counts.
+    counted: bool,
     budget: Arc<Budget>,
 }
 
@@ -36,6 +41,7 @@ impl TempFile {
         Ok(Self {
             file: Some(file),
             len: 0,
+            counted: true,
             budget: Arc::clone(budget),
         })
     }
@@ -58,6 +64,13 @@ impl TempFile {
         Ok(())
     }
 
+    /// Lets another file be made in place of this one, which is about to be dropped.
+    pub(crate) fn give_up(&mut self) {
+        if std::mem::take(&mut self.counted) {
+            self.budget.give_file();
+        }
+    }
+
     /// Bytes appended.
     pub(crate) fn len(&self) -> u64 {
         self.len
@@ -74,17 +87,33 @@ impl TempFile {
 impl Drop for TempFile {
     fn drop(&mut self) {
         if let Some(file) = self.file.take() {
-            self.budget.closer.close(&self.budget, file, self.len);
+            let dropped = Dropped {
+                file,
+                len: self.len,
+                counted: self.counted,
+            };
+            self.budget.closer.close(&self.budget, dropped);
         }
     }
 }
 
-/// The thread that closes large files, and the files that wait for it. Once the thread runs, no code here
-/// takes a lock: a forked child may drop a file, and would wait for ever for a lock held at the fork.
+/// A file to be closed, and what the budget gets back when it is.
+#[derive(Debug)]
+struct Dropped {
+    file: File,
+    len: u64,
+    counted: bool,
+}
+
+/// The thread that closes large files and gives free memory back to the system, and what waits for it. Once the
+/// thread runs, no code here takes a lock: a forked child may drop a file, and would wait for ever for a lock
+/// that was held at the fork.
 #[derive(Debug, Default)]
 pub(crate) struct Closer {
-    files: Stack<(File, u64)>,
-    /// The thread and the process it runs in; `None` if the system refused a thread.
+    files: Stack<Dropped>,
+    /// Memory is to be given back.
+    trims: AtomicBool,
+    /// The thread and its process; `None` if the system had no thread left.
     thread: std::sync::OnceLock<Option<(Thread, u32)>>,
 }
 
@@ -100,16 +129,26 @@ impl Closer {
         });
     }
 
-    /// Closes a file of `len` bytes: here if it is small, else on the closer's thread.
-    fn close(&self, budget: &Budget, file: File, len: u64) {
+    /// Gives the allocator's free pages back to the system, soon: an I/O thread would hold up its clients
+    /// meanwhile.
+    pub(crate) fn trim(&self, budget: &Arc<Budget>) {
+        self.start(budget);
+        self.trims.store(true, Ordering::Relaxed);
+        if let Some(Some((thread, _))) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Closes a file, at once or soon.
+    fn close(&self, budget: &Budget, dropped: Dropped) {
         match self.thread.get() {
             Some(Some((thread, process)))
-                if len > CLOSED_AT_ONCE && *process == std::process::id() =>
+                if dropped.len > CLOSED_AT_ONCE && *process == std::process::id() =>
             {
-                self.files.push((file, len));
+                self.files.push(dropped);
                 thread.unpark();
             }
-            _ => close(budget, file, len),
+            _ => close(budget, dropped),
         }
     }
 }
@@ -126,18 +165,23 @@ impl Drop for Closer {
 fn close_files(budget: &Weak<Budget>) {
     crate::sys::mask::block_signals();
     while let Some(budget) = budget.upgrade() {
-        for (file, len) in budget.closer.files.take_all() {
-            close(&budget, file, len);
+        for dropped in budget.closer.files.take_all() {
+            close(&budget, dropped);
+        }
+        if budget.closer.trims.swap(false, Ordering::Relaxed) {
+            give_back();
         }
         drop(budget);
         std::thread::park();
     }
 }
 
-fn close(budget: &Budget, file: File, len: u64) {
-    drop(file);
-    budget.give(len);
-    budget.give_file();
+fn close(budget: &Budget, dropped: Dropped) {
+    drop(dropped.file);
+    budget.give(dropped.len);
+    if dropped.counted {
+        budget.give_file();
+    }
 }
 
 /// Largest file, in bytes, that is closed where it is dropped: this takes no longer than to wake a thread.
@@ -206,8 +250,8 @@ mod tests {
         assert_eq!(budget.used(), CLOSED_AT_ONCE + 1);
         let _other = TempFile::create(&budget).unwrap();
         assert!(TempFile::create(&budget).is_err());
-        for (file, len) in budget.closer.files.take_all() {
-            close(&budget, file, len);
+        for dropped in budget.closer.files.take_all() {
+            close(&budget, dropped);
         }
         assert_eq!(budget.used(), 0);
         TempFile::create(&budget).unwrap();
@@ -219,6 +263,17 @@ mod tests {
         pretend(&budget, std::process::id() + 1);
         drop(file_of(&budget, CLOSED_AT_ONCE + 1));
         assert!(budget.closer.files.is_empty() && budget.used() == 0);
+    }
+
+    #[test]
+    fn the_thread_gives_memory_back_also_where_there_was_no_file() {
+        let budget = budget(0);
+        for _ in 0..2 {
+            budget.closer.trim(&budget);
+            while budget.closer.trims.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub(crate) mod fd;
 pub(crate) mod inject;
 pub(crate) mod mailbox;
 pub(crate) mod mask;
+pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod stack;
 pub(crate) mod sync;

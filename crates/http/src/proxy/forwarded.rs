@@ -1,12 +1,12 @@
 //! `Forwarded` (RFC 7239).
 //!
-//! Unlike the lists of `X-Forwarded-*` this one has quoted strings that may hold commas, so it is read
-//! from the left. Of what is malformed only the elements of trusted hops refuse the header, unless there
-//! is a quote in it: behind that nobody can tell where the words of the trusted proxies begin.
+//! Unlike the lists of `X-Forwarded-*` this one has quoted strings, which may hold commas, so it is read from
+//! the left. A malformed element refuses the header only if a trusted hop wrote it, or if there is a quote in
+//! it: behind a malformed quote nobody can tell where the elements of the trusted proxies begin.
 //!
-//! Laxer than the RFC in one point, as Waitress is: an unquoted value may hold `:`, `[` and `]`, which
-//! many proxies forget to quote and which delimit nothing. Whitespace around `;` and `=` is refused, as
-//! by both.
+//! Laxer than the RFC in one point, as Waitress is: an unquoted value may hold `:`, `[` and `]`, which many
+//! proxies forget to quote and which delimit nothing. Whitespace around `;` and `=` is refused, as the RFC and
+//! Waitress do.
 
 use std::borrow::Cow;
 
@@ -31,8 +31,8 @@ struct Element<'v> {
 
 /// Reads the header into `claims` and returns the part of it that trusted proxies wrote.
 ///
-/// Of each parameter the first trusted hop that has it is believed, so that a proxy which only adds
-/// `for` does not hide the `host` of the next.
+/// Each parameter is taken from the first trusted hop that has it. So a proxy that only adds `for` does not
+/// hide the `host` of the next one.
 pub(super) fn read<'v>(
     value: &'v [u8],
     count: usize,

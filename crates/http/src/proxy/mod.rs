@@ -4,11 +4,10 @@
 //! The engine makes one [`ProxyPolicy`] from the adjustments and asks it once per request. It changes
 //! nothing itself: the [`ProxyOutcome`] lists what differs from the request as received.
 //!
-//! The semantics are those of Waitress: with `trusted_proxy_count` = n, the last n elements of a header
-//! were written by proxies that are trusted, the first of these speaks for the client, and the
-//! application sees exactly these n. Only what is believed is judged. Where Waitress passes on whatever a
-//! trusted proxy says, a value that is not an address or a name, a host or a port is refused with 400
-//! here, and `[IPv6]:port` is understood in `X-Forwarded-For` too.
+//! The semantics are those of Waitress. With `trusted_proxy_count` = n, trusted proxies wrote the last n elements
+//! of a header; the first of these n tells the client, and the application sees exactly these n. Elements that
+//! are not used are not judged. Waitress passes on any value that a trusted proxy sends; here a value that is
+//! no address or name, no host or no port is refused with 400, and `X-Forwarded-For` may have `[IPv6]:port`.
 //!
 //! **Invariant:** without a trusted peer the outcome changes no address, host or scheme.
 
@@ -139,7 +138,7 @@ enum Told {
 }
 
 fn classify(name: &[u8]) -> Option<Told> {
-    // Nearly every header of a browser is past this line after one byte.
+    // Nearly every field of a browser is decided by its first byte.
     if !matches!(
         name.first(),
         Some(b'x' | b'X' | b'f' | b'F' | b'c' | b'C' | b't' | b'T')
@@ -310,13 +309,13 @@ fn read_header<'v>(
         Header::Host => x_forwarded::read_host(value, count, claims),
         Header::Proto => x_forwarded::read_proto(value, claims),
         Header::Port => x_forwarded::read_port(value, claims),
-        // Nothing in a WSGI environ says which proxy was asked; the application may read it itself.
+        // WSGI has no key for the proxy that was asked; the application may read the header.
         Header::By => Ok(x_forwarded::last_hops(value, count)),
         Header::Forwarded => forwarded::read(value, count, claims),
     }
 }
 
-/// Turns what was claimed into what changes. The port is, in this order, the one in the host, the one of
+/// Turns the claims into changes. The port is, in this order, the one in the host, the one of
 /// `X-Forwarded-Port`, or the default of a scheme that was named.
 fn settle(claims: Claims, url_scheme: &str, outcome: &mut ProxyOutcome) {
     let default_port = match claims.scheme {

@@ -1,10 +1,10 @@
 //! The `X-Forwarded-*` headers, which no standard describes.
 //!
-//! Lists are split at commas and read from the right, where the nearest proxy has added its word. What is
-//! left of the trusted hops was written by anybody: it is neither judged nor kept. Quotes do not hide a
-//! comma, since then a client's lone quote could swallow what a proxy appended.
+//! Lists are split at commas and read from the right end, to which the nearest proxy has appended. Anybody may
+//! have written what is left of the trusted hops: it is neither judged nor kept. A comma in quotes still
+//! divides: else a client could open a quote and swallow what a proxy appends.
 //!
-//! An empty element counts as a hop that said nothing.
+//! An empty element counts as a hop that told nothing.
 
 use super::node::{Claims, ForwardedHost, Node, Scheme};
 use crate::bytes::trim_ows;
@@ -24,7 +24,7 @@ pub(super) fn last_hops(value: &[u8], count: usize) -> &[u8] {
     }
 }
 
-/// The element that speaks for the client: the first of the trusted hops. `None` if it is empty.
+/// The element that tells the client: that of the first trusted hop. `None` if it is empty.
 fn speaker(hops: &[u8], malformed: Refusal) -> Result<Option<&[u8]>, Refusal> {
     let element = trim_ows(hops.split(|&byte| byte == b',').next().unwrap_or_default());
     if element.is_empty() {

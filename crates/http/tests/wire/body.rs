@@ -1,13 +1,13 @@
 //! Request bodies on the wire: every row of the corpus whole, cut, dripped, and with more behind it.
 
 use crate::corpus::{CHUNKED_ACCEPTED, CHUNKED_REFUSED, PROBE};
-use headwaiter_http::{Body, Decoded, Framing, Refusal};
+use headwaiter_http::{BodyDecoder, Decoded, Framing, Refusal};
 
 const MAX: u64 = 1 << 30;
 
 /// Decodes `input` in reads that end at `ends`. `Some`: the body was complete after so many bytes.
 fn decode_in_reads(
-    body: &mut Body,
+    body: &mut BodyDecoder,
     input: &[u8],
     ends: impl IntoIterator<Item = usize>,
 ) -> Result<(Vec<u8>, Option<usize>), Refusal> {
@@ -43,7 +43,7 @@ fn decode_in_reads(
 #[track_caller]
 fn check(framing: Framing, input: &[u8], want: &Result<(Vec<u8>, Option<usize>), Refusal>) {
     let decode = |input: &[u8], ends: &[usize]| {
-        let mut body = Body::new(framing, MAX)?;
+        let mut body = BodyDecoder::new(framing, MAX)?;
         decode_in_reads(&mut body, input, ends.iter().copied())
     };
     let shown = input.escape_ascii();
@@ -99,7 +99,7 @@ fn plain_bodies_end_after_their_length() {
 fn a_truncated_body_is_never_done() {
     for (input, data) in CHUNKED_ACCEPTED {
         for cut in 0..input.len() {
-            let mut body = Body::new(Framing::Chunked, MAX).unwrap();
+            let mut body = BodyDecoder::new(Framing::Chunked, MAX).unwrap();
             let (decoded, end) = decode_in_reads(&mut body, &input[..cut], [cut]).unwrap();
             assert!(data.starts_with(&decoded));
             assert_eq!(end, None, "{} cut at {cut}", input.escape_ascii());
@@ -109,7 +109,7 @@ fn a_truncated_body_is_never_done() {
 
 #[test]
 fn a_refusal_is_final() {
-    let mut body = Body::new(Framing::Chunked, MAX).unwrap();
+    let mut body = BodyDecoder::new(Framing::Chunked, MAX).unwrap();
     assert_eq!(body.decode(b"x"), Err(Refusal::ChunkSize));
     assert_eq!(body.decode(b"0\r\n\r\n"), Err(Refusal::ChunkSize));
     assert!(!body.is_done());
@@ -118,9 +118,9 @@ fn a_refusal_is_final() {
 
 #[test]
 fn the_body_is_bounded_to_the_byte() {
-    assert!(Body::new(Framing::Length(10), 10).is_ok());
+    assert!(BodyDecoder::new(Framing::Length(10), 10).is_ok());
     assert_eq!(
-        Body::new(Framing::Length(11), 10).err(),
+        BodyDecoder::new(Framing::Length(11), 10).err(),
         Some(Refusal::BodyTooLarge)
     );
     for (input, want) in [
@@ -131,7 +131,7 @@ fn the_body_is_bounded_to_the_byte() {
         ),
         (b"b\r\n", Err(Refusal::BodyTooLarge)), // before a byte of it has come
     ] {
-        let mut body = Body::new(Framing::Chunked, 10).unwrap();
+        let mut body = BodyDecoder::new(Framing::Chunked, 10).unwrap();
         let got = decode_in_reads(&mut body, input, [input.len()]).map(|(data, _)| data.len());
         assert_eq!(got, want, "{}", input.escape_ascii());
     }
@@ -139,14 +139,14 @@ fn the_body_is_bounded_to_the_byte() {
 
 #[test]
 fn plain_runs_can_be_received_elsewhere() {
-    let mut body = Body::new(Framing::Length(10), MAX).unwrap();
+    let mut body = BodyDecoder::new(Framing::Length(10), MAX).unwrap();
     assert_eq!(body.plain_run(), 10);
     body.advance(7);
     assert_eq!((body.plain_run(), body.is_done()), (3, false));
     body.advance(3);
     assert_eq!((body.plain_run(), body.is_done()), (0, true));
 
-    let mut body = Body::new(Framing::Chunked, MAX).unwrap();
+    let mut body = BodyDecoder::new(Framing::Chunked, MAX).unwrap();
     assert_eq!(body.plain_run(), 0);
     assert_eq!(body.decode(b"a\r\n"), Ok(Decoded::NeedMore { consumed: 3 }));
     assert_eq!(body.plain_run(), 10);
@@ -160,7 +160,7 @@ fn plain_runs_can_be_received_elsewhere() {
 
 /// Feeds copies of `unit` until refused; returns how many were taken, or `None` if all were.
 fn taken(unit: &str, copies: usize) -> Option<(usize, Refusal)> {
-    let mut body = Body::new(Framing::Chunked, MAX).unwrap();
+    let mut body = BodyDecoder::new(Framing::Chunked, MAX).unwrap();
     (0..copies).find_map(|taken| {
         decode_in_reads(&mut body, unit.as_bytes(), [unit.len()])
             .err()
@@ -201,7 +201,7 @@ fn framing_can_not_dwarf_the_data() {
     refused(&format!("0\r\n{}", "A: b\r\n".repeat(3000)), 0);
 
     // Nothing is saved up: a large chunk pays off what is owed, and no more.
-    let mut body = Body::new(Framing::Chunked, MAX).unwrap();
+    let mut body = BodyDecoder::new(Framing::Chunked, MAX).unwrap();
     let large = format!("100000\r\n{}\r\n", "x".repeat(0x10_0000));
     let long = unit(16_000);
     for (input, want) in [

@@ -3,6 +3,7 @@
 //! One test binary, because the modules share the corpus.
 
 mod body;
+mod build;
 mod corpus;
 mod head;
 mod properties;

@@ -1,12 +1,13 @@
 //! Properties that hold for any input, tried on what proptest makes of the grammar and on plain noise.
 
 use headwaiter_http::{
-    Body, BodyKind, Decoded, Framing, Head, HeadLimits, ProxyPeer, ProxyPolicy, Refusal,
+    BodyDecoder, BodyKind, Decoded, Framing, Head, HeadLimits, ProxyPeer, ProxyPolicy, Refusal,
     ReplyContext, ReplyHead, Taken, percent_decode, write_chunk_head,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::build::{assert_same, parts};
 use crate::corpus::{HEADS_ACCEPTED, HEADS_REFUSED};
 
 const MAX: HeadLimits = HeadLimits {
@@ -53,7 +54,7 @@ fn parse_in_reads(input: &[u8], ends: &[usize]) -> (Head, Result<Option<usize>, 
 }
 
 fn decode_in_reads(input: &[u8], ends: &[usize]) -> Result<(Vec<u8>, Option<usize>), Refusal> {
-    let mut body = Body::new(Framing::Chunked, 1 << 20)?;
+    let mut body = BodyDecoder::new(Framing::Chunked, 1 << 20)?;
     let (mut out, mut at) = (Vec::new(), 0);
     for &end in ends {
         loop {
@@ -84,6 +85,19 @@ proptest! {
         prop_assert_eq!(got, want);
         prop_assert_eq!(whole.target(), cut.target());
         prop_assert!(whole.fields().eq(cut.fields()));
+    }
+
+    /// What is accepted as text is accepted as parts, and says the same.
+    #[test]
+    fn a_head_of_parts_is_the_head_as_text(input in nearly_a_head()) {
+        let (head, parsed) = parse_in_reads(&input, &[input.len()]);
+        if let Ok(Some(size)) = parsed
+            && let Some((request, fields)) = parts(&input[..size])
+        {
+            let mut built = Head::new();
+            prop_assert_eq!(built.build(request, fields, MAX), Ok(()));
+            assert_same(&built, &head);
+        }
     }
 
     /// httparse is laxer: it must accept what is accepted here, and read the same from it.
@@ -153,6 +167,7 @@ proptest! {
             let own_line = !["content-length", "connection"].contains(&&*name.to_ascii_lowercase());
             accepted += usize::from(reply.field(name.as_bytes(), value) == Ok(Taken::Yes) && own_line);
         }
+        prop_assert_eq!(reply.fields().count(), accepted);
         let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
         let context = ReplyContext {
             minor, head, keep_alive, known_length: length, date, ident: b"headwaiter", extra: b"",

@@ -37,6 +37,25 @@ fn finished(
     (text.strip_prefix("before ").unwrap().to_owned(), framing)
 }
 
+#[test]
+fn a_head_tells_its_fields_in_order() {
+    assert_eq!(begun("200 OK", &[]).fields().count(), 0);
+    let head = begun(
+        "404 Not: Found",
+        &[
+            ("A", "1"),
+            ("Content-Length", "3"),
+            ("B", ""),
+            ("a", " x: y\u{ff}\t"),
+            ("Connection", "close"),
+        ],
+    );
+    let fields: Vec<(&[u8], &[u8])> = head.fields().collect();
+    let last = " x: y\u{ff}\t".as_bytes();
+    assert_eq!(fields, [(&b"A"[..], &b"1"[..]), (b"B", b""), (b"a", last)]);
+    assert_eq!((head.status(), head.content_length()), (404, Some(3)));
+}
+
 const DATE_LINE: &str = "Date: Sun, 06 Nov 1994 08:49:37 GMT|";
 
 #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod pipeline;
 pub(crate) mod receive;
 pub(crate) mod transmit;
+pub(crate) mod uploads;
 
 /// Bytes up to the end of the empty line.
 pub(crate) fn head_length(reply: &[u8]) -> u64 {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use headwaiter_http::{Body, Decoded, Refusal};
+use headwaiter_http::{BodyDecoder, Decoded, Refusal};
 
 use crate::exchange::Exchange;
 use crate::exchange::link::{FIN, MARKED};
@@ -15,9 +15,13 @@ use crate::net::socket::SHORT_READ_DRAINS;
 impl IoLoop {
     /// Digests what was read before, then what can be read now.
     pub(crate) fn receive(&mut self, index: usize) {
-        let token = self.channels[index].link.token;
-        if self.channels[index].state == State::Idle && !self.channels[index].inbuf.is_empty() {
-            let rest = std::mem::take(&mut self.channels[index].inbuf);
+        let channel = &mut self.channels[index];
+        let (token, held) = (channel.link.token, !channel.inbuf.is_empty());
+        if held && channel.state == State::Body && self.disk.is_used_up() {
+            return self.later(index);
+        }
+        if held && matches!(channel.state, State::Idle | State::Body) {
+            let rest = std::mem::take(&mut channel.inbuf);
             self.feed(index, &rest);
         }
         if let Some(index) = self.find(token) {
@@ -41,7 +45,7 @@ impl IoLoop {
         let mut scratch = std::mem::take(&mut self.scratch);
         while share > 0 && self.find(token).is_some() && self.channels[index].readable {
             let bulk = self.channels[index].reads_bulk();
-            if bulk && self.bulk == 0 {
+            if bulk && (self.bulk == 0 || self.disk.is_used_up()) {
                 share = 0;
                 break;
             }
@@ -234,7 +238,7 @@ impl IoLoop {
         let Some(exchange) = channel.exchange.as_mut() else {
             return;
         };
-        match Body::new(exchange.head.framing(), settings.max_request_body_size) {
+        match BodyDecoder::new(exchange.head.framing(), settings.max_request_body_size) {
             Ok(decoder) => exchange.decoder = decoder,
             Err(refusal) => return self.refuse(index, refusal),
         }
@@ -248,9 +252,15 @@ impl IoLoop {
             let _ = channel.link.stream.send(headwaiter_http::CONTINUE);
         }
         self.await_body(index);
-        if !rest.is_empty() {
-            self.feed_body(index, rest);
+        if rest.is_empty() {
+            return;
         }
+        let channel = &mut self.channels[index];
+        if self.disk.is_used_up() && channel.keep_input(rest, &self.shared.budget).is_ok() {
+            // It may need a file, and this turn has no time left for the disk.
+            return self.later(index);
+        }
+        self.feed_body(index, rest);
     }
 
     /// Decodes `data` and keeps its body bytes all at once: what goes to disk costs one system call per
@@ -261,7 +271,7 @@ impl IoLoop {
             return;
         };
         // The only piece need not be copied.
-        let (mut first, gathered): (&[u8], _) = (&[], &mut self.gathered);
+        let (mut first, mut gathered): (&[u8], _) = (&[], std::mem::take(&mut self.gathered));
         gathered.clear();
         let outcome = loop {
             match exchange.decoder.decode(data) {
@@ -285,14 +295,21 @@ impl IoLoop {
                 end => break end,
             }
         };
-        let bytes = if gathered.is_empty() { first } else { gathered };
-        let overflow = self.shared.settings.inbuf_overflow;
+        let bytes = if gathered.is_empty() {
+            first
+        } else {
+            &gathered
+        };
         if outcome.is_ok()
-            && let Err(error) = exchange.body.append(bytes, overflow, &self.shared.budget)
+            && let Err(error) = self.keep_body(index, bytes)
         {
             self.shared.storage_trouble(&error);
             return self.refuse(index, Refusal::SpoolFull);
         }
+        self.gathered = gathered;
+        let Some(exchange) = self.channels[index].exchange.as_mut() else {
+            return;
+        };
         match outcome {
             Ok(Decoded::Data { .. }) => unreachable!("taken in the loop"),
             Ok(Decoded::NeedMore { .. }) => {
@@ -307,6 +324,34 @@ impl IoLoop {
             Err(refusal) => {
                 exchange.record.bytes_in += whole as u64;
                 self.refuse(index, refusal);
+            }
+        }
+    }
+
+    /// Keeps `bytes` of a body. If they need a file and all are in use, a slower upload gives its file up.
+    fn keep_body(&mut self, index: usize, bytes: &[u8]) -> io::Result<()> {
+        let overflow = self.shared.settings.inbuf_overflow;
+        loop {
+            let Some(exchange) = self.channels[index].exchange.as_mut() else {
+                return Ok(());
+            };
+            let (body, budget) = (&mut exchange.body, &self.shared.budget);
+            let kept = if body.has_file() {
+                self.disk.measure(|| body.append(bytes, overflow, budget))
+            } else {
+                let kept = body.append(bytes, overflow, budget);
+                if body.has_file() {
+                    // Making a file takes several calls, of which each may be slow.
+                    self.disk.use_up();
+                }
+                kept
+            };
+            let lacks_file = kept.is_err() && !body.has_file();
+            if !lacks_file
+                || !self.shared.budget.is_out_of_files()
+                || !self.slowest_gives_way_to(index)
+            {
+                return kept;
             }
         }
     }

@@ -112,6 +112,7 @@ impl IoLoop {
             &mut channel.sending,
             share,
             &mut self.scratch,
+            &mut self.disk,
             &mut sent,
         );
         if sent.all > 0 {
@@ -247,7 +248,7 @@ impl IoLoop {
     }
 
     pub(crate) fn keep(&mut self, exchange: Box<Exchange>) {
-        self.pool.put(exchange);
+        self.pool.put(exchange, self.now);
     }
 
     /// Refuses what the channel sends: one reply, nothing behind it is read as a request.
@@ -410,7 +411,11 @@ impl IoLoop {
         // A worker may keep the descriptor open, or a process that the application has forked: the
         // client need not wait for them.
         channel.link.stream.shutdown_both();
+        if !channel.sending.is_empty() {
+            self.pool.note_burst(self.now);
+        }
         drop(channel);
+        self.note_fewer_channels();
         self.note_room();
     }
 }

@@ -297,8 +297,8 @@ mod tests {
         let start = Instant::now();
         let mut head = Head::new();
         let limits = HeadLimits {
-            size: 4096,
-            fields: 64,
+            size: 262_144,
+            fields: 512,
         };
         let parsed = head.parse(text.as_bytes(), &mut 0, limits);
         assert!(parsed.unwrap().is_some());

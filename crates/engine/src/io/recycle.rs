@@ -1,0 +1,110 @@
+//! When memory goes back to the system after a burst.
+//!
+//! A burst of uploads or of connections would keep its memory for ever. When [`QUIET`](crate::io::pool::QUIET) has
+//! passed since the last event of a burst, the I/O thread drops most of what it pools, and the thread that closes
+//! large files gives free pages back to the system (`store/temp.rs`). A burst costs one wake-up afterwards; an
+//! idle server is never woken for this.
+
+use crate::io::IoLoop;
+use crate::io::pool::MOST;
+
+impl IoLoop {
+    /// Gives memory back to the system, if a burst is over.
+    pub(crate) fn shrink(&mut self) {
+        if !self.pool.shrink(self.now) {
+            return;
+        }
+        self.channels.shrink();
+        self.gathered = Vec::new();
+        self.shared.budget.shrink();
+        self.shared.budget.closer.trim(&self.shared.budget);
+    }
+
+    /// Notes a burst when the last of many connections leave.
+    pub(crate) fn note_fewer_channels(&mut self) {
+        let most = self.channels.capacity();
+        if most > MOST && self.channels.len() == most / 4 {
+            self.pool.note_burst(self.now);
+        }
+    }
+}
+
+#[cfg(all(test, unix, not(shuttle)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::io::pool::{CALM, LARGE, QUIET, USUAL};
+    use crate::io::tests::with_idle;
+
+    /// Takes `count` exchanges at once and puts them back, the last of them with `bytes`.
+    fn serve(io: &mut IoLoop, count: usize, bytes: u64) {
+        let mut taken: Vec<_> = (0..count).map(|_| io.pool.take(io.now)).collect();
+        taken.last_mut().unwrap().record.bytes_out = bytes;
+        for exchange in taken {
+            io.keep(exchange);
+        }
+    }
+
+    #[test]
+    fn usual_work_keeps_its_exchanges_and_arms_nothing() {
+        let (_shared, mut io, _clients) = with_idle(0);
+        serve(&mut io, USUAL, LARGE);
+        io.now += 2 * QUIET;
+        io.shrink();
+        assert_eq!((io.pool.len(), io.pool.shrinks()), (USUAL, None));
+    }
+
+    #[test]
+    fn a_pool_shrinks_when_it_is_quiet_after_a_burst_and_only_once() {
+        let (_shared, mut io, _clients) = with_idle(0);
+        for (count, bytes) in [(USUAL + 1, 0), (USUAL, LARGE + 1)] {
+            serve(&mut io, count, bytes);
+            let due = io.now + QUIET;
+            assert_eq!(io.poll_timeout(), Some(QUIET));
+            io.now = due - Duration::from_millis(1);
+            io.shrink();
+            assert_eq!(io.pool.len(), count);
+            io.now = due;
+            io.shrink();
+            assert_eq!(io.pool.len(), CALM);
+            assert_eq!(io.poll_timeout(), None);
+        }
+    }
+
+    #[test]
+    fn an_event_within_the_quiet_time_puts_it_off() {
+        let (_shared, mut io, _clients) = with_idle(0);
+        serve(&mut io, USUAL + 1, 0);
+        io.now += QUIET / 2;
+        serve(&mut io, 1, LARGE + 1);
+        io.now += QUIET / 2;
+        io.shrink();
+        assert_eq!(io.pool.len(), USUAL + 1);
+        io.now += QUIET / 2;
+        io.shrink();
+        assert_eq!(io.pool.len(), CALM);
+    }
+
+    #[test]
+    fn a_pool_has_a_limit() {
+        let (_shared, mut io, _clients) = with_idle(0);
+        serve(&mut io, MOST + 1, 0);
+        assert_eq!(io.pool.len(), MOST);
+    }
+
+    #[test]
+    fn places_of_connections_go_when_most_of_these_have_left() {
+        let (_shared, mut io, clients) = with_idle(MOST + 1);
+        let due = io.now + QUIET;
+        for index in (0..io.channels.len()).rev().take(MOST - 8) {
+            io.close(index);
+        }
+        assert_eq!((io.channels.len(), io.pool.shrinks()), (9, Some(due)));
+        assert!(io.channels.capacity() > MOST);
+        io.now = due;
+        io.shrink();
+        assert!(io.channels.capacity() < MOST);
+        drop(clients);
+    }
+}
