@@ -1,15 +1,16 @@
 //! One request and its reply: filled by the I/O thread, run by a worker, pooled afterwards.
 
 pub(crate) mod answer;
+pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod message;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use headwaiter_http::{Body, Framing, Head};
 
-use crate::exchange::link::Link;
+use crate::exchange::lane::Lane;
+use crate::net::listen::Peer;
 use crate::record::Record;
 use crate::store::outgoing::Outgoing;
 use crate::store::shelf::Spill;
@@ -22,7 +23,8 @@ pub(crate) struct Exchange {
     pub(crate) decoder: Body,
     pub(crate) body: Spool,
     pub(crate) record: Record,
-    pub(crate) link: Option<Arc<Link>>,
+    /// The way to its channel, from the complete request to the end of the reply.
+    pub(crate) lane: Option<Lane>,
     pub(crate) outgoing: Outgoing,
     pub(crate) spill: Spill,
     /// Parts of this reply were handed over before its end.
@@ -54,7 +56,7 @@ impl Exchange {
             decoder: no_body(),
             body: Spool::default(),
             record: Record::new(now),
-            link: None,
+            lane: None,
             outgoing: Outgoing::default(),
             spill: Spill::default(),
             flushed: false,
@@ -75,7 +77,7 @@ impl Exchange {
         self.head.clear();
         self.decoder = no_body();
         self.body.clear();
-        self.link = None;
+        self.lane = None;
         self.outgoing.clear();
         self.spill = Spill::default();
         self.flushed = false;
@@ -90,10 +92,15 @@ impl Exchange {
         self.first_line.clear();
     }
 
+    /// Who sent the request, while the exchange has its lane.
+    pub(crate) fn peer(&self) -> Option<Peer> {
+        self.lane.as_ref().map(|lane| lane.link().peer)
+    }
+
     /// Counts what `outgoing` holds as unsent, once.
-    pub(crate) fn account(&mut self, link: &Link) {
+    pub(crate) fn account(&mut self, lane: &Lane) {
         if !std::mem::replace(&mut self.accounted, true) {
-            link.account(self.outgoing.size());
+            lane.account(self.outgoing.size());
         }
     }
 

@@ -194,7 +194,7 @@ impl Census {
                 self.sending += 1;
             }
         }
-        let unsent = channel.link.unsent();
+        let unsent = channel.lane.unsent();
         self.unsent += unsent.all;
         self.memory += unsent.memory + channel.inbuf.len() as u64;
         let exchange = channel.exchange.as_ref();

@@ -7,6 +7,7 @@ use headwaiter_http::Refusal;
 use slab::Slab;
 
 use crate::exchange::Exchange;
+use crate::exchange::lane::Lane;
 use crate::exchange::link::Link;
 use crate::io::deadlines::Deadline;
 use crate::io::h1::transmit::Ahead;
@@ -40,6 +41,8 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) link: Arc<Link>,
+    /// What its requests, one at a time, share with their workers.
+    pub(crate) lane: Lane,
     pub(crate) state: State,
     /// Bytes read that belong to no complete head yet, or to the next request.
     pub(crate) inbuf: Vec<u8>,
@@ -72,6 +75,7 @@ struct Neighbours {
 impl Channel {
     pub(crate) fn new(link: Arc<Link>, accepted_in: u64) -> Self {
         Self {
+            lane: Lane::of(&link),
             link,
             state: State::Idle,
             inbuf: Vec::new(),

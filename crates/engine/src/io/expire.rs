@@ -6,6 +6,7 @@ use std::time::Duration;
 use headwaiter_http::Refusal;
 
 use crate::exchange::Exchange;
+use crate::exchange::lane::Lane;
 use crate::exchange::link::{GONE, TIMED_OUT};
 use crate::io::channel::State;
 use crate::io::deadlines::Fired;
@@ -77,7 +78,7 @@ impl IoLoop {
             State::Asking => self.no_stacks(index),
             // Only an HTTP/1.1 client must be able to skip what the probe sends.
             State::Task if channel.sending.is_empty() => {
-                channel.link.probe();
+                channel.lane.probe();
                 if channel.link.has(GONE) {
                     self.client_gone(index);
                 }
@@ -117,7 +118,7 @@ impl IoLoop {
             let expired = self.shared.queue.expire(self.now, most, REFUSED);
             self.expiring = expired.len() == REFUSED;
             for exchange in expired {
-                let token = exchange.link.as_ref().map(|link| link.token);
+                let token = exchange.lane.as_ref().map(Lane::token);
                 self.guarded(token, |me| {
                     me.refuse_waiting(exchange, Refusal::QueueTimeout);
                 });
@@ -143,18 +144,18 @@ impl IoLoop {
 
     /// Refuses a task that was taken out of the queue.
     fn refuse_waiting(&mut self, mut exchange: Box<Exchange>, refusal: Refusal) {
-        let Some(link) = exchange.link.take() else {
+        let Some(lane) = exchange.lane.take() else {
             return;
         };
-        if self.mailbox_of(&link.io) {
+        if self.mailbox_of(&lane.link().io) {
             self.outstanding = self.outstanding.saturating_sub(1);
             self.drop_followers(&mut exchange, false);
-            if let Some(index) = self.find(link.token) {
+            if let Some(index) = self.find(lane.token()) {
                 self.channels[index].exchange = Some(exchange);
                 self.refuse(index, refusal);
             } else {
                 exchange.record.stop(self.now, End::Disconnected, "");
-                self.record(&mut exchange, &link);
+                self.record(&mut exchange, lane.link());
                 self.keep(exchange);
             }
         } else {
@@ -171,9 +172,9 @@ impl IoLoop {
             exchange.record.reply_head = crate::io::h1::transmit::head_length(&reply);
             exchange.outgoing.tail().extend_from_slice(&reply);
             exchange.close = true;
-            link.begin_reply();
-            let io = link.io.clone();
-            exchange.link = Some(link);
+            lane.begin_reply();
+            let io = lane.link().io.clone();
+            exchange.lane = Some(lane);
             io.post(crate::exchange::message::Message::Done(exchange), true);
         }
     }
@@ -274,8 +275,8 @@ impl IoLoop {
         let batch = std::mem::take(&mut self.batch);
         for mut exchange in batch.into_iter().chain(self.shared.queue.clear()) {
             exchange.record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
-            if let Some(link) = exchange.link.clone() {
-                self.guarded(None, |me| me.record(&mut exchange, &link));
+            if let Some(lane) = exchange.lane.clone() {
+                self.guarded(None, |me| me.record(&mut exchange, lane.link()));
             }
         }
         for index in self.all_channels() {

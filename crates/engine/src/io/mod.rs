@@ -28,7 +28,8 @@ use mio::{Events, Token};
 use slab::Slab;
 
 use crate::exchange::Exchange;
-use crate::exchange::link::{FIN, FINISHED, MARKED};
+use crate::exchange::lane::Lane;
+use crate::exchange::link::{FIN, MARKED};
 use crate::exchange::message::{Mailbox, Message};
 use crate::io::accept::ACCEPTS;
 use crate::io::census::Counting;
@@ -352,9 +353,7 @@ impl IoLoop {
     fn on_readable(&mut self, index: usize) {
         let channel = &mut self.channels[index];
         channel.readable = true;
-        if channel.state == State::Task
-            && channel.link.set(crate::exchange::link::PENDING) & FINISHED != 0
-        {
+        if channel.state == State::Task && channel.lane.set_pending() {
             // Its worker has answered already and did not wake us.
             self.read_mail();
             return;
@@ -411,9 +410,9 @@ impl IoLoop {
 
     /// A worker that leads is through with `exchange`.
     pub(crate) fn reply_to(&mut self, exchange: Box<Exchange>) {
-        let token = exchange.link.as_ref().map(|link| {
-            link.begin_reply();
-            link.token
+        let token = exchange.lane.as_ref().map(|lane| {
+            lane.begin_reply();
+            lane.token()
         });
         self.guarded(token, |me| me.done(exchange));
     }
@@ -488,7 +487,7 @@ impl Drop for IoLoop {
 
 fn message_channel(message: &Message) -> Option<usize> {
     match message {
-        Message::Done(exchange) => exchange.link.as_ref().map(|link| link.token),
+        Message::Done(exchange) => exchange.lane.as_ref().map(Lane::token),
         Message::Flush(token, _) | Message::Page(token, _) => Some(*token),
         Message::Accepted(..) | Message::Stacks(_) | Message::MakeRoom | Message::RoomMade => None,
     }

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use headwaiter_http::DateLine;
 
 use crate::exchange::Exchange;
-use crate::exchange::link::{FINISHED, GONE, Link, PENDING};
+use crate::exchange::link::{GONE, Link};
 use crate::exchange::message::Message;
 use crate::io::IoLoop;
 use crate::queue::Found;
@@ -218,11 +218,11 @@ impl Tasks {
     /// pile up so far only as those of a stream would.
     fn follower(&self, exchange: &mut Exchange) -> Option<Box<Exchange>> {
         exchange.behind.as_ref()?;
-        let (link, settings) = (exchange.link.as_ref()?, &self.shared.settings);
-        let kept = link.unsent().memory + exchange.outgoing.size().memory;
+        let (lane, settings) = (exchange.lane.as_ref()?, &self.shared.settings);
+        let kept = lane.unsent().memory + exchange.outgoing.size().memory;
         let wanted = !exchange.close
             && kept <= settings.outbuf_overflow
-            && (!link.has(GONE) || settings.abandoned_requests == Abandoned::Run);
+            && (!lane.link().has(GONE) || settings.abandoned_requests == Abandoned::Run);
         if wanted { exchange.behind.take() } else { None }
     }
 
@@ -285,22 +285,23 @@ impl Tasks {
     fn send_or_post(&mut self, mut task: Task) {
         crate::inject_panic("park");
         let exchange = task.exchange_mut();
-        let Some(link) = exchange.link.clone() else {
+        let Some(lane) = exchange.lane.clone() else {
             return;
         };
-        let Some(bytes) = exchange.outgoing.single() else {
+        let link = lane.link();
+        let (Some(bytes), Some(stream)) = (exchange.outgoing.single(), link.direct()) else {
             return post(task);
         };
-        link.begin_reply();
-        match link.stream.send_reply(bytes, exchange.close) {
+        lane.begin_reply();
+        match stream.send_reply(bytes, exchange.close) {
             Ok(n) if n == bytes.len() => {
                 if exchange.close {
-                    link.stream.shutdown_write();
+                    stream.shutdown_write();
                 }
                 exchange.outgoing.advance_single(n);
                 exchange.record.bytes_out += n as u64;
                 exchange.sent = true;
-                self.record(exchange, &link);
+                self.record(exchange, link);
             }
             Ok(n) => {
                 exchange.outgoing.advance_single(n);
@@ -309,22 +310,21 @@ impl Tasks {
             // The I/O thread has cut everything and reads no mail any more.
             Err(_) if link.has(GONE) && self.shared.stage() == Stage::Cutting => {
                 exchange.record.spoil(End::Cut, SHUTDOWN_TIMEOUT);
-                self.record(exchange, &link);
+                self.record(exchange, link);
             }
             // The I/O thread meets the same error and deals with it.
             Err(_) => {}
         }
         // A keep-alive channel with nothing behind its request can wait for the I/O thread's next turn.
         let mut urgent = !exchange.sent || exchange.close;
-        let io = Arc::clone(&link.io);
         if let Some(exchange) = task.into_exchange() {
-            io.post(Message::Done(exchange), false);
+            link.io.post(Message::Done(exchange), false);
         }
         // From here on the I/O thread may see the message; if bytes came in before, or a drain began
         // and found the box empty, it has to.
-        urgent |= link.set(FINISHED) & PENDING != 0 || self.shared.draining();
+        urgent |= lane.set_finished() || self.shared.draining();
         if urgent {
-            io.wake();
+            link.io.wake();
         }
     }
 
@@ -361,14 +361,14 @@ fn post(task: Task) {
 /// Leaves the reply to the I/O thread, and counts it from here on if it is not small; see
 /// [`Mailbox::post`](crate::sys::mailbox::Mailbox::post) for `urgent`.
 fn leave(mut exchange: Box<Exchange>, urgent: bool) {
-    let Some(link) = exchange.link.clone() else {
+    let Some(lane) = exchange.lane.clone() else {
         return;
     };
     if exchange.outgoing.single().is_none() {
-        exchange.account(&link);
+        exchange.account(&lane);
     }
-    link.begin_reply();
-    link.io.post(Message::Done(exchange), urgent);
+    lane.begin_reply();
+    lane.link().io.post(Message::Done(exchange), urgent);
 }
 
 /// How old a `Date` may be.

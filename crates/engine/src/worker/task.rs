@@ -5,14 +5,15 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use headwaiter_http::{Head, Refusal};
 
 use crate::exchange::Exchange;
-use crate::exchange::link::{FIN, GONE, Link};
+use crate::exchange::lane::{Lane, WeakLane};
+use crate::exchange::link::{FIN, GONE};
 use crate::exchange::message::Message;
 use crate::net::listen::{Listening, Peer};
 use crate::record::{End, Record};
@@ -44,7 +45,7 @@ pub struct Task {
     /// Present until the task is completed.
     exchange: Option<Box<Exchange>>,
     shared: Arc<Shared>,
-    link: Arc<Link>,
+    lane: Lane,
 }
 
 impl Drop for Task {
@@ -55,18 +56,18 @@ impl Drop for Task {
             exchange.close = true;
             exchange.record.stop(self.shared.now(), End::AppError, "");
             self.shared.note_free(&mut exchange);
-            self.link.io.post(Message::Done(exchange), true);
+            self.lane.link().io.post(Message::Done(exchange), true);
         }
     }
 }
 
 impl Task {
     pub(crate) fn new(exchange: Box<Exchange>, shared: &Arc<Shared>) -> Option<Self> {
-        let link = Arc::clone(exchange.link.as_ref()?);
+        let lane = exchange.lane.clone()?;
         Some(Self {
             exchange: Some(exchange),
             shared: Arc::clone(shared),
-            link,
+            lane,
         })
     }
 
@@ -106,17 +107,17 @@ impl Task {
 
     /// Who sent it.
     pub fn peer(&self) -> Peer {
-        self.link.peer
+        self.lane.link().peer
     }
 
     /// The listener it came in by.
     pub fn listening(&self) -> &Listening {
-        &self.shared.listening[self.link.listener as usize]
+        &self.shared.listening[self.lane.link().listener as usize]
     }
 
     /// Index of that listener, in the order given to [`crate::Server::bind`].
     pub fn listener(&self) -> usize {
-        self.link.listener as usize
+        self.lane.link().listener as usize
     }
 
     /// Whether the channel may stay open behind the reply: the client's wish and ours. A drain still
@@ -129,7 +130,7 @@ impl Task {
     /// A handle that tells whether the client is gone, also after the task is complete.
     pub fn client(&self) -> Client {
         Client {
-            link: Arc::downgrade(&self.link),
+            lane: self.lane.downgrade(),
             probe: self.exchange().head.minor() > 0,
         }
     }
@@ -183,7 +184,7 @@ impl Task {
     ///
     /// [`ClientGone`]; the bytes are dropped.
     pub fn flush(&mut self) -> Result<Flushed, ClientGone> {
-        if self.link.has(GONE) {
+        if self.lane.link().has(GONE) {
             self.discard();
             return Err(ClientGone);
         }
@@ -191,7 +192,7 @@ impl Task {
             return Ok(Flushed::HandedOver);
         }
         let size = self.exchange_mut().outgoing.size();
-        let unsent = self.link.unsent();
+        let unsent = self.lane.unsent();
         let room =
             unsent.all == 0 || unsent.memory + size.memory <= self.shared.settings.outbuf_overflow;
         if !room || self.is_crowded_beside(unsent) {
@@ -230,21 +231,21 @@ impl Task {
         let (watermark, low) = (settings.outbuf_high_watermark, settings.outbuf_overflow / 2);
         let worker = self.exchange().record.worker;
         self.shared.note_sending(worker, true);
-        self.link
+        self.lane
             .wait_room(|unsent| unsent.all == 0 || unsent.all < watermark);
         // A disk is for slow clients: what only waits for the I/O thread will be gone in a moment.
-        self.link.wait_turn(|unsent| {
+        self.lane.wait_turn(|unsent| {
             unsent.memory <= low && (unsent.all == 0 || !self.is_crowded_beside(unsent))
         });
-        let (unsent, mut crowded) = (self.link.unsent(), false);
+        let (unsent, mut crowded) = (self.lane.unsent(), false);
         if (unsent.memory > low || self.is_crowded_beside(unsent))
             && let Err(error) = self.spill()
         {
             self.shared.storage_trouble(&error);
-            self.link.wait_room(|unsent| unsent.memory <= low);
-            crowded = self.is_crowded_beside(self.link.unsent());
+            self.lane.wait_room(|unsent| unsent.memory <= low);
+            crowded = self.is_crowded_beside(self.lane.unsent());
         }
-        let gone = self.link.has(GONE);
+        let gone = self.lane.link().has(GONE);
         if gone {
             self.discard();
         } else {
@@ -252,7 +253,7 @@ impl Task {
         }
         if crowded {
             // As many such replies as there are workers are in memory, beside the others.
-            self.link.wait_room(|unsent| unsent.memory <= low);
+            self.lane.wait_room(|unsent| unsent.memory <= low);
         }
         self.shared.note_sending(worker, false);
         if gone { Err(ClientGone) } else { Ok(()) }
@@ -284,7 +285,7 @@ impl Task {
         let size = self.exchange_mut().outgoing.size();
         self.exchange_mut().flushed = true;
         let parts = self.exchange_mut().outgoing.take_parts();
-        self.link.hand_over(parts, size, self.exchange().place);
+        self.lane.hand_over(parts, size, self.exchange().place);
     }
 
     /// Notes how the request ended, unless that is known already: what comes first is the cause.
@@ -329,7 +330,7 @@ impl Task {
 #[derive(Clone, Debug)]
 pub struct Client {
     /// Weak: applications keep environs, and these must not keep descriptors.
-    link: Weak<Link>,
+    lane: WeakLane,
     probe: bool,
 }
 
@@ -337,22 +338,24 @@ impl Client {
     /// Whether the client can no longer be reached.
     ///
     /// Of a client that has finished sending this is not known yet: an HTTP/1.1 one is probed (see
-    /// [`Link::probe`]) and the next call tells; an older one counts as gone.
+    /// [`Lane::probe`]) and the next call tells; an older one counts as gone.
     pub fn is_gone(&self) -> bool {
-        let Some(link) = self.link.upgrade() else {
+        let Some(lane) = self.lane.upgrade() else {
             return true;
         };
+        let link = lane.link();
         if !link.has(GONE) && link.has(FIN) {
             if !self.probe {
                 return true;
             }
-            link.probe();
+            lane.probe();
         }
         link.has(GONE)
     }
 
     /// Whether the client is known to be gone, without finding out: takes no lock and sends nothing.
     pub fn was_gone(&self) -> bool {
-        self.link.upgrade().is_none_or(|link| link.has(GONE))
+        let lane = self.lane.upgrade();
+        lane.is_none_or(|lane| lane.link().has(GONE))
     }
 }
