@@ -107,7 +107,7 @@ impl Worker<'_> {
         // A panic costs this reply: the task it drops closes its channel.
         catch_unwind(AssertUnwindSafe(|| self.run(py, task))).unwrap_or_else(|panic| {
             self.tasks.note_panic(&*panic);
-            self.tasks.through();
+            self.tasks.finish();
             self.head = ReplyHead::new();
             Served::ByUs
         })
@@ -181,7 +181,7 @@ impl Worker<'_> {
         if home.is_left() {
             return Served::ByChild(closed);
         }
-        self.tasks.through();
+        self.tasks.finish();
         if let (Err(error), Ok(environ)) = (closed, environ) {
             let target = environ.get_item("REQUEST_URI").ok().flatten();
             let target = target.map_or_else(String::new, |target| target.to_string());

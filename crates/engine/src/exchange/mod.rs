@@ -1,4 +1,7 @@
-//! One request and its reply: filled by the I/O thread, run by a worker, pooled afterwards.
+//! One request and its reply, as data. The I/O thread fills it, a worker runs it, and the I/O thread recycles it.
+//!
+//! Elsewhere: what the two threads share of the request (`lane.rs`) and of its connection (`link.rs`), what they tell
+//! each other (`message.rs`), and what a worker may do with it (`worker/task.rs`).
 
 pub(crate) mod answer;
 pub(crate) mod lane;
@@ -16,7 +19,7 @@ use crate::store::outgoing::Outgoing;
 use crate::store::shelf::Spill;
 use crate::store::spool::Spool;
 
-/// All that belongs to one request. Lives as long as the pool; `clear` makes it fit for the next.
+/// All that belongs to one request. [`Exchange::clear`] makes it ready for another one.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) head: Head,
@@ -72,7 +75,7 @@ impl Exchange {
         }
     }
 
-    /// Forgets the request, keeping small buffers.
+    /// Forgets the request. Keeps small buffers.
     pub(crate) fn clear(&mut self) {
         self.head.clear();
         self.decoder = no_body();
@@ -104,7 +107,7 @@ impl Exchange {
         }
     }
 
-    /// Keeps the first line of `data`, which is not a whole head, for the log.
+    /// Keeps the first line of `data`, which is not a complete head, for the log.
     pub(crate) fn note_first_line(&mut self, data: &[u8]) {
         if self.head.method().is_empty() && self.first_line.is_empty() {
             let line = data.split(|byte| matches!(byte, b'\r' | b'\n'));
@@ -118,7 +121,7 @@ impl Exchange {
     }
 }
 
-/// Of what is not a head so much is kept.
+/// How many bytes of a malformed head are kept for the log.
 const FIRST_LINE: usize = 256;
 
 fn no_body() -> Body {

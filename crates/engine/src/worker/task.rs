@@ -49,7 +49,7 @@ pub struct Task {
 }
 
 impl Drop for Task {
-    /// A task lost to a bug must not leave its client waiting: the channel is cut.
+    /// A bug has lost the task. Its channel is cut, so that its client does not wait for ever.
     fn drop(&mut self) {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.outgoing.clear();
@@ -71,7 +71,7 @@ impl Task {
         })
     }
 
-    /// Ends the task: what is left to do is the I/O side's.
+    /// Ends the task. Its reply is in the exchange.
     pub(crate) fn into_exchange(mut self) -> Option<Box<Exchange>> {
         self.exchange.take()
     }
@@ -100,17 +100,17 @@ impl Task {
         &mut self.exchange_mut().body
     }
 
-    /// Takes the body out, for a holder that may outlive the task.
+    /// Takes the body out of the task, for a holder that may outlive it.
     pub fn take_body(&mut self) -> Spool {
         std::mem::take(&mut self.exchange_mut().body)
     }
 
-    /// Who sent it.
+    /// Who sent the request.
     pub fn peer(&self) -> Peer {
         self.lane.link().peer
     }
 
-    /// The listener it came in by.
+    /// The listener that the request came in by.
     pub fn listening(&self) -> &Listening {
         &self.shared.listening[self.lane.link().listener as usize]
     }
@@ -120,8 +120,8 @@ impl Task {
         self.lane.link().listener as usize
     }
 
-    /// Whether the channel may stay open behind the reply: the client's wish and ours. A drain still
-    /// serves what came in behind it.
+    /// Whether the channel may stay open after the reply: the client allows it, and the server does not drain. A
+    /// drain still serves requests chained behind this one.
     pub fn keep_alive(&self) -> bool {
         let exchange = self.exchange();
         exchange.head.keep_alive() && (exchange.behind.is_some() || !self.shared.draining())
@@ -145,7 +145,7 @@ impl Task {
         self.exchange_mut().outgoing.tail()
     }
 
-    /// Appends bytes by reference.
+    /// Appends bytes that are not copied.
     pub fn hold(&mut self, data: Box<dyn Held>) {
         self.exchange_mut()
             .outgoing
@@ -173,7 +173,7 @@ impl Task {
         self.exchange_mut().outgoing.clear();
     }
 
-    /// Closes the channel behind this reply.
+    /// Makes the I/O thread close the channel after this reply.
     pub fn close_after(&mut self) {
         self.exchange_mut().close = true;
     }
@@ -202,14 +202,14 @@ impl Task {
         Ok(Flushed::HandedOver)
     }
 
-    /// Whether what is written would take more memory than all replies together may have (`outbuf_total`): call
-    /// [`Task::make_room`] before the task is given back.
+    /// Whether the bytes appended so far would take more memory than all replies together may have
+    /// (`outbuf_total`). If so, call [`Task::make_room`] before the task is given back.
     pub fn is_crowded(&self) -> bool {
         self.is_crowded_beside(Size::default())
     }
 
-    /// The same of a reply of which some is `unsent` already. A small piece with nothing before it may always
-    /// go: as likely as not the kernel takes it.
+    /// As [`Task::is_crowded`], where `unsent` bytes of the reply come first. A small piece with nothing before it is
+    /// always allowed, since the kernel probably takes it at once.
     fn is_crowded_beside(&self, unsent: Size) -> bool {
         let outgoing = &self.exchange().outgoing;
         if !outgoing.is_large() && unsent.all == 0 {
@@ -220,8 +220,10 @@ impl Task {
         more > 0 && total.saturating_add(more) > self.shared.settings.outbuf_total
     }
 
-    /// As [`Task::flush`] when it said `Full`: spills to disk, or waits for the client to take bytes
-    /// where neither disk nor `outbuf_high_watermark` has room. Blocks.
+    /// Hands the bytes over when [`Task::flush`] said `Full`, or before the task is given back. Blocks.
+    ///
+    /// Bytes that may not stay in memory go to disk. Beyond `outbuf_high_watermark`, or without room on disk, the
+    /// worker waits until the client has taken bytes.
     ///
     /// # Errors
     ///
@@ -233,7 +235,7 @@ impl Task {
         self.shared.note_sending(worker, true);
         self.lane
             .wait_room(|unsent| unsent.all == 0 || unsent.all < watermark);
-        // A disk is for slow clients: what only waits for the I/O thread will be gone in a moment.
+        // Only a slow client is worth a disk. Bytes that only wait for the I/O thread are sent in a moment.
         self.lane.wait_turn(|unsent| {
             unsent.memory <= low && (unsent.all == 0 || !self.is_crowded_beside(unsent))
         });
@@ -252,14 +254,14 @@ impl Task {
             self.hand_over();
         }
         if crowded {
-            // As many such replies as there are workers are in memory, beside the others.
+            // The worker waits with its reply, so there are no more such replies in memory than workers.
             self.lane.wait_room(|unsent| unsent.memory <= low);
         }
         self.shared.note_sending(worker, false);
         if gone { Err(ClientGone) } else { Ok(()) }
     }
 
-    /// Moves what is in memory to disk, in order. On an error what is left stays in memory.
+    /// Moves the bytes in memory to disk, in order. After an error the rest stays in memory.
     fn spill(&mut self) -> io::Result<()> {
         let shelf = Arc::clone(&self.shared.shelf);
         let exchange = self.exchange_mut();
@@ -288,7 +290,7 @@ impl Task {
         self.lane.hand_over(parts, size, self.exchange().place);
     }
 
-    /// Notes how the request ended, unless that is known already: what comes first is the cause.
+    /// Notes how the request ended, unless that is known already: the first end noted is the cause.
     pub fn spoil(&mut self, end: End) {
         self.exchange_mut().record.spoil(end, "");
     }
@@ -304,8 +306,8 @@ impl Task {
         self.exchange_mut().record.refuse(now, refusal);
     }
 
-    /// Appends a `Server-Timing` field line of what is known by now, in milliseconds (W3C Server
-    /// Timing): the wait for a worker, for the interpreter, and the time in the application so far.
+    /// Appends a `Server-Timing` field line (W3C Server Timing), in milliseconds: the wait for a worker, the wait for
+    /// the interpreter, and the time in the application so far.
     pub fn write_server_timing(&self, out: &mut Vec<u8>) {
         let record = &self.exchange().record;
         let phases = record.phases();
@@ -326,19 +328,20 @@ impl Task {
     }
 }
 
-/// Tells whether a client is gone.
+/// Tells the application whether its client is gone.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// Weak: applications keep environs, and these must not keep descriptors.
+    /// Weak, since applications keep environs, and an environ must not keep a descriptor open.
     lane: WeakLane,
+    /// The client speaks HTTP/1.1, so that it may be probed.
     probe: bool,
 }
 
 impl Client {
     /// Whether the client can no longer be reached.
     ///
-    /// Of a client that has finished sending this is not known yet: an HTTP/1.1 one is probed (see
-    /// [`Lane::probe`]) and the next call tells; an older one counts as gone.
+    /// A client that has finished sending may still read. If it speaks HTTP/1.1, it is probed (see [`Lane::probe`]),
+    /// and a later call knows; else it counts as gone.
     pub fn is_gone(&self) -> bool {
         let Some(lane) = self.lane.upgrade() else {
             return true;
@@ -353,7 +356,7 @@ impl Client {
         link.has(GONE)
     }
 
-    /// Whether the client is known to be gone, without finding out: takes no lock and sends nothing.
+    /// Whether the client is known to be gone. Does not probe: takes no lock and sends nothing.
     pub fn was_gone(&self) -> bool {
         let lane = self.lane.upgrade();
         lane.is_none_or(|lane| lane.link().has(GONE))
