@@ -108,7 +108,8 @@ impl Lane {
         let probed = if knows_interim { 0 } else { PROBED };
         // No worker has this request yet, and none the last one: nobody else sets a flag now.
         let before = self.state().flags.swap(pending | probed, Ordering::SeqCst);
-        debug_assert_eq!(before & WAITING, 0, "a worker has the last request still");
+        debug_assert_eq!(before & WAITING, 0, "no worker has the last request");
+        debug_assert_eq!(self.unsent().all, 0, "the last reply is complete");
     }
 
     /// Bytes have come in behind the request. `true`: its worker had finished before, and does not know of them.

@@ -212,6 +212,7 @@ impl Tasks {
         if exchange.flushed || exchange.place > 0 || self.shared.queue.waiting() > 0 {
             post(task);
         } else {
+            debug_assert!(self.kept.is_none(), "posted as this task was taken");
             self.kept = Some(task);
         }
         false
