@@ -80,10 +80,12 @@ impl Lane {
         self.0.token
     }
 
+    /// Whether both are the same lane.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// A handle that does not keep the descriptor open.
     pub(crate) fn downgrade(&self) -> WeakLane {
         WeakLane(Arc::downgrade(&self.0))
     }
@@ -92,7 +94,7 @@ impl Lane {
         &self.0.lane
     }
 
-    /// Place in the queue of the task that was queued last.
+    /// Place in the queue of the task that was queued last on this lane.
     pub(crate) fn place(&self) -> u64 {
         self.state().place.load(Ordering::Relaxed)
     }
@@ -106,7 +108,8 @@ impl Lane {
     pub(crate) fn begin_request(&self, pending: bool, knows_interim: bool) {
         let pending = if pending { PENDING } else { 0 };
         let probed = if knows_interim { 0 } else { PROBED };
-        // No worker has this request yet, and none the last one: nobody else sets a flag now.
+        // No worker has this request yet, and none has the last one, so no flag is lost. (A `Client` that the application
+        // has kept from an earlier request may still probe, under the lock.)
         let before = self.state().flags.swap(pending | probed, Ordering::SeqCst);
         debug_assert_eq!(before & WAITING, 0, "no worker has the last request");
         debug_assert_eq!(self.unsent().all, 0, "the last reply is complete");
