@@ -95,7 +95,7 @@ impl Worker<'_> {
     fn serve(&mut self, py: Python<'_>, task: Task) -> Served {
         catch_unwind(AssertUnwindSafe(|| self.run(py, task))).unwrap_or_else(|panic| {
             self.tasks.note_panic(&*panic);
-            self.tasks.through();
+            self.tasks.finish();
             self.head = ReplyHead::new();
             Served::Here
         })
@@ -173,7 +173,7 @@ impl Worker<'_> {
         if fork.in_child() {
             return Served::InChild(closed);
         }
-        self.tasks.through();
+        self.tasks.finish();
         if let (Err(error), Ok(environ)) = (closed, environ) {
             let target = environ.get_item("REQUEST_URI").ok().flatten();
             let target = target.map_or_else(String::new, |target| target.to_string());

@@ -1,4 +1,4 @@
-//! A whole reply that an I/O thread gives by itself: health and the admin endpoint.
+//! A complete reply that needs no worker: of the health check and of the admin endpoint.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
     pub(crate) body: Cow<'static, [u8]>,
-    /// Whole field lines of its own, each with its CRLF.
+    /// More field lines, each with its CRLF.
     pub(crate) fields: &'static [u8],
 }
 
@@ -37,7 +37,7 @@ impl Answer {
         }
     }
 
-    /// The head, up to what depends on the request.
+    /// The head, without the fields that depend on the request.
     pub(crate) fn head(&self) -> ReplyHead {
         let mut head = ReplyHead::new();
         let status = format!("{} {}", self.status, reason(self.status));

@@ -1,28 +1,34 @@
-//! One request and its reply: filled by the I/O thread, run by a worker, pooled afterwards.
+//! One request and its reply, as data. The I/O thread fills it, a worker runs it, and the I/O thread recycles it.
+//!
+//! Elsewhere: what the two threads share of the request (`lane.rs`) and of its connection (`link.rs`), what they tell
+//! each other (`message.rs`), and what a worker may do with it (`worker/task.rs`).
 
 pub(crate) mod answer;
+pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod message;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use headwaiter_http::{BodyDecoder, Framing, Head};
 
+use crate::exchange::lane::Lane;
 use crate::exchange::link::Link;
+use crate::net::address::Peer;
 use crate::record::{Ended, Record};
 use crate::store::outgoing::Outgoing;
 use crate::store::shelf::Spill;
 use crate::store::spool::Spool;
 
-/// All that belongs to one request. Lives as long as the pool; `clear` makes it fit for the next.
+/// All that belongs to one request. [`Exchange::clear`] makes it ready for another one.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) head: Head,
     pub(crate) decoder: BodyDecoder,
     pub(crate) body: Spool,
     pub(crate) record: Record,
-    pub(crate) link: Option<Arc<Link>>,
+    /// The way to its channel, from the complete request to the end of the reply.
+    pub(crate) lane: Option<Lane>,
     pub(crate) outgoing: Outgoing,
     pub(crate) spill: Spill,
     delivery: Delivery,
@@ -46,7 +52,7 @@ impl Exchange {
             decoder: no_body(),
             body: Spool::default(),
             record: Record::new(now),
-            link: None,
+            lane: None,
             outgoing: Outgoing::default(),
             spill: Spill::default(),
             delivery: Delivery::default(),
@@ -59,12 +65,12 @@ impl Exchange {
         }
     }
 
-    /// Forgets the request, keeping small buffers.
+    /// Forgets the request. Keeps small buffers.
     pub(crate) fn clear(&mut self) {
         self.head.clear();
         self.decoder = no_body();
         self.body.clear();
-        self.link = None;
+        self.lane = None;
         self.outgoing.clear();
         self.spill = Spill::default();
         debug_assert!(
@@ -78,6 +84,11 @@ impl Exchange {
         self.recorded = false;
         self.client = None;
         self.first_line.clear();
+    }
+
+    /// Who sent the request, while the exchange has its lane.
+    pub(crate) fn peer(&self) -> Option<Peer> {
+        self.lane.as_ref().map(|lane| lane.link().peer)
     }
 
     /// The worker hands over parts of the reply before its end.
@@ -145,21 +156,21 @@ impl Exchange {
 
     /// Counts the reply, or its rest, as unsent when the worker leaves it to the I/O thread, unless it is a single
     /// buffer: the kernel is likely to take that at once.
-    pub(crate) fn count_parts(&self, link: &Link) {
+    pub(crate) fn count_parts(&self, lane: &Lane) {
         if self.outgoing.single().is_none() {
-            link.account(self.outgoing.size());
+            lane.account(self.outgoing.size());
         }
     }
 
     /// Counts a single buffer as unsent when the I/O thread queues it. Replies of several parts are counted by
     /// [`Exchange::count_parts`].
-    pub(crate) fn count_single(&self, link: &Link) {
+    pub(crate) fn count_single(&self, lane: &Lane) {
         if self.outgoing.single().is_some() {
-            link.account(self.outgoing.size());
+            lane.account(self.outgoing.size());
         }
     }
 
-    /// Keeps the first line of `data`, which is not a whole head, for the log.
+    /// Keeps the first line of `data`, which is not a complete head, for the log.
     pub(crate) fn note_first_line(&mut self, data: &[u8]) {
         if self.head.method().is_empty() && self.first_line.is_empty() {
             self.first_line.extend_from_slice(first_line(data));
@@ -231,6 +242,8 @@ fn no_body() -> BodyDecoder {
 
 #[cfg(all(test, unix, not(shuttle)))]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::exchange::message::Mailbox;
     use crate::net::address::Peer;
@@ -273,16 +286,16 @@ mod tests {
     #[test]
     fn a_reply_is_counted_as_unsent_once() {
         for parts in [0, 2] {
-            let link = link(Some(0));
+            let lane = Lane::of(&Arc::new(link(Some(0))));
             let mut exchange = exchange();
             for _ in 0..parts {
                 let data = vec![b'x'; 10];
                 exchange.outgoing.push(Part::Copied { data, at: 0 });
             }
             exchange.outgoing.tail().extend_from_slice(b"tail");
-            exchange.count_parts(&link);
-            exchange.count_single(&link);
-            assert_eq!(link.unsent(), exchange.outgoing.size(), "{parts}");
+            exchange.count_parts(&lane);
+            exchange.count_single(&lane);
+            assert_eq!(lane.unsent(), exchange.outgoing.size(), "{parts}");
         }
     }
 

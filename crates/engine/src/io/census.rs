@@ -76,7 +76,7 @@ fn add(census: &mut Census, channel: &Channel) {
             census.sending += 1;
         }
     }
-    let unsent = channel.link.unsent();
+    let unsent = channel.lane.unsent();
     census.unsent += unsent.all;
     census.memory += unsent.memory + channel.inbuf.len() as u64;
     let exchange = channel.exchange.as_ref();

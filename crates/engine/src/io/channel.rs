@@ -6,6 +6,7 @@ use std::sync::Arc;
 use headwaiter_http::Refusal;
 
 use crate::exchange::Exchange;
+use crate::exchange::lane::Lane;
 use crate::exchange::link::Link;
 use crate::io::deadlines::Deadline;
 use crate::io::idle::Neighbours;
@@ -39,6 +40,8 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) link: Arc<Link>,
+    /// What its requests, one at a time, share with their workers.
+    pub(crate) lane: Lane,
     pub(crate) state: State,
     /// Bytes read that belong to no complete head yet, or to the next request.
     pub(crate) inbuf: Vec<u8>,
@@ -66,6 +69,7 @@ pub(crate) struct Channel {
 impl Channel {
     pub(crate) fn new(link: Arc<Link>, accepted_in: u64) -> Self {
         Self {
+            lane: Lane::of(&link),
             link,
             state: State::Idle,
             inbuf: Vec::new(),

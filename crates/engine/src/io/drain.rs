@@ -107,8 +107,8 @@ impl IoLoop {
         let batch = std::mem::take(&mut self.batch);
         for mut exchange in batch.into_iter().chain(self.shared.queue.clear()) {
             exchange.record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
-            if let Some(link) = exchange.link.clone() {
-                self.guarded(None, |me| me.record(&mut exchange, &link));
+            if let Some(lane) = exchange.lane.clone() {
+                self.guarded(None, |me| me.record(&mut exchange, lane.link()));
             }
         }
         for index in self.channels.indices() {

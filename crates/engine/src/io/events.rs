@@ -2,7 +2,7 @@
 
 use mio::event::Event;
 
-use crate::exchange::link::{FIN, FINISHED, MARKED, PENDING};
+use crate::exchange::link::{FIN, MARKED};
 use crate::io::IoLoop;
 use crate::io::channel::State;
 use crate::io::h1::receive::PROBE_AFTER;
@@ -70,7 +70,7 @@ impl IoLoop {
     fn on_readable(&mut self, index: usize) {
         let channel = &mut self.channels[index];
         channel.readable = true;
-        if channel.state == State::Task && channel.link.set(PENDING) & FINISHED != 0 {
+        if channel.state == State::Task && channel.lane.set_pending() {
             // Its worker has answered already and did not wake us.
             self.read_mail();
             return;

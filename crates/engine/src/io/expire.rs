@@ -29,7 +29,7 @@ impl IoLoop {
             State::Pending => self.answer_late(index),
             // Only an HTTP/1.1 client must be able to skip what the probe sends.
             State::Task if channel.sending.is_empty() => {
-                channel.link.probe();
+                channel.lane.probe();
                 if channel.link.has(GONE) {
                     self.client_gone(index);
                 }

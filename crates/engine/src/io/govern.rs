@@ -6,6 +6,7 @@ use std::time::Duration;
 use headwaiter_http::Refusal;
 
 use crate::exchange::Exchange;
+use crate::exchange::lane::Lane;
 use crate::io::IoLoop;
 use crate::io::shares::REFUSALS;
 use crate::record::End;
@@ -60,7 +61,7 @@ impl IoLoop {
             let expired = self.shared.queue.expire(self.now, most, REFUSALS);
             self.expiring = expired.len() == REFUSALS;
             for exchange in expired {
-                let token = exchange.link.as_ref().map(|link| link.token);
+                let token = exchange.lane.as_ref().map(Lane::token);
                 self.guarded(token, |me| {
                     me.refuse_waiting(exchange, Refusal::QueueTimeout);
                 });
@@ -86,18 +87,18 @@ impl IoLoop {
 
     /// Refuses a task that was taken out of the queue.
     fn refuse_waiting(&mut self, mut exchange: Box<Exchange>, refusal: Refusal) {
-        let Some(link) = exchange.link.take() else {
+        let Some(lane) = exchange.lane.take() else {
             return;
         };
-        if self.mailbox_of(&link.io) {
+        if self.mailbox_of(&lane.link().io) {
             self.outstanding = self.outstanding.saturating_sub(1);
             self.drop_followers(&mut exchange, false);
-            if let Some(index) = self.find(link.token) {
+            if let Some(index) = self.find(lane.token()) {
                 self.channels[index].exchange = Some(exchange);
                 self.refuse(index, refusal);
             } else {
                 exchange.record.stop(self.now, End::Disconnected, "");
-                self.record(&mut exchange, &link);
+                self.record(&mut exchange, lane.link());
                 self.keep(exchange);
             }
         } else {
@@ -114,9 +115,9 @@ impl IoLoop {
             exchange.record.reply_head = crate::io::h1::head_length(&reply);
             exchange.outgoing.tail().extend_from_slice(&reply);
             exchange.close_after();
-            link.begin_reply();
-            let io = link.io.clone();
-            exchange.link = Some(link);
+            lane.begin_reply();
+            let io = lane.link().io.clone();
+            exchange.lane = Some(lane);
             io.post(crate::exchange::message::Message::Done(exchange), true);
         }
     }

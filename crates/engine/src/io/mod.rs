@@ -41,6 +41,7 @@ use headwaiter_http::DateLine;
 use mio::Events;
 
 use crate::exchange::Exchange;
+use crate::exchange::lane::Lane;
 use crate::exchange::message::{Mailbox, Message};
 use crate::io::accepting::Accepting;
 use crate::io::census::Counting;
@@ -291,9 +292,9 @@ impl IoLoop {
 
     /// A worker that leads is through with `exchange`.
     pub(crate) fn reply_to(&mut self, exchange: Box<Exchange>) {
-        let token = exchange.link.as_ref().map(|link| {
-            link.begin_reply();
-            link.token
+        let token = exchange.lane.as_ref().map(|lane| {
+            lane.begin_reply();
+            lane.token()
         });
         self.guarded(token, |me| me.done(exchange));
     }
@@ -336,7 +337,7 @@ impl Drop for IoLoop {
 
 fn message_channel(message: &Message) -> Option<usize> {
     match message {
-        Message::Done(exchange) => exchange.link.as_ref().map(|link| link.token),
+        Message::Done(exchange) => exchange.lane.as_ref().map(Lane::token),
         Message::Flush(token, _) | Message::Answer(token, _) => Some(*token),
         Message::Accepted(..) | Message::MakeRoom | Message::RoomMade => None,
     }

@@ -11,9 +11,9 @@
 //! `MODEL_ROUNDS` multiplies how many interleavings are tried.
 
 mod client;
+mod lane;
 mod mailbox;
 mod queue;
-mod room;
 mod server;
 pub(crate) mod sync;
 

@@ -118,7 +118,7 @@ impl Site {
                 }
                 (0..8).for_each(|_| shuttle::thread::yield_now());
                 *self.lingered.lock().unwrap() += 1;
-                tasks.through();
+                tasks.finish();
             }
             drop(attached);
             if !tasks.park() {

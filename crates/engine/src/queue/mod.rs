@@ -355,8 +355,8 @@ impl Queue {
 impl Inner {
     fn append(&mut self, exchange: Box<Exchange>) {
         let place = self.line.push(exchange);
-        if let Some(link) = self.line.get(place).and_then(|task| task.link.as_ref()) {
-            link.place.store(place as u64, Ordering::Relaxed);
+        if let Some(lane) = self.line.get(place).and_then(|task| task.lane.as_ref()) {
+            lane.set_place(place as u64);
         }
     }
 

@@ -180,7 +180,7 @@ impl RunningTable {
             return;
         };
         slot.record = Some(exchange.record);
-        slot.peer = exchange.link.as_ref().map(|link| link.peer);
+        slot.peer = exchange.peer();
         slot.cpu = cpu;
         slot.method.clear();
         slot.method.extend_from_slice(exchange.head.method());

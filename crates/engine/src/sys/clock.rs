@@ -1,4 +1,4 @@
-//! CPU clocks of the workers, read from outside by the governor.
+//! CPU clocks of threads. The governor reads those of the workers, and each worker measures its own tasks.
 
 use std::time::Duration;
 
@@ -28,8 +28,7 @@ impl ThreadClock {
         })
     }
 
-    /// How long the thread was ready to run and had no processor; `None` where the kernel does not
-    /// say.
+    /// How long the thread was ready to run but had no processor. `None` where the kernel does not tell.
     pub(crate) fn delayed(self) -> Option<Duration> {
         let path = format!("/proc/self/task/{}/schedstat", self.thread);
         let text = std::fs::read_to_string(path).ok()?;
@@ -37,7 +36,7 @@ impl ThreadClock {
         Some(Duration::from_nanos(nanos))
     }
 
-    /// CPU time the thread has used; `None` once it has ended.
+    /// CPU time that the thread has used. `None` when the thread has ended.
     #[expect(
         unsafe_code,
         reason = "rustix does not take clock ids of other threads"
@@ -55,7 +54,7 @@ impl ThreadClock {
 
 #[cfg(not(all(target_os = "linux", not(shuttle))))]
 impl ThreadClock {
-    /// No clock that other threads can read: the governor lets all workers be active.
+    /// `None`: this system has no clock that other threads can read. So the governor lets all workers be active.
     pub(crate) fn of_this_thread() -> Option<Self> {
         None
     }
@@ -74,9 +73,9 @@ impl ThreadClock {
 /// The clocks of all workers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WorkerClocks {
-    /// By the worker's number; the inner `None`: there is no such clock on this system.
+    /// By the worker's number. The outer `None` is a number not in use, the inner one a system without such clocks.
     clocks: Vec<Option<Option<ThreadClock>>>,
-    /// CPU time and delay of workers that have left.
+    /// CPU time and delay of the workers that have left.
     past: (Duration, Duration),
 }
 
@@ -89,7 +88,7 @@ impl WorkerClocks {
         self.clocks[number] = Some(ThreadClock::of_this_thread());
     }
 
-    /// The calling thread, worker `number`, leaves; what it has used still counts.
+    /// The calling thread, worker `number`, leaves. Its CPU time still counts.
     pub(crate) fn leave(&mut self, number: usize) {
         if let Some(clock) = self.clocks[number].take().flatten() {
             self.past.0 += clock.read().unwrap_or_default();
@@ -97,7 +96,7 @@ impl WorkerClocks {
         }
     }
 
-    /// CPU time that workers have used, all together; `None` where it cannot be measured.
+    /// CPU time that all workers together have used. `None` where it cannot be measured.
     pub(crate) fn read(&self) -> Option<Duration> {
         let now: Option<Duration> = self
             .clocks
@@ -108,7 +107,7 @@ impl WorkerClocks {
         Some(now? + self.past.0)
     }
 
-    /// How long workers were ready to run and had no processor, all together.
+    /// How long workers were ready to run but had no processor, in sum.
     pub(crate) fn delayed(&self) -> Duration {
         let clocks = self.clocks.iter().flatten().flatten();
         let now: Duration = clocks.filter_map(|clock| clock.delayed()).sum();
@@ -118,9 +117,8 @@ impl WorkerClocks {
 
 /// Measures the CPU time of tasks on one thread.
 ///
-/// Reading a thread's CPU clock is a system call (0.5 µs where a wall clock takes 0.03), which is
-/// dear beside tasks of a few microseconds. While tasks are that short on average, only one in
-/// [`EVERY`] is measured.
+/// To read a thread's CPU clock takes a system call, some 0.5 µs; the wall clock takes 0.03 µs. Beside a task of a few
+/// microseconds that is much. So while tasks are shorter than [`SHORT`] on average, only one in [`EVERY`] is measured.
 #[derive(Debug)]
 pub(crate) struct CpuMeter {
     clock: Option<ThreadClock>,
@@ -143,7 +141,7 @@ impl CpuMeter {
             fresh: false,
             measured: false,
             skipped: 0,
-            // Unknown: the first few are measured.
+            // The average is unknown yet. This value makes the first tasks measured.
             average: SHORT * 8,
         }
     }
@@ -152,8 +150,7 @@ impl CpuMeter {
         self.clock
     }
 
-    /// A task begins; `parked`: the thread has slept since the last one. Returns the clock's last
-    /// reading.
+    /// A task begins. `parked`: the thread has slept since the last task. Returns the last reading of the clock.
     pub(crate) fn begin(&mut self, parked: bool) -> Option<Duration> {
         self.measured = self.average >= SHORT || self.skipped + 1 >= EVERY || self.read.is_none();
         if !self.measured {
@@ -165,7 +162,7 @@ impl CpuMeter {
         self.read
     }
 
-    /// It ends after `wall`; its CPU time, if it was measured.
+    /// The task ends after `wall`. Returns its CPU time, if that was measured.
     pub(crate) fn end(&mut self, wall: Duration) -> Option<Duration> {
         self.average = self.average - self.average / 8 + wall / 8;
         if !self.measured {
@@ -180,9 +177,9 @@ impl CpuMeter {
     }
 }
 
-/// Shorter tasks are not all measured.
+/// Of tasks shorter than this on average, not all are measured.
 const SHORT: Duration = Duration::from_micros(100);
-/// Of short tasks one in so many is measured: 0.015 µs a task.
+/// One in this many short tasks is measured, which costs 0.015 µs per task.
 const EVERY: u32 = 64;
 
 #[cfg(all(test, target_os = "linux"))]

@@ -1,8 +1,8 @@
 //! Panics on demand, so that tests can show what a bug costs. Debug builds only.
 //!
-//! `HEADWAITER_INJECT_PANIC=receive:3` makes the third passage of the point `receive` panic, once.
+//! `HEADWAITER_INJECT_PANIC=receive:3` makes the third call at the point `receive` panic, once.
 
-/// Every point there is; a test goes through them all. None in a release build.
+/// The names of all points, for a test that tries each. Empty in a release build.
 pub const POINTS: &[&str] = if cfg!(debug_assertions) {
     &[
         "adopt",
@@ -22,7 +22,7 @@ pub const POINTS: &[&str] = if cfg!(debug_assertions) {
     &[]
 };
 
-/// Panics if this is the passage that was asked for.
+/// Panics if the environment asks for it at this call.
 #[cfg(debug_assertions)]
 pub fn inject_panic(point: &'static str) {
     use std::sync::OnceLock;
@@ -44,7 +44,7 @@ pub fn inject_panic(point: &'static str) {
     }
 }
 
-/// Nothing in a release build.
+/// Does nothing in a release build.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn inject_panic(_: &'static str) {}

@@ -1,4 +1,4 @@
-//! Which signals reach a thread.
+//! Signal masks of threads: which signals the kernel may deliver to a thread.
 
 #[cfg(unix)]
 pub(crate) use unix::block_signals;
@@ -13,12 +13,12 @@ mod unix {
     use std::cell::Cell;
 
     thread_local! {
-        /// The calling thread has blocked every signal.
+        /// This thread has blocked every signal.
         static BLOCKED: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Blocks every signal on the calling thread of the engine's, so that they reach the thread Python
-    /// expects, and so that a vanished client cannot raise SIGPIPE.
+    /// Blocks every signal on the calling thread, which is one of the engine's. The kernel then delivers signals to a
+    /// thread of Python's, and a client that has left raises no SIGPIPE here.
     #[expect(unsafe_code, reason = "no safe wrapper of pthread_sigmask exists")]
     pub(crate) fn block_signals() {
         // SAFETY: both sets are valid for the calls, `sigfillset` initialises the first, and null for
@@ -41,9 +41,9 @@ mod unix {
         BLOCKED.set(true);
     }
 
-    /// Runs `send` without the SIGPIPE that it would raise for a client that has left: `sendfile` has no
-    /// flag against it. A worker that leads is a thread of the application's, which may have given the signal
-    /// back its default action, the end of the process.
+    /// Runs `send` with SIGPIPE blocked, and takes back the signal if `send` has raised it. `sendfile` raises it when
+    /// the client has left, and has no flag against that. A leader is a thread of the application's, which may have
+    /// restored the signal's default action: to end the process.
     #[cfg(target_os = "linux")]
     #[expect(unsafe_code, reason = "no safe wrapper of these calls exists")]
     pub(crate) fn without_sigpipe<T>(
@@ -52,8 +52,8 @@ mod unix {
         if BLOCKED.get() {
             return send();
         }
-        // SAFETY: all sets are valid for the calls, and initialised by them or by zeroes; null is allowed for
-        // what is not asked for.
+        // SAFETY: all sets are valid for the calls, and are initialised by them or by zeroes. Null is allowed for a
+        // result that the caller does not want.
         unsafe {
             let (mut pipe, mut before) = (std::mem::zeroed(), std::mem::zeroed());
             libc::sigemptyset(&raw mut pipe);
@@ -105,7 +105,7 @@ mod unix {
             let error = without_sigpipe(send).unwrap_err();
             assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
             assert_eq!(RAISED.load(Ordering::SeqCst), 0);
-            // Without it, it would have.
+            // The same call without the guard raises the signal.
             let unguarded: std::io::Result<usize> = send();
             assert!(unguarded.is_err());
             assert_eq!(RAISED.load(Ordering::SeqCst), 1);

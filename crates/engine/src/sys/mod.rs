@@ -1,4 +1,5 @@
-//! What the operating system gives, without any knowledge of requests: locks and time, clocks of threads, signals, memory.
+//! What the operating system offers, and what is built on it alone: locks, time, clocks of threads, signals,
+//! mailboxes. Nothing here knows of requests.
 
 pub(crate) mod clock;
 pub(crate) mod fd;

@@ -1,8 +1,8 @@
-//! Figures of the process as the system keeps them; `None` where it keeps none.
+//! Figures that the operating system keeps about this process. `None` where it keeps no such figure.
 
 use std::time::Duration;
 
-/// CPU seconds of all threads.
+/// CPU time that all threads have used, in seconds.
 #[cfg(target_os = "linux")]
 pub(crate) fn cpu() -> Option<f64> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
@@ -10,7 +10,7 @@ pub(crate) fn cpu() -> Option<f64> {
     Some(Duration::new(seconds, u32::try_from(time.tv_nsec).ok()?).as_secs_f64())
 }
 
-/// Bytes of memory in use.
+/// Resident memory, in bytes.
 #[cfg(target_os = "linux")]
 pub(crate) fn resident() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
@@ -18,15 +18,15 @@ pub(crate) fn resident() -> Option<u64> {
     Some(pages * rustix::param::page_size() as u64)
 }
 
-/// Open descriptors.
+/// How many descriptors are open.
 #[cfg(target_os = "linux")]
 pub(crate) fn descriptors() -> Option<u64> {
-    // Linux has it ready since 6.2. Before, they have to be counted.
+    // Linux tells the number since version 6.2. Older ones list the descriptors, to be counted.
     let known = std::fs::metadata("/proc/self/fd").ok()?.len();
     if known > 0 {
         return Some(known);
     }
-    // The one that reads the directory is among them.
+    // The list contains the descriptor that reads it.
     let entries = std::fs::read_dir("/proc/self/fd").ok()?;
     Some(entries.count().saturating_sub(1) as u64)
 }
@@ -46,7 +46,7 @@ pub(crate) fn descriptors() -> Option<u64> {
     None
 }
 
-/// Processors this process may use.
+/// How many processors this process may use.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -1,13 +1,13 @@
-//! A list that any thread adds to without a lock, and that one thread takes as a whole.
+//! A list without a lock: any thread adds an item, and any thread takes all items at once.
 //!
-//! I/O threads leave things here that only a thread of the application may deal with. It has no lock because
-//! a fork copies locks in the state they are in: a child would wait for ever for one that an I/O thread held.
+//! I/O threads leave references to Python objects here, which only a thread attached to the interpreter may drop. A
+//! fork copies a lock in the state it is in, so that a child would wait for ever for a lock that an I/O thread held.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// A stack of which only [`Stack::push`] and [`Stack::take_all`] exist, so that no item is ever read while
-/// another thread may take it.
+/// A stack that has no other operations than [`Stack::push`] and [`Stack::take_all`]. So no thread reads an item that
+/// another thread may take.
 #[derive(Debug)]
 pub struct Stack<T> {
     top: AtomicPtr<Node<T>>,
@@ -26,14 +26,14 @@ impl<T> Default for Stack<T> {
 }
 
 impl<T> Stack<T> {
-    /// An empty one.
+    /// An empty stack.
     pub const fn new() -> Self {
         Self {
             top: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
-    /// Adds `item`; tries again only when another thread has added one in the same instant.
+    /// Adds `item`. Retries only when another thread has changed the stack in the same instant.
     #[expect(
         unsafe_code,
         reason = "a lock would be copied, locked, into forked children"
@@ -44,17 +44,17 @@ impl<T> Stack<T> {
             below: self.top.load(Ordering::Relaxed),
         }));
         let push = |top| {
-            // SAFETY: the node is this thread's alone until the exchange below succeeds.
+            // SAFETY: no other thread knows the node until the exchange below succeeds.
             unsafe { (*node).below = top };
             Some(node)
         };
-        // Ends with an exchange that succeeds, since `push` never declines.
+        // Always succeeds in the end, since `push` never returns `None`.
         let _ = self
             .top
             .fetch_update(Ordering::Release, Ordering::Relaxed, push);
     }
 
-    /// Whether nothing is there to take.
+    /// Whether the stack has no items.
     pub fn is_empty(&self) -> bool {
         self.top.load(Ordering::Relaxed).is_null()
     }
@@ -81,7 +81,7 @@ impl<T> Iterator for Taken<T> {
         if self.next.is_null() {
             return None;
         }
-        // SAFETY: made by `Box::into_raw` in `push`, and taken out of the stack by one swap: nobody else
+        // SAFETY: `push` made the node by `Box::into_raw`, and one swap took it out of the stack, so no other thread
         // has it.
         let node = unsafe { Box::from_raw(self.next) };
         self.next = node.below;
@@ -101,8 +101,11 @@ impl<T> Drop for Stack<T> {
     }
 }
 
-#[expect(unsafe_code, reason = "raw pointers are neither by default")]
-// SAFETY: items move from the thread that pushes them to the one that takes them; none is shared.
+#[expect(
+    unsafe_code,
+    reason = "a raw pointer is neither Send nor Sync by default"
+)]
+// SAFETY: an item moves from the thread that pushes it to the thread that takes it, and threads never share one.
 unsafe impl<T: Send> Send for Stack<T> {}
 #[expect(unsafe_code, reason = "see Send")]
 // SAFETY: as for `Send`.

@@ -1,9 +1,9 @@
 //! The synchronisation primitives of the hand-off: those of the standard library and of `mio`.
 //!
-//! They have a door of their own so that a scheduler can stand behind it. Under `--cfg shuttle` the
-//! tests in `model/` get primitives that yield to it at every step, and run the very code that serves
-//! (queue, seat, mailbox, link, I/O loop) through thousands of interleavings. Everywhere else these
-//! names *are* the real ones: nothing is wrapped.
+//! The code of the hand-off (queue, seat, mailbox, lane, I/O loop) imports them from here only, so that the tests in
+//! `model/` can replace them. Under `--cfg shuttle` these are primitives that yield to a scheduler at every step, and
+//! the scheduler runs the real code in thousands of interleavings. In every other build these names are those of the
+//! standard library and of `mio`, without a wrapper.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! Lending the loop at low load, and what a worker does while it leads. See `seat.rs`.
+//! When an I/O thread lends its loop, and what a worker does while it leads. `seat.rs` says how a loop moves.
 
 use std::any::Any;
 use std::io;
@@ -17,7 +17,7 @@ use crate::worker::task::Task;
 pub(crate) struct Lending {
     /// Turns in a row that brought at most one task.
     quiet: u32,
-    /// Not before this instant, after a leader stayed away.
+    /// The loop is not lent before this instant, since a leader stayed away.
     not_before: Option<Instant>,
     pause: Duration,
 }
@@ -31,7 +31,7 @@ impl Lending {
         }
     }
 
-    /// A turn brought `tasks`. `true`: load is low, a worker may lead.
+    /// A turn brought `tasks`. `true`: load is low, so lend the loop.
     fn after_turn(&mut self, tasks: usize, now: Instant) -> bool {
         self.quiet = if tasks > 1 {
             0
@@ -41,7 +41,8 @@ impl Lending {
         tasks == 1 && self.quiet >= QUIET && self.not_before.is_none_or(|at| at <= now)
     }
 
-    /// The loop is back. Applications that take long gain nothing by lending, so the pauses grow.
+    /// The loop is back after `lent_for`. Lending gains nothing for an application that takes long, so each loop that
+    /// had to be taken back doubles the pause.
     fn came_back(&mut self, back: Back, lent_for: Duration, now: Instant) {
         self.quiet = 0;
         if back == Back::TakenBack {
@@ -71,23 +72,23 @@ pub(crate) fn conduct(mut io: Box<IoLoop>, shared: &Shared, seat: &Seat<IoLoop>)
         let lent_for = sync::now().saturating_duration_since(lent);
         lending.came_back(back, lent_for, io.now);
     }
-    // A leader may have ended the last request between two turns.
+    // A leader may have ended the last request after its last turn.
     io.flush_records();
 }
 
 /// Why a worker stopped leading.
 #[derive(Debug)]
 pub(crate) enum Led {
-    /// It has a task to run; the seat is vacant meanwhile.
+    /// It has a task to run, and has left the loop in the seat.
     Task(Box<Exchange>),
-    /// Somebody wants it to attach once; the seat is vacant meanwhile.
+    /// A thread wants it to attach to the interpreter once. It has left the loop in the seat.
     Poked,
-    /// The loop is its I/O thread's again.
+    /// It has given the loop back to its I/O thread.
     GaveBack,
 }
 
-/// Leads: runs turns until there is one task for this worker, or the loop has to go back. The last
-/// reply, `kept`, is sent first.
+/// Leads: runs turns of the loop until there is one task for this worker, or the loop has to go back. Sends `kept`,
+/// the worker's last reply, first.
 pub(crate) fn lead(
     shared: &Shared,
     seat: &Seat<IoLoop>,
@@ -100,7 +101,7 @@ pub(crate) fn lead(
     if let Some(exchange) = kept.and_then(Task::into_exchange) {
         lent.io().reply_to(exchange);
     }
-    // A reply that this worker has left behind.
+    // A reply that this worker has left in the mailbox.
     lent.io().read_mail();
     loop {
         if shared.queue.take_poke() {
@@ -116,8 +117,8 @@ pub(crate) fn lead(
             lent.leave();
             return Led::Task(exchange);
         }
-        // More than one task, or none that this worker may run: load is not low any more.
-        // An error of the poll will meet the I/O thread again, which ends the server.
+        // More than one task, or a task that this worker may not run: load is not low any more. After an error of the
+        // poll the I/O thread gets the same error, and ends the server.
         if tasks > 0 || shared.draining() || shared.queue.waiting() > 0 || lent.io().turn().is_err()
         {
             lent.io().hand_over();
@@ -126,7 +127,7 @@ pub(crate) fn lead(
     }
 }
 
-/// The loop in a leader's hands. However the leader ends, the loop goes back.
+/// The loop while a leader runs it. If the leader ends without leaving it, even by a panic, the loop goes back.
 struct Lent<'a> {
     seat: &'a Seat<IoLoop>,
     io: Option<Box<IoLoop>>,
@@ -159,7 +160,8 @@ impl Drop for Lent<'_> {
 }
 
 impl IoLoop {
-    /// A turn, then its tasks to the queue; how many there were. An error of the poll ends the server.
+    /// Makes a turn and gives its tasks to the queue. Returns how many they were. An error of the poll ends the
+    /// server.
     fn turn_or_end(&mut self) -> usize {
         self.nap();
         match catch_unwind(AssertUnwindSafe(|| self.turn())) {
@@ -172,14 +174,14 @@ impl IoLoop {
         tasks
     }
 
-    /// The one task of this turn.
+    /// Takes the one task of this turn.
     fn take_single(&mut self) -> Option<Box<Exchange>> {
         let exchange = self.batch.pop()?;
         self.outstanding += 1;
         Some(exchange)
     }
 
-    /// A bug outside of any channel costs a turn; one that comes up in every turn ends the server.
+    /// A bug outside of any channel costs a turn. A bug in every turn ends the server.
     fn survive(&mut self, panic: Box<dyn Any + Send>) {
         self.shared.note_panic(&*panic);
         self.failed_turns += 1;
@@ -204,14 +206,14 @@ impl IoLoop {
     }
 }
 
-/// After so many turns in a row that ended by a panic the next one ends the thread, and the server.
+/// How many turns in a row may end by a panic. The next one ends the thread, and with it the server.
 const MOST_FAILED_TURNS: u32 = 16;
-/// Turns with at most one task before the loop is lent.
+/// How many turns in a row must bring at most one task before the loop is lent.
 const QUIET: u32 = if cfg!(shuttle) { 1 } else { 8 };
-/// After a leader stayed away the loop is not lent for this long, doubling up to the longest.
+/// How long the loop is not lent after a leader stayed away. Each time doubles it, up to [`LONGEST_PAUSE`].
 const SHORTEST_PAUSE: Duration = Duration::from_millis(16);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A loop lent for this long was worth it.
+/// A loop that was lent for longer than this was worth lending: the pauses begin anew.
 const GOOD_TERM: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

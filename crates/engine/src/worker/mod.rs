@@ -1,4 +1,4 @@
-//! A worker's end of the queue.
+//! A worker's end of the queue: it takes tasks and gives replies back.
 //!
 //! Call order, on the worker's own thread:
 //!
@@ -11,12 +11,14 @@
 //! }
 //! ```
 //!
-//! Where a worker has more to do when the reply is whole, it calls [`Tasks::answer`] instead of `complete`,
-//! then [`Tasks::send`], detached, then does the rest, then [`Tasks::through`].
+//! A worker that has more to do when the reply is complete calls [`Tasks::answer`] instead of `complete`, then
+//! [`Tasks::send`], detached, then does the rest, then calls [`Tasks::finish`].
 //!
-//! While tasks wait, replies are handed to the I/O thread, which sends them in batches. When
-//! nothing waits, the last reply is kept until [`Tasks::park`], where the worker has let go of the
-//! interpreter, and sent right there without a hand-off.
+//! While tasks wait, the worker leaves its replies to the I/O thread, which sends them in batches. When no task waits,
+//! the worker keeps its last reply until [`Tasks::park`], where it is detached from the interpreter, and sends the
+//! reply there by itself.
+//!
+//! Elsewhere: the task (`task.rs`), leading (`leader.rs`, `seat.rs`), which worker may take a task (`queue/`).
 
 pub(crate) mod leader;
 pub(crate) mod seat;
@@ -30,7 +32,7 @@ use std::time::{Duration, Instant};
 use headwaiter_http::DateLine;
 
 use crate::exchange::Exchange;
-use crate::exchange::link::{FINISHED, GONE, Link, PENDING};
+use crate::exchange::link::{GONE, Link};
 use crate::exchange::message::Message;
 use crate::io::IoLoop;
 use crate::queue::Found;
@@ -50,17 +52,17 @@ pub struct Tasks {
     shared: Arc<Shared>,
     seat: Arc<Seat<IoLoop>>,
     worker: usize,
-    /// A whole reply that is sent as soon as the worker is detached. A task until then: lost to a bug, it
-    /// closes its channel.
+    /// A complete reply that this worker sends as soon as it is detached. It stays a [`Task`] until then, so that a
+    /// bug which loses it closes its channel.
     kept: Option<Task>,
-    /// A task that came to this worker while it led.
+    /// A task that this worker received while it led.
     direct: Option<Box<Exchange>>,
     date: DateLine,
-    /// When it was last woken, until it has attached and looked for a task.
+    /// When this worker was last woken, until it has attached and looked for a task.
     woken: Option<Instant>,
-    /// When it was through with the last task, while it has done nothing but look for the next.
-    through: Option<Instant>,
-    /// It has left the queue.
+    /// When the last task ended, while this worker has done nothing but look for the next one.
+    ended: Option<Instant>,
+    /// This worker has left the queue.
     over: bool,
     /// When the last task was taken.
     now: Instant,
@@ -84,7 +86,7 @@ impl Tasks {
             direct: None,
             date: DateLine::default(),
             woken: None,
-            through: None,
+            ended: None,
             over: false,
             now: shared.now(),
             dated: None,
@@ -111,25 +113,25 @@ impl Tasks {
                 }
                 Found::Nothing => {
                     if self.shared.queue.waiting() > 0 {
-                        // What it may not take may be for a leader, which sleeps in the poll and counts
-                        // as somebody who is up.
+                        // This worker may not take the task. A leader counts as awake while it sleeps in
+                        // the poll, so wake the loop.
                         self.shared.wake_io_threads();
                     }
                     return None;
                 }
             },
         };
-        // From here on it cannot get lost: a task that is dropped closes its channel.
+        // From here on the request cannot get lost: a task that is dropped closes its channel.
         let mut task = Task::new(exchange, &self.shared)?;
         crate::inject_panic("take");
         if let Some(kept) = self.kept.take() {
-            // The next task may take long: its predecessor's reply must not wait for it.
+            // The next task may take long. The reply before must not wait for it.
             post(kept);
         }
-        let now = self.through.take().unwrap_or_else(|| self.shared.now());
+        let now = self.ended.take().unwrap_or_else(|| self.shared.now());
         self.now = now;
-        // Between being woken and being here lies nothing but attaching to the interpreter. A worker
-        // that was not woken had it all the time.
+        // Between its wake-up and here a worker does nothing but attach to the interpreter. A worker that was not
+        // woken has been attached since its last task.
         let exchange = task.exchange_mut();
         exchange.record.take(now, woken.unwrap_or(now), self.worker);
         let cpu = self.cpu.begin(woken.is_some());
@@ -138,24 +140,25 @@ impl Tasks {
         Some(task)
     }
 
-    /// Gives a task back with its whole reply in it: the worker is through with it.
+    /// Gives a task back with its complete reply, and ends it.
     pub fn complete(&mut self, task: Task) {
         self.give_back(task, Shared::note_free);
     }
 
-    /// Gives a task back with its whole reply in it, while the worker goes on with something that the client
-    /// need not wait for. `true`: the reply is still here, call [`Tasks::send`].
+    /// Gives a task back with its complete reply, while the worker goes on with work that the client need not wait
+    /// for. `true`: the reply is still here, call [`Tasks::send`].
     pub fn answer(&mut self, task: Task) -> bool {
         if self.give_back(task, |shared, exchange| {
             shared.running.note_answered(exchange)
         }) {
-            // This worker asks for no task now. What it may not take may be for a leader, which sleeps in the
-            // poll and counts as somebody who is up.
+            // This worker takes no task now. A leader counts as awake while it sleeps in the poll, so wake
+            // the loop as well as a worker.
             self.shared.queue.wake();
             self.shared.wake_io_threads();
         }
         if self.kept.is_some() {
-            // Where the loop is lent, this worker comes back to it at once, or its I/O thread within a tick.
+            // While the loop lies in the seat, its mail is read soon: this worker comes back to it, or its I/O thread
+            // takes it back within a tick.
             self.seat.if_vacant(|| {
                 if let Some(exchange) = self.kept.take().and_then(Task::into_exchange) {
                     leave(exchange, false);
@@ -165,7 +168,7 @@ impl Tasks {
         self.kept.is_some()
     }
 
-    /// Sends the reply that [`Tasks::answer`] has kept. Call it detached from the interpreter.
+    /// Sends the reply that [`Tasks::answer`] or [`Tasks::complete`] has kept. Call it detached from the interpreter.
     pub fn send(&mut self) {
         let Some(task) = self.kept.take() else {
             return;
@@ -176,9 +179,9 @@ impl Tasks {
         }
     }
 
-    /// The worker is through with everything that belongs to its last task.
-    pub fn through(&mut self) {
-        self.through = None;
+    /// The worker has done everything that belongs to its last task.
+    pub fn finish(&mut self) {
+        self.ended = None;
         if let Some(span) = self.shared.note_through(self.worker) {
             self.recorder.count_close(span);
         }
@@ -189,17 +192,17 @@ impl Tasks {
         self.shared.note_panic(panic);
     }
 
-    /// Whether a request that came in behind this one waits in the queue now.
+    /// Ends the task's time in the application. `true`: the request chained behind it is in the queue now.
     fn give_back(&mut self, mut task: Task, note: impl Fn(&Shared, &mut Exchange)) -> bool {
         let exchange = task.exchange_mut();
         let now = self.shared.now();
-        self.through = Some(now);
+        self.ended = Some(now);
         let record = &mut exchange.record;
         record.answered = Some(now);
         record.app_cpu = self
             .cpu
             .end(now.saturating_duration_since(record.taken.unwrap_or(now)));
-        // A temporary file must not wait until the I/O thread has time.
+        // Frees the body's temporary file now, not when the I/O thread has time.
         exchange.body.clear();
         note(&self.shared, exchange);
         if let Some(mut next) = self.follower(exchange) {
@@ -212,20 +215,21 @@ impl Tasks {
         if exchange.is_streamed() || exchange.place > 0 || self.shared.queue.waiting() > 0 {
             post(task);
         } else {
+            debug_assert!(self.kept.is_none(), "posted as this task was taken");
             self.kept = Some(task);
         }
         false
     }
 
-    /// What came in behind `exchange`, if it is to be served now. Replies that a client does not read
-    /// pile up so far only as those of a stream would.
+    /// Takes the request chained behind `exchange`, if it is to be served now. A client that does not read its replies
+    /// gets no more of them in advance than `outbuf_overflow`, as in a stream.
     fn follower(&self, exchange: &mut Exchange) -> Option<Box<Exchange>> {
         exchange.behind.as_ref()?;
-        let (link, settings) = (exchange.link.as_ref()?, &self.shared.settings);
-        let kept = link.unsent().memory + exchange.outgoing.size().memory;
+        let (lane, settings) = (exchange.lane.as_ref()?, &self.shared.settings);
+        let kept = lane.unsent().memory + exchange.outgoing.size().memory;
         let wanted = !exchange.closes()
             && kept <= settings.outbuf_overflow
-            && (!link.has(GONE) || settings.abandoned_requests == Abandoned::Run);
+            && (!lane.link().has(GONE) || settings.abandoned_requests == Abandoned::Run);
         if wanted {
             exchange.start_follower()
         } else {
@@ -233,11 +237,11 @@ impl Tasks {
         }
     }
 
-    /// Sends what is kept, then blocks until there may be a task. `false`: the server has drained.
+    /// Sends the kept reply, then blocks until there may be a task. `false`: the server has drained.
     ///
     /// Call it detached from the interpreter.
     pub fn park(&mut self) -> bool {
-        self.through = None;
+        self.ended = None;
         let goes_on = self.wait();
         self.over = !goes_on;
         self.woken = Some(self.shared.now());
@@ -257,7 +261,7 @@ impl Tasks {
                 }
                 Ok(Led::Poked) => return true,
                 Ok(Led::GaveBack) => {}
-                // The loop is its I/O thread's again, and this worker an ordinary one.
+                // The loop is with its I/O thread again. This worker parks.
                 Err(panic) => self.shared.note_panic(&*panic),
             }
         } else {
@@ -266,7 +270,7 @@ impl Tasks {
         self.shared.queue.park(self.worker)
     }
 
-    /// The `Date` of the reply to the task last taken: at most a tenth of a second old when that is.
+    /// The `Date` for a reply to the task last taken. When the task was taken, it was at most [`DATE_AGE`] old.
     pub fn date(&mut self) -> &[u8; 29] {
         if self.dated.is_some_and(|at| self.now < at + DATE_AGE) {
             return self.date.last();
@@ -286,50 +290,51 @@ impl Tasks {
         self.worker
     }
 
-    /// Sends the reply here and now; what the kernel does not take is left to the I/O thread.
+    /// Sends the reply on this thread. What the kernel does not take is left to the I/O thread.
     fn send_or_post(&mut self, mut task: Task) {
         crate::inject_panic("park");
         let exchange = task.exchange_mut();
-        let Some(link) = exchange.link.clone() else {
+        let Some(lane) = exchange.lane.clone() else {
             return;
         };
-        let Some(bytes) = exchange.outgoing.single() else {
+        let link = lane.link();
+        let (Some(bytes), Some(stream)) = (exchange.outgoing.single(), link.direct()) else {
             return post(task);
         };
-        link.begin_reply();
-        match link.stream.send_reply(bytes, exchange.closes()) {
+        lane.begin_reply();
+        match stream.send_reply(bytes, exchange.closes()) {
             Ok(n) if n == bytes.len() => {
                 if exchange.closes() {
-                    link.stream.shutdown_write();
+                    stream.shutdown_write();
                 }
                 exchange.outgoing.advance_single(n);
                 exchange.record.bytes_out += n as u64;
                 exchange.set_sent();
-                self.record(exchange, &link);
+                self.record(exchange, link);
             }
             Ok(n) => {
                 exchange.outgoing.advance_single(n);
                 exchange.record.bytes_out += n as u64;
             }
-            // The I/O thread has cut everything and reads no mail any more.
+            // The I/O thread has cut everything and reads no messages any more.
             Err(_) if link.has(GONE) && self.shared.stage() == Stage::Cutting => {
                 exchange.record.fail(End::Cut, SHUTDOWN_TIMEOUT);
-                self.record(exchange, &link);
+                self.record(exchange, link);
             }
-            // The I/O thread meets the same error and deals with it.
+            // The I/O thread will get the same error and handle it.
             Err(_) => {}
         }
-        // A keep-alive channel with nothing behind its request can wait for the I/O thread's next turn.
+        // If the channel stays open and no bytes came in behind its request, the message can wait for the I/O thread's
+        // next turn.
         let mut urgent = !exchange.is_sent() || exchange.closes();
-        let io = Arc::clone(&link.io);
         if let Some(exchange) = task.into_exchange() {
-            io.post(Message::Done(exchange), false);
+            link.io.post(Message::Done(exchange), false);
         }
-        // From here on the I/O thread may see the message; if bytes came in before, or a drain began
-        // and found the box empty, it has to.
-        urgent |= link.set(FINISHED) & PENDING != 0 || self.shared.draining();
+        // From here on the I/O thread may read the message. It must read it now if bytes came in before, or if a drain
+        // has begun, which may have found the mailbox empty.
+        urgent |= lane.set_finished() || self.shared.draining();
         if urgent {
-            io.wake();
+            link.io.wake();
         }
     }
 
@@ -342,7 +347,7 @@ impl Tasks {
 }
 
 impl Drop for Tasks {
-    /// However its thread ends: nobody waits for this worker, and no client for a request that it had.
+    /// However the thread ends, no thread waits for this worker, and no client for a request that it had.
     fn drop(&mut self) {
         if let Some(exchange) = self.direct.take() {
             drop(Task::new(exchange, &self.shared));
@@ -351,7 +356,7 @@ impl Drop for Tasks {
             post(kept);
         }
         if !self.over {
-            self.through();
+            self.finish();
             self.shared.queue.withdraw(self.worker);
         }
     }
@@ -364,15 +369,15 @@ fn post(task: Task) {
     }
 }
 
-/// Leaves the reply to the I/O thread, and counts it from here on if it is not small; see
-/// [`Mailbox::post`](crate::sys::mailbox::Mailbox::post) for `urgent`.
+/// Leaves the reply to the I/O thread. Its bytes count as unsent from here on, unless they are a single buffer, which
+/// the I/O thread sends at once. For `urgent` see [`Mailbox::post`](crate::sys::mailbox::Mailbox::post).
 fn leave(exchange: Box<Exchange>, urgent: bool) {
-    let Some(link) = exchange.link.clone() else {
+    let Some(lane) = exchange.lane.clone() else {
         return;
     };
-    exchange.count_parts(&link);
-    link.begin_reply();
-    link.io.post(Message::Done(exchange), urgent);
+    exchange.count_parts(&lane);
+    lane.begin_reply();
+    lane.link().io.post(Message::Done(exchange), urgent);
 }
 
 /// How old a `Date` may be.

@@ -37,6 +37,14 @@ struct State<L> {
     asleep: bool,
 }
 
+impl<L> State<L> {
+    fn put(&mut self, io: Box<L>) {
+        debug_assert!(self.vacant.is_none(), "there is one loop");
+        self.vacant = Some(io);
+        self.moves += 1;
+    }
+}
+
 /// Why the loop came back to its I/O thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Back {
@@ -64,9 +72,7 @@ impl<L> Seat<L> {
     /// Lends the loop. Blocks its I/O thread until the loop comes back.
     pub(crate) fn lend(&self, io: Box<L>) -> (Box<L>, Back) {
         let mut state = self.lock();
-        debug_assert!(state.vacant.is_none(), "there is one loop");
-        state.vacant = Some(io);
-        state.moves += 1;
+        state.put(io);
         state.asleep = false;
         let mut seen = state.moves;
         let mut tick = TICK;
@@ -122,8 +128,7 @@ impl<L> Seat<L> {
     /// Leaves the loop here while the leader runs a task.
     pub(crate) fn leave(&self, io: Box<L>) {
         let mut state = self.lock();
-        state.vacant = Some(io);
-        state.moves += 1;
+        state.put(io);
         if std::mem::take(&mut state.asleep) {
             drop(state);
             self.watch.notify_one();
@@ -133,8 +138,7 @@ impl<L> Seat<L> {
     /// Gives the loop back to its I/O thread.
     pub(crate) fn give_back(&self, io: Box<L>) {
         let mut state = self.lock();
-        state.vacant = Some(io);
-        state.moves += 1;
+        state.put(io);
         state.returned = true;
         state.asleep = false;
         drop(state);

@@ -5,14 +5,15 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use headwaiter_http::{Head, Refusal};
 
 use crate::exchange::Exchange;
-use crate::exchange::link::{FIN, GONE, Link};
+use crate::exchange::lane::{Lane, WeakLane};
+use crate::exchange::link::{FIN, GONE};
 use crate::exchange::message::Message;
 use crate::net::address::{Listening, Peer};
 use crate::record::{End, Record};
@@ -44,33 +45,33 @@ pub struct Task {
     /// Present until the task is completed.
     exchange: Option<Box<Exchange>>,
     shared: Arc<Shared>,
-    link: Arc<Link>,
+    lane: Lane,
 }
 
 impl Drop for Task {
-    /// A task lost to a bug must not leave its client waiting: the channel is cut.
+    /// A bug has lost the task. Its channel is cut, so that its client does not wait for ever.
     fn drop(&mut self) {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.outgoing.clear();
             exchange.close_after();
             exchange.record.stop(self.shared.now(), End::AppError, "");
             self.shared.note_free(&mut exchange);
-            self.link.io.post(Message::Done(exchange), true);
+            self.lane.link().io.post(Message::Done(exchange), true);
         }
     }
 }
 
 impl Task {
     pub(crate) fn new(exchange: Box<Exchange>, shared: &Arc<Shared>) -> Option<Self> {
-        let link = Arc::clone(exchange.link.as_ref()?);
+        let lane = exchange.lane.clone()?;
         Some(Self {
             exchange: Some(exchange),
             shared: Arc::clone(shared),
-            link,
+            lane,
         })
     }
 
-    /// Ends the task: what is left to do is the I/O side's.
+    /// Ends the task. Its reply is in the exchange.
     pub(crate) fn into_exchange(mut self) -> Option<Box<Exchange>> {
         self.exchange.take()
     }
@@ -99,28 +100,28 @@ impl Task {
         &mut self.exchange_mut().body
     }
 
-    /// Takes the body out, for a holder that may outlive the task.
+    /// Takes the body out of the task, for a holder that may outlive it.
     pub fn take_body(&mut self) -> Spool {
         std::mem::take(&mut self.exchange_mut().body)
     }
 
-    /// Who sent it.
+    /// Who sent the request.
     pub fn peer(&self) -> Peer {
-        self.link.peer
+        self.lane.link().peer
     }
 
-    /// The listener it came in by.
+    /// The listener that the request came in by.
     pub fn listening(&self) -> &Listening {
-        &self.shared.listening[self.link.listener as usize]
+        &self.shared.listening[self.lane.link().listener as usize]
     }
 
     /// Index of that listener, in the order given to [`crate::Server::bind`].
     pub fn listener(&self) -> usize {
-        self.link.listener as usize
+        self.lane.link().listener as usize
     }
 
-    /// Whether the channel may stay open behind the reply: the client's wish and ours. A drain still
-    /// serves what came in behind it.
+    /// Whether the channel may stay open after the reply: the client allows it, and the server does not drain. A
+    /// drain still serves requests chained behind this one.
     pub fn keep_alive(&self) -> bool {
         let exchange = self.exchange();
         exchange.head.keep_alive() && (exchange.behind.is_some() || !self.shared.draining())
@@ -129,7 +130,7 @@ impl Task {
     /// A handle that tells whether the client is gone, also after the task is complete.
     pub fn client(&self) -> Client {
         Client {
-            link: Arc::downgrade(&self.link),
+            lane: self.lane.downgrade(),
             probe: self.exchange().head.minor() > 0,
         }
     }
@@ -144,7 +145,7 @@ impl Task {
         self.exchange_mut().outgoing.tail()
     }
 
-    /// Appends bytes by reference.
+    /// Appends bytes that are not copied.
     pub fn hold(&mut self, data: Box<dyn Held>) {
         self.exchange_mut()
             .outgoing
@@ -172,7 +173,7 @@ impl Task {
         self.exchange_mut().outgoing.clear();
     }
 
-    /// Closes the channel behind this reply.
+    /// Makes the I/O thread close the channel after this reply.
     pub fn close_after(&mut self) {
         self.exchange_mut().close_after();
     }
@@ -183,7 +184,7 @@ impl Task {
     ///
     /// [`ClientGone`]; the bytes are dropped.
     pub fn flush(&mut self) -> Result<Flushed, ClientGone> {
-        if self.link.has(GONE) {
+        if self.lane.link().has(GONE) {
             self.discard();
             return Err(ClientGone);
         }
@@ -191,7 +192,7 @@ impl Task {
             return Ok(Flushed::HandedOver);
         }
         let size = self.exchange_mut().outgoing.size();
-        let unsent = self.link.unsent();
+        let unsent = self.lane.unsent();
         let room =
             unsent.all == 0 || unsent.memory + size.memory <= self.shared.settings.outbuf_overflow;
         if !room || self.is_crowded_beside(unsent) {
@@ -201,14 +202,14 @@ impl Task {
         Ok(Flushed::HandedOver)
     }
 
-    /// Whether what is written would take more memory than all replies together may have (`outbuf_total`): call
-    /// [`Task::make_room`] before the task is given back.
+    /// Whether the bytes appended so far would take more memory than all replies together may have
+    /// (`outbuf_total`). If so, call [`Task::make_room`] before the task is given back.
     pub fn is_crowded(&self) -> bool {
         self.is_crowded_beside(Size::default())
     }
 
-    /// The same of a reply of which some is `unsent` already. A small piece with nothing before it may always
-    /// go: as likely as not the kernel takes it.
+    /// As [`Task::is_crowded`], where `unsent` bytes of the reply come first. A small piece with nothing before it is
+    /// always allowed, since the kernel probably takes it at once.
     fn is_crowded_beside(&self, unsent: Size) -> bool {
         let outgoing = &self.exchange().outgoing;
         if !outgoing.is_large() && unsent.all == 0 {
@@ -219,8 +220,10 @@ impl Task {
         more > 0 && total.saturating_add(more) > self.shared.settings.outbuf_total
     }
 
-    /// As [`Task::flush`] when it said `Full`: spills to disk, or waits for the client to take bytes
-    /// where neither disk nor `outbuf_high_watermark` has room. Blocks.
+    /// Hands the bytes over when [`Task::flush`] said `Full`, or before the task is given back. Blocks.
+    ///
+    /// Bytes that may not stay in memory go to disk. Beyond `outbuf_high_watermark`, or without room on disk, the
+    /// worker waits until the client has taken bytes.
     ///
     /// # Errors
     ///
@@ -230,35 +233,35 @@ impl Task {
         let (watermark, low) = (settings.outbuf_high_watermark, settings.outbuf_overflow / 2);
         let worker = self.exchange().record.worker;
         self.shared.running.note_sending(worker, true);
-        self.link
+        self.lane
             .wait_room(|unsent| unsent.all == 0 || unsent.all < watermark);
-        // A disk is for slow clients: what only waits for the I/O thread will be gone in a moment.
-        self.link.wait_turn(|unsent| {
+        // Only a slow client is worth a disk. Bytes that only wait for the I/O thread are sent in a moment.
+        self.lane.wait_turn(|unsent| {
             unsent.memory <= low && (unsent.all == 0 || !self.is_crowded_beside(unsent))
         });
-        let (unsent, mut crowded) = (self.link.unsent(), false);
+        let (unsent, mut crowded) = (self.lane.unsent(), false);
         if (unsent.memory > low || self.is_crowded_beside(unsent))
             && let Err(error) = self.spill()
         {
             self.shared.storage_trouble(&error);
-            self.link.wait_room(|unsent| unsent.memory <= low);
-            crowded = self.is_crowded_beside(self.link.unsent());
+            self.lane.wait_room(|unsent| unsent.memory <= low);
+            crowded = self.is_crowded_beside(self.lane.unsent());
         }
-        let gone = self.link.has(GONE);
+        let gone = self.lane.link().has(GONE);
         if gone {
             self.discard();
         } else {
             self.hand_over();
         }
         if crowded {
-            // As many such replies as there are workers are in memory, beside the others.
-            self.link.wait_room(|unsent| unsent.memory <= low);
+            // The worker waits with its reply, so there are no more such replies in memory than workers.
+            self.lane.wait_room(|unsent| unsent.memory <= low);
         }
         self.shared.running.note_sending(worker, false);
         if gone { Err(ClientGone) } else { Ok(()) }
     }
 
-    /// Moves what is in memory to disk, in order. On an error what is left stays in memory.
+    /// Moves the bytes in memory to disk, in order. After an error the rest stays in memory.
     fn spill(&mut self) -> io::Result<()> {
         let shelf = Arc::clone(&self.shared.shelf);
         let exchange = self.exchange_mut();
@@ -284,10 +287,10 @@ impl Task {
         let size = self.exchange_mut().outgoing.size();
         self.exchange_mut().stream();
         let parts = self.exchange_mut().outgoing.take_parts();
-        self.link.hand_over(parts, size, self.exchange().place);
+        self.lane.hand_over(parts, size, self.exchange().place);
     }
 
-    /// Notes how the request ended, unless that is known already: what comes first is the cause.
+    /// Notes how the request ended, unless that is known already: the first end noted is the cause.
     pub fn spoil(&mut self, end: End) {
         self.exchange_mut().record.fail(end, "");
     }
@@ -303,8 +306,8 @@ impl Task {
         self.exchange_mut().record.refuse(now, refusal);
     }
 
-    /// Appends a `Server-Timing` field line of what is known by now, in milliseconds (W3C Server
-    /// Timing): the wait for a worker, for the interpreter, and the time in the application so far.
+    /// Appends a `Server-Timing` field line (W3C Server Timing), in milliseconds: the wait for a worker, the wait for
+    /// the interpreter, and the time in the application so far.
     pub fn write_server_timing(&self, out: &mut Vec<u8>) {
         let record = &self.exchange().record;
         let phases = record.phases();
@@ -325,34 +328,37 @@ impl Task {
     }
 }
 
-/// Tells whether a client is gone.
+/// Tells the application whether its client is gone.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// Weak: applications keep environs, and these must not keep descriptors.
-    link: Weak<Link>,
+    /// Weak, since applications keep environs, and an environ must not keep a descriptor open.
+    lane: WeakLane,
+    /// The client speaks HTTP/1.1, so that it may be probed.
     probe: bool,
 }
 
 impl Client {
     /// Whether the client can no longer be reached.
     ///
-    /// Of a client that has finished sending this is not known yet: an HTTP/1.1 one is probed (see
-    /// [`Link::probe`]) and the next call tells; an older one counts as gone.
+    /// A client that has finished sending may still read. If it speaks HTTP/1.1, it is probed (see [`Lane::probe`]),
+    /// and a later call knows; else it counts as gone.
     pub fn is_gone(&self) -> bool {
-        let Some(link) = self.link.upgrade() else {
+        let Some(lane) = self.lane.upgrade() else {
             return true;
         };
+        let link = lane.link();
         if !link.has(GONE) && link.has(FIN) {
             if !self.probe {
                 return true;
             }
-            link.probe();
+            lane.probe();
         }
         link.has(GONE)
     }
 
-    /// Whether the client is known to be gone, without finding out: takes no lock and sends nothing.
+    /// Whether the client is known to be gone. Does not probe: takes no lock and sends nothing.
     pub fn was_gone(&self) -> bool {
-        self.link.upgrade().is_none_or(|link| link.has(GONE))
+        let lane = self.lane.upgrade();
+        lane.is_none_or(|lane| lane.link().has(GONE))
     }
 }

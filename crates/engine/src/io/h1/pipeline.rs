@@ -23,7 +23,7 @@ impl IoLoop {
             return rest;
         }
         let (limits, health) = (settings.head_limits(), settings.health_path.clone());
-        let link = first.link.clone();
+        let lane = first.lane.clone();
         let mut last = first;
         for place in 1..=CHAIN {
             if rest.is_empty() || !last.head.keep_alive() || self.pool.followers() >= MOST_FOLLOWERS
@@ -41,7 +41,7 @@ impl IoLoop {
                 break;
             };
             next.record.bytes_in = consumed as u64;
-            next.link.clone_from(&link);
+            next.lane.clone_from(&lane);
             next.place = place;
             self.pool.count_follower();
             rest = &rest[consumed..];
@@ -53,15 +53,15 @@ impl IoLoop {
     /// Takes the reply of `exchange`, whose follower is under way to a worker: it leaves with others.
     pub(crate) fn reply_ahead(&mut self, index: usize, mut exchange: Box<Exchange>) {
         let channel = &mut self.channels[index];
-        let link = &channel.link;
+        let lane = &channel.lane;
         if channel.sending.is_empty() {
             // A probe was due, at most.
             channel.deadline.disarm();
         }
         if exchange.is_streamed() {
-            link.collect(exchange.place, &mut channel.sending);
+            lane.collect(exchange.place, &mut channel.sending);
         }
-        exchange.count_single(link);
+        exchange.count_single(lane);
         exchange.outgoing.append_to(&mut channel.sending);
         // Not what the link calls unsent: that may count bytes of the follower already.
         let all = channel.sending.size().all;
@@ -102,10 +102,10 @@ impl IoLoop {
         let mut behind = exchange.behind.take();
         while let Some(mut follower) = behind {
             behind = follower.behind.take();
-            if gone && let Some(link) = follower.link.clone() {
+            if gone && let Some(lane) = follower.lane.clone() {
                 follower.record = Record::received(self.now);
                 follower.record.stop(self.now, End::Abandoned, "");
-                self.record(&mut follower, &link);
+                self.record(&mut follower, lane.link());
             }
             self.keep(follower);
         }

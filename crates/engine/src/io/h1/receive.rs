@@ -384,7 +384,7 @@ impl IoLoop {
             channel.exchange = Some(exchange);
             return self.refuse(index, Refusal::QueueFull);
         }
-        exchange.link = Some(channel.link.clone());
+        exchange.lane = Some(channel.lane.clone());
         let rest = self.read_ahead(&mut exchange, rest);
         if let Err(refusal) = self.channels[index].keep_input(rest, &self.shared.budget) {
             self.drop_followers(&mut exchange, false);
@@ -405,7 +405,7 @@ impl IoLoop {
         channel.state = State::Task;
         let knows_interim = exchange.head.minor() > 0;
         channel
-            .link
+            .lane
             .begin_request(!channel.inbuf.is_empty() || channel.readable, knows_interim);
         if knows_interim && channel.link.has(FIN) {
             self.channels.arm(index, Some(self.now + PROBE_AFTER));

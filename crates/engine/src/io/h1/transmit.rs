@@ -1,6 +1,5 @@
 //! Bytes out: replies, refusals, the end of a reply, and closing.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -26,22 +25,22 @@ impl IoLoop {
             self.outstanding = self.outstanding.saturating_sub(1);
         }
         crate::inject_panic("done");
-        let link = exchange.link.take();
-        let index = link.as_ref().and_then(|link| self.find(link.token));
-        let Some(link) = link else {
+        let lane = exchange.lane.take();
+        let index = lane.as_ref().and_then(|lane| self.find(lane.token()));
+        let Some(lane) = lane else {
             return self.keep(exchange);
         };
-        exchange.record.bytes_out += link.take_early();
+        exchange.record.bytes_out += lane.take_early();
         let Some(index) = index else {
             // The client left, or was cut, while the application ran.
-            if link.has(TIMED_OUT) {
+            if lane.link().has(TIMED_OUT) {
                 // The application was told of it as of a client that left.
                 exchange.record.end = End::Cut;
                 exchange.record.rule = SEND_TIMEOUT;
             } else {
                 exchange.record.fail(End::Disconnected, "");
             }
-            self.record(&mut exchange, &link);
+            self.record(&mut exchange, lane.link());
             self.drop_followers(&mut exchange, true);
             return self.keep(exchange);
         };
@@ -60,12 +59,12 @@ impl IoLoop {
             channel.deadline.disarm();
         }
         if exchange.is_streamed() {
-            link.collect(exchange.place, &mut channel.sending);
+            lane.collect(exchange.place, &mut channel.sending);
         } else if channel.sending.is_empty()
             && let Some(bytes) = exchange.outgoing.single()
         {
             // The common case: one buffer, one write, nothing queued.
-            match link.stream.send_reply(bytes, exchange.closes()) {
+            match channel.link.stream.send_reply(bytes, exchange.closes()) {
                 Ok(n) => {
                     let all = n == bytes.len();
                     exchange.record.bytes_out += n as u64;
@@ -81,7 +80,7 @@ impl IoLoop {
                 }
             }
         }
-        exchange.count_single(&link);
+        exchange.count_single(&lane);
         exchange.outgoing.move_to(&mut channel.sending);
         channel.exchange = Some(exchange);
         self.transmit(index);
@@ -97,7 +96,7 @@ impl IoLoop {
             // A probe was due, at most.
             channel.deadline.disarm();
         }
-        channel.link.collect(place, &mut channel.sending);
+        channel.lane.collect(place, &mut channel.sending);
         self.transmit(index);
     }
 
@@ -116,7 +115,7 @@ impl IoLoop {
             &mut sent,
         );
         if sent.all > 0 {
-            channel.link.sent(sent);
+            channel.lane.sent(sent);
             // Progress: what was due is armed anew if the kernel blocks.
             channel.deadline.disarm();
             self.count_sent(index, sent.all);
@@ -178,7 +177,7 @@ impl IoLoop {
         if let Some(exchange) = &mut channel.exchange {
             exchange.record.bytes_out += bytes;
         } else {
-            channel.link.note_early(bytes);
+            channel.lane.note_early(bytes);
         }
     }
 
@@ -332,7 +331,7 @@ impl IoLoop {
         let channel = &mut self.channels[index];
         channel.state = state;
         let part = Part::Copied { data: reply, at: 0 };
-        channel.link.account(Size {
+        channel.lane.account(Size {
             all: part.left(),
             memory: part.left(),
         });
@@ -364,15 +363,12 @@ impl IoLoop {
     /// Drops the channel's task if it still waits and nobody needs it to run.
     fn abandon(&mut self, index: usize) {
         let policy = self.shared.settings.abandoned_requests;
-        let link = &self.channels[index].link;
-        let place = link.place.load(Ordering::Relaxed);
+        let lane = &self.channels[index].lane;
+        let place = lane.place();
         let wanted = |exchange: &Exchange| {
             let drop = policy == Abandoned::Drop
                 || policy == Abandoned::DropSafe && exchange.head.is_safe();
-            drop && exchange
-                .link
-                .as_ref()
-                .is_some_and(|own| Arc::ptr_eq(own, link))
+            drop && exchange.lane.as_ref().is_some_and(|own| own.is(lane))
         };
         let dropped = match self.batch.iter().position(|exchange| wanted(exchange)) {
             Some(at) => Some(self.batch.remove(at)),

@@ -42,7 +42,7 @@ pub(super) fn waiting(shared: &Shared, now: Instant) -> Vec<Value> {
     let oldest = shared.queue.oldest(MOST, |exchange| Glimpse {
         method: Start::of(exchange.head.method()),
         path: Start::of(exchange.head.path()),
-        peer: exchange.link.as_ref().map(|link| link.peer),
+        peer: exchange.peer(),
         since: exchange.record.waiting_since(),
     });
     let show = |glimpse: Glimpse| {
