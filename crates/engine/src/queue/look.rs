@@ -1,5 +1,6 @@
 //! A queue seen from outside: by the governor, logs, health checks and figures.
 
+use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use super::{Inner, Queue};
@@ -134,6 +135,18 @@ pub(crate) struct Look {
     pub(crate) workers: usize,
     pub(crate) target: usize,
     pub(crate) oldest_wait: Duration,
+}
+
+impl AddAssign for Look {
+    /// The queues of two processes, seen as one.
+    fn add_assign(&mut self, other: Self) {
+        self.waiting += other.waiting;
+        self.running += other.running;
+        self.parked += other.parked;
+        self.workers += other.workers;
+        self.target += other.target;
+        self.oldest_wait = self.oldest_wait.max(other.oldest_wait);
+    }
 }
 
 /// Observations further apart than this do not belong together.

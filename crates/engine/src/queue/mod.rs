@@ -25,6 +25,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use self::line::Line;
+pub(crate) use self::look::Look;
 use self::look::Observed;
 use crate::exchange::Exchange;
 use crate::queue::governor::Governor;

@@ -4,6 +4,7 @@
 //! neither a lock nor an atomic read-modify-write; whoever wants figures adds the shards up
 //! ([`Figures`]). Rule: a request is recorded exactly once, by whoever sees its end.
 
+use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -202,6 +203,26 @@ impl Figures {
     pub(crate) fn statuses(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let names = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
         names.into_iter().zip(self.statuses)
+    }
+}
+
+impl AddAssign<&Self> for Figures {
+    fn add_assign(&mut self, other: &Self) {
+        let numbers = |into: &mut [u64], more: &[u64]| {
+            into.iter_mut().zip(more).for_each(|(into, n)| *into += n);
+        };
+        debug_assert_eq!(self.reasons.len(), other.reasons.len());
+        numbers(&mut self.statuses, &other.statuses);
+        numbers(&mut self.ends, &other.ends);
+        for ((_, into), (_, n)) in self.reasons.iter_mut().zip(&other.reasons) {
+            *into += n;
+        }
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.closing += other.closing;
+        for (into, phase) in self.phases.iter_mut().zip(&other.phases) {
+            *into += phase;
+        }
     }
 }
 

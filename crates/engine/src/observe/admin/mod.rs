@@ -7,9 +7,9 @@
 //! head. Another thread makes the pages that take work (`pages.rs`). The loop keeps the number of its
 //! channels small: the oldest makes room for a newcomer (`io/evict.rs`).
 
-mod metrics;
+pub(super) mod metrics;
 mod pages;
-mod show;
+pub(super) mod show;
 mod status;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -16,7 +16,7 @@ pub(super) fn requests(shared: &Shared, now: Instant) -> Value {
 }
 
 /// A worker that runs a request.
-pub(super) fn running(request: &RunningRequest) -> Value {
+pub(crate) fn running(request: &RunningRequest) -> Value {
     json!({
         "worker": request.worker,
         "state": "running",
@@ -38,7 +38,7 @@ fn phase(request: &RunningRequest) -> &'static str {
 }
 
 /// The oldest requests that wait for a worker.
-pub(super) fn waiting(shared: &Shared, now: Instant) -> Vec<Value> {
+pub(crate) fn waiting(shared: &Shared, now: Instant) -> Vec<Value> {
     let oldest = shared.queue.oldest(MOST, |exchange| Glimpse {
         method: Start::of(exchange.head.method()),
         path: Start::of(exchange.head.path()),
@@ -121,8 +121,8 @@ fn client(peer: Peer) -> String {
     }
 }
 
-/// Waiting requests shown.
-const MOST: usize = 50;
+/// How many waiting requests are shown.
+pub(crate) const MOST: usize = 50;
 /// Of longer paths and methods the beginning is shown.
 const PATH_SHOWN: usize = 256;
 const METHOD_SHOWN: usize = 32;
