@@ -10,6 +10,7 @@ use super::check;
 use super::sync::atomic::{AtomicBool, Ordering};
 use super::sync::thread::park_timeout;
 use super::sync::{Poll, Waker};
+use crate::exchange::answer::Answer;
 use crate::sys::mailbox::{Mailbox, Message};
 
 /// Two senders leave `EACH` messages; the owner's turns are those of `IoLoop::turn`.
@@ -23,7 +24,8 @@ fn owner_reads_all(naps: bool, post: fn(&Mailbox, Message)) {
             let mailbox = Arc::clone(&mailbox);
             spawn(move || {
                 for n in 0..EACH {
-                    post(&mailbox, Message::Stacks(format!("{name}{n}")));
+                    let text = Answer::text(200, format!("{name}{n}"));
+                    post(&mailbox, Message::Answer(0, text));
                 }
             })
         })
@@ -42,7 +44,7 @@ fn owner_reads_all(naps: bool, post: fn(&Mailbox, Message)) {
         mailbox.awake();
         mailbox.collect(&mut inbox);
         got.extend(inbox.drain(..).map(|message| match message {
-            Message::Stacks(text) => text,
+            Message::Answer(_, text) => String::from_utf8(text.body.into_owned()).unwrap(),
             other => panic!("{other:?}"),
         }));
     }
