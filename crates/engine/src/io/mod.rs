@@ -158,7 +158,7 @@ impl IoLoop {
             pool: Vec::new(),
             recorder: Recorder::new(shared.shards.add()),
             admin,
-            inline: Health::new(shared),
+            inline: Health::configured(shared),
             observer: None,
             counting: Counting::default(),
             batch: Vec::new(),

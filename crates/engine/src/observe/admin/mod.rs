@@ -175,6 +175,8 @@ mod tests {
         watcher.stacks(probe, "the stacks".into());
         io.turn().unwrap();
         for client in &mut clients {
+            // The turn has sent the reply.
+            client.set_nonblocking(true).unwrap();
             let mut reply = [0; 1024];
             let len = client.read(&mut reply).unwrap();
             assert!(reply[..len].ends_with(b"\r\n\r\nthe stacks"));
