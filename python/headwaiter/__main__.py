@@ -7,35 +7,39 @@ import os
 import sys
 from collections.abc import Sequence
 
-from headwaiter import _exit, _output, cli
+from headwaiter import cli
+from headwaiter._process import output, shutdown
 
-INTERRUPTED = 130  # as shells have it: 128 and SIGINT
+INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line (``sys.argv`` without the program, if ``None``) and return its exit
     status.
 
-    When requests were cut, the process ends here: their workers may never return.
+    If requests were cut, the process ends here, since their workers may never return.
     """
     _open_standard_streams()
     status = cli.NOT_STARTED
     try:
         status = cli.run(sys.argv[1:] if argv is None else argv)
-        with _output.written():
-            pass  # there may be words of the application's left
-    except _output.Lost as error:
+        with output.written():
+            pass  # flush what the application has printed
+    except output.Lost as error:
         print(f"headwaiter: {error}", file=sys.stderr)
         status = status or cli.NOT_STARTED
-    except KeyboardInterrupt:  # while the application was loaded, say
+    except KeyboardInterrupt:  # such as while the application was loaded
         return INTERRUPTED
     if status == cli.CUT:
-        _exit.leave(status)
+        shutdown.leave(status)
     return status
 
 
 def _open_standard_streams() -> None:
-    """Opens what the caller has closed: else sockets would get these numbers, and be printed to."""
+    """Open the standard streams that the caller has closed.
+
+    Otherwise sockets would get their numbers, and `print` would write to a client.
+    """
     with contextlib.suppress(OSError):  # there may be no /dev
         while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
             os.set_inheritable(opened, True)

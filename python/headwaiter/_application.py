@@ -1,8 +1,8 @@
 """Finds the application that the command line names.
 
-Rules: a fault of the command line (no such module, no such attribute, not callable) is an
-:class:`ApplicationError` with one sentence; a fault of the application's own code propagates with
-the traceback, less our frames, so that the reader sees theirs.
+Rules: an error of the command line (no such module, no such attribute, not callable) is an
+:class:`ApplicationError` with one sentence. An error in the application's own code propagates;
+:func:`own_traceback` removes the server's frames from its traceback.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from headwaiter.adjustments import did_you_mean
+from headwaiter._settings.table import did_you_mean
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -28,10 +28,13 @@ class ApplicationError(Exception):
 
 
 def load(spec: str, *, call: bool = False) -> WSGIApplication:
-    """Import ``MODULE:OBJECT``; ``call`` says that the object is a factory.
+    """Import ``MODULE:OBJECT``; with ``call`` the object is a factory, and is called.
 
-    ``OBJECT`` may be dotted, and the colon may be a dot, as ``waitress-serve`` has it. The current
+    ``OBJECT`` may be dotted, and the colon may be a dot, as for ``waitress-serve``. The current
     directory is importable from then on.
+
+    Raises:
+        ApplicationError: ``spec`` names no application.
     """
     directory = os.getcwd()
     if directory not in sys.path:
@@ -59,9 +62,9 @@ def load(spec: str, *, call: bool = False) -> WSGIApplication:
 
 
 def own_traceback(error: BaseException) -> TracebackType | None:
-    """The traceback of ``error`` from the first frame that is neither ours nor the importer's.
+    """The traceback of ``error`` from the first frame of the application on.
 
-    ``None`` if there is none: then the application's code has not raised it.
+    ``None`` if there is no such frame: then the application's code did not raise ``error``.
     """
     traceback = error.__traceback__
     while traceback is not None and _is_machinery(traceback.tb_frame.f_code.co_filename):
@@ -87,7 +90,7 @@ def _import(name: str) -> ModuleType:
 
 
 def _import_deepest(parts: list[str]) -> tuple[ModuleType, list[str]]:
-    """The longest run of ``parts`` that is a module, and the rest, which must be attributes."""
+    """The longest prefix of ``parts`` that is a module, and the rest, which must be attributes."""
     found = _import(parts[0])
     depth = 1
     with contextlib.suppress(ApplicationError):
@@ -101,7 +104,7 @@ def _attribute(owner: Any, name: str) -> Any:
     try:
         return getattr(owner, name)
     except AttributeError as error:
-        if own_traceback(error) is not None:  # raised by a __getattr__ of theirs
+        if own_traceback(error) is not None:  # raised by a __getattr__ of the application
             raise
     where = getattr(owner, "__name__", type(owner).__name__)
     near = did_you_mean(name, [known for known in dir(owner) if not known.startswith("__")])

@@ -1,12 +1,12 @@
-"""``install_as_waitress``: programs that say ``import waitress`` run on headwaiter, unchanged.
+"""``install_as_waitress``: programs that import Waitress run on headwaiter, unchanged.
 
 Puts stand-ins for ``waitress`` and those of its modules that programs use into ``sys.modules``.
-Rules: a name is here only if it does what Waitress' one does for a caller; the parts of Waitress'
-own loop (channels, tasks, buffers) have no counterpart, and importing them fails as for any missing
-module. ``docs/waitress.md`` lists what is there.
+Rules: a name is here only if it does for a caller what Waitress' name does. The parts of Waitress'
+own loop (channels, tasks, buffers) have no counterpart: importing them fails as for any missing
+module. ``docs/waitress.md`` lists the names.
 
-Test tools such as WebTest subclass ``TcpWSGIServer`` and drive its loop themselves, so that class
-has the few attributes of the loop that they touch.
+Test tools such as WebTest subclass ``TcpWSGIServer`` and run its loop themselves. So that class has
+the few attributes of the loop that they use.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import _logging
+from headwaiter._process import logs
+from headwaiter._settings.adjustments import Adjustments
 from headwaiter.exceptions import ClientDisconnected
 from headwaiter.paste import server_runner
 from headwaiter.server import Server, serve
-from headwaiter.settings import Adjustments
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -34,8 +34,8 @@ def install_as_waitress() -> None:
     """Make ``import waitress`` mean headwaiter, and its loggers ``waitress`` and
     ``waitress.queue``.
 
-    To be called before anything imports Waitress; a second call does nothing. With
-    ``HEADWAITER_AS_WAITRESS=1`` in the environment Python calls it as it starts (the ``.pth`` file
+    Call it before anything imports Waitress; a second call does nothing. With
+    ``HEADWAITER_AS_WAITRESS=1`` in the environment Python calls it at its start (the ``.pth`` file
     beside the package).
 
     Raises:
@@ -46,7 +46,7 @@ def install_as_waitress() -> None:
         return
     if present is not None:
         raise RuntimeError("install_as_waitress() must come before the first import of waitress")
-    _logging.rename(NAME)
+    logs.rename(NAME)
     for module in _modules():
         sys.modules[module.__name__] = module
 
@@ -65,10 +65,10 @@ class TcpWSGIServer(Server):
         **adjustments: Any,
     ) -> None:
         super().__init__(application, Adjustments(**adjustments) if adj is None else adj)
-        self.logger = _logging.logger()
+        self.logger = logs.logger()
         self.asyncore = _Loop()
         self.task_dispatcher = _Dispatcher(self)
-        # What the loop watches: itself, until it is closed.
+        # The sockets that the loop watches: this server, until it is closed.
         self._map: dict[int, TcpWSGIServer] = _Map(self)
 
     def handle_close(self) -> None:
@@ -80,7 +80,7 @@ class TcpWSGIServer(Server):
 
 
 class _Map(dict[int, TcpWSGIServer]):
-    """A socket map that knows its server even after it has been emptied."""
+    """A socket map that still knows its server after it was emptied."""
 
     def __init__(self, server: TcpWSGIServer) -> None:
         super().__init__({0: server})
@@ -88,7 +88,7 @@ class _Map(dict[int, TcpWSGIServer]):
 
 
 class _Loop:
-    """``asyncore.loop`` of a server's map is that server's run."""
+    """``asyncore.loop`` with the map of a server runs that server."""
 
     def loop(self, timeout: float = 30.0, use_poll: bool = False, map: Any = None) -> None:  # noqa: A002
         Server.run(map.server)
@@ -121,7 +121,7 @@ class _StandIn(ModuleType):
         super().__init__(name, f"headwaiter in the place of {name}.")
         self.__spec__ = ModuleSpec(name, None, is_package=is_package)
         if is_package:
-            # Where runpy finds what ``python -m`` runs; nothing else lies there.
+            # Where runpy finds ``__main__`` for ``python -m``; nothing else is there.
             self.__path__ = [os.path.join(os.path.dirname(__file__), "_as_waitress")]
             self.__spec__.submodule_search_locations = self.__path__
         self.__dict__.update(names)

@@ -1,8 +1,8 @@
-"""The command line: ``headwaiter MODULE:OBJECT``, and ``headwaiter top`` (``top.py``).
+"""The command line: ``headwaiter MODULE:OBJECT``, and ``headwaiter top`` (``_top/``).
 
-``__main__.py`` calls :func:`run`. Rules: what a person can get wrong is one message on standard
-error and an exit status, never a traceback of ours; the application's own traceback is shown when
-its code raised, and only then.
+``__main__.py`` calls :func:`run`. Rules: a user's mistake gives one message on standard error and
+an exit status, never a traceback of the server. The application's traceback is shown if the
+application's code raised, and only then.
 """
 
 from __future__ import annotations
@@ -18,25 +18,19 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headwaiter import (
-    _application,
-    _exit,
-    _flags,
-    _headwaiter,
-    _logging,
-    _output,
-    _signals,
-    _systemd,
-)
-from headwaiter._listen import bracketed, excluded_by
-from headwaiter.adjustments import ADJUSTMENTS, BY_NAME
-from headwaiter.server import Server, python_build, run_until_signalled
-from headwaiter.settings import Adjustments, Effective
+from headwaiter import _application, _headwaiter
+from headwaiter._process import logs, output, shutdown, signals, systemd
+from headwaiter._process.interpreter import python_build
+from headwaiter._settings.adjustments import Adjustments, Effective
+from headwaiter._settings.flags import UsageError, make_parser, parse
+from headwaiter._settings.listen import bracketed, excluded_by
+from headwaiter._settings.table import ADJUSTMENTS, BY_NAME
+from headwaiter.server import Server, run_until_signalled
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-DONE, NOT_STARTED, USAGE, CUT = 0, 1, 2, _exit.CUT
+DONE, NOT_STARTED, USAGE, CUT = 0, 1, 2, shutdown.CUT
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -51,30 +45,28 @@ def run(arguments: Sequence[str]) -> int:
         The exit status: 0 done, 1 could not start, 2 wrong usage, 3 requests were cut.
     """
     if arguments and arguments[0] == "top":
-        from headwaiter import top
+        from headwaiter._top import command
 
-        return top.run(arguments[1:])
+        return command.run(arguments[1:])
     try:
-        options = _flags.parse(list(arguments))
+        options = parse(list(arguments))
         if options.help:
-            with _output.written():
-                print(_flags.make_parser().format_help(), end="")
+            with output.written():
+                print(make_parser().format_help(), end="")
             return DONE
         if options.version:
-            from headwaiter import __version__
-
-            with _output.written():
-                print(f"headwaiter {__version__}, {python_build()}")
+            with output.written():
+                print(f"headwaiter {_headwaiter.__version__}, {python_build()}")
             return DONE
         adjustments = _adjustments(options)
         if options.check_config:
             _print_effective(adjustments)
         if options.application is None:
-            raise _flags.UsageError("name the application to serve: MODULE:OBJECT")
+            raise UsageError("name the application to serve: MODULE:OBJECT")
         _read_log_config(options)
         if options.check_config:
             return _check(options, adjustments)
-    except _flags.UsageError as error:
+    except UsageError as error:
         return _fail(f"{error}\nSee headwaiter --help.", USAGE)
     try:
         application = _load(options.application, call=options.call)
@@ -84,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error), NOT_STARTED)
     try:
         run_until_signalled(server, ends_process=True)
-    except (OSError, RuntimeError) as error:  # no descriptor or thread is left to begin with
+    except (OSError, RuntimeError) as error:  # such as no descriptor or thread left
         return _fail(f"cannot serve: {error}", NOT_STARTED)
     return CUT if server.unfinished else DONE
 
@@ -101,7 +93,7 @@ def _check(options: Namespace, adjustments: Adjustments) -> int:
 
 
 def _check_access_log(path: str | None) -> None:
-    """Whether the file can be written, without making it: who checks may be another user."""
+    """Check that the file can be written. Do not create it: another user may run this check."""
     if path in (None, "-", "logger"):
         return
     try:
@@ -125,23 +117,24 @@ def _adjustments(options: Namespace) -> Adjustments:
         if sockets:
             adjustments = Adjustments.from_flags(flags, options.config, sockets=sockets)
     except (ValueError, TypeError) as error:
-        raise _flags.UsageError(str(error)) from None
+        raise UsageError(str(error)) from None
     except OSError as error:
-        raise _flags.UsageError(f"{error.filename}: {error.strerror}") from None
+        raise UsageError(f"{error.filename}: {error.strerror}") from None
     return adjustments
 
 
 def _inherited_sockets(adjustments: Adjustments) -> list[socket.socket]:
-    """What the service manager passes. Clients connect there already, so it must be served."""
+    """The sockets that the service manager passes. Clients connect to them already, so the server
+    must serve them."""
     try:
-        sockets = _systemd.inherited_sockets()
+        sockets = systemd.inherited_sockets()
     except OSError as error:
-        raise _flags.UsageError(f"LISTEN_FDS: {error.strerror}") from None
+        raise UsageError(f"LISTEN_FDS: {error.strerror}") from None
     others = excluded_by(["sockets"]) & adjustments.given_names()
     if sockets and others:
         effective = adjustments.effective()
         origins = sorted({effective[name].where for name in others})
-        raise _flags.UsageError(
+        raise UsageError(
             "LISTEN_FDS: the service manager passes sockets to listen on; "
             f"take these away, or {' and '.join(origins)}"
         )
@@ -149,7 +142,7 @@ def _inherited_sockets(adjustments: Adjustments) -> list[socket.socket]:
 
 
 def _load(spec: str, *, call: bool) -> WSGIApplication:
-    _signals.leave_by_signals()  # an application may take its time to load, as process 1, too
+    signals.leave_by_signals()  # while the application loads, also as process 1
     try:
         return _application.load(spec, call=call)
     except _application.ApplicationError as error:
@@ -176,31 +169,31 @@ def _listener(listener: tuple[object, ...]) -> str:
 
 
 def _read_log_config(options: Namespace) -> None:
-    """Before the application is loaded: what it logs meanwhile goes where the file says."""
+    """Configure logging from the file before the application is loaded, which may log meanwhile."""
     if options.log_config:
         try:
             _log_config(options.log_config)
         except Exception as error:
-            # Whatever a handler's constructor may raise: it is the file that is wrong.
-            raise _flags.UsageError(f"--log-config {options.log_config}: {_why(error)}") from None
+            # A handler's constructor may raise anything: the file is wrong.
+            raise UsageError(f"--log-config {options.log_config}: {_why(error)}") from None
     _set_level(options)
 
 
 def _configure_logging(options: Namespace) -> None:
-    """After the application was loaded: it may have set up logging itself."""
-    _logging.configure_unless_configured(LOG_FORMAT)
+    """Configure logging after the application was loaded, unless it has done so itself."""
+    logs.configure_unless_configured(LOG_FORMAT)
     _set_level(options)
-    if _logging.logger().level == logging.NOTSET:  # what it says at INFO is meant for the operator
-        _logging.logger().setLevel(logging.INFO)
+    if logs.logger().level == logging.NOTSET:  # its INFO records are for the operator
+        logs.logger().setLevel(logging.INFO)
 
 
 def _set_level(options: Namespace) -> None:
     if options.log_level:
-        _logging.logger().setLevel(options.log_level.upper())
+        logs.logger().setLevel(options.log_level.upper())
 
 
 def _why(error: BaseException) -> str:
-    """What ``logging.config`` says, with the cause, which is the more telling part."""
+    """The message of ``logging.config`` with its cause, which says more."""
     text = f"{error} is missing" if isinstance(error, KeyError) else str(error)
     return f"{text}: {_why(error.__cause__)}" if error.__cause__ else text
 
@@ -221,7 +214,7 @@ def _print_effective(adjustments: Adjustments) -> None:
     values = {name: _shown(name, item) for name, item in effective.items()}
     name_width = max(map(len, values))
     value_width = min(max(map(len, values.values())), 40)
-    with _output.written():
+    with output.written():
         for name, item in effective.items():
             origin = f"{item.origin} {item.where}".strip()
             print(f"{name:<{name_width}}  {values[name]:<{value_width}}  {origin}")

@@ -1,7 +1,7 @@
 """PasteDeploy: ``use = egg:headwaiter#main`` in the ``[server:main]`` section of an ini file.
 
-Both protocols of PasteDeploy are here; the settings of the section are strings and are cast like
-any other (``docs/adjustments.md``). ``pserve`` uses the runner.
+Both protocols of PasteDeploy are here; ``pserve`` uses the runner. The settings of the section are
+strings and are cast like all others (``docs/adjustments.md``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def server_runner(app: WSGIApplication, global_conf: Mapping[str, str], **settings: Any) -> int:
-    """Serve ``app`` until told to stop."""
+    """Serve ``app`` until a signal stops it."""
     serve(app, **settings)
     return 0
 
@@ -24,7 +24,7 @@ def server_runner(app: WSGIApplication, global_conf: Mapping[str, str], **settin
 def server_factory(
     global_conf: Mapping[str, str], **settings: Any
 ) -> Callable[[WSGIApplication], None]:
-    """A function that serves the application it is called with."""
+    """Return a function that serves the application given to it."""
 
     def serve_with_settings(app: WSGIApplication) -> None:
         serve(app, **settings)

@@ -1,29 +1,27 @@
 """A server: the engine, its worker threads, and the life between ``run`` and ``close``.
 
-``serve`` is for a process that does nothing else: it also sets up logging and signals and prints
-the start banner. ``create_server`` is for everything else. Rules: workers are ordinary Python
-threads, started once by ``run``; ``run`` works on any thread and ``close`` from any thread; no wait
-here wakes up unless something happened. What happens on sockets is the extension's business.
+``serve`` is for a process that does nothing else: it also sets up logging and signals and logs the
+start banner. ``create_server`` is for every other program. Rules: ``run`` works on any thread,
+``close`` from any thread; no wait here wakes up unless something happened. The extension does
+everything that concerns sockets, ``_workers.py`` what concerns threads.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import os
-import platform
 import socket
-import sys
-import sysconfig
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import _exit, _forks, _headwaiter, _logging, _signals, _stacks, _systemd
-from headwaiter._casts import thread_bounds
-from headwaiter._listen import bracketed
-from headwaiter.settings import Adjustments
+from headwaiter import _headwaiter
+from headwaiter._process import logs, shutdown, signals, systemd
+from headwaiter._process.interpreter import check_threads, python_build
+from headwaiter._settings.adjustments import Adjustments
+from headwaiter._settings.listen import bracketed
+from headwaiter._workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +30,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from typing_extensions import Self, Unpack
 
-    from headwaiter._types import ServerKeywords
+    from headwaiter._settings.types import ServerKeywords
 
-# How long workers that are past their last request may take to return, and then, where the process
-# is the server's, what comes after it: threads and ``atexit`` functions of the application.
+# How long threads may take to end after the last request, and then, where the process ends with the
+# server, how long threads and ``atexit`` functions of the application may take.
 JOIN_SECONDS = 5.0
 
 
@@ -44,11 +42,11 @@ class Server:
 
     ``effective_listen`` holds a ``(host, port)`` pair of strings per address that was bound, as in
     Waitress, and ``("unix", path)`` for a Unix socket; ``effective_host`` and ``effective_port``
-    are those of the first. A server runs once.
+    are those of the first address. A server runs once.
 
     Raises:
-        OSError: An address could not be bound; none is then.
-        ValueError: A setting that only the engine can judge is wrong.
+        OSError: An address could not be bound; then no address is bound.
+        ValueError: A setting that only the engine can check is wrong.
         RuntimeError: A library has replaced Python's threads by its own.
     """
 
@@ -57,53 +55,56 @@ class Server:
             raise ValueError("the application is None: is a return missing where it is made?")
         if not callable(application):
             raise TypeError(f"a WSGI application is callable, {type(application).__name__} is not")
-        _check_threads()
+        check_threads()
         self.application = application
         self.adj = adj
         self._engine = _headwaiter.Server(
-            application, adj.engine_settings(_logging.logger_name()), adj.listeners()
+            application, adj.engine_settings(logs.logger_name()), adj.listeners()
         )
         self.effective_listen = [_address(item) for item in self._engine.listening]
         self.admin_listen = [_address(item) for item in self._engine.admin_listening]
         self.effective_host, self.effective_port = self.effective_listen[0]
-        self._workers: list[threading.Thread] = []
+        self._workers = Workers(self._engine, adj)
+        self._ended = threading.Event()
+        self._at_exit = shutdown.Running(self._ended, self._workers.threads)
         self._runner: threading.Thread | None = None
         self._state = threading.RLock()  # reentrant: signal handlers stop the server
         self._stopped = False
         self._stopped_at = 0.0
-        # Workers that could not begin, and what ended the server if none could.
-        self._failures = 0
-        self._failure: RuntimeError | None = None
-        # A server that has been run belongs to the process that ran it.
+        self._interrupted_at = 0.0
+        # The process that ran the server, to which it belongs. 0: nobody has run it.
         self._process = 0
-        self._interrupted = 0.0
-        # Of the command line and ``serve``: signals that stop, and whether nothing comes after.
-        self._stops: _signals.Stops | None = None
-        self._ends_process = False
-        self._ended = threading.Event()
+        self._stops: signals.Stops | None = None
 
     def run(self) -> None:
         """Serve until :meth:`close` or :meth:`stop`, then let what was received finish and return.
 
         ``KeyboardInterrupt`` and ``SystemExit`` raised by a signal handler stop the server, too,
-        and end here; a second one cuts what is left. Returns at once if the server has been
-        stopped.
+        and are not raised further; a second one cuts the requests that are left. Returns at once if
+        the server was stopped before.
+        """
+        self._run(None, ends_process=False)
+
+    def _run(self, stops: signals.Stops | None, *, ends_process: bool) -> None:
+        """:meth:`run`, stopped by the signals in ``stops`` as well.
+
+        With ``ends_process`` nothing comes after the server: a process that does not end by itself
+        is ended.
         """
         if self._runner is not None:
             raise RuntimeError("this server has been run already")
         self._process = os.getpid()
-        _exit.servers.add(self)
+        self._stops = stops
+        self._at_exit.begin(self.abort)
         try:
-            with _logging.pumping():
-                self._serve()
+            with logs.pumping():
+                self._serve(ends_process)
         finally:
-            self._ended.set()
-            if not any(worker.is_alive() for worker in self._workers):
-                _exit.servers.discard(self)
+            self._at_exit.end()
 
     def stop(self) -> None:
         """Begin to drain and return at once; from any thread, any number of times."""
-        if self._is_the_parents():
+        if self._belongs_to_parent():
             return
         with self._state:
             if not self._stopped:
@@ -114,23 +115,23 @@ class Server:
             sock.close()
 
     def abort(self) -> None:
-        """:meth:`stop`, and cut everything that is still in flight."""
+        """:meth:`stop`, and cut every request in flight."""
         self.stop()
-        if not self._is_the_parents():
+        if not self._belongs_to_parent():
             self._engine.abort()
 
     def close(self) -> None:
         """:meth:`stop`, and return when the server has drained.
 
-        Called by the application itself, from a worker, it only stops: the request that calls it is
-        one of those that the drain waits for. In a child that the application forked it does
-        nothing: the server is the parent's.
+        On a worker, called by the application, it does not wait: the drain waits for the request
+        that calls it. In a child that the application forked it does nothing: the server belongs to
+        the parent.
         """
         self.stop()
-        if self._is_the_parents():
+        if self._belongs_to_parent():
             return
         own = threading.current_thread()
-        if self._runner is not None and own is not self._runner and own not in self._workers:
+        if self._runner is not None and own not in (self._runner, *self._workers.threads):
             self._ended.wait()
 
     @property
@@ -143,25 +144,25 @@ class Server:
         return [_url(host, port) for host, port in self.effective_listen]
 
     def stats(self) -> dict[str, Any]:
-        """What the server has done and is doing now: what ``/status.json`` of ``admin`` shows.
+        """The server's figures: what ``/status.json`` of ``admin`` shows.
 
         Raises:
             RuntimeError: This is a child that the application forked.
         """
-        if self._is_the_parents():
+        if self._belongs_to_parent():
             raise RuntimeError("the server is the parent process's, which alone knows its figures")
         status: dict[str, Any] = json.loads(self._engine.status())
         return status
 
     def reopen_logs(self) -> None:
-        """Open the access log anew, as after it was renamed."""
-        if not self._is_the_parents():
+        """Reopen the access log, for example after it was renamed."""
+        if not self._belongs_to_parent():
             self._engine.reopen_logs()
 
     def print_listen(self, format_str: str) -> None:
         """Log ``format_str``, filled with host and port, once per address."""
         for host, port in self.effective_listen:
-            _logging.logger().info("%s", format_str.format(bracketed(host), port))
+            logs.logger().info("%s", format_str.format(bracketed(host), port))
 
     def __enter__(self) -> Self:
         return self
@@ -174,28 +175,30 @@ class Server:
     ) -> None:
         self.close()
 
-    def _is_the_parents(self) -> bool:
-        """Whether this is a child of the process that ran the server. What is in memory then is a
-        copy, whose locks may be held by threads that do not exist here."""
+    def _belongs_to_parent(self) -> bool:
+        """Whether this process is a child of the one that ran the server.
+
+        A child has a copy of the server, whose locks may be held by threads that it does not have.
+        """
         return self._process not in (0, os.getpid())
 
-    def _serve(self) -> None:
+    def _serve(self, ends_process: bool) -> None:
         done, done_engine = socket.socketpair()
-        # Before the first connection is accepted, which might take the last descriptor.
-        with done, done_engine, _signals.watching(done, self._engine, self._stops) as waits:
+        # Opened before the first connection is accepted, which might take the last descriptor.
+        with done, done_engine, signals.watching(done, self._engine, self._stops) as waits:
             over, watch = waits
             try:
                 self._serve_until(over, done_engine)
                 if watch is not None:
                     watch.extend(JOIN_SECONDS)
-                self._join()
-                if self._ends_process:
-                    _exit.end_by(self._leave_by())
+                self._workers.join(0 if self.unfinished else JOIN_SECONDS)
+                if ends_process:
+                    shutdown.end_by(self._leave_by())
             finally:
                 if watch is not None:
                     watch.close()
         if self.unfinished:
-            _logging.post(logging.WARNING, f"requests that had to be cut: {self.unfinished}")
+            logs.post(logging.WARNING, f"requests that had to be cut: {self.unfinished}")
 
     def _serve_until(self, over: Callable[[], bool], done_engine: socket.socket) -> None:
         with self._state:
@@ -204,74 +207,18 @@ class Server:
             self._runner = threading.current_thread()
             self._engine.start(done_engine.fileno())
         try:
-            self._start_workers()
+            self._workers.start(self.abort, self._interrupt)
             while not self._wait_once(over):
                 pass
-        except BaseException:  # out of threads, say: nobody would be left to stop the engine
+        except BaseException:  # such as no more threads: nobody would be left to stop the engine
             self.abort()
             raise
         self._engine.join()
-        if self._failure is not None:
-            raise self._failure
-
-    def _start_workers(self) -> None:
-        least, most = thread_bounds(self.adj.threads)
-        threads = [self._new_worker(number) for number in range(least)]
-        if most > least or self.adj.slow_request_log or self.adj.stuck_after:
-            name = "headwaiter-overseer"
-            threads.append(threading.Thread(target=self._oversee, name=name, daemon=True))
-        if self.adj.admin:  # first: it is to see what the others do to the GIL
-            watch = threading.Thread(target=self._watch, name="headwaiter-watch", daemon=True)
-            threads.insert(0, watch)
-        for worker in threads:
-            self._workers.append(worker)  # before it runs: its first task may call close()
-            try:
-                worker.start()
-            except (KeyboardInterrupt, SystemExit):  # while waiting for it to come up
-                self._interrupt()
-
-    def _new_worker(self, number: int) -> threading.Thread:
-        return threading.Thread(target=self._work, name=f"headwaiter-{number}", daemon=True)
-
-    def _oversee(self) -> None:
-        self._engine.oversee(self._start_another, _stacks.of_thread)
-
-    def _start_another(self) -> None:
-        """Start one more worker, under the first name that is free."""
-        self._workers[:] = [worker for worker in self._workers if worker.is_alive()]
-        taken = {worker.name for worker in self._workers}
-        numbers = itertools.count()
-        worker = self._new_worker(next(n for n in numbers if f"headwaiter-{n}" not in taken))
-        self._workers.append(worker)
-        worker.start()
-
-    def _work(self) -> None:
-        process = os.getpid()
-        error: BaseException | None = None
-        try:
-            self._engine.work()
-        except BaseException as raised:
-            error = raised
-        if os.getpid() != process:
-            _forks.leave(error)
-        if error is not None:
-            self._fail(error)
-
-    def _fail(self, error: BaseException) -> None:
-        """A worker could not begin. Without any, requests would wait for ever."""
-        with self._state:
-            self._failures += 1
-            if self._failures >= thread_bounds(self.adj.threads)[0]:
-                self._failure = RuntimeError(f"no worker thread could begin: {error!r}")
-        _logging.post(logging.ERROR, f"a worker thread could not begin: {error!r}")
-        if self._failure is not None:
-            self.abort()
-
-    def _watch(self) -> None:
-        self._engine.watch(_stacks.collect)
+        if self._workers.failure is not None:
+            raise self._workers.failure
 
     def _leave_by(self) -> float:
-        """Until when the process may take to end, where it is this server's."""
+        """The time by which a process that ends with this server has to be gone."""
         now = time.monotonic()
         timeout = 0.0 if self.unfinished else self.adj.shutdown_timeout
         return max(now, self._stopped_at + timeout) + JOIN_SECONDS
@@ -284,22 +231,15 @@ class Server:
             return False
 
     def _interrupt(self) -> None:
-        """Stop, or abort if that was asked for before: what a person means who interrupts twice."""
-        if self._stops is not None and _signals.stop_came():
-            return  # a handler of the application's raised; the engine says so first, and stops
+        """Stop; abort if an earlier interrupt has stopped the server already."""
+        if self._stops is not None and signals.stop_came():
+            return  # a signal handler of the application raised; the engine stops by itself
         now = time.monotonic()
         if not self._stopped:
-            self._interrupted = now
+            self._interrupted_at = now
             self.stop()
-        elif now - self._interrupted >= _headwaiter.SAME_STOP:
+        elif now - self._interrupted_at >= _headwaiter.SAME_STOP:
             self.abort()
-
-    def _join(self) -> None:
-        """Workers end with the drain; one that is stuck in the application may never."""
-        end = time.monotonic() + (0 if self.unfinished else JOIN_SECONDS)
-        for worker in self._workers:
-            if worker.ident is not None:  # else interrupted before it started
-                worker.join(max(0.0, end - time.monotonic()))
 
 
 def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeywords]) -> Server:
@@ -328,61 +268,36 @@ def serve(
 
     Args:
         application: The WSGI callable to serve.
-        _quiet: Neither set up logging nor print the start banner (as in Waitress).
-        **adjustments: As for :func:`create_server`, which also says what is raised.
+        _quiet: Neither set up logging nor log the start banner (as in Waitress).
+        **adjustments: As for :func:`create_server`, which raises the same exceptions.
     """
     if not _quiet:
-        _logging.configure_unless_configured()
+        logs.configure_unless_configured()
     run_until_signalled(create_server(application, **adjustments), quiet=_quiet)
 
 
 def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bool = False) -> None:
-    """Run ``server`` as the purpose of this process: banner, signals, word to the service
-    manager.
+    """Run ``server`` as the purpose of this process: with a banner, signals, and messages to the
+    service manager.
 
-    With ``ends_process`` nothing comes after it: a process that cannot end by itself is made to.
+    With ``ends_process`` nothing comes after it: a process that does not end by itself is ended.
     """
 
     def stopping() -> None:
-        # The engine has been told, and has told the log; here follows Python's part.
+        # The engine has stopped and logged the signal already; Python's part follows.
         server.stop()
-        _systemd.notify("STOPPING=1")
+        systemd.notify("STOPPING=1")
 
-    server._ends_process = ends_process
     reopening = server.adj.access_log not in {None, "-", "logger"}
-    taken = _signals.stop_signals(stopping, reopening=reopening, ends_process=ends_process)
+    taken = signals.stop_signals(stopping, reopening=reopening, ends_process=ends_process)
     with server, taken as stops:
-        server._stops = stops
         if not quiet:
             _log_banner(server, stops)
-        _systemd.notify("READY=1")
-        server.run()
+        systemd.notify("READY=1")
+        server._run(stops, ends_process=ends_process)
 
 
-def _check_threads() -> None:
-    """Workers have to be threads. Green ones would share one, which waits in native code."""
-    for library, module, question, threads in (
-        ("gevent", "gevent.monkey", "is_module_patched", "_thread"),
-        ("eventlet", "eventlet.patcher", "is_monkey_patched", "thread"),
-    ):
-        ask = getattr(sys.modules.get(module), question, None)
-        if ask is not None and ask(threads):
-            raise RuntimeError(
-                f"{library} has replaced Python's threads, on which the application is to run: "
-                f"patch without threads (thread=False), or use {library}'s own server"
-            )
-
-
-def python_build() -> str:
-    """Such as ``CPython 3.14.0 (free-threaded)``: the first thing to know about concurrency."""
-    gil = "with the GIL"
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
-        enabled = getattr(sys, "_is_gil_enabled", lambda: True)()
-        gil = "free-threaded, but the GIL is on" if enabled else "free-threaded"
-    return f"{platform.python_implementation()} {platform.python_version()} ({gil})"
-
-
-def _log_banner(server: Server, stops: _signals.Stops | None) -> None:
+def _log_banner(server: Server, stops: signals.Stops | None) -> None:
     threads = server.adj.threads
     lines = [f"Serving on {url}" for url in server.urls]
     lines += [f"Showing what happens on {_url(*address)}" for address in server.admin_listen]
@@ -391,7 +306,7 @@ def _log_banner(server: Server, stops: _signals.Stops | None) -> None:
         f"process {os.getpid()}{f'; stop with {stops.keys()}' if stops else ''}"
     )
     for line in lines:
-        _logging.post(logging.INFO, line)
+        logs.post(logging.INFO, line)
 
 
 def _address(item: tuple[Any, ...]) -> tuple[str, str]:

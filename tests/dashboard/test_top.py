@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from headwaiter import _top_view, top
-from headwaiter._top_figures import Figures, figures
-from headwaiter._top_status import Unreachable, fetch
+from headwaiter._top import command, view
+from headwaiter._top.figures import Figures, figures
+from headwaiter._top.status import Unreachable, fetch
 
 from .fake_admin import FakeAdmin
 from .scenarios import SCENARIOS, Story
@@ -37,8 +37,8 @@ def seen(scenario: str, seconds: int = 5) -> list[Figures]:
 
 
 def picture(scenario: str, width: int = 100, height: int | None = None, **more: str) -> list[str]:
-    lines = _top_view.render(seen(scenario), width, height, blocks=_top_view.BLOCKS, **more)
-    return [_top_view.bare(line) for line in lines]
+    lines = view.render(seen(scenario), width, height, blocks=view.BLOCKS, **more)
+    return [view.bare(line) for line in lines]
 
 
 def watching(admin: FakeAdmin, *options: str, **env: str) -> TerminalProgram:
@@ -126,15 +126,15 @@ def test_nothing_that_an_endpoint_says_steers_the_terminal() -> None:
     shown = refused = 0
     for status in hostile(after):
         try:
-            now = top._learn(before, status)  # type: ignore[arg-type]
+            now = command._learn(before, status)  # type: ignore[arg-type]
         except Unreachable:
             refused += 1
             continue
-        lines = _top_view.render([now], 100, None, blocks=_top_view.BLOCKS, trouble=HOSTILE)
-        shown += any("\\x1b]0;owned" in _top_view.bare(line) for line in lines[2:])
+        lines = view.render([now], 100, None, blocks=view.BLOCKS, trouble=HOSTILE)
+        shown += any("\\x1b]0;owned" in view.bare(line) for line in lines[2:])
         for line in lines:
-            text = _top_view.bare(line)
-            assert re.fullmatch(f"[ -~{_top_view.BLOCKS}]*", text), text
+            text = view.bare(line)
+            assert re.fullmatch(f"[ -~{view.BLOCKS}]*", text), text
             assert len(text) <= 100
     assert shown >= 8, "the pid, the version, the advice, numbers of workers ..."
     assert refused >= 8
@@ -144,7 +144,7 @@ def test_does_without_the_clocks_that_a_system_lacks() -> None:
     story = Story("gil")
     story.clocks = False
     now = figures(story.advance(), story.advance())
-    text = "\n".join(map(_top_view.bare, _top_view.render([now], 100, None, blocks=" #")))
+    text = "\n".join(map(view.bare, view.render([now], 100, None, blocks=" #")))
     assert re.search(r"^0      running .* ms       -  POST /render", text, re.MULTILINE), text
     assert "cores" not in text.split("Requests")[1]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from headwaiter import _exit
+from headwaiter._process import shutdown
 from tests.support.http import Client
 from tests.support.process import ROOT, environment, start_server
 from tests.support.target import headwaiter_only
@@ -181,5 +181,5 @@ def test_a_program_that_serves_nothing_may_take_its_time_to_say_what_it_has_to_s
     with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.read(1) == b"x"
-        pause(2 * _exit.EXIT_SECONDS)  # the pipe is full, and nobody reads
+        pause(2 * shutdown.EXIT_SECONDS)  # the pipe is full, and nobody reads
         assert len(process.stdout.read()) == 70_000

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from headwaiter._casts import thread_bounds
+from headwaiter._settings.casts import thread_bounds
 from headwaiter.settings import Adjustments
 
 from ..support.http import Client

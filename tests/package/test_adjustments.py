@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from headwaiter import ADJUSTMENTS, Adjustments, _flags, _reference
-from headwaiter._types import AdjustmentKeywords, AdjustmentValues, ServerKeywords
+from headwaiter import ADJUSTMENTS, Adjustments
+from headwaiter._settings import reference
+from headwaiter._settings.flags import make_parser
+from headwaiter._settings.types import AdjustmentKeywords, AdjustmentValues, ServerKeywords
 from headwaiter.adjustments import BY_NAME, GROUPS, Adjustment
 
 ROOT = Path(__file__).parents[2]
@@ -41,13 +43,15 @@ def test_typed_values_are_the_table() -> None:
 
 def test_page_is_the_table() -> None:
     page = (ROOT / "docs" / "adjustments.md").read_text(encoding="utf-8")
-    assert page == _reference.page(), "run: python -m headwaiter._reference > docs/adjustments.md"
+    assert page == reference.page(), (
+        "run: python -m headwaiter._settings.reference > docs/adjustments.md"
+    )
     for row in ADJUSTMENTS:
         assert f"| `{row.name}` |" in page
 
 
 def test_flags_are_the_table() -> None:
-    flags = _flags.make_parser()._option_string_actions
+    flags = make_parser()._option_string_actions
     for row in ADJUSTMENTS:
         assert (row.flag in flags) is not row.keyword_only
         assert (f"--no-{row.flag[2:]}" in flags) is row.is_boolean

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from headwaiter import __version__, cli
-from headwaiter._casts import THREADS
+from headwaiter._settings.casts import THREADS
 
 APPLICATION = """
 def app(environ, start_response):

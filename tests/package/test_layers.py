@@ -1,59 +1,104 @@
-"""A folder imports only from folders above it, and files that import each other lie in one folder.
+"""A folder imports only from folders before it, and files that import each other lie in one folder.
 
-The order of the folders is the order of imports; `ARCHITECTURE.md` says what each of them is for. Imports of
-tests (`#[cfg(test)]`, `model/`) are free.
+Each table below gives the folders of one tree in the order of their imports; `ARCHITECTURE.md` says
+what each folder is for. A file at the top of a tree counts as a folder of its name. Rust's imports
+in tests (`#[cfg(test)]`, `model/`) are free.
 """
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+ENGINE = ROOT / "crates/engine/src"
+BINDING = ROOT / "crates/python/src"
+PACKAGE = ROOT / "python/headwaiter"
 
-ENGINE = """sys net store record settings exchange queue shared io worker observe server
-signals handler""".split()
-
+ORDER = {
+    ENGINE: [
+        *("sys", "net", "store", "record", "settings", "exchange", "queue", "shared", "io"),
+        *("worker", "observe", "signals", "server"),
+    ],
+    BINDING: ["process", "errors", "site", "settings", "wsgi", "worker", "server"],
+    PACKAGE: [
+        *("_headwaiter", "exceptions", "_process", "_settings", "adjustments", "settings"),
+        *("_workers", "server", "_top", "_application", "cli", "__main__", "paste", "_waitress"),
+        *("__init__", "_as_waitress", "_pyinstaller"),
+    ],
+}
 MOST_IN_A_CIRCLE = 4
 
-IMPORT = re.compile(r"\bcrate::([a-z_0-9]+(?:::[a-z_0-9]+)*)")
-TESTS = re.compile(r"^#\[cfg\((?:test|all\(test\b).*?\)\]\n(?:pub\(crate\) )?(?:mod|use) ", re.MULTILINE)
+# Not `pub(in crate::io)`, which imports nothing.
+IMPORT = re.compile(r"(?<!in )\bcrate::([a-z_0-9]+(?:::[a-z_0-9]+)*)")
+TESTS = re.compile(
+    r"^#\[cfg\((?:test|all\(test\b).*?\)\]\n(?:pub\(crate\) )?(?:mod|use) ", re.MULTILINE
+)
+
+Imports = dict[str, set[str]]
 
 
-def rust_files(source: Path) -> dict[str, Path]:
-    """Files by the paths of their modules: `io::h1::receive`; a `mod.rs` is its folder."""
-    files = {}
-    for path in sorted(source.rglob("*.rs")):
-        parts = path.relative_to(source).with_suffix("").parts
-        name = "::".join(parts[:-1] if parts[-1] == "mod" else parts)
-        if parts[0] not in ("lib", "model"):
-            files[name] = path
-    return files
-
-
-def rust_imports(source: Path) -> dict[str, set[str]]:
-    """Which modules each module names, in code that is not a test's."""
-    files = rust_files(source)
+def read(source: Path) -> Imports:
+    """Which modules each module under ``source`` names, as paths such as ``io/h1/receive``."""
+    files = modules(source)
     imports = {}
     for name, path in files.items():
-        code = TESTS.split(path.read_text(), maxsplit=1)[0]
-        code = re.sub(r"^\s*//.*", "", code, flags=re.MULTILINE)
-        named = set()
-        for imported in IMPORT.findall(code):
-            while imported not in files and "::" in imported:
-                imported = imported.rpartition("::")[0]
-            if imported in files and imported != name:
-                named.add(imported)
-        imports[name] = named
+        named = rust_names(path) if path.suffix == ".rs" else python_names(path, source)
+        found = {nearest(parts, files) for parts in named}
+        imports[name] = found - {name, ""}
     return imports
 
 
-def upward(imports: dict[str, set[str]], order: list[str]) -> list[str]:
-    """Every import of a folder that stands below the importer's own."""
-    place = {folder: at for at, folder in enumerate(order)}
-    folder = lambda module: module.split("::")[0]  # noqa: E731
+def modules(source: Path) -> dict[str, Path]:
+    """Files by their modules: a `mod.rs` or an `__init__.py` is its folder."""
+    files = {}
+    for path in sorted(source.rglob("*.*")):
+        parts = path.relative_to(source).with_suffix("").parts
+        if path.suffix not in (".rs", ".py", ".pyi") or parts[0] in ("lib", "model"):
+            continue
+        is_folder = len(parts) > 1 and parts[-1] in ("mod", "__init__")
+        files["/".join(parts[:-1] if is_folder else parts)] = path
+    return files
+
+
+def nearest(parts: list[str], files: dict[str, Path]) -> str:
+    """The module that ``parts`` begin with: the rest are names in there."""
+    while parts and "/".join(parts) not in files:
+        parts = parts[:-1]
+    return "/".join(parts) or ("__init__" if "__init__" in files else "")
+
+
+def rust_names(path: Path) -> list[list[str]]:
+    code = TESTS.split(path.read_text(encoding="utf-8"), maxsplit=1)[0]
+    code = re.sub(r"^\s*//.*", "", code, flags=re.MULTILINE)
+    return [imported.split("::") for imported in IMPORT.findall(code)]
+
+
+def python_names(path: Path, source: Path) -> Iterator[list[str]]:
+    package = [source.name, *path.relative_to(source).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            named = [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = base + (node.module.split(".") if node.module else [])
+            named = [[*base, alias.name] for alias in node.names]
+        else:
+            continue
+        yield from (parts[1:] for parts in named if parts[0] == source.name)
+
+
+def folder(module: str) -> str:
+    return module.split("/")[0]
+
+
+def backward(imports: Imports, order: list[str]) -> list[str]:
+    """Every import of a folder that comes after the importer's own."""
+    place = {name: at for at, name in enumerate(order)}
     return sorted(
         f"{module} imports {imported}"
         for module, named in imports.items()
@@ -62,7 +107,7 @@ def upward(imports: dict[str, set[str]], order: list[str]) -> list[str]:
     )
 
 
-def circles(imports: dict[str, set[str]]) -> list[set[str]]:
+def circles(imports: Imports) -> list[set[str]]:
     """The groups of modules that import each other, directly or by way of others."""
 
     def reachable(start: str) -> set[str]:
@@ -83,15 +128,21 @@ def circles(imports: dict[str, set[str]]) -> list[set[str]]:
     return [set(group) for group in groups]
 
 
-def test_every_folder_has_its_place() -> None:
-    assert {name.split("::")[0] for name in rust_imports(ROOT / "crates/engine/src")} == set(ENGINE)
+trees = pytest.mark.parametrize("source", ORDER, ids=lambda path: str(path.relative_to(ROOT)))
 
 
-def test_no_import_goes_downwards() -> None:
-    assert upward(rust_imports(ROOT / "crates/engine/src"), ENGINE) == []
+@trees
+def test_every_folder_has_its_place(source: Path) -> None:
+    assert {folder(module) for module in read(source)} == set(ORDER[source])
 
 
-def test_circles_are_small_and_stay_in_one_folder() -> None:
-    for circle in circles(rust_imports(ROOT / "crates/engine/src")):
-        assert len({module.split("::")[0] for module in circle}) == 1, circle
+@trees
+def test_no_import_goes_to_a_later_folder(source: Path) -> None:
+    assert backward(read(source), ORDER[source]) == []
+
+
+@trees
+def test_circles_are_small_and_stay_in_one_folder(source: Path) -> None:
+    for circle in circles(read(source)):
+        assert len({folder(module) for module in circle}) == 1, circle
         assert len(circle) <= MOST_IN_A_CIRCLE, circle

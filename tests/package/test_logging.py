@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from headwaiter import _logging
+from headwaiter._process import logs
 
 
 class Engine:
@@ -55,7 +55,7 @@ class Handler(logging.Handler):
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     engine = Engine()
-    monkeypatch.setattr(_logging, "_headwaiter", engine)
+    monkeypatch.setattr(logs, "_headwaiter", engine)
     return engine
 
 
@@ -71,7 +71,7 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> Handler:
 
 def test_records_keep_name_level_time_and_text(engine: Engine, handler: Handler) -> None:
     engine.put((30, "queue", "depth 7, 100%", 86400.25), (20, "", "listening", 86401.5))
-    _logging.pump()
+    logs.pump()
     first, second = handler.records
     assert (first.name, first.levelname) == ("headwaiter.queue", "WARNING")
     assert first.getMessage() == "depth 7, 100%"
@@ -82,12 +82,12 @@ def test_records_keep_name_level_time_and_text(engine: Engine, handler: Handler)
 
 def test_levels_are_honoured(engine: Engine, handler: Handler) -> None:
     engine.put((10, "", "detail", 0.0), (20, "", "news", 0.0))
-    _logging.pump()
+    logs.pump()
     assert [record.getMessage() for record in handler.records] == ["news"]
 
 
 def test_the_thread_hands_on_while_a_server_runs(engine: Engine, handler: Handler) -> None:
-    with _logging.pumping(), _logging.pumping():
+    with logs.pumping(), logs.pumping():
         engine.put((20, "", "one", 0.0))
         assert handler.arrived.wait(10)
         assert handler.threads == {"headwaiter-log"}
@@ -95,7 +95,7 @@ def test_the_thread_hands_on_while_a_server_runs(engine: Engine, handler: Handle
 
 
 def test_nothing_is_lost_at_the_end(engine: Engine, handler: Handler) -> None:
-    with _logging.pumping():
+    with logs.pumping():
         engine.put(*[(20, "", str(number), 0.0) for number in range(1000)])
     assert [record.getMessage() for record in handler.records] == [str(n) for n in range(1000)]
 
@@ -107,7 +107,7 @@ def test_a_handler_that_fails_does_not_end_the_thread(
     failing = logging.StreamHandler(stream=None)
     monkeypatch.setattr(failing, "emit", lambda record: failing.handleError(record))
     logging.getLogger("headwaiter").handlers.insert(0, failing)
-    with _logging.pumping():
+    with logs.pumping():
         engine.put((20, "", "one", 0.0))
         assert handler.arrived.wait(10)
         handler.arrived.clear()
@@ -129,7 +129,7 @@ def test_a_handler_that_raises_costs_one_record(
                 raise error
 
     logging.getLogger("headwaiter").handlers.insert(0, Raising())
-    with _logging.pumping():
+    with logs.pumping():
         engine.put((20, "", "bad", 0.0), (20, "", "good", 0.0))
         assert handler.arrived.wait(10)
         assert handler.threads == {"headwaiter-log"}
@@ -140,7 +140,7 @@ def test_a_handler_that_raises_costs_one_record(
 def test_a_handler_that_blocks_does_not_hold_up_the_end(
     engine: Engine, handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_logging, "PATIENCE", 0.1)
+    monkeypatch.setattr(logs, "PATIENCE", 0.1)
     entered, release = threading.Event(), threading.Event()
 
     class Blocking(logging.Handler):
@@ -150,16 +150,16 @@ def test_a_handler_that_blocks_does_not_hold_up_the_end(
 
     blocking = Blocking()
     logging.getLogger("headwaiter").handlers.insert(0, blocking)
-    with _logging.pumping():
+    with logs.pumping():
         engine.put((20, "", "one", 0.0))
         assert entered.wait(10)
     thread = next(t for t in threading.enumerate() if t.name == "headwaiter-log")
     lock = blocking.lock
-    _logging.release(0.1)
+    logs.release(0.1)
     assert blocking.lock is not lock, "logging.shutdown would wait for it"
     blocking.lock = lock
     release.set()
-    with _logging.pumping():  # the next server's
+    with logs.pumping():  # the next server's
         engine.put((20, "", "two", 0.0))
     thread.join(10)
     assert not thread.is_alive()

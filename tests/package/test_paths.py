@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from headwaiter import ADJUSTMENTS, Adjustments
-from headwaiter import _casts as kinds
+from headwaiter._settings import casts as kinds
 from headwaiter.adjustments import Adjustment
 from tests.support.http import Client
 from tests.support.process import start_server

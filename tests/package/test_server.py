@@ -178,7 +178,7 @@ def test_abort_cuts_the_client_although_the_worker_is_stuck() -> None:
                     assert client.recv(1) == b""
             finally:
                 leave.set()
-    for worker in server._workers:
+    for worker in server._workers.threads:
         worker.join(BOUND)
         assert not worker.is_alive()
 

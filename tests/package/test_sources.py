@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headwaiter import Adjustments
-from headwaiter._casts import THREADS
+from headwaiter._settings.casts import THREADS
 from headwaiter.settings import Effective
 
 

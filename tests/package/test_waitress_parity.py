@@ -17,7 +17,7 @@ from waitress import runner
 from waitress.adjustments import Adjustments as WaitressAdjustments
 
 from headwaiter import ADJUSTMENTS, Adjustments
-from headwaiter._flags import make_parser, parse
+from headwaiter._settings.flags import make_parser, parse
 from headwaiter.adjustments import BY_NAME
 
 WAITRESS_NAMES = [name for name, _ in WaitressAdjustments._params]

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from headwaiter import Adjustments
+
 from tests.conftest import Serve
 from tests.support.http import render
 from tests.support.recorder import Recorder
@@ -70,3 +72,16 @@ def test_ident_is_the_server_software(serve: Serve) -> None:
 def test_multithread(serve: Serve, settings: dict[str, Any], several: bool) -> None:
     """PEP 3333: whether another thread may call the application at the same time."""
     assert environ_for(serve, render("/"), **settings)["wsgi.multithread"] is several
+
+
+@headwaiter_only("it has one process")
+def test_multiprocess(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PEP 3333: whether another process may call the application; whoever starts several says so."""
+    settings = Adjustments.engine_settings
+
+    def of_several(self: Adjustments, logger: str) -> dict[str, Any]:
+        return {**settings(self, logger), "multiprocess": True}
+
+    assert environ_for(serve, render("/"))["wsgi.multiprocess"] is False
+    monkeypatch.setattr(Adjustments, "engine_settings", of_several)
+    assert environ_for(serve, render("/"))["wsgi.multiprocess"] is True

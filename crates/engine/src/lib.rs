@@ -1,17 +1,20 @@
 //! The engine of headwaiter: sockets, channels, spools, the queue and the hand-off to workers.
 //!
-//! Start at `server.rs` (the outside), `io_thread.rs` (the loop), `queue.rs` (the hand-off).
+//! Start at `server.rs` (the outside), `io/` (the loop), `queue/` (the hand-off).
 //! Imports point one way: this crate uses `headwaiter-http` and knows no Python. An application is
 //! whatever loops over [`Tasks`]: a closure in the tests, the WSGI binding in production.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 #![allow(
     clippy::vec_box,
     reason = "exchanges travel between threads by pointer; they never move"
 )]
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests choose their times")
+)]
 
 mod exchange;
-#[cfg(unix)]
-pub mod handler;
 mod io;
 #[cfg(all(test, shuttle))]
 mod model;
@@ -27,22 +30,25 @@ mod store;
 mod sys;
 mod worker;
 
-pub use exchange::{Client, ClientGone, Flushed, Task};
-pub use net::listen::{BindError, ListenSpec, Listening, Peer};
+pub use net::address::{BindError, ListenSpec, Listening, Peer};
+pub use net::listener::{BindOptions, Listeners};
 pub use observe::overseer::{Orders, Oversight, SlowRequest};
 pub use observe::watch::{Probe, Watcher};
 pub use record::access_log::{AccessLogFormat, AccessLogTarget, FormatError};
-pub use record::counters::Seldom;
 pub use record::{End, Record};
 pub use server::{OnFinished, Poker, Server};
 pub use settings::{Abandoned, Settings};
+#[cfg(unix)]
+pub use signals::handler;
 pub use signals::{SAME_STOP, SignalWatch};
 pub use store::outgoing::Held;
 pub use store::spool::Spool;
 #[doc(hidden)]
 pub use sys::inject::{POINTS as PANIC_POINTS, inject_panic};
 pub use sys::stack::{Stack, Taken};
+pub use sys::throttle::Seldom;
 pub use worker::Tasks;
+pub use worker::task::{Client, ClientGone, Flushed, Task};
 
 /// The `log` target of the engine's events.
 pub const LOG: &str = "headwaiter";

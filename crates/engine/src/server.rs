@@ -1,4 +1,4 @@
-//! A server from the outside: bind, start, hand out workers' ends, stop.
+//! A server from the outside: take bound sockets, start, hand out workers' ends, stop.
 
 use std::fmt;
 use std::io;
@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use socket2::Socket;
+
 use crate::io::IoLoop;
 use crate::io::inline::Endpoint;
-use crate::net::listen::{BindError, ListenSpec, Listener, Listening, bind_all};
+use crate::net::address::{BindError, Listening};
+use crate::net::listener::{Listeners, addresses};
 use crate::observe::Observatory;
 use crate::observe::admin::Admin;
 use crate::observe::overseer::Oversight;
@@ -18,49 +21,40 @@ use crate::observe::watch::Watcher;
 use crate::record::access_log::AccessLog;
 use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
+use crate::signals::{SignalWatch, Wanted};
 use crate::worker::Tasks;
 use crate::worker::leader::conduct;
+use crate::worker::seat::Seat;
 
 /// A server of one application.
 ///
-/// Call order: [`Server::bind`]; on each worker thread [`Server::tasks`]; [`Server::start`];
+/// Call order: [`Listeners::bind`]; [`Server::new`]; on each worker thread [`Server::tasks`]; [`Server::start`];
 /// [`Server::stop`] or [`Server::abort`] from anywhere. Once drained, `on_finished` is called and
 /// every worker's [`Tasks::park`] says `false`.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
+    /// Where the first I/O thread's loop lies while it is lent to the workers.
+    seat: Arc<Seat<IoLoop>>,
     observatory: Arc<Observatory>,
     admin_listening: Vec<Listening>,
+    /// Sockets that no I/O thread has yet.
     listeners: Mutex<Listeners>,
     /// I/O threads that were started.
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// Sockets that no I/O thread has yet.
-#[derive(Debug, Default)]
-struct Listeners {
-    serving: Vec<Listener>,
-    admin: Vec<Listener>,
-}
-
 impl Server {
-    /// Binds every address, or none.
+    /// A server on `listeners`. It opens the access log, and starts no thread.
     ///
     /// # Errors
     ///
-    /// The first address that could not be bound.
-    pub fn bind(settings: Settings, specs: &[ListenSpec]) -> Result<Self, BindError> {
+    /// The access log could not be opened; the listeners are closed.
+    pub fn new(settings: Settings, listeners: Listeners) -> Result<Self, BindError> {
         let settings = Settings {
-            // A leader must see every task, and another I/O thread's it would not.
+            // A leader must see every task. It would not see those of other I/O threads.
             lend_loop: settings.lend_loop && settings.io_threads == 1,
             ..settings
-        };
-        let listeners = bind_all(specs, &settings)?;
-        let admin = bind_all(&settings.admin, &settings)?;
-        let addresses = |all: &[Listener]| {
-            all.iter()
-                .map(|l| l.listening().clone())
-                .collect::<Vec<_>>()
         };
         let access_log = settings.access_log.as_ref().map(|target| {
             AccessLog::open(target, &settings.access_log_format).map_err(|error| BindError {
@@ -68,17 +62,15 @@ impl Server {
                 error,
             })
         });
-        let access_log = access_log.transpose()?;
-        let listening = addresses(&listeners);
+        let access_log = access_log.transpose()?.map(Arc::new);
+        let listening = addresses(&listeners.serving);
         let shared = Arc::new(Shared::new(settings, listening, access_log));
         Ok(Self {
-            admin_listening: addresses(&admin),
+            admin_listening: addresses(&listeners.admin),
             observatory: Arc::new(Observatory::new(&shared)),
             shared,
-            listeners: Mutex::new(Listeners {
-                serving: listeners,
-                admin,
-            }),
+            seat: Arc::default(),
+            listeners: Mutex::new(listeners),
             threads: Mutex::default(),
         })
     }
@@ -166,6 +158,7 @@ impl Server {
         let mut threads = threads.into_iter();
         while let Some((thread, leave)) = threads.next() {
             let name = format!("headwaiter-io-{}", thread.index);
+            let seat = Arc::clone(&self.seat);
             let spawned = spawn(
                 name,
                 Box::new(move || {
@@ -173,7 +166,7 @@ impl Server {
                     let mut thread = Box::new(thread);
                     thread.settle();
                     match thread.index {
-                        0 => conduct(thread, &leave.shared),
+                        0 => conduct(thread, &leave.shared, &seat),
                         _ => thread.run(),
                     }
                     drop(leave);
@@ -196,7 +189,7 @@ impl Server {
     /// The calling thread becomes a worker: its source of tasks. `threads` times at the start, then as
     /// often as [`Oversight::wait`] orders.
     pub fn tasks(&self) -> Tasks {
-        Tasks::new(&self.shared)
+        Tasks::new(&self.shared, &self.seat)
     }
 
     /// Stops accepting, finishes what was received, then ends; cuts what is left after
@@ -243,6 +236,31 @@ impl Server {
     /// Wakes a parked worker, so that it attaches to its interpreter once.
     pub fn poker(&self) -> Poker {
         Poker(Arc::clone(&self.shared))
+    }
+
+    /// Watches `signals`, a socket that a signal handler writes numbers to, from a thread of its own.
+    ///
+    /// The first signal in `stopping` (numbers with names) drains the server, a second one cuts what is
+    /// left. `reopening` opens the access log anew. The thread writes every number to `onwards`, which must
+    /// not block. It calls `give_up` if the watch is not closed in time after a stop: `give_up` is expected
+    /// to end the process.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a thread or a descriptor.
+    pub fn watch_signals(
+        &self,
+        signals: Socket,
+        onwards: Socket,
+        stopping: Vec<(u8, String)>,
+        reopening: Option<u8>,
+        give_up: fn(),
+    ) -> io::Result<SignalWatch> {
+        let wanted = Wanted {
+            stopping,
+            reopening,
+        };
+        SignalWatch::start(&self.shared, signals, onwards, wanted, give_up)
     }
 
     /// Moves the clock that deadlines count from, so that tests need not wait.
@@ -296,10 +314,6 @@ impl Server {
             ("spool_bytes", self.shared.budget.used() as f64),
         ]);
         all
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
     }
 
     fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
@@ -374,15 +388,22 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::net::address::ListenSpec;
+
+    fn server(settings: Settings) -> Server {
+        let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
+        let options = settings.bind_options();
+        let listeners = Listeners::bind(&[any], &settings.admin, options).unwrap();
+        Server::new(settings, listeners).unwrap()
+    }
 
     #[test]
     fn without_its_second_io_thread_a_server_ends() {
         let settings = Settings {
             io_threads: 3,
-            ..Settings::default()
+            ..Settings::for_tests()
         };
-        let server =
-            Server::bind(settings, &[ListenSpec::Tcp("127.0.0.1:0".parse().unwrap())]).unwrap();
+        let server = server(settings);
         let address = match &server.listening()[0] {
             Listening::Tcp(address) => *address,
             Listening::Unix(_) => unreachable!("it was bound to TCP"),
@@ -406,12 +427,11 @@ mod tests {
     #[test]
     fn a_page_that_takes_its_time_holds_up_nobody() {
         use std::io::{Read, Write};
-        let any = || ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
         let settings = Settings {
-            admin: vec![any()],
-            ..Settings::default()
+            admin: vec![ListenSpec::Tcp("127.0.0.1:0".parse().unwrap())],
+            ..Settings::for_tests()
         };
-        let server = Server::bind(settings, &[any()]).unwrap();
+        let server = server(settings);
         let Listening::Tcp(admin) = server.admin_listening()[0] else {
             unreachable!("it was bound to TCP")
         };

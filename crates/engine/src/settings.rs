@@ -1,14 +1,15 @@
 //! The engine's adjustments, parsed once at the border into sizes and durations.
 //!
-//! The table users read is `python/headwaiter/adjustments.py`; the binding fills this struct from
-//! it. `None` stands for "off" throughout.
+//! Names, units and defaults are in one table, `python/headwaiter/adjustments.py`. The binding fills this
+//! struct from it. `None` stands for "off" throughout.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use headwaiter_http::HeadLimits;
 
-use crate::net::listen::ListenSpec;
+use crate::net::address::ListenSpec;
+use crate::net::listener::BindOptions;
 use crate::record::access_log::{AccessLogFormat, AccessLogTarget};
 
 /// What happens to a waiting task whose client has left.
@@ -117,9 +118,11 @@ impl Settings {
     }
 }
 
-impl Default for Settings {
-    /// The defaults of the adjustments table.
-    fn default() -> Self {
+impl Settings {
+    /// What tests start from. These are no defaults: the adjustments table alone has those, and the binding
+    /// sets every field from it.
+    #[doc(hidden)]
+    pub fn for_tests() -> Self {
         Self {
             threads: 4,
             threads_max: 0,
@@ -137,8 +140,8 @@ impl Default for Settings {
             queue_limit: None,
             queue_timeout: None,
             shutdown_timeout: Duration::from_secs(30),
-            max_request_header_size: HeadLimits::default().size,
-            max_request_header_fields: HeadLimits::default().fields,
+            max_request_header_size: 262_144,
+            max_request_header_fields: 512,
             max_request_body_size: 1 << 30,
             inbuf_overflow: 524_288,
             inbuf_total: u64::MAX,
@@ -166,6 +169,14 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What listeners are bound with.
+    pub fn bind_options(&self) -> BindOptions {
+        BindOptions {
+            backlog: self.backlog,
+            unix_socket_perms: self.unix_socket_perms,
+        }
+    }
+
     /// How many workers there may be at once.
     pub fn most_workers(&self) -> usize {
         let replacements = self.stuck_after.map_or(0, |_| self.stuck_replacements);

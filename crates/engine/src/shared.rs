@@ -6,20 +6,20 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::exchange::Exchange;
-use crate::net::listen::Listening;
+use crate::exchange::message::Mailbox;
+use crate::net::address::Listening;
 use crate::queue::Queue;
 use crate::queue::running::{Freed, RunningTable};
 use crate::record::access_log::AccessLog;
 use crate::record::census::CensusTable;
-use crate::record::counters::{Counters, Seldom};
+use crate::record::counters::Counters;
 use crate::record::recorder::Shards;
 use crate::settings::Settings;
 use crate::store::budget::{Budget, Limits};
 use crate::store::shelf::Shelf;
-use crate::sys::mailbox::Mailbox;
 use crate::sys::sync;
 use crate::sys::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use crate::worker::seat::Seat;
+use crate::sys::throttle::Seldom;
 
 /// The common part of a server.
 #[derive(Debug)]
@@ -27,15 +27,13 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) listening: Vec<Listening>,
     pub(crate) queue: Queue,
-    /// Where the first I/O thread's loop is while a worker leads.
-    pub(crate) seat: Seat,
     pub(crate) budget: Arc<Budget>,
     pub(crate) shelf: Arc<Shelf>,
     /// Unsent reply bytes in memory, of all channels.
     pub(crate) unsent: Arc<AtomicU64>,
     pub(crate) counters: Counters,
     pub(crate) shards: Shards,
-    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) access_log: Option<Arc<AccessLog>>,
     pub(crate) census: CensusTable,
     /// One per I/O thread, from `start` on.
     pub(crate) mailboxes: OnceLock<Vec<Arc<Mailbox>>>,
@@ -75,7 +73,7 @@ impl Shared {
     pub(crate) fn new(
         settings: Settings,
         listening: Vec<Listening>,
-        access_log: Option<AccessLog>,
+        access_log: Option<Arc<AccessLog>>,
     ) -> Self {
         let budget = Arc::new(Budget::new(
             settings.spool_dir.clone(),
@@ -88,7 +86,6 @@ impl Shared {
         ));
         Self {
             queue: Queue::new(settings.threads, settings.gil),
-            seat: Seat::default(),
             shelf: Arc::new(Shelf::new(&budget)),
             unsent: Arc::default(),
             budget,

@@ -4,8 +4,8 @@ mod common;
 
 use std::net::TcpStream;
 
-use common::{Site, echo_path, request, settings};
-use headwaiter_engine::{ListenSpec, Listening, Server};
+use common::{Site, bind, echo_path, request, settings};
+use headwaiter_engine::{ListenSpec, Listening};
 
 #[test]
 fn drain_answers_what_was_received_and_closes_the_idle() {
@@ -85,7 +85,7 @@ fn abort_ends_at_once() {
 #[test]
 fn stopping_before_the_start_closes_the_sockets() {
     let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
-    let server = Server::bind(settings(), &[any]).unwrap();
+    let server = bind(settings(), &[any]).unwrap();
     let Listening::Tcp(address) = server.listening()[0] else {
         panic!("a TCP address")
     };
@@ -98,11 +98,11 @@ fn stopping_before_the_start_closes_the_sockets() {
 #[test]
 fn all_addresses_or_none() {
     let any = || ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
-    let taken = Server::bind(settings(), &[any()]).unwrap();
+    let taken = bind(settings(), &[any()]).unwrap();
     let Listening::Tcp(address) = taken.listening()[0] else {
         panic!("a TCP address")
     };
-    let error = Server::bind(settings(), &[any(), ListenSpec::Tcp(address)]).unwrap_err();
+    let error = bind(settings(), &[any(), ListenSpec::Tcp(address)]).unwrap_err();
     assert_eq!(error.place, address.to_string());
     assert_eq!(error.error.kind(), std::io::ErrorKind::AddrInUse);
 }
@@ -116,16 +116,16 @@ fn unix_sockets_replace_stale_files_only_and_clean_up() {
     let spec = || ListenSpec::Unix(path.clone());
     // A file that nobody listens on any more.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    let server = Server::bind(settings(), &[spec()]).unwrap();
+    let server = bind(settings(), &[spec()]).unwrap();
     assert_eq!(
         std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    let second = Server::bind(settings(), &[spec()]).unwrap_err();
+    let second = bind(settings(), &[spec()]).unwrap_err();
     assert_eq!(second.error.kind(), std::io::ErrorKind::AddrInUse);
     drop(server);
     assert!(!path.exists());
     std::fs::write(&path, "somebody's data").unwrap();
-    assert!(Server::bind(settings(), &[spec()]).is_err());
+    assert!(bind(settings(), &[spec()]).is_err());
     assert_eq!(std::fs::read(&path).unwrap(), b"somebody's data");
 }

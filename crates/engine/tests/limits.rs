@@ -1,5 +1,7 @@
 //! Limits: queue, connections, spools, slow readers, clients that leave.
 
+#![allow(clippy::disallowed_methods, reason = "it measures or burns time")]
+
 mod common;
 
 use std::io::Write;

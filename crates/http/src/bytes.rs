@@ -54,8 +54,8 @@ pub(crate) fn is_forbidden_control(byte: u8) -> bool {
 /// pass.
 #[inline]
 pub(crate) fn find_control(bytes: &[u8], mut from: usize) -> Option<usize> {
-    while let Some(word) = bytes.get(from..from + 8) {
-        let lanes = u64::from_le_bytes(word.try_into().expect("the range is eight bytes long"));
+    while let Some(word) = bytes.get(from..from + 8).and_then(<[u8]>::first_chunk) {
+        let lanes = u64::from_le_bytes(*word);
         match control_lanes(lanes) {
             0 => from += 8,
             found => {

@@ -40,6 +40,10 @@ impl DateLine {
         &self.text
     }
 
+    #[expect(
+        clippy::expect_used,
+        reason = "it can fail for no year up to 9999, and a wrong date must not be sent"
+    )]
     fn format(&mut self, unix_seconds: u64) {
         let date = UNIX_EPOCH + Duration::from_secs(unix_seconds.min(LAST_SECOND_OF_9999));
         write!(&mut self.text[..], "{}", HttpDate::from(date))

@@ -49,17 +49,6 @@ pub struct HeadLimits {
     pub fields: usize,
 }
 
-impl Default for HeadLimits {
-    /// The defaults of `max_request_header_size` and `max_request_header_fields`. Browsers send 15 to 25
-    /// fields and proxies add a few; gunicorn stops at 100, Waitress has no limit.
-    fn default() -> Self {
-        Self {
-            size: 262_144,
-            fields: 512,
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Field {
     name: Span,

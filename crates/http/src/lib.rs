@@ -21,6 +21,7 @@
 //! same bytes could disagree on where a request ends, the request is refused and the connection closes.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 mod body;
 mod bytes;

@@ -1,30 +1,20 @@
 //! The extension module `headwaiter._headwaiter`: the engine behind a WSGI application.
 //!
-//! All of PyO3 lives in this crate. `server.rs` is what the Python package sees, `worker.rs` is the
-//! life of a worker thread, and one request goes `environ.rs` → application → `respond.rs`.
+//! All of PyO3 lives in this crate. `server.rs` is what the Python package sees, `worker.rs` is the life of a
+//! worker thread, `wsgi/` takes one request from environ to reply, `process/` serves the process around it.
 //!
-//! **Invariant:** only worker threads and threads of the caller attach to the interpreter; the
-//! engine's I/O threads never do. What they have sent of Python's (bytes held by reference) they leave to
-//! the workers (`held.rs`).
+//! **Invariant:** only workers and threads of the caller attach to the interpreter; the engine's I/O threads
+//! never do. References to bytes that they have sent go back to the workers (`held.rs`).
 
-mod adjustments;
-mod client;
-mod environ;
-mod failure;
-mod file_wrapper;
-mod fork;
-mod held;
-mod input;
-mod latin1;
-mod logging;
-mod outlive;
-mod reply;
-mod respond;
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
+mod errors;
+mod process;
 mod server;
-mod signals;
-mod start_response;
-mod tables;
+mod settings;
+mod site;
 mod worker;
+mod wsgi;
 
 use pyo3::prelude::*;
 
@@ -35,27 +25,27 @@ mod _headwaiter {
     use pyo3::types::{PyModule, PyModuleMethods};
 
     #[pymodule_export]
-    use crate::file_wrapper::FileWrapper;
+    use crate::process::logging::{log_put, log_take, log_wait, log_wake};
     #[pymodule_export]
-    use crate::logging::{log_put, log_take, log_wait, log_wake};
-    #[pymodule_export]
-    use crate::server::Server;
-    #[pymodule_export]
-    use crate::signals::{Signals, leave_in};
+    use crate::process::signals::{Signals, leave_in};
     #[cfg(unix)]
     #[pymodule_export]
-    use crate::signals::{
+    use crate::process::signals::{
         leave_by_signals, lingering_signals, outlast_signal, release_signals, signal_action,
         stop_came, take_signals,
     };
     #[pymodule_export]
-    use crate::tables::load_toml;
+    use crate::process::toml::load_toml;
+    #[pymodule_export]
+    use crate::server::Server;
+    #[pymodule_export]
+    use crate::wsgi::file_wrapper::FileWrapper;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        crate::fork::install();
-        crate::logging::install();
-        // Not by the package's metadata, which a bundle or a copied folder lacks.
+        crate::process::fork::install();
+        crate::process::logging::install();
+        // Not from the package's metadata, which a bundle or a copied folder lacks.
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("PANIC_POINTS", headwaiter_engine::PANIC_POINTS)?;
         module.add("SAME_STOP", headwaiter_engine::SAME_STOP.as_secs_f64())

@@ -1,19 +1,21 @@
-//! The engine as the Python package drives it.
+//! The class through which the Python package drives the engine.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
-use headwaiter_engine::{Listening, Seldom, Server as Engine};
-use pyo3::exceptions::PyOSError;
+use headwaiter_engine::{BindError, Listeners, Listening, Seldom, Server as Engine};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::adjustments::{listen_spec, read};
-use crate::outlive::StandStill;
-use crate::signals::Signals;
-use crate::worker::{Site, work};
+use crate::errors::os_error;
+use crate::process::descriptor::duplicate;
+use crate::process::outlive::StandStill;
+use crate::process::signals::Signals;
+use crate::settings::{listen_spec, read};
+use crate::site::Site;
+use crate::worker::work;
 
-/// An application bound to its sockets. Threads are the package's: it calls `work` on each worker.
+/// An application bound to its sockets. The package makes the threads and calls `work` on each worker.
 #[pyclass(module = "headwaiter._headwaiter", frozen)]
 pub(crate) struct Server {
     engine: Engine,
@@ -42,21 +44,22 @@ impl Server {
             ident: boundary.ident.as_str().into(),
             overlong: Seldom::new(Duration::from_secs(60)),
             multithread: settings.most_workers() > 1,
-            noted_unknown: false.into(),
+            unknown_parameter_logged: false.into(),
             boundary,
         };
-        let engine = Engine::bind(settings, &specs)
-            .map_err(|failed| os_error(&failed.error, &failed.place))?;
+        let failed = |failed: BindError| os_error(&failed.error, &failed.place);
+        let listeners = Listeners::bind(&specs, &settings.admin, settings.bind_options());
+        let engine = Engine::new(settings, listeners.map_err(failed)?).map_err(failed)?;
         Ok(Self { engine, site })
     }
 
-    /// Where the admin endpoint listens, in the same way as `listening`.
+    /// The addresses of the admin endpoint, in the form of `listening`.
     #[getter]
     fn admin_listening<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
         shown(py, self.engine.admin_listening())
     }
 
-    /// Where it listens: `("inet", host, port)`, `("inet6", host, port)` or `("unix", path)`.
+    /// The addresses in use: `("inet", host, port)`, `("inet6", host, port)` or `("unix", path)`.
     #[getter]
     fn listening<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
         shown(py, self.engine.listening())
@@ -64,9 +67,9 @@ impl Server {
 
     /// Starts the I/O threads. One byte is sent on the socket `done_fileno` when the server has finished.
     fn start(&self, done_fileno: i64) -> PyResult<()> {
-        let mut done = duplicate(done_fileno)?;
+        let mut done = socket(done_fileno)?;
         let notify = move || {
-            // Fails only if the other end is closed: then nobody waits.
+            // Fails only if the other end is closed: then nobody waits for it.
             let _ = done.write_all(b"x");
         };
         self.engine
@@ -74,9 +77,11 @@ impl Server {
             .map_err(|error| os_error(&error, "starting the I/O threads"))
     }
 
-    /// Watches `signals_fileno`, where handlers write to, without the interpreter: numbers in
-    /// `stopping` stop the server, `reopening` opens the access log anew, and all go on to the socket
-    /// `onwards_fileno`. Unless the watch is closed in time after a stop, the process ends with status 3.
+    /// Starts a thread that reads signal numbers from `signals_fileno` without the interpreter.
+    ///
+    /// A number in `stopping` stops the server, `reopening` reopens the access log, and the thread passes every
+    /// number on to the socket `onwards_fileno`. If the result is not closed in time after a stop, the process
+    /// ends with status 3.
     fn watch_signals(
         &self,
         signals_fileno: i64,
@@ -85,11 +90,11 @@ impl Server {
         reopening: Option<u8>,
     ) -> PyResult<Signals> {
         let watch = self.engine.watch_signals(
-            duplicate(signals_fileno)?,
-            duplicate(onwards_fileno)?,
+            socket(signals_fileno)?,
+            socket(onwards_fileno)?,
             stopping,
             reopening,
-            crate::signals::leave_without_interpreter,
+            crate::process::signals::leave_without_interpreter,
         );
         Ok(Signals(watch.map_err(|error| {
             os_error(&error, "starting the thread for signals")
@@ -102,17 +107,17 @@ impl Server {
         work(py, &self.engine, &self.site)
     }
 
-    /// Begins to drain. Any thread, any number of times.
+    /// Begins to drain. May be called on any thread, any number of times.
     fn stop(&self) {
         self.engine.stop();
     }
 
-    /// Cuts what is left.
+    /// Cuts every request that still runs or waits.
     fn abort(&self) {
         self.engine.abort();
     }
 
-    /// Waits until the I/O threads have ended, which is a moment after the server has finished.
+    /// Waits until the I/O threads have ended, shortly after the server has finished.
     fn join(&self, py: Python<'_>) {
         py.detach(|| self.engine.join());
     }
@@ -123,25 +128,25 @@ impl Server {
         self.engine.finished()
     }
 
-    /// Requests that were cut.
+    /// How many requests were cut.
     #[getter]
     fn unfinished(&self) -> usize {
         self.engine.unfinished()
     }
 
-    /// Every figure, as JSON: what the admin endpoint has at `/status.json`.
+    /// All figures as JSON: what the admin endpoint shows at `/status.json`.
     fn status(&self) -> String {
         self.engine.status()
     }
 
-    /// Opens the access log anew, as after it was renamed.
+    /// Reopens the access log, for example after it was renamed.
     fn reopen_logs(&self) {
         self.engine.reopen_logs();
     }
 
-    /// The body of the thread that looks after long requests and the number of workers. `start` starts
-    /// another worker, `stack` returns the stack of a thread by its identifier. Returns when the server
-    /// has drained.
+    /// The body of the thread that logs slow requests and starts workers; returns when the server has drained.
+    ///
+    /// `start` starts another worker; `stack` returns the stack of the thread with a given identifier.
     fn oversee(
         &self,
         py: Python<'_>,
@@ -168,8 +173,9 @@ impl Server {
         Ok(())
     }
 
-    /// The body of the thread that finds out how long the interpreter takes to be had, and collects
-    /// stacks (by calling `stacks`) for the admin endpoint. Returns when the server has drained.
+    /// The body of the thread that measures the wait for the GIL; returns when the server has drained.
+    ///
+    /// It also calls `stacks` to collect the stacks of all threads for the admin endpoint.
     fn watch(&self, py: Python<'_>, stacks: &Bound<'_, PyAny>) -> PyResult<()> {
         let _guard = StandStill::new();
         let watcher = self.engine.watcher();
@@ -198,42 +204,7 @@ fn shown<'py>(py: Python<'py>, addresses: &[Listening]) -> PyResult<Vec<Bound<'p
         .collect()
 }
 
-fn os_error(error: &io::Error, place: &str) -> PyErr {
-    match error.raw_os_error() {
-        Some(number) => {
-            // The system's own words, without Rust's "(os error 98)".
-            let text = error.to_string();
-            let text = text.split(" (os error").next().unwrap_or(&text).to_owned();
-            PyOSError::new_err((number, text, place.to_owned()))
-        }
-        None => PyOSError::new_err(format!("{place}: {error}")),
-    }
-}
-
-#[cfg(unix)]
-#[expect(unsafe_code, reason = "the number comes from Python's fileno()")]
-fn duplicate(fileno: i64) -> PyResult<socket2::Socket> {
-    use std::os::fd::{BorrowedFd, RawFd};
-    let number = RawFd::try_from(fileno).ok().filter(|number| *number >= 0);
-    let number = number.ok_or_else(|| PyOSError::new_err("not a file descriptor"))?;
-    // SAFETY: not -1, and borrowed only for the call that duplicates it; a number that is not open
-    // makes that call fail.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
-    Ok(borrowed
-        .try_clone_to_owned()
-        .map_err(|error| os_error(&error, "done_fileno"))?
-        .into())
-}
-
-#[cfg(windows)]
-#[expect(unsafe_code, reason = "the number comes from Python's fileno()")]
-fn duplicate(fileno: i64) -> PyResult<socket2::Socket> {
-    use std::os::windows::io::{BorrowedSocket, RawSocket};
-    let number = RawSocket::try_from(fileno).map_err(|_| PyOSError::new_err("not a socket"))?;
-    // SAFETY: borrowed only for the call that duplicates it; a number that is no socket makes that fail.
-    let borrowed = unsafe { BorrowedSocket::borrow_raw(number) };
-    Ok(borrowed
-        .try_clone_to_owned()
-        .map_err(|error| os_error(&error, "done_fileno"))?
-        .into())
+fn socket(fileno: i64) -> PyResult<socket2::Socket> {
+    let duplicated = duplicate(fileno).map_err(|error| os_error(&error, "fileno"))?;
+    Ok(duplicated.into())
 }

@@ -1,63 +1,52 @@
-//! The life of a worker thread: wait detached, attach, take a task, run the application, answer, close what
-//! the application has returned.
+//! The life of a worker thread: wait detached, attach, take a task, run the application, answer, close the
+//! iterable that the application returned.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use headwaiter_engine::{End, Poker, Seldom, Server, Task, Tasks};
-use headwaiter_http::{ProxyOutcome, Refusal, ReplyHead};
+use headwaiter_engine::{End, Peer, Poker, Server, Task, Tasks};
+use headwaiter_http::{ProxyOutcome, ProxyPeer, Refusal, ReplyHead};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
-use crate::adjustments::Boundary;
-use crate::environ::{Environs, ask_proxies};
-use crate::failure;
-use crate::fork::Home;
-use crate::held;
-use crate::reply::{Finished, Reply};
-use crate::respond::{close_of, respond};
-use crate::start_response::{StartResponse, client_disconnected};
-
-/// What all workers of a server share.
-pub(crate) struct Site {
-    pub(crate) application: Py<PyAny>,
-    pub(crate) boundary: Boundary,
-    pub(crate) ident: Arc<str>,
-    /// When bodies longer than their Content-Length are logged.
-    pub(crate) overlong: Seldom,
-    /// Whether the application may be called by several threads at once.
-    pub(crate) multithread: bool,
-    /// Whether a parameter of `Forwarded` without a meaning was logged: the proxy sends it every time.
-    pub(crate) noted_unknown: AtomicBool,
-}
+use crate::errors::client_disconnected;
+use crate::process::fork::ForkCheck;
+use crate::site::Site;
+use crate::wsgi::environ::Environs;
+use crate::wsgi::failure;
+use crate::wsgi::held;
+use crate::wsgi::reply::{Finished, Reply};
+use crate::wsgi::respond::{close_method, respond};
+use crate::wsgi::start_response::StartResponse;
 
 struct Worker<'a> {
     site: &'a Site,
     tasks: Tasks,
     environs: Environs,
-    /// The buffer of the last reply's head, for the next one.
+    /// The buffer of the last reply's head, reused for the next head.
     head: ReplyHead,
     poker: Poker,
     /// `types.GeneratorType`.
     generators: Py<PyType>,
 }
 
-/// What became of a task.
+/// How the run of a task ended.
 enum Served {
-    ByUs,
-    /// The application forked, and this is the child, come back with what the application came to.
-    ByChild(PyResult<()>),
+    /// In the process that took the task.
+    Here,
+    /// The application forked and returned in the child, which is this process, with this result.
+    InChild(PyResult<()>),
 }
 
-/// Runs tasks until the server has drained, or until the application comes back in a forked child.
+/// Runs tasks until the server has drained, or until the application returns in a forked child.
 ///
 /// # Errors
 ///
-/// Those of preparing the environ, before the first task; in a child, the application's.
+/// Exceptions of the preparation, before the first task. In a child: the application's exception.
 pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()> {
-    // All that can fail comes before the queue counts on this worker.
+    // Everything that can fail comes before the queue counts this worker.
     let thread = py
         .import("threading")?
         .call_method0("get_ident")?
@@ -76,8 +65,8 @@ pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()>
         held::release(py);
         while let Some(task) = worker.next() {
             held::release(py);
-            if let Served::ByChild(outcome) = worker.serve(py, task) {
-                // Its end of the queue is a copy of one that lives on in the parent.
+            if let Served::InChild(outcome) = worker.serve(py, task) {
+                // The child must not drop its copy of the parent's end of the queue.
                 std::mem::forget(worker);
                 return outcome;
             }
@@ -91,9 +80,9 @@ pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()>
 }
 
 impl Worker<'_> {
-    /// The next task, if there is one for this worker.
+    /// Takes the next task, if there is one for this worker.
     fn next(&mut self) -> Option<Task> {
-        for _ in 0..MOST_PANICS {
+        for _ in 0..MAX_PANICS {
             match catch_unwind(AssertUnwindSafe(|| self.tasks.next())) {
                 Ok(task) => return task,
                 Err(panic) => self.tasks.note_panic(&*panic),
@@ -102,54 +91,44 @@ impl Worker<'_> {
         None
     }
 
-    /// Runs one task to its end, whatever happens in it.
+    /// Runs one task to its end. A panic costs one reply: dropping its task closes the channel.
     fn serve(&mut self, py: Python<'_>, task: Task) -> Served {
-        // A panic costs this reply: the task it drops closes its channel.
         catch_unwind(AssertUnwindSafe(|| self.run(py, task))).unwrap_or_else(|panic| {
             self.tasks.note_panic(&*panic);
             self.tasks.through();
             self.head = ReplyHead::new();
-            Served::ByUs
+            Served::Here
         })
     }
 
     fn run(&mut self, py: Python<'_>, mut task: Task) -> Served {
-        let told = match ask_proxies(self.site, &task) {
-            Ok(told) => told,
+        let proxied = match ask_proxies(self.site, &task) {
+            Ok(proxied) => proxied,
             Err(refusal) => {
                 self.refuse(task, refusal);
-                return Served::ByUs;
+                return Served::Here;
             }
         };
-        self.log_told(&told);
-        if let Some(client) = &told.remote_addr {
+        self.log_proxy_outcome(&proxied);
+        if let Some(client) = &proxied.remote_addr {
             task.set_client(client);
         }
-        let environ = self.environs.make(py, &mut task, &told);
+        let environ = self.environs.make(py, &mut task, &proxied);
         let date = *self.tasks.date();
-        let head = std::mem::take(&mut self.head);
-        let reply = Reply::new(
-            task,
-            head,
-            date,
-            Arc::clone(&self.site.ident),
-            self.site.boundary.server_timing,
-            self.poker.clone(),
-        );
-        let start = match Bound::new(py, StartResponse::new(reply)) {
+        let start = match Bound::new(py, StartResponse::new(self.reply(task, date))) {
             Ok(start) => start,
-            // Out of memory. The task is lost with it, which closes the channel.
+            // Out of memory. The task is dropped, which closes the channel.
             Err(error) => {
                 error.write_unraisable(py, None);
-                return Served::ByUs;
+                return Served::Here;
             }
         };
-        let home = Home::here();
+        let fork = ForkCheck::new();
         let (outcome, close) = self.call(py, &environ, &start);
-        if home.is_left() {
-            // The connection is the parent's, and so is what the task refers to.
+        if fork.in_child() {
+            // The connection belongs to the parent, and so does everything that the task refers to.
             std::mem::forget(start.get().take());
-            return Served::ByChild(outcome.and(close.map_or(Ok(()), call)));
+            return Served::InChild(outcome.and(close.map_or(Ok(()), call)));
         }
         let finished = match start.get().take_in_turn(py) {
             Ok(reply) => self.end(py, reply, outcome, &date),
@@ -158,28 +137,41 @@ impl Worker<'_> {
                 if let Some(Err(error)) = close.map(call) {
                     error.write_unraisable(py, None);
                 }
-                return Served::ByUs;
+                return Served::Here;
             }
         };
         let mut task = self.finish(finished);
         if task.is_crowded() {
-            // A client that has left is dealt with as the task is given back.
+            // Without effect if the client has left: completing the task deals with that.
             let _ = py.detach(|| task.make_room());
-            // What is on disk now need not wait in memory until this worker is needed again.
+            // The bytes that went to disk are released now, not when this worker is next needed.
             held::release(py);
         }
-        let Some(close) = close else {
-            self.tasks.complete(task);
-            return Served::ByUs;
-        };
-        // The last byte of the reply is known: it does not wait for what `close` may take.
+        match close {
+            Some(close) => self.close(py, task, close, &environ, fork),
+            None => {
+                self.tasks.complete(task);
+                Served::Here
+            }
+        }
+    }
+
+    /// Answers, and calls the iterable's `close` only then: the client does not wait for `close`.
+    fn close(
+        &mut self,
+        py: Python<'_>,
+        task: Task,
+        close: PyResult<Bound<'_, PyAny>>,
+        environ: &PyResult<Bound<'_, PyDict>>,
+        fork: ForkCheck,
+    ) -> Served {
         if self.tasks.answer(task) {
             let tasks = &mut self.tasks;
             py.detach(|| tasks.send());
         }
         let closed = call(close);
-        if home.is_left() {
-            return Served::ByChild(closed);
+        if fork.in_child() {
+            return Served::InChild(closed);
         }
         self.tasks.through();
         if let (Err(error), Ok(environ)) = (closed, environ) {
@@ -188,10 +180,23 @@ impl Worker<'_> {
             let message = format!("Exception while closing the iterable of {target}");
             failure::log(py, self.site, &message, &error);
         }
-        Served::ByUs
+        Served::Here
     }
 
-    /// Calls the application and sends what it returns. Second, the `close` of that, if it has to be called.
+    /// An empty reply for `task`.
+    fn reply(&mut self, task: Task, date: [u8; 29]) -> Reply {
+        Reply::new(
+            task,
+            std::mem::take(&mut self.head),
+            date,
+            Arc::clone(&self.site.ident),
+            self.site.boundary.server_timing,
+            self.poker.clone(),
+        )
+    }
+
+    /// Calls the application and sends the iterable that it returns. Also returns the iterable's `close`, if it
+    /// has to be called.
     fn call<'py>(
         &self,
         py: Python<'py>,
@@ -207,7 +212,7 @@ impl Worker<'_> {
             Ok(result) => {
                 let outcome = respond(py, start.get(), &result);
                 let used_up = matches!(outcome, Ok(true));
-                let close = close_of(&result, used_up, self.generators.bind(py));
+                let close = close_method(&result, used_up, self.generators.bind(py));
                 (outcome.map(drop), close.transpose())
             }
             Err(error) => (Err(error), None),
@@ -248,7 +253,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Says what was wrong with a reply, and keeps the buffer of its head.
+    /// Logs what was wrong with a reply, and keeps the buffer of its head.
     fn finish(&mut self, finished: Finished) -> Task {
         let Finished {
             mut task,
@@ -266,7 +271,7 @@ impl Worker<'_> {
                 ),
             );
         }
-        // An application that does it does it all day.
+        // An application that sends too much does so in every reply: limit the records.
         if overlong && self.site.overlong.pass(Instant::now()) {
             let path = task.head().path().escape_ascii().to_string();
             failure::note(
@@ -281,7 +286,7 @@ impl Worker<'_> {
         task
     }
 
-    /// Answers a request that a proxy header makes unacceptable.
+    /// Refuses a request because of a proxy header.
     fn refuse(&mut self, mut task: Task, refusal: Refusal) {
         failure::note(
             log::Level::Info,
@@ -301,16 +306,16 @@ impl Worker<'_> {
         self.tasks.complete(task);
     }
 
-    fn log_told(&self, told: &ProxyOutcome) {
-        if let Some(name) = &told.unknown
-            && !self.site.noted_unknown.swap(true, Relaxed)
+    fn log_proxy_outcome(&self, proxied: &ProxyOutcome) {
+        if let Some(name) = &proxied.unknown
+            && !self.site.unknown_parameter_logged.swap(true, Relaxed)
         {
             failure::note(
                 log::Level::Warn,
                 &format!("Forwarded has a parameter that means nothing here: {name}"),
             );
         }
-        for name in &told.untrusted {
+        for name in &proxied.untrusted {
             failure::note(
                 log::Level::Warn,
                 &format!(
@@ -321,10 +326,21 @@ impl Worker<'_> {
     }
 }
 
-/// Panics in a row after which a worker parks before it tries to take a task again.
-const MOST_PANICS: u32 = 16;
-
 /// Calls the `close` of an iterable.
 fn call(close: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {
     close?.call0().map(drop)
 }
+
+/// Asks what trusted proxies say about `task`.
+fn ask_proxies(site: &Site, task: &Task) -> Result<ProxyOutcome, Refusal> {
+    let peer = match task.peer() {
+        Peer::Tcp(address) => ProxyPeer::Ip(address.ip()),
+        Peer::Unix => ProxyPeer::Unix,
+    };
+    site.boundary
+        .proxy
+        .apply(peer, task.head(), &site.boundary.url_scheme)
+}
+
+/// After this many panics in a row a worker parks before it tries to take a task again.
+const MAX_PANICS: u32 = 16;

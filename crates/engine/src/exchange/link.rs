@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::net::listen::Peer;
+use crate::exchange::message::{Mailbox, Message};
+use crate::net::address::Peer;
 use crate::net::socket::Stream;
 use crate::store::parts::{Parts, Size};
-use crate::sys::mailbox::{Mailbox, Message};
 use crate::sys::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sys::sync::{Condvar, Mutex, MutexGuard};
 

@@ -2,24 +2,18 @@
 
 pub(crate) mod answer;
 pub(crate) mod link;
+pub(crate) mod message;
 
-use std::fs::File;
-use std::io;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use headwaiter_http::{Body, Framing, Head, Refusal};
+use headwaiter_http::{Body, Framing, Head};
 
-use crate::exchange::link::{FIN, GONE, Link};
-use crate::net::listen::{Listening, Peer};
-use crate::record::{End, Record};
-use crate::shared::Shared;
-use crate::store::outgoing::{Held, Outgoing};
-use crate::store::parts::{Part, Size};
+use crate::exchange::link::Link;
+use crate::record::{Ended, Record};
+use crate::store::outgoing::Outgoing;
 use crate::store::shelf::Spill;
 use crate::store::spool::Spool;
-use crate::sys::mailbox::Message;
 
 /// All that belongs to one request. Lives as long as the pool; `clear` makes it fit for the next.
 #[derive(Debug)]
@@ -30,23 +24,15 @@ pub(crate) struct Exchange {
     pub(crate) record: Record,
     pub(crate) link: Option<Arc<Link>>,
     pub(crate) outgoing: Outgoing,
-    spill: Spill,
-    /// Parts of this reply were handed over before its end.
-    pub(crate) flushed: bool,
-    /// What `outgoing` holds is among the link's unsent bytes.
-    accounted: bool,
-    /// The worker has sent everything itself.
-    pub(crate) sent: bool,
-    /// The channel must close behind this reply.
-    pub(crate) close: bool,
+    pub(crate) spill: Spill,
+    delivery: Delivery,
+    next: Next,
     /// The request that came in behind this one, with those behind it. See `pipeline.rs`.
     pub(crate) behind: Option<Box<Exchange>>,
     /// Its place in a chain. Above 0 it came in behind another, whose reply may not be out yet.
     pub(crate) place: u8,
-    /// Its follower is on the way to a worker: the channel goes on.
-    pub(crate) followed: bool,
-    /// Its end is recorded: there is nothing more to say about it.
-    pub(crate) recorded: bool,
+    /// [`Exchange::end`] has returned its view, or the request was recorded without this exchange.
+    recorded: bool,
     /// The client as a trusted proxy named it.
     pub(crate) client: Option<Box<str>>,
     /// What came in place of a head that is malformed or incomplete: its first line, for the log.
@@ -63,13 +49,10 @@ impl Exchange {
             link: None,
             outgoing: Outgoing::default(),
             spill: Spill::default(),
-            flushed: false,
-            accounted: false,
-            sent: false,
-            close: false,
+            delivery: Delivery::default(),
+            next: Next::default(),
             behind: None,
             place: 0,
-            followed: false,
             recorded: false,
             client: None,
             first_line: Vec::new(),
@@ -84,21 +67,94 @@ impl Exchange {
         self.link = None;
         self.outgoing.clear();
         self.spill = Spill::default();
-        self.flushed = false;
-        self.accounted = false;
-        self.sent = false;
-        self.close = false;
+        debug_assert!(
+            !self.is_sent() || self.recorded,
+            "a worker records what it sends"
+        );
+        self.delivery = Delivery::default();
+        self.next = Next::default();
         self.behind = None;
         self.place = 0;
-        self.followed = false;
         self.recorded = false;
         self.client = None;
         self.first_line.clear();
     }
 
-    /// Counts what `outgoing` holds as unsent, once.
-    pub(crate) fn account(&mut self, link: &Link) {
-        if !std::mem::replace(&mut self.accounted, true) {
+    /// The worker hands over parts of the reply before its end.
+    pub(crate) fn stream(&mut self) {
+        debug_assert_ne!(
+            self.delivery,
+            Delivery::Sent,
+            "nothing follows a whole reply"
+        );
+        self.delivery = Delivery::Streamed;
+    }
+
+    /// Whether the worker handed over parts of the reply before its end.
+    pub(crate) fn is_streamed(&self) -> bool {
+        self.delivery == Delivery::Streamed
+    }
+
+    /// The worker has sent the whole reply itself.
+    pub(crate) fn set_sent(&mut self) {
+        debug_assert_eq!(
+            self.delivery,
+            Delivery::Held,
+            "the I/O thread sends what it has a part of"
+        );
+        debug_assert_ne!(
+            self.next,
+            Next::Follower,
+            "the I/O thread keeps replies in order"
+        );
+        self.delivery = Delivery::Sent;
+    }
+
+    /// Whether the worker has sent the whole reply itself.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.delivery == Delivery::Sent
+    }
+
+    /// The channel closes behind this reply.
+    pub(crate) fn close_after(&mut self) {
+        debug_assert_ne!(self.next, Next::Follower, "the follower needs the channel");
+        self.next = Next::Close;
+    }
+
+    /// Whether the channel closes behind this reply.
+    pub(crate) fn closes(&self) -> bool {
+        self.next == Next::Close
+    }
+
+    /// Takes the follower, for the queue: its worker may start before this reply is sent.
+    pub(crate) fn start_follower(&mut self) -> Option<Box<Exchange>> {
+        let follower = self.behind.take()?;
+        debug_assert_eq!(
+            self.next,
+            Next::KeepAlive,
+            "a follower starts once, on a channel that stays open"
+        );
+        self.next = Next::Follower;
+        Some(follower)
+    }
+
+    /// Whether the follower has started.
+    pub(crate) fn has_follower(&self) -> bool {
+        self.next == Next::Follower
+    }
+
+    /// Counts the reply, or its rest, as unsent when the worker leaves it to the I/O thread, unless it is a single
+    /// buffer: the kernel is likely to take that at once.
+    pub(crate) fn count_parts(&self, link: &Link) {
+        if self.outgoing.single().is_none() {
+            link.account(self.outgoing.size());
+        }
+    }
+
+    /// Counts a single buffer as unsent when the I/O thread queues it. Replies of several parts are counted by
+    /// [`Exchange::count_parts`].
+    pub(crate) fn count_single(&self, link: &Link) {
+        if self.outgoing.single().is_some() {
             link.account(self.outgoing.size());
         }
     }
@@ -106,18 +162,64 @@ impl Exchange {
     /// Keeps the first line of `data`, which is not a whole head, for the log.
     pub(crate) fn note_first_line(&mut self, data: &[u8]) {
         if self.head.method().is_empty() && self.first_line.is_empty() {
-            let line = data.split(|byte| matches!(byte, b'\r' | b'\n'));
-            let line = line
-                .into_iter()
-                .find(|line| !line.is_empty())
-                .unwrap_or_default();
-            self.first_line
-                .extend_from_slice(&line[..line.len().min(FIRST_LINE)]);
+            self.first_line.extend_from_slice(first_line(data));
         }
+    }
+
+    /// The request was recorded without this exchange: the I/O thread has cut it while its worker held it.
+    pub(crate) fn set_recorded(&mut self) {
+        self.recorded = true;
+    }
+
+    /// Ends the request and returns the view to record. Returns `None` for a request that was recorded already,
+    /// so that each is recorded once, and for the admin endpoint's, which are not recorded.
+    pub(crate) fn end(&mut self, link: &Link, now: impl FnOnce() -> Instant) -> Option<Ended<'_>> {
+        if std::mem::replace(&mut self.recorded, true) || link.admin {
+            return None;
+        }
+        self.record.ended = Some(now());
+        Some(Ended {
+            record: &self.record,
+            head: &self.head,
+            first_line: &self.first_line,
+            client: self.client.as_deref(),
+            peer: link.peer,
+        })
     }
 }
 
-/// Of what is not a head so much is kept.
+/// How much of a reply has left the exchange before the I/O thread gets it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Delivery {
+    /// Nothing: `outgoing` holds the whole reply.
+    #[default]
+    Held,
+    /// The worker handed over parts by way of the link; `outgoing` holds the rest.
+    Streamed,
+    /// The worker has sent and recorded all of it.
+    Sent,
+}
+
+/// What the channel does when the reply is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Next {
+    /// It reads the next request.
+    #[default]
+    KeepAlive,
+    /// It closes.
+    Close,
+    /// It goes on with the follower, which is in the queue already or with a worker.
+    Follower,
+}
+
+/// The first line of `data` that is not empty, or the beginning of a long one.
+pub(crate) fn first_line(data: &[u8]) -> &[u8] {
+    let mut lines = data.split(|byte| matches!(byte, b'\r' | b'\n'));
+    let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    &line[..line.len().min(FIRST_LINE)]
+}
+
+/// Bytes of a malformed head kept for the log.
 const FIRST_LINE: usize = 256;
 
 fn no_body() -> Body {
@@ -127,338 +229,80 @@ fn no_body() -> Body {
     }
 }
 
-/// The client has left, or was cut by `send_timeout`: nothing can be sent to it any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientGone;
+#[cfg(all(test, unix, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::exchange::message::Mailbox;
+    use crate::net::address::Peer;
+    use crate::net::socket::Stream;
+    use crate::store::parts::Part;
 
-/// What [`Task::flush`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flushed {
-    /// The bytes are the I/O thread's now.
-    HandedOver,
-    /// Too many bytes are unsent: call [`Task::make_room`] where blocking is allowed.
-    Full,
-}
-
-/// A complete request in a worker's hands, and the way back for its reply.
-///
-/// Reply bytes are appended with [`Task::buffer`], [`Task::hold`] and [`Task::send_file`], handed
-/// over early with [`Task::flush`] where the application streams, and for good with
-/// [`crate::Tasks::complete`].
-#[derive(Debug)]
-pub struct Task {
-    /// Present until the task is completed.
-    exchange: Option<Box<Exchange>>,
-    shared: Arc<Shared>,
-    link: Arc<Link>,
-}
-
-impl Drop for Task {
-    /// A task lost to a bug must not leave its client waiting: the channel is cut.
-    fn drop(&mut self) {
-        if let Some(mut exchange) = self.exchange.take() {
-            exchange.outgoing.clear();
-            exchange.close = true;
-            exchange.record.stop(self.shared.now(), End::AppError, "");
-            self.shared.note_free(&mut exchange);
-            self.link.io.post(Message::Done(exchange), true);
-        }
-    }
-}
-
-impl Task {
-    pub(crate) fn new(exchange: Box<Exchange>, shared: &Arc<Shared>) -> Option<Self> {
-        let link = Arc::clone(exchange.link.as_ref()?);
-        Some(Self {
-            exchange: Some(exchange),
-            shared: Arc::clone(shared),
-            link,
-        })
+    /// A link of a client (`Some`) or of the admin endpoint.
+    fn link(listener: Option<u32>) -> Link {
+        let poll = mio::Poll::new().unwrap();
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
+        let (stream, _) = mio::net::UnixStream::pair().unwrap();
+        let (stream, io) = (Stream::Unix(stream), Arc::new(Mailbox::new(waker)));
+        Link::new(stream, Peer::Unix, listener, 0, io, Arc::default())
     }
 
-    /// Ends the task: what is left to do is the I/O side's.
-    pub(crate) fn into_exchange(mut self) -> Option<Box<Exchange>> {
-        self.exchange.take()
+    fn exchange() -> Exchange {
+        Exchange::new(Instant::now())
     }
 
-    fn exchange(&self) -> &Exchange {
-        let Some(exchange) = &self.exchange else {
-            unreachable!("taken only by value")
-        };
-        exchange
+    #[test]
+    fn a_request_is_recorded_once() {
+        let link = link(Some(0));
+        let mut exchange = exchange();
+        assert!(exchange.end(&link, Instant::now).is_some());
+        let ended = exchange.record.ended;
+        assert!(exchange.end(&link, Instant::now).is_none());
+        assert_eq!(exchange.record.ended, ended);
+        exchange.clear();
+        assert!(exchange.end(&link, Instant::now).is_some());
     }
 
-    pub(crate) fn exchange_mut(&mut self) -> &mut Exchange {
-        let Some(exchange) = &mut self.exchange else {
-            unreachable!("taken only by value")
-        };
-        exchange
+    #[test]
+    fn what_was_cut_and_what_the_admin_endpoint_answers_is_not_recorded() {
+        let mut cut = exchange();
+        cut.set_recorded();
+        assert!(cut.end(&link(Some(0)), Instant::now).is_none());
+        assert!(exchange().end(&link(None), Instant::now).is_none());
     }
 
-    /// The request's head.
-    pub fn head(&self) -> &Head {
-        &self.exchange().head
-    }
-
-    /// The request's body, complete.
-    pub fn body(&mut self) -> &mut Spool {
-        &mut self.exchange_mut().body
-    }
-
-    /// Takes the body out, for a holder that may outlive the task.
-    pub fn take_body(&mut self) -> Spool {
-        std::mem::take(&mut self.exchange_mut().body)
-    }
-
-    /// Who sent it.
-    pub fn peer(&self) -> Peer {
-        self.link.peer
-    }
-
-    /// The listener it came in by.
-    pub fn listening(&self) -> &Listening {
-        &self.shared.listening[self.link.listener as usize]
-    }
-
-    /// Index of that listener, in the order given to [`crate::Server::bind`].
-    pub fn listener(&self) -> usize {
-        self.link.listener as usize
-    }
-
-    /// Whether the channel may stay open behind the reply: the client's wish and ours. A drain still
-    /// serves what came in behind it.
-    pub fn keep_alive(&self) -> bool {
-        let exchange = self.exchange();
-        exchange.head.keep_alive() && (exchange.behind.is_some() || !self.shared.draining())
-    }
-
-    /// A handle that tells whether the client is gone, also after the task is complete.
-    pub fn client(&self) -> Client {
-        Client {
-            link: Arc::downgrade(&self.link),
-            probe: self.exchange().head.minor() > 0,
-        }
-    }
-
-    /// Times and sizes so far.
-    pub fn record(&mut self) -> &mut Record {
-        &mut self.exchange_mut().record
-    }
-
-    /// The buffer for reply bytes that are copied.
-    pub fn buffer(&mut self) -> &mut Vec<u8> {
-        self.exchange_mut().outgoing.tail()
-    }
-
-    /// Appends bytes by reference.
-    pub fn hold(&mut self, data: Box<dyn Held>) {
-        self.exchange_mut()
-            .outgoing
-            .push(Part::Held { data, at: 0 });
-    }
-
-    /// Appends `len` bytes of `file` from `offset`.
-    pub fn send_file(&mut self, file: Arc<File>, offset: u64, len: u64) {
-        if len > 0 {
-            self.exchange_mut().outgoing.push(Part::File {
-                file,
-                offset,
-                left: len,
-            });
-        }
-    }
-
-    /// Whether any reply byte was handed over already.
-    pub fn flushed(&self) -> bool {
-        self.exchange().flushed
-    }
-
-    /// Drops reply bytes that were not handed over.
-    pub fn discard(&mut self) {
-        self.exchange_mut().outgoing.clear();
-    }
-
-    /// Closes the channel behind this reply.
-    pub fn close_after(&mut self) {
-        self.exchange_mut().close = true;
-    }
-
-    /// Hands the bytes appended so far to the I/O thread. Never blocks.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientGone`]; the bytes are dropped.
-    pub fn flush(&mut self) -> Result<Flushed, ClientGone> {
-        if self.link.has(GONE) {
-            self.discard();
-            return Err(ClientGone);
-        }
-        if self.exchange_mut().outgoing.is_empty() {
-            return Ok(Flushed::HandedOver);
-        }
-        let size = self.exchange_mut().outgoing.size();
-        let unsent = self.link.unsent();
-        let room =
-            unsent.all == 0 || unsent.memory + size.memory <= self.shared.settings.outbuf_overflow;
-        if !room || self.is_crowded_beside(unsent) {
-            return Ok(Flushed::Full);
-        }
-        self.hand_over();
-        Ok(Flushed::HandedOver)
-    }
-
-    /// Whether what is written would take more memory than all replies together may have (`outbuf_total`): call
-    /// [`Task::make_room`] before the task is given back.
-    pub fn is_crowded(&self) -> bool {
-        self.is_crowded_beside(Size::default())
-    }
-
-    /// The same of a reply of which some is `unsent` already. A small piece with nothing before it may always
-    /// go: as likely as not the kernel takes it.
-    fn is_crowded_beside(&self, unsent: Size) -> bool {
-        let outgoing = &self.exchange().outgoing;
-        if !outgoing.is_large() && unsent.all == 0 {
-            return false;
-        }
-        let more = outgoing.size().memory;
-        let total = self.shared.unsent.load(Ordering::Relaxed);
-        more > 0 && total.saturating_add(more) > self.shared.settings.outbuf_total
-    }
-
-    /// As [`Task::flush`] when it said `Full`: spills to disk, or waits for the client to take bytes
-    /// where neither disk nor `outbuf_high_watermark` has room. Blocks.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientGone`], also when the client made no progress for `send_timeout`.
-    pub fn make_room(&mut self) -> Result<(), ClientGone> {
-        let settings = &self.shared.settings;
-        let (watermark, low) = (settings.outbuf_high_watermark, settings.outbuf_overflow / 2);
-        let worker = self.exchange().record.worker;
-        self.shared.running.note_sending(worker, true);
-        self.link
-            .wait_room(|unsent| unsent.all == 0 || unsent.all < watermark);
-        // A disk is for slow clients: what only waits for the I/O thread will be gone in a moment.
-        self.link.wait_turn(|unsent| {
-            unsent.memory <= low && (unsent.all == 0 || !self.is_crowded_beside(unsent))
-        });
-        let (unsent, mut crowded) = (self.link.unsent(), false);
-        if (unsent.memory > low || self.is_crowded_beside(unsent))
-            && let Err(error) = self.spill()
-        {
-            self.shared.storage_trouble(&error);
-            self.link.wait_room(|unsent| unsent.memory <= low);
-            crowded = self.is_crowded_beside(self.link.unsent());
-        }
-        let gone = self.link.has(GONE);
-        if gone {
-            self.discard();
-        } else {
-            self.hand_over();
-        }
-        if crowded {
-            // As many such replies as there are workers are in memory, beside the others.
-            self.link.wait_room(|unsent| unsent.memory <= low);
-        }
-        self.shared.running.note_sending(worker, false);
-        if gone { Err(ClientGone) } else { Ok(()) }
-    }
-
-    /// Moves what is in memory to disk, in order. On an error what is left stays in memory.
-    fn spill(&mut self) -> io::Result<()> {
-        let shelf = Arc::clone(&self.shared.shelf);
-        let exchange = self.exchange_mut();
-        let mut result = Ok(());
-        for mut part in exchange.outgoing.take_parts() {
-            while result.is_ok()
-                && let Some(bytes) = part.memory().filter(|bytes| !bytes.is_empty())
-            {
-                match exchange.spill.append(bytes, &shelf) {
-                    Ok(spilled) => {
-                        part.advance(spilled.left());
-                        exchange.outgoing.push(spilled);
-                    }
-                    Err(error) => result = Err(error),
-                }
+    #[test]
+    fn a_reply_is_counted_as_unsent_once() {
+        for parts in [0, 2] {
+            let link = link(Some(0));
+            let mut exchange = exchange();
+            for _ in 0..parts {
+                let data = vec![b'x'; 10];
+                exchange.outgoing.push(Part::Copied { data, at: 0 });
             }
-            exchange.outgoing.push(part);
+            exchange.outgoing.tail().extend_from_slice(b"tail");
+            exchange.count_parts(&link);
+            exchange.count_single(&link);
+            assert_eq!(link.unsent(), exchange.outgoing.size(), "{parts}");
         }
-        result
     }
 
-    fn hand_over(&mut self) {
-        let size = self.exchange_mut().outgoing.size();
-        self.exchange_mut().flushed = true;
-        let parts = self.exchange_mut().outgoing.take_parts();
-        self.link.hand_over(parts, size, self.exchange().place);
+    #[test]
+    fn a_follower_starts_once() {
+        let mut first = exchange();
+        first.behind = Some(Box::new(exchange()));
+        assert!(!first.has_follower());
+        assert!(first.start_follower().is_some());
+        assert!(first.has_follower() && !first.closes());
+        assert!(first.start_follower().is_none());
     }
 
-    /// Notes how the request ended, unless that is known already: what comes first is the cause.
-    pub fn spoil(&mut self, end: End) {
-        self.exchange_mut().record.spoil(end, "");
-    }
-
-    /// Notes how the request ended.
-    pub fn set_end(&mut self, end: End) {
-        self.exchange_mut().record.end = end;
-    }
-
-    /// Notes that `refusal` is the answer.
-    pub fn set_refused(&mut self, refusal: Refusal) {
-        let now = self.shared.now();
-        self.exchange_mut().record.refuse(now, refusal);
-    }
-
-    /// Appends a `Server-Timing` field line of what is known by now, in milliseconds (W3C Server
-    /// Timing): the wait for a worker, for the interpreter, and the time in the application so far.
-    pub fn write_server_timing(&self, out: &mut Vec<u8>) {
-        let record = &self.exchange().record;
-        let phases = record.phases();
-        let taken = record.taken.unwrap_or(record.arrived);
-        let millis = |span: Duration| span.as_secs_f64() * 1000.0;
-        let line = format!(
-            "Server-Timing: queue;dur={:.3}, gil;dur={:.3}, app;dur={:.3}\r\n",
-            millis(phases.queue.unwrap_or_default()),
-            millis(phases.gil.unwrap_or_default()),
-            millis(self.shared.now().saturating_duration_since(taken)),
-        );
-        out.extend_from_slice(line.as_bytes());
-    }
-
-    /// Notes the client that a trusted proxy has named, for the access log.
-    pub fn set_client(&mut self, client: &str) {
-        self.exchange_mut().client = Some(client.into());
-    }
-}
-
-/// Tells whether a client is gone.
-#[derive(Clone, Debug)]
-pub struct Client {
-    /// Weak: applications keep environs, and these must not keep descriptors.
-    link: Weak<Link>,
-    probe: bool,
-}
-
-impl Client {
-    /// Whether the client can no longer be reached.
-    ///
-    /// Of a client that has finished sending this is not known yet: an HTTP/1.1 one is probed (see
-    /// [`Link::probe`]) and the next call tells; an older one counts as gone.
-    pub fn is_gone(&self) -> bool {
-        let Some(link) = self.link.upgrade() else {
-            return true;
-        };
-        if !link.has(GONE) && link.has(FIN) {
-            if !self.probe {
-                return true;
-            }
-            link.probe();
-        }
-        link.has(GONE)
-    }
-
-    /// Whether the client is known to be gone, without finding out: takes no lock and sends nothing.
-    pub fn was_gone(&self) -> bool {
-        self.link.upgrade().is_none_or(|link| link.has(GONE))
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "the follower needs the channel")]
+    fn a_channel_whose_follower_has_started_stays_open() {
+        let mut first = exchange();
+        first.behind = Some(Box::new(exchange()));
+        first.start_follower();
+        first.close_after();
     }
 }

@@ -6,57 +6,45 @@ use std::sync::atomic::Ordering;
 use mio::Token;
 
 use crate::exchange::link::Link;
+use crate::exchange::message::Message;
+use crate::io::IoLoop;
+use crate::io::accepting::Accepted;
 use crate::io::channel::Channel;
 use crate::io::evict::PAUSE;
-use crate::io::{INDEX_MASK, IoLoop};
+use crate::io::shares::{ACCEPTS, ADMIN_ACCEPTS};
 use crate::net::accept_error::Trouble;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::net::socket::Stream;
-use crate::sys::mailbox::Message;
 
 impl IoLoop {
     /// Takes what waits at listener `n`, but no more than `most`: readiness is reported once, so the rest
     /// is taken in the next turn.
     pub(crate) fn accept_from(&mut self, n: usize, most: usize) {
         for _ in 0..most {
-            if self.accept_paused.is_some() || n >= self.listeners.len() {
+            if self.accepting.is_paused() || n >= self.accepting.len() {
                 return;
             }
             if self.at_limit() {
-                if !self.listeners[n].has_waiting() {
+                if !self.accepting.has_waiting(n) {
                     return;
                 }
                 if !self.make_room("connection_limit is reached and no channel is idle") {
                     return;
                 }
             }
-            match self.listeners[n].accept() {
-                Ok((stream, peer)) => self.assign(stream, peer, n),
-                Err(error) => match Trouble::of(&error) {
-                    Trouble::Nobody => return,
-                    // Its client gave up while it waited, say.
-                    Trouble::Connection => {
-                        self.accept_failures += 1;
-                        if self.accept_failures == MOST_FAILURES {
-                            self.accept_failures = 0;
-                            // A sandbox that forbids the call looks the same, and never ends.
-                            return self.pause_accepting(&error.to_string());
-                        }
-                        continue;
+            match self.accepting.accept(n) {
+                Accepted::Connection(stream, peer) => self.assign(stream, peer, n),
+                Accepted::Nobody => return,
+                Accepted::Failed => {}
+                Accepted::NoRoom(why) => {
+                    if !self.make_room(&why) {
+                        return;
                     }
-                    // Without a free descriptor the system says so even if nobody waits.
-                    _ if !self.listeners[n].has_waiting() => return,
-                    Trouble::Room => {
-                        if !self.make_room(&error.to_string()) {
-                            return;
-                        }
-                    }
-                    Trouble::Listener => return self.pause_accepting(&error.to_string()),
-                },
+                }
+                Accepted::Trouble(why) => return self.pause_accepting(&why),
             }
-            self.accept_failures = 0;
         }
-        self.accept_more = true;
+        self.accepting.note_more();
     }
 
     /// Takes what waits at the admin endpoint, whatever the limits of the others.
@@ -77,13 +65,13 @@ impl IoLoop {
                     _ if !listener.has_waiting() => return,
                     // Those who wait are let in after a moment.
                     Trouble::Room | Trouble::Listener => {
-                        self.accept_paused.get_or_insert(self.now + PAUSE);
+                        self.accepting.pause_unless_paused(self.now + PAUSE);
                         return;
                     }
                 },
             }
         }
-        self.accept_more = true;
+        self.accepting.note_more();
     }
 
     fn at_limit(&self) -> bool {
@@ -92,12 +80,8 @@ impl IoLoop {
 
     /// Accepts again once a pause is over, and goes on where a turn's share was used up.
     pub(crate) fn resume_accepting(&mut self) {
-        let over = self.accept_paused.is_some_and(|until| until <= self.now);
-        if over {
-            self.accept_paused = None;
-        }
-        if over || std::mem::take(&mut self.accept_more) {
-            for n in 0..self.listeners.len() {
+        if self.accepting.resumes(self.now) {
+            for n in 0..self.accepting.len() {
                 self.guarded(None, |me| me.accept_from(n, ACCEPTS));
             }
             for n in 0..self.admin.listeners.len() {
@@ -111,8 +95,7 @@ impl IoLoop {
         self.shared.channels.fetch_add(1, Ordering::Relaxed);
         self.shared.counters.connections.add(1);
         let mailboxes = self.shared.mailboxes.get().map_or(&[][..], Vec::as_slice);
-        let owner = self.next_owner;
-        self.next_owner = (owner + 1) % mailboxes.len().max(1);
+        let owner = self.accepting.next_owner(mailboxes.len());
         match mailboxes.get(owner) {
             // Once draining, the others may have left already.
             Some(mailbox) if owner != self.index && !self.shared.draining() => {
@@ -125,10 +108,7 @@ impl IoLoop {
     /// Makes the connection a channel of this thread.
     /// `listener` is `None` for the admin endpoint.
     pub(crate) fn adopt(&mut self, mut stream: Stream, peer: Peer, listener: Option<usize>) {
-        self.generation = (self.generation + 1) & (INDEX_MASK >> 1);
-        let entry = self.channels.vacant_entry();
-        let index = entry.key();
-        let token = (self.generation << (usize::BITS / 2)) | index;
+        let token = self.channels.next_token();
         if let Err(error) = stream.register(self.poll.registry(), Token(token)) {
             if listener.is_some() {
                 self.shared.channels.fetch_sub(1, Ordering::Relaxed);
@@ -146,7 +126,8 @@ impl IoLoop {
             Arc::clone(&self.mailbox),
             Arc::clone(&self.shared.unsent),
         );
-        entry.insert(Channel::new(Arc::new(link), self.turn));
+        let channel = Channel::new(Arc::new(link), self.turn);
+        let index = self.channels.insert(channel);
         if listener.is_none() {
             self.admin.open.push(token);
         }
@@ -158,20 +139,15 @@ impl IoLoop {
     }
 }
 
-/// Connections taken from one listener in a turn.
-pub(crate) const ACCEPTS: usize = 64;
-/// Connections of the admin endpoint taken in a turn.
-const ADMIN_ACCEPTS: usize = 8;
 /// Connections to the admin endpoint that are open at once.
 const ADMIN_CHANNELS: usize = 64;
-/// Errors in a row that are the connections' own.
-const MOST_FAILURES: usize = 64;
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
     use crate::io::inline::Endpoint;
-    use crate::net::listen::{ListenSpec, Listening, bind_all};
+    use crate::net::address::{ListenSpec, Listening};
+    use crate::net::listener::bind_all;
     use crate::settings::Settings;
     use crate::shared::Shared;
 
@@ -179,10 +155,10 @@ mod tests {
     fn a_crowd_is_let_in_in_shares() {
         let settings = Settings {
             connection_limit: 2 * ACCEPTS,
-            ..Settings::default()
+            ..Settings::for_tests()
         };
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
-        let listeners = bind_all(&[any], &settings).unwrap();
+        let listeners = bind_all(&[any], settings.bind_options()).unwrap();
         let Listening::Tcp(address) = *listeners[0].listening() else {
             unreachable!("it was bound to TCP")
         };
@@ -192,8 +168,14 @@ mod tests {
             .map(|_| std::net::TcpStream::connect(address).unwrap())
             .collect();
         io.accept_from(0, ACCEPTS);
-        assert_eq!((io.channels.len(), io.accept_more), (ACCEPTS, true));
+        assert_eq!(
+            (io.channels.len(), io.accepting.has_more()),
+            (ACCEPTS, true)
+        );
         io.resume_accepting();
-        assert_eq!((io.channels.len(), io.accept_more), (crowd.len(), false));
+        assert_eq!(
+            (io.channels.len(), io.accepting.has_more()),
+            (crowd.len(), false)
+        );
     }
 }

@@ -1,15 +1,14 @@
-//! One client connection as its I/O thread sees it, and the list of the idle ones.
+//! One client connection as its I/O thread sees it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use headwaiter_http::Refusal;
-use slab::Slab;
 
 use crate::exchange::Exchange;
 use crate::exchange::link::Link;
 use crate::io::deadlines::Deadline;
-use crate::io::h1::transmit::Ahead;
+use crate::io::idle::Neighbours;
 use crate::store::budget::{Budget, Grant};
 use crate::store::parts::Parts;
 use crate::store::spool::FREE;
@@ -55,18 +54,13 @@ pub(crate) struct Channel {
     pub(crate) sending: Parts,
     /// The kernel may hold bytes we have not read.
     pub(crate) readable: bool,
-    /// It stands in the list of channels with more to do.
-    pub(crate) queued_again: bool,
-    pub(crate) deadline: Deadline,
+    /// It stands in the queue of channels with more to do.
+    pub(in crate::io) queued_again: bool,
+    pub(in crate::io) deadline: Deadline,
     /// The turn of the loop it was accepted in.
     pub(crate) accepted_in: u64,
-    idle: Option<Neighbours>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Neighbours {
-    before: u32,
-    behind: u32,
+    /// Its neighbours in the list of idle channels, while it stands there.
+    pub(in crate::io) idle: Option<Neighbours>,
 }
 
 impl Channel {
@@ -170,66 +164,10 @@ impl Channel {
     }
 }
 
-/// Idle channels, longest idle first: a doubly linked list through the slab.
+/// A reply that leaves before that of a later request on the same channel.
 #[derive(Debug)]
-pub(crate) struct IdleList {
-    first: u32,
-    last: u32,
+pub(crate) struct Ahead {
+    pub(crate) exchange: Box<Exchange>,
+    /// Its bytes that the kernel has not taken.
+    pub(crate) left: u64,
 }
-
-impl Default for IdleList {
-    fn default() -> Self {
-        Self {
-            first: NOBODY,
-            last: NOBODY,
-        }
-    }
-}
-
-impl IdleList {
-    /// The channel that has been idle longest.
-    pub(crate) fn longest(&self) -> Option<usize> {
-        (self.first != NOBODY).then_some(self.first as usize)
-    }
-
-    /// Puts `index` at the end; it must not be listed.
-    pub(crate) fn push(&mut self, channels: &mut Slab<Channel>, index: usize) {
-        let me = index as u32;
-        channels[index].idle = Some(Neighbours {
-            before: self.last,
-            behind: NOBODY,
-        });
-        match channels
-            .get_mut(self.last as usize)
-            .and_then(|c| c.idle.as_mut())
-        {
-            Some(last) => last.behind = me,
-            None => self.first = me,
-        }
-        self.last = me;
-    }
-
-    /// Takes `index` out, if it is listed.
-    pub(crate) fn remove(&mut self, channels: &mut Slab<Channel>, index: usize) {
-        let Some(Neighbours { before, behind }) = channels[index].idle.take() else {
-            return;
-        };
-        match channels
-            .get_mut(before as usize)
-            .and_then(|c| c.idle.as_mut())
-        {
-            Some(before) => before.behind = behind,
-            None => self.first = behind,
-        }
-        match channels
-            .get_mut(behind as usize)
-            .and_then(|c| c.idle.as_mut())
-        {
-            Some(behind) => behind.before = before,
-            None => self.last = before,
-        }
-    }
-}
-
-/// No channel: the slab never grows this far, descriptors end long before.
-const NOBODY: u32 = u32::MAX;

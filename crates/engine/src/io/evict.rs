@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::exchange::message::{Mailbox, Message};
 use crate::io::IoLoop;
 use crate::io::channel::{Channel, State};
-use crate::sys::mailbox::{Mailbox, Message};
 
 impl IoLoop {
     /// Closes an idle channel, or has one closed. `false`: not yet, and accepting rests meanwhile. `why`
@@ -19,13 +19,13 @@ impl IoLoop {
         if self.evict() {
             return true;
         }
-        if self.idle.longest().is_some() {
+        if self.channels.longest_idle().is_some() {
             // There are new ones only, which the next turn will read.
-            self.accept_paused = Some(self.now + SHORT_PAUSE);
+            self.accepting.pause(self.now + SHORT_PAUSE);
         } else if self.others().is_some() && self.drain.is_none() {
-            self.accept_paused = Some(self.now + PAUSE);
+            self.accepting.pause(self.now + PAUSE);
             self.shared.room_wanted.store(true, Ordering::SeqCst);
-            if self.room_asked.replace(why.to_owned()).is_none() {
+            if self.accepting.ask_for_room(why) {
                 self.pass_on();
             }
         } else {
@@ -37,13 +37,13 @@ impl IoLoop {
     /// Another thread asks for room, or this one's own question has come back.
     pub(crate) fn asked_for_room(&mut self) {
         if self.index == 0 {
-            if let Some(why) = self.room_asked.take()
-                && self.accept_paused.is_some()
+            if let Some(why) = self.accepting.take_room_asked()
+                && self.accepting.is_paused()
             {
                 self.pause_accepting(&why);
             }
         } else if !self.evict() {
-            if self.idle.longest().is_some() {
+            if self.channels.longest_idle().is_some() {
                 // There are new ones only. The next turn knows more.
                 self.mailbox.post(Message::MakeRoom, true);
             } else {
@@ -54,17 +54,13 @@ impl IoLoop {
 
     /// Another thread has closed a channel.
     pub(crate) fn room_made(&mut self) {
-        self.room_asked = None;
-        if self.accept_paused.is_some() {
-            self.accept_paused = Some(self.now);
-        }
+        self.accepting.take_room_asked();
+        self.accepting.end_pause(self.now);
     }
 
     /// A channel of this thread has been closed, descriptor and all, unless a worker still holds it.
     pub(crate) fn note_room(&mut self) {
-        if self.accept_paused.is_some() {
-            self.accept_paused = Some(self.now);
-        }
+        self.accepting.end_pause(self.now);
         let wanted = &self.shared.room_wanted;
         if self.index != 0
             && wanted.load(Ordering::Relaxed)
@@ -91,7 +87,7 @@ impl IoLoop {
     /// may be on its way.
     fn evict(&mut self) -> bool {
         for _ in 0..MOST_LOOKS {
-            let Some(index) = self.idle.longest() else {
+            let Some(index) = self.channels.longest_idle() else {
                 return false;
             };
             let channel = &mut self.channels[index];
@@ -131,7 +127,7 @@ impl IoLoop {
 
     /// Accepting rests for a moment; connections wait in the kernel's backlog meanwhile.
     pub(crate) fn pause_accepting(&mut self, why: &str) {
-        self.accept_paused = Some(self.now + PAUSE);
+        self.accepting.pause(self.now + PAUSE);
         self.shared.counters.accept_pauses.add(1);
         if self.shared.accept_log.pass(self.now) {
             log::warn!(
@@ -163,7 +159,7 @@ mod tests {
     fn a_channel_that_another_thread_closes_ends_the_pause() {
         let settings = Settings {
             io_threads: 2,
-            ..Settings::default()
+            ..Settings::for_tests()
         };
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
         let mut threads = [0, 1]
@@ -173,7 +169,7 @@ mod tests {
         let [first, second] = &mut threads;
         let _client = connect(second, Some(0));
         // As if it had a request.
-        second.idle.remove(&mut second.channels, 0);
+        second.channels.unlist_idle(0);
 
         assert!(!first.make_room("no room"));
         // The question goes round and comes back.
@@ -181,10 +177,10 @@ mod tests {
         assert_eq!(shared.counters.accept_pauses.get(), 0);
         first.read_mail();
         assert_eq!(shared.counters.accept_pauses.get(), 1);
-        assert_eq!(first.accept_paused, Some(first.now + PAUSE));
+        assert_eq!(first.accepting.paused_until(), Some(first.now + PAUSE));
 
         second.close(0);
         first.read_mail();
-        assert_eq!(first.accept_paused, Some(first.now));
+        assert_eq!(first.accepting.paused_until(), Some(first.now));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The I/O thread that owns the channel calls an [`Inline`], which must neither block nor touch the
 //! interpreter. Work that takes time goes to another thread, which answers by a message ([`Later`]);
-//! meanwhile the channel is in [`State::Pending`] and is not read.
+//! meanwhile the channel is in the state `Pending` and is not read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,12 +10,10 @@ use std::time::Instant;
 
 use headwaiter_http::Head;
 
-use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
-use crate::io::IoLoop;
-use crate::io::channel::State;
-use crate::net::listen::{Listener, Peer};
-use crate::sys::mailbox::{Mailbox, Message};
+use crate::exchange::message::{Mailbox, Message};
+use crate::net::address::Peer;
+use crate::net::listener::Listener;
 
 /// Answers requests in place of the application.
 pub(crate) trait Inline: fmt::Debug + Send {
@@ -40,8 +38,8 @@ pub(crate) trait Inline: fmt::Debug + Send {
 pub(crate) struct InlineRequest<'a> {
     pub(crate) head: &'a Head,
     pub(crate) now: Instant,
-    mailbox: &'a Arc<Mailbox>,
-    token: usize,
+    pub(in crate::io) mailbox: &'a Arc<Mailbox>,
+    pub(in crate::io) token: usize,
 }
 
 impl InlineRequest<'_> {
@@ -84,7 +82,7 @@ pub(crate) struct Endpoint {
     pub(crate) listeners: Vec<Listener>,
     /// Tokens of its channels, oldest first.
     pub(crate) open: Vec<usize>,
-    inline: Option<Box<dyn Inline>>,
+    pub(in crate::io) inline: Option<Box<dyn Inline>>,
 }
 
 impl Endpoint {
@@ -93,83 +91,6 @@ impl Endpoint {
             listeners,
             open: Vec::new(),
             inline: Some(inline),
-        }
-    }
-}
-
-impl IoLoop {
-    /// Judges a request of the admin endpoint by its head. `false`: it is refused.
-    pub(crate) fn admit_inline(&mut self, index: usize) -> bool {
-        let channel = &mut self.channels[index];
-        let (Some(exchange), Some(inline)) = (&channel.exchange, &self.admin.inline) else {
-            return false;
-        };
-        let Some(answer) = inline.refuse(&exchange.head, channel.link.peer) else {
-            return true;
-        };
-        channel.inbuf = Vec::new();
-        channel.deadline.disarm();
-        if let Some(exchange) = channel.exchange.take() {
-            self.answer_here(index, exchange, &answer, State::Refusing);
-        }
-        false
-    }
-
-    /// Has a complete request answered.
-    pub(crate) fn answer_inline(&mut self, index: usize, exchange: Box<Exchange>) {
-        let channel = &mut self.channels[index];
-        let inline = match channel.link.admin {
-            true => &mut self.admin.inline,
-            false => &mut self.inline,
-        };
-        let Some(inline) = inline else {
-            return self.close(index);
-        };
-        let answered = inline.answer(&InlineRequest {
-            head: &exchange.head,
-            now: self.now,
-            mailbox: &self.mailbox,
-            token: channel.link.token,
-        });
-        match answered {
-            Answered::Now(answer) => self.reply_here(index, exchange, &answer),
-            Answered::Later { due } => {
-                channel.exchange = Some(exchange);
-                channel.state = State::Pending;
-                if let Some(due) = due {
-                    self.deadlines
-                        .arm(channel.link.token, &mut channel.deadline, due);
-                }
-            }
-        }
-    }
-
-    /// The answer to the request of the channel `token` has come.
-    pub(crate) fn answer_came(&mut self, token: usize, answer: &Answer) {
-        if let Some(index) = self.find(token) {
-            self.answer_pending(index, answer);
-        }
-    }
-
-    /// The answer to the request of a channel has not come in time.
-    pub(crate) fn answer_late(&mut self, index: usize) {
-        let inline = match self.channels[index].link.admin {
-            true => &self.admin.inline,
-            false => &self.inline,
-        };
-        if let Some(answer) = inline.as_ref().map(|inline| inline.late(self.now)) {
-            self.answer_pending(index, &answer);
-        }
-    }
-
-    fn answer_pending(&mut self, index: usize, answer: &Answer) {
-        let channel = &mut self.channels[index];
-        if channel.state != State::Pending {
-            return;
-        }
-        channel.deadline.disarm();
-        if let Some(exchange) = channel.exchange.take() {
-            self.reply_here(index, exchange, answer);
         }
     }
 }

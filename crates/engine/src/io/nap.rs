@@ -7,52 +7,14 @@
 //! that is the most a reply is held up by this, and only while requests wait for a worker anyway. Where
 //! it has a core of its own and tasks are shorter than what they cost this thread, it has no time to rest.
 
-use std::time::{Duration, Instant};
-
 use crate::io::IoLoop;
+use crate::io::pace::NAP;
 use crate::sys::sync::thread;
-
-/// Follows how briskly tasks are taken.
-#[derive(Debug)]
-pub(crate) struct Pace {
-    since: Instant,
-    taken: u64,
-    brisk: bool,
-    /// More than so many tasks in the time of a nap leave no time for one.
-    most: Option<u64>,
-}
-
-impl Pace {
-    /// `one_core`: the I/O thread and the workers share it, and what the one does the other cannot.
-    pub(crate) fn new(now: Instant, one_core: bool) -> Self {
-        Self {
-            since: now,
-            taken: 0,
-            brisk: false,
-            most: (!one_core).then_some(MANY),
-        }
-    }
-
-    /// Whether tasks are so short that several are taken during a nap; `taken` counts all so far.
-    fn is_brisk(&mut self, taken: u64, now: Instant) -> bool {
-        let tasks = taken - self.taken;
-        let span = now.saturating_duration_since(self.since);
-        if tasks >= FEW || span >= NAP {
-            let tasks = NAP.as_nanos() * u128::from(tasks);
-            let at_a_rate_of = |in_a_nap: u64| span.as_nanos() * u128::from(in_a_nap);
-            self.brisk = at_a_rate_of(FEW) <= tasks
-                && self.most.is_none_or(|most| tasks <= at_a_rate_of(most));
-            self.since = now;
-            self.taken = taken;
-        }
-        self.brisk
-    }
-}
 
 impl IoLoop {
     /// Rests, if that is worth it. Only the loop's own thread calls this, never a leader.
     pub(crate) fn nap(&mut self) {
-        if !self.again.is_empty() || !self.batch.is_empty() || self.shared.draining() {
+        if self.channels.waiting() > 0 || !self.batch.is_empty() || self.shared.draining() {
             return;
         }
         let queue = &self.shared.queue;
@@ -67,81 +29,5 @@ impl IoLoop {
     }
 }
 
-/// The longest nap.
-const NAP: Duration = Duration::from_millis(1);
 /// With fewer tasks waiting there is no nap.
 const DEEP: usize = if cfg!(shuttle) { 2 } else { 8 };
-/// So many tasks in the time of a nap make it worth while.
-const FEW: u64 = if cfg!(shuttle) { 1 } else { 4 };
-/// Tasks shorter than a fiftieth of a nap cost the I/O thread more than the workers: where it has a core
-/// of its own, it is the one that must not rest.
-const MANY: u64 = 50;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Asks at each instant, in microseconds, with so many tasks taken by then; the answers.
-    #[track_caller]
-    fn check(script: &[(u64, u64, bool)]) {
-        check_on(true, script);
-    }
-
-    #[track_caller]
-    fn check_on(one_core: bool, script: &[(u64, u64, bool)]) {
-        let start = Instant::now();
-        let mut pace = Pace::new(start, one_core);
-        for &(at, taken, want) in script {
-            let now = start + Duration::from_micros(at);
-            assert_eq!(
-                pace.is_brisk(taken, now),
-                want,
-                "{taken} by {at} us: {pace:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn tasks_are_brisk_when_a_nap_sees_several() {
-        check(&[(0, 0, false), (900, FEW, true)]);
-        check(&[(1000, FEW, true)]);
-        check(&[(1001, FEW, false)]);
-        check(&[
-            (250, 1, false),
-            (500, 2, false),
-            (750, 3, false),
-            (1000, 4, true),
-        ]);
-        check(&[(10, 400, true)]);
-    }
-
-    #[test]
-    fn with_a_core_of_its_own_it_does_not_rest_from_work_of_its_own() {
-        check_on(false, &[(1000, MANY, true)]);
-        check_on(false, &[(1000, MANY + 1, false), (2000, 2 * MANY, true)]);
-        check_on(true, &[(1000, MANY + 1, true)]);
-    }
-
-    #[test]
-    fn what_was_found_holds_until_there_is_more_to_go_by() {
-        check(&[(100, FEW, true), (500, FEW, true), (1099, FEW + 3, true)]);
-        check(&[(100, FEW, true), (1100, FEW + 3, false)]);
-        check(&[(5000, 4, false), (5500, 7, false), (5600, 8, true)]);
-    }
-
-    #[test]
-    fn tasks_that_take_long_end_it_and_short_ones_bring_it_back() {
-        check(&[
-            (500, 10, true),
-            (1600, 11, false),
-            (2700, 12, false),
-            (3000, 16, true),
-            (4000, 16, false),
-        ]);
-    }
-
-    #[test]
-    fn a_clock_that_stands_still_is_no_division() {
-        check(&[(0, 0, false), (0, FEW, true), (0, FEW, true)]);
-    }
-}

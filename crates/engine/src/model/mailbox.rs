@@ -10,11 +10,10 @@ use super::check;
 use super::sync::atomic::{AtomicBool, Ordering};
 use super::sync::thread::park_timeout;
 use super::sync::{Poll, Waker};
-use crate::exchange::answer::Answer;
-use crate::sys::mailbox::{Mailbox, Message};
+use crate::sys::mailbox::Mailbox;
 
 /// Two senders leave `EACH` messages; the owner's turns are those of `IoLoop::turn`.
-fn owner_reads_all(naps: bool, post: fn(&Mailbox, Message)) {
+fn owner_reads_all(naps: bool, post: fn(&Mailbox<String>, String)) {
     let mut poll = Poll::new().unwrap();
     let waker = Waker::new(poll.registry(), Token(0)).unwrap();
     let mailbox = Arc::new(Mailbox::new(waker));
@@ -24,8 +23,7 @@ fn owner_reads_all(naps: bool, post: fn(&Mailbox, Message)) {
             let mailbox = Arc::clone(&mailbox);
             spawn(move || {
                 for n in 0..EACH {
-                    let text = Answer::text(200, format!("{name}{n}"));
-                    post(&mailbox, Message::Answer(0, text));
+                    post(&mailbox, format!("{name}{n}"));
                 }
             })
         })
@@ -43,10 +41,7 @@ fn owner_reads_all(naps: bool, post: fn(&Mailbox, Message)) {
         poll.poll(&mut events, wait).unwrap();
         mailbox.awake();
         mailbox.collect(&mut inbox);
-        got.extend(inbox.drain(..).map(|message| match message {
-            Message::Answer(_, text) => String::from_utf8(text.body.into_owned()).unwrap(),
-            other => panic!("{other:?}"),
-        }));
+        got.append(&mut inbox);
     }
     for sender in senders {
         sender.join().unwrap();
@@ -59,12 +54,12 @@ fn owner_reads_all(naps: bool, post: fn(&Mailbox, Message)) {
     assert!(mailbox.is_empty());
 }
 
-fn urgent(mailbox: &Mailbox, message: Message) {
+fn urgent(mailbox: &Mailbox<String>, message: String) {
     mailbox.post(message, true);
 }
 
 /// As a worker does that has sent its reply itself, and then finds bytes behind the request.
-fn woken_for(mailbox: &Mailbox, message: Message) {
+fn woken_for(mailbox: &Mailbox<String>, message: String) {
     mailbox.post(message, false);
     mailbox.wake();
 }
@@ -91,7 +86,7 @@ fn a_wake_up_alone_makes_the_owner_look() {
     check(4000, || {
         let mut poll = Poll::new().unwrap();
         let waker = Waker::new(poll.registry(), Token(0)).unwrap();
-        let mailbox = Arc::new(Mailbox::new(waker));
+        let mailbox = Arc::new(Mailbox::<()>::new(waker));
         let news = Arc::new(AtomicBool::new(false));
         let teller = {
             let (mailbox, news) = (Arc::clone(&mailbox), Arc::clone(&news));
@@ -117,7 +112,7 @@ fn the_end_of_a_nap_is_not_lost() {
     check(3000, || {
         let poll = Poll::new().unwrap();
         let waker = Waker::new(poll.registry(), Token(0)).unwrap();
-        let mailbox = Arc::new(Mailbox::new(waker));
+        let mailbox = Arc::new(Mailbox::<()>::new(waker));
         assert!(mailbox.begin_nap());
         let others: Vec<_> = [Mailbox::end_nap, Mailbox::wake]
             .into_iter()

@@ -9,10 +9,10 @@ use shuttle::thread::spawn;
 use super::check;
 use super::sync::{Poll, Waker};
 use crate::exchange::link::Link;
-use crate::net::listen::Peer;
+use crate::exchange::message::Mailbox;
+use crate::net::address::Peer;
 use crate::net::socket::Stream;
 use crate::store::parts::Size;
-use crate::sys::mailbox::Mailbox;
 
 fn link() -> Arc<Link> {
     let poll = Poll::new().unwrap();

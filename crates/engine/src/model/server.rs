@@ -15,21 +15,23 @@ use shuttle::thread::{JoinHandle, spawn};
 use super::check;
 use super::client::{Client, reply_to};
 use super::sync::thread::park_timeout;
-use crate::exchange::Task;
+use crate::exchange::message::{Mailbox, Message};
 use crate::io::IoLoop;
 use crate::io::inline::Endpoint;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::net::socket::Stream;
 use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
-use crate::sys::mailbox::{Mailbox, Message};
 use crate::worker::Tasks;
 use crate::worker::leader::conduct;
+use crate::worker::seat::Seat;
+use crate::worker::task::Task;
 
 /// The server, and the interpreter around its workers.
 #[derive(Clone)]
 struct Site {
     shared: Arc<Shared>,
+    seat: Arc<Seat<IoLoop>>,
     mailbox: Arc<Mailbox>,
     lock: Arc<Mutex<()>>,
     /// How often each path was run.
@@ -49,6 +51,7 @@ impl Site {
         shared.mailboxes.set(vec![Arc::clone(&mailbox)]).unwrap();
         let site = Self {
             shared,
+            seat: Arc::default(),
             mailbox,
             lock: Arc::default(),
             ran: Arc::default(),
@@ -60,9 +63,9 @@ impl Site {
             spawn(move || site.work())
         });
         let mut all: Vec<_> = workers.collect();
-        let shared = Arc::clone(&site.shared);
+        let (shared, seat) = (Arc::clone(&site.shared), Arc::clone(&site.seat));
         all.push(spawn(move || {
-            conduct(Box::new(io), &shared);
+            conduct(Box::new(io), &shared, &seat);
             // The drain has waited for what workers had to do after their replies.
             assert_eq!(shared.running.closing(), 0);
             shared.queue.close();
@@ -71,7 +74,7 @@ impl Site {
     }
 
     fn work(&self) {
-        let mut tasks = Tasks::new(&self.shared);
+        let mut tasks = Tasks::new(&self.shared, &self.seat);
         loop {
             let mut attached = Some(self.lock.lock().unwrap());
             while let Some(mut task) = tasks.next() {
@@ -171,7 +174,7 @@ fn settings(threads: usize, lend_loop: bool) -> Settings {
     Settings {
         threads,
         lend_loop,
-        ..Settings::default()
+        ..Settings::for_tests()
     }
 }
 

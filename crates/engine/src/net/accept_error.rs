@@ -1,18 +1,19 @@
-//! What an error of accept(2) is about, which decides who pays for it.
+//! What an error of accept(2) is about. It decides what the server does: nothing, drop one connection, make
+//! room, or pause the listener (`io/accept.rs`).
 
 use std::io;
 
-/// Whose trouble it is.
+/// What the error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// Nobody waits.
+    /// No connection waits.
     Nobody,
-    /// That of the connection that was next, which is gone. Others may wait behind it.
+    /// The connection that was next, which is gone. Others may wait behind it.
     Connection,
-    /// The process or the system has no descriptor or no memory left for one more.
+    /// The process or the system has no descriptor or no memory for one more connection.
     Room,
-    /// The listener's, or of a kind that we do not know. Trying again at once would not help, nor would
-    /// closing what others use.
+    /// The listener, or something unknown. To retry at once would not help, nor would closing other
+    /// connections.
     Listener,
 }
 
@@ -38,8 +39,8 @@ const ROOM: &[i32] = &[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
 #[cfg(windows)]
 const ROOM: &[i32] = &[10024, 10055]; // WSAEMFILE, WSAENOBUFS
 
-/// Linux reports what is pending on the new connection as an error of accept(2), and says EPERM for one
-/// that a firewall forbids.
+/// Linux reports an error that is pending on the new connection as an error of accept(2). A connection that
+/// a firewall forbids gives EPERM.
 #[cfg(unix)]
 const CONNECTION: &[i32] = &[
     libc::EPERM,

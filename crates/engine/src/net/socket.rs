@@ -1,8 +1,8 @@
 //! A client's socket: TCP or Unix, always non-blocking, used through a shared reference.
 //!
-//! The I/O thread reads and writes; a worker may write the whole of a small reply. Nobody closes:
-//! the descriptor goes with the last [`crate::exchange::link::Link`], so it can never be reused under a
-//! worker's feet.
+//! The I/O thread reads and writes; a worker may send a small reply as a whole. Nobody closes a socket:
+//! its descriptor is closed with the last `Link` that refers to it (`exchange/link.rs`), so its number
+//! cannot be reused while a worker still has it.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Read};
@@ -23,9 +23,9 @@ pub(crate) enum Stream {
     Unix(mio::net::UnixStream),
 }
 
-/// On epoll a read that leaves room in the buffer has emptied the socket (epoll(7)), unless it has come to a
-/// mark: urgent data, which the poll reports, or descriptors, which [`Stream::recv`] reports. On kqueue
-/// nobody would report them; elsewhere readiness is armed again only by `WouldBlock`.
+/// Whether a read that leaves room in the buffer has emptied the socket. It has on epoll (epoll(7)), unless
+/// it stopped at a mark: at urgent data, which the poll reports, or at descriptors, which [`Stream::recv`]
+/// reports. On kqueue nothing reports such marks. On other systems only `WouldBlock` arms readiness again.
 pub(crate) const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 impl Stream {
@@ -52,8 +52,8 @@ impl Stream {
         }
     }
 
-    /// Receives into `buf`: how many bytes, and whether descriptors came with them (`SCM_RIGHTS`), at which
-    /// a read stops. Nobody wants those, and the kernel closes them.
+    /// Receives into `buf`. Returns how many bytes came, and whether the read stopped at descriptors that came
+    /// with them (`SCM_RIGHTS`). The server does not take these descriptors; the kernel closes them.
     pub(crate) fn recv(&self, buf: &mut [u8]) -> io::Result<(usize, bool)> {
         loop {
             let result = match self {
@@ -77,7 +77,7 @@ impl Stream {
         }
     }
 
-    /// Receives up to `most` bytes behind what `buf` holds, without zeroing the room first.
+    /// Receives up to `most` bytes and appends them to `buf`, whose new room is not zeroed first.
     #[expect(
         unsafe_code,
         reason = "zeroing the room would touch every byte of an upload twice"
@@ -95,7 +95,7 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
                 Ok(got) => {
-                    // SAFETY: `recv` initialised the first `got` bytes behind the old length, all
+                    // SAFETY: `recv` initialised the first `got` bytes after the old length, all
                     // within the capacity reserved above.
                     unsafe { buf.set_len(buf.len() + got) };
                     return Ok(got);
@@ -104,7 +104,7 @@ impl Stream {
         }
     }
 
-    /// Whether bytes have come in that nobody has read. A system call.
+    /// Whether unread bytes are waiting. Costs a system call.
     pub(crate) fn has_unread(&self) -> bool {
         let peeked = self.attempt(|s| s.peek(&mut [MaybeUninit::uninit()]));
         peeked.is_ok_and(|got| got > 0)
@@ -114,8 +114,8 @@ impl Stream {
         self.attempt(|s| s.send_with_flags(bytes, SEND_FLAGS))
     }
 
-    /// Sends a reply. The `last` of a connection may wait for the end, so as to leave with it in one
-    /// segment: the caller shuts down or closes at once.
+    /// Sends a reply. The kernel may hold the `last` reply of a connection back until the end of the
+    /// connection, and send both in one segment: the caller must shut down or close right away.
     pub(crate) fn send_reply(&self, bytes: &[u8], last: bool) -> io::Result<usize> {
         let flags = SEND_FLAGS | if last { MORE_FOLLOWS } else { 0 };
         self.attempt(|s| s.send_with_flags(bytes, flags))
@@ -125,9 +125,9 @@ impl Stream {
         self.attempt(|s| s.send_vectored_with_flags(bytes, SEND_FLAGS))
     }
 
-    /// Sends up to `most` bytes of `file` from `offset`: in the kernel, or by way of `scratch` where the
-    /// kernel refuses. File systems (network, FUSE) and sandboxes do, each with an error of its own or by
-    /// sending nothing; an error of the socket comes again from the other way.
+    /// Sends up to `most` bytes of `file` from `offset`, with `sendfile`. If the kernel refuses, the bytes are
+    /// copied to `scratch` and sent from there. Some file systems (network, FUSE) and sandboxes refuse, each
+    /// with its own error or by sending nothing. An error of the socket shows again when the copy is sent.
     #[cfg(target_os = "linux")]
     pub(crate) fn send_file(
         &self,
@@ -163,7 +163,7 @@ impl Stream {
         copied
     }
 
-    /// Sends up to `most` bytes of `file` from `offset` by way of `scratch`.
+    /// Sends up to `most` bytes of `file` from `offset`, copied to `scratch` first.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn send_file(
         &self,
@@ -183,7 +183,7 @@ impl Stream {
         scratch: &mut [u8],
     ) -> io::Result<usize> {
         let most = most.min(scratch.len());
-        match crate::store::spool::read_file_at(file, offset, &mut scratch[..most])? {
+        match crate::sys::fd::read_file_at(file, offset, &mut scratch[..most])? {
             0 => Ok(0),
             got => self.send(&scratch[..got]),
         }
@@ -191,11 +191,11 @@ impl Stream {
 
     /// Tells the client that no more bytes follow.
     pub(crate) fn shutdown_write(&self) {
-        // An error means the client is gone already, which the next read will tell.
+        // An error means that the client is gone. The next read reports it.
         let _ = self.sock().shutdown(Shutdown::Write);
     }
 
-    /// Ends the connection though the descriptor stays open.
+    /// Ends the connection. The descriptor stays open.
     pub(crate) fn shutdown_both(&self) {
         // As above.
         let _ = self.sock().shutdown(Shutdown::Both);
@@ -203,7 +203,7 @@ impl Stream {
 
     pub(crate) fn set_nodelay(&self) {
         if let Self::Tcp(s) = self {
-            // Fails only on a socket that is already gone.
+            // It fails only if the client is already gone.
             let _ = s.set_nodelay(true);
         }
     }
@@ -230,12 +230,12 @@ fn recv_unix(socket: &mio::net::UnixStream, buf: &mut [u8]) -> io::Result<(usize
     Ok((got.bytes, got.flags.contains(ReturnFlags::CTRUNC)))
 }
 
-/// Whether it was said that the kernel does not send files; once per process is enough.
+/// Whether the warning that `sendfile` is refused was logged: once per process is enough.
 #[cfg(target_os = "linux")]
 static SENDFILE_REFUSED: AtomicBool = AtomicBool::new(false);
 
+/// Sending to a client that has left returns an error and raises no signal.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-/// A client that has left is an error, not a signal.
 pub(crate) const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 pub(crate) const SEND_FLAGS: i32 = 0;

@@ -9,7 +9,7 @@
 //! A pure function of a [`Window`]: no clock, no server.
 
 use crate::observe::watch::Sample;
-use crate::record::recorder::Phase;
+use crate::record::Phase;
 
 /// What the verdict is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -19,8 +19,8 @@ use self::advice::{Advice, Kind, Window, advise};
 use self::overseer::Overseer;
 use self::watch::{Sample, Watch};
 use crate::io::observer::Observer;
-use crate::record::counters::Seldom;
 use crate::shared::Shared;
+use crate::sys::throttle::Seldom;
 
 /// What is kept of a server's figures, and who acts on them.
 #[derive(Debug)]

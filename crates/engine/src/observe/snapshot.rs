@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::net::listen::Listening;
+use crate::net::address::Listening;
 use crate::observe::Observatory;
 use crate::observe::admin::show;
 use crate::observe::advice::Advice;
 use crate::queue::Look;
+use crate::record::Phase;
 use crate::record::census::Census;
 use crate::record::histogram::Distribution;
-use crate::record::recorder::{Figures, Phase};
+use crate::record::recorder::Figures;
 use crate::sys::process;
 
 /// A server at one moment.

@@ -15,6 +15,7 @@ use crate::queue::running::RunningRequest;
 use crate::record::histogram::{Distribution, Histogram};
 use crate::record::recorder::Figures;
 use crate::shared::Shared;
+use crate::sys::sync;
 
 /// All growing figures at one moment.
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ pub(crate) struct Sample {
 
 impl Sample {
     pub(crate) fn take(shared: &Shared, watch: &Watch) -> Self {
-        use crate::record::recorder::Phase;
+        use crate::record::Phase;
         let at = shared.now();
         let figures = shared.shards.figures();
         let running = shared.running.requests(at);
@@ -98,7 +99,7 @@ impl fmt::Debug for StacksOrder {
 impl Watch {
     pub(crate) fn new() -> Self {
         let first = Sample {
-            at: Instant::now(),
+            at: sync::now(),
             figures: Figures::default(),
             busy: 0.0,
             waited: 0.0,
@@ -186,7 +187,9 @@ impl Watch {
 
     /// How long the probe has been waiting now.
     fn probing(&self) -> Option<Duration> {
-        self.probe().asking.map(|since| since.elapsed())
+        self.probe()
+            .asking
+            .map(|since| sync::now().saturating_duration_since(since))
     }
 
     /// Has stacks collected and given to `deliver`, in place of an earlier order that nobody has begun.
@@ -245,20 +248,20 @@ impl Watcher {
     /// Blocks until the next probe is due; `None` at the end of the server.
     pub fn wait(&self) -> Option<Probe> {
         let watch = &self.0.watch;
-        let due = Instant::now() + PERIOD;
+        let due = sync::now() + PERIOD;
         let mut state = watch.probe();
         loop {
             if state.closed {
                 return None;
             }
-            let left = due.saturating_duration_since(Instant::now());
+            let left = due.saturating_duration_since(sync::now());
             if left.is_zero() || state.stacks.is_some() {
                 break;
             }
             let waited = watch.news.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let asked = Instant::now();
+        let asked = sync::now();
         state.asking = Some(asked);
         Some(Probe {
             asked,
@@ -268,7 +271,7 @@ impl Watcher {
 
     /// The calling thread is attached now.
     pub fn attached(&self, probe: &Probe) {
-        let took = probe.asked.elapsed();
+        let took = sync::now().saturating_duration_since(probe.asked);
         let mut state = self.0.watch.probe();
         state.waits.record(took);
         state.last = Some(took);

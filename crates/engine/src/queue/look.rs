@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Queue, QueueState};
 use crate::exchange::Exchange;
 use crate::queue::governor::GovernorSample;
+use crate::sys::sync;
 use crate::sys::sync::atomic::Ordering;
 
 /// The figures at the governor's last observation.
@@ -33,9 +34,9 @@ impl Queue {
         let cpu = self.clocks().read();
         let mut inner = self.lock();
         let busy = inner.busy
-            + inner
-                .busy_since
-                .map_or(Duration::ZERO, |since| since.elapsed());
+            + inner.busy_since.map_or(Duration::ZERO, |since| {
+                sync::now().saturating_duration_since(since)
+            });
         let seen = Observed {
             at: now,
             cpu,
@@ -117,9 +118,9 @@ impl QueueState {
     /// Notes since when a worker runs, or that none does. Reads the clock only when that changes.
     pub(super) fn note_busy(&mut self) {
         match (self.running > 0, self.busy_since) {
-            (true, None) => self.busy_since = Some(Instant::now()),
+            (true, None) => self.busy_since = Some(sync::now()),
             (false, Some(since)) => {
-                self.busy += since.elapsed();
+                self.busy += sync::now().saturating_duration_since(since);
                 self.busy_since = None;
             }
             _ => {}

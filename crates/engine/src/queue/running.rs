@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::exchange::Exchange;
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::queue::bell::Bell;
 use crate::record::Record;
 use crate::settings::Settings;
@@ -209,7 +209,9 @@ impl RunningTable {
         // Before its I/O thread learns of the reply: it would take the drain for complete.
         self.closing.fetch_add(1, Ordering::SeqCst);
         if let Some(mut slot) = self.slot(worker) {
-            exchange.recorded |= slot.cut;
+            if slot.cut {
+                exchange.set_recorded();
+            }
             slot.answered = exchange.record.answered;
             slot.sending = false;
         }
@@ -223,7 +225,9 @@ impl RunningTable {
     ) -> Option<Freed> {
         let worker = exchange.record.worker.map(|worker| worker as usize)?;
         let mut slot = self.slot(worker)?;
-        exchange.recorded |= std::mem::take(&mut slot.cut);
+        if std::mem::take(&mut slot.cut) {
+            exchange.set_recorded();
+        }
         Some(self.free(worker, slot, now))
     }
 

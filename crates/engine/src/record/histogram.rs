@@ -1,18 +1,18 @@
 //! Histograms of durations that one thread writes and any thread reads, without a lock.
 //!
-//! Bounds are 1, 1.5, 2, 3, 5 and 7 in every decade from a microsecond to a hundred seconds: close
-//! enough for quantiles, and the ones that exposition shows (1, 2, 5) are exact, not interpolated.
+//! The bounds are 1, 1.5, 2, 3, 5 and 7 in every decade from 1 µs to 100 s. Quantiles are interpolated between
+//! them. The metrics show the bounds 1, 2 and 5, whose counts are exact.
 
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A number that only one thread changes, so that adding is a load and a store.
+/// A number that only one thread changes, so adding to it is a load and a store.
 #[derive(Debug, Default)]
 pub(crate) struct Tally(AtomicU64);
 
 impl Tally {
-    /// Adds `n`; by the owning thread only.
+    /// Adds `n`. Only the owning thread may call this.
     #[inline]
     pub(crate) fn add(&self, n: u64) {
         let sum = self.0.load(Ordering::Relaxed).wrapping_add(n);
@@ -24,7 +24,7 @@ impl Tally {
     }
 }
 
-/// One thread's part of a histogram.
+/// A histogram of the durations that one thread recorded.
 #[derive(Debug)]
 pub(crate) struct Histogram {
     buckets: [Tally; BUCKETS],
@@ -41,17 +41,17 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Adds a duration; by the owning thread only.
+    /// Counts `duration`. Only the owning thread may call this.
     #[inline]
     pub(crate) fn record(&self, duration: Duration) {
-        // `as_nanos` multiplies 128 bits wide; 64 are enough for five centuries.
+        // Faster than `as_nanos`, which multiplies 128-bit numbers; 64 bits hold five centuries.
         let seconds = duration.as_secs().saturating_mul(1_000_000_000);
         let nanos = seconds.saturating_add(duration.subsec_nanos().into());
         self.buckets[bucket_of(nanos)].add(1);
         self.nanos.add(nanos);
     }
 
-    /// Adds what was recorded so far to `sum`.
+    /// Adds the counts so far to `sum`.
     pub(crate) fn add_to(&self, sum: &mut Distribution) {
         for (into, bucket) in sum.buckets.iter_mut().zip(&self.buckets) {
             *into += bucket.get();
@@ -60,7 +60,7 @@ impl Histogram {
     }
 }
 
-/// A histogram as it stood at one moment.
+/// A snapshot of one or more histograms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Distribution {
     buckets: [u64; BUCKETS],
@@ -90,17 +90,17 @@ impl Distribution {
         self.buckets.iter().sum()
     }
 
-    /// Seconds, all together.
+    /// The sum of all durations, in seconds.
     pub(crate) fn sum(&self) -> f64 {
         self.nanos as f64 / 1e9
     }
 
-    /// Mean in seconds; 0 for nothing.
+    /// The mean in seconds; 0 without any duration.
     pub(crate) fn mean(&self) -> f64 {
         self.sum() / (self.count().max(1) as f64)
     }
 
-    /// What has come since `earlier`.
+    /// The durations recorded after `earlier` was taken.
     pub(crate) fn since(&self, earlier: &Self) -> Self {
         let mut buckets = self.buckets;
         for (bucket, before) in buckets.iter_mut().zip(&earlier.buckets) {
@@ -112,8 +112,8 @@ impl Distribution {
         }
     }
 
-    /// The duration in seconds that a share `q` of them does not exceed, interpolated within its
-    /// bucket; 0 for nothing.
+    /// The quantile `q`, in seconds: a share `q` of the durations does not exceed it. Interpolated within its
+    /// bucket; 0 without any duration.
     pub(crate) fn quantile(&self, q: f64) -> f64 {
         let rank = q * self.count() as f64;
         let mut below = 0;
@@ -129,8 +129,8 @@ impl Distribution {
         0.0
     }
 
-    /// Upper bounds in seconds and how many lie within each bucket, for exposition: coarser, and the
-    /// last one infinite.
+    /// The buckets for the metrics: upper bound in seconds and count of each. These buckets are wider than
+    /// the histogram's own; the last bound is infinite.
     pub(crate) fn shown(&self) -> Vec<(f64, u64)> {
         let mut shown = Vec::new();
         let mut within = 0;
@@ -157,12 +157,12 @@ fn bucket_of(nanos: u64) -> usize {
     index
 }
 
-/// Tenths of a decade's start.
+/// The bounds of a decade, in tenths of its first one.
 const STEPS: [u64; 6] = [10, 15, 20, 30, 50, 70];
-/// Which of the steps exposition shows: 1, 2 and 5.
+/// Indices of the steps that the metrics show: 1, 2 and 5.
 const SHOWN: [usize; 3] = [0, 2, 4];
 const DECADES: usize = 8;
-/// Upper bounds in nanoseconds, inclusive; the last bucket has none.
+/// Inclusive upper bounds in nanoseconds of all buckets but the last, which has none.
 const BOUNDS: [u64; DECADES * STEPS.len() + 1] = {
     let mut bounds = [0; DECADES * STEPS.len() + 1];
     let mut scale = 100;
@@ -177,7 +177,7 @@ const BOUNDS: [u64; DECADES * STEPS.len() + 1] = {
     bounds
 };
 const BUCKETS: usize = BOUNDS.len() + 1;
-/// The first bucket that can hold a number with this many leading zeros.
+/// By the leading zeros of a number of nanoseconds: the first bucket that can hold it.
 const FIRST: [u8; 65] = {
     let mut first = [0; 65];
     let mut zeros = 0;

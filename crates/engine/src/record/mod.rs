@@ -1,118 +1,64 @@
-//! One record per request, filled as it moves; every figure shown anywhere comes from it.
+//! One record per request, filled while the request moves. All figures shown anywhere are made from records.
 //!
-//! A record holds marks on one clock: the instants at which a phase ended. Phases are what lies
-//! between two marks, so they add up to the whole by construction ([`Record::phases`]). A request that
-//! gets no further (refused, abandoned, cut) has its last phase ended where it stopped
-//! ([`Record::stop`]).
+//! A record holds marks: instants on one clock at which a phase ended. A phase lies between two marks, so the
+//! phases add up to the whole ([`Record::phases`]). A request that is refused, abandoned or cut ends its
+//! current phase at that moment and has no later phase ([`Record::stop`]).
 //!
-//! Filled by: the I/O thread (`receive.rs`, `transmit.rs`), the worker's end of the queue
-//! (`tasks.rs`), and the application's side for status and end. Read by `recorder.rs`, once.
+//! The I/O thread (`io/h1/`) and the worker (`worker/`) set the marks; the application's side sets status and
+//! end. When the request is over, whoever ended it shows it to its thread's [`recorder::Recorder`] as an
+//! [`Ended`], once.
 
 pub(crate) mod access_log;
 pub(crate) mod census;
 pub(crate) mod counters;
+pub(crate) mod end;
 pub(crate) mod histogram;
 pub(crate) mod recorder;
 
 use std::time::{Duration, Instant};
 
-use headwaiter_http::Refusal;
+use headwaiter_http::{Head, Refusal};
 
-/// How a request ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum End {
-    /// The whole reply is with the kernel.
-    #[default]
-    Complete,
-    /// A rule of HTTP or a limit on its size refused it.
-    Refused,
-    /// The server had no room or no time for it (503); the application never saw it.
-    Shed,
-    /// It waited, its client left, and it was dropped unrun.
-    Abandoned,
-    /// A deadline passed: 408, `send_timeout` or `shutdown_timeout`.
-    Cut,
-    /// The application failed; the client got a 500 or a cut reply.
-    AppError,
-    /// The client left before the request or the reply was complete.
-    Disconnected,
-}
-
-impl End {
-    /// Every end, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
-        Self::Complete,
-        Self::Refused,
-        Self::Shed,
-        Self::Abandoned,
-        Self::Cut,
-        Self::AppError,
-        Self::Disconnected,
-    ];
-
-    /// Its name in logs and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Refused => "refused",
-            Self::Shed => "shed",
-            Self::Abandoned => "abandoned",
-            Self::Cut => "cut",
-            Self::AppError => "app-error",
-            Self::Disconnected => "disconnected",
-        }
-    }
-
-    /// How a request that `refusal` answers has ended.
-    pub(crate) fn of(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::HeaderTimeout | Refusal::BodyTimeout => Self::Cut,
-            Refusal::QueueFull | Refusal::QueueTimeout | Refusal::SpoolFull | Refusal::Draining => {
-                Self::Shed
-            }
-            _ => Self::Refused,
-        }
-    }
-}
+use crate::net::address::Peer;
+pub use crate::record::end::End;
 
 /// Times and sizes of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
-    /// Its first byte was read.
+    /// The I/O thread read the first byte.
     pub(crate) arrived: Instant,
-    /// Its head was complete.
+    /// The head was complete.
     pub(crate) head: Option<Instant>,
-    /// Its body was complete: from here on it waits for a worker.
+    /// The body was complete; the request began to wait for a worker.
     pub(crate) received: Option<Instant>,
-    /// A worker, attached, took it.
+    /// A worker, attached to the interpreter, took the request.
     pub(crate) taken: Option<Instant>,
-    /// The worker was through with it.
+    /// The worker had finished the reply.
     pub(crate) answered: Option<Instant>,
-    /// The last byte of the reply was with the kernel, or the end came otherwise.
+    /// The kernel had the last byte of the reply, or the request ended otherwise.
     pub(crate) ended: Option<Instant>,
-    /// The part of the wait for which a worker was there and only the interpreter was not.
+    /// How long a worker that could have taken the request waited for the interpreter.
     pub(crate) gil: Duration,
-    /// CPU time of the worker between `taken` and `answered`, where it was measured.
+    /// CPU time of the worker between `taken` and `answered`, if measured.
     pub(crate) app_cpu: Option<Duration>,
-    /// The worker that ran it.
+    /// Number of the worker that ran the request.
     pub(crate) worker: Option<u32>,
-    /// Bytes of head and body as they came over the wire.
+    /// Bytes of head and body as the client sent them, framing included.
     pub(crate) bytes_in: u64,
-    /// Reply bytes the kernel has taken, heads included.
+    /// Reply bytes the kernel has taken, head included.
     pub(crate) bytes_out: u64,
-    /// The name of the rule or deadline that ended it; empty if none did.
-    pub(crate) reason: &'static str,
-    /// How many of `bytes_out` are the reply's head.
+    /// Name of the rule or deadline that ended the request, one of [`end::rules`]; empty if none did.
+    pub(crate) rule: &'static str,
+    /// Bytes of the reply's head.
     pub reply_head: u64,
-    /// Status of the reply; 0 when there was none.
+    /// Status of the reply; 0 for no reply.
     pub status: u16,
-    /// How it ended.
+    /// How the request ended; [`End::Complete`] until something else is noted.
     pub end: End,
 }
 
 impl Record {
-    /// A record of a request whose first byte arrives `now`.
+    /// The record of a request whose first byte arrives `now`.
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             arrived: now,
@@ -126,14 +72,14 @@ impl Record {
             worker: None,
             bytes_in: 0,
             bytes_out: 0,
-            reason: "",
+            rule: "",
             reply_head: 0,
             status: 0,
             end: End::Complete,
         }
     }
 
-    /// A record of a request that is complete `now`.
+    /// The record of a request that is complete `now`.
     pub(crate) fn received(now: Instant) -> Self {
         Self {
             head: Some(now),
@@ -142,7 +88,7 @@ impl Record {
         }
     }
 
-    /// Begins `now`, complete: it came in behind another, which is answered.
+    /// Starts the record of a pipelined request: its predecessor is answered `now`, and it waits for a worker.
     pub(crate) fn follow(&mut self, now: Instant) {
         *self = Self {
             bytes_in: self.bytes_in,
@@ -150,8 +96,8 @@ impl Record {
         };
     }
 
-    /// The request gets no further than the phase it is in, which ends `now`.
-    pub(crate) fn stop(&mut self, now: Instant, end: End, reason: &'static str) {
+    /// Ends the current phase `now`; the request does not reach a later one.
+    pub(crate) fn stop(&mut self, now: Instant, end: End, rule: &'static str) {
         let current = if self.head.is_none() {
             &mut self.head
         } else if self.received.is_none() {
@@ -162,24 +108,24 @@ impl Record {
             &mut self.answered
         };
         current.get_or_insert(now);
-        self.spoil(end, reason);
+        self.fail(end, rule);
     }
 
-    /// Notes a bad end, unless one is noted already: what comes first is the cause.
-    pub(crate) fn spoil(&mut self, end: End, reason: &'static str) {
+    /// Notes a bad end. The first one noted stays, as it is the cause of those that follow.
+    pub(crate) fn fail(&mut self, end: End, rule: &'static str) {
         if self.end == End::Complete {
             self.end = end;
-            self.reason = reason;
+            self.rule = rule;
         }
     }
 
-    /// A refusal answers it.
+    /// The server answers the request with `refusal`.
     pub(crate) fn refuse(&mut self, now: Instant, refusal: Refusal) {
         self.stop(now, End::of(refusal), refusal.rule());
         self.status = refusal.status();
     }
 
-    /// A worker takes it `now`, having asked for the interpreter at `asked`.
+    /// `worker` takes the request `now`; it began to wait for the interpreter at `asked`.
     pub(crate) fn take(&mut self, now: Instant, asked: Instant, worker: usize) {
         let since = self.received.unwrap_or(self.arrived).max(asked);
         self.gil = now.saturating_duration_since(since);
@@ -187,12 +133,12 @@ impl Record {
         self.worker = u32::try_from(worker).ok();
     }
 
-    /// When it was complete and began to wait.
+    /// When the request began to wait for a worker.
     pub(crate) fn waiting_since(&self) -> Instant {
         self.received.unwrap_or(self.arrived)
     }
 
-    /// What each phase took.
+    /// The duration of each phase.
     pub(crate) fn phases(&self) -> Phases {
         let mut at = self.arrived;
         let mut until = |mark: Option<Instant>| {
@@ -218,25 +164,81 @@ impl Record {
             total: at.saturating_duration_since(self.arrived),
         }
     }
+
+    /// The durations measured, in the order of [`Phase::ALL`].
+    pub(crate) fn spans(&self) -> [Option<Duration>; Phase::ALL.len()] {
+        let phases = self.phases();
+        [
+            phases.head,
+            phases.body,
+            phases.queue,
+            phases.gil,
+            phases.app,
+            self.app_cpu,
+            phases.flush,
+            Some(phases.total),
+        ]
+    }
 }
 
-/// What each phase of a request took; `None` for one it did not come to.
+/// The duration of each phase of a request; `None` for a phase it did not reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Phases {
-    /// First byte to complete head.
+    /// From the first byte to the complete head.
     pub(crate) head: Option<Duration>,
-    /// Complete head to complete body.
+    /// From the complete head to the complete body.
     pub(crate) body: Option<Duration>,
-    /// Waiting for a worker.
+    /// Waiting for a worker, without `gil`.
     pub(crate) queue: Option<Duration>,
-    /// A worker was there and waited for the interpreter.
+    /// Waiting for the interpreter, which a worker had asked for.
     pub(crate) gil: Option<Duration>,
-    /// In the application's hands.
+    /// From a worker taking the request to the finished reply.
     pub(crate) app: Option<Duration>,
-    /// Until the kernel had the last byte.
+    /// From the finished reply until the kernel has its last byte.
     pub(crate) flush: Option<Duration>,
-    /// First byte to end: the sum of all of them.
+    /// From the first byte to the end: the sum of all phases.
     pub(crate) total: Duration,
+}
+
+/// A duration measured of every request. `AppCpu` is a part of `App`, `Total` the sum of the phases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Phase {
+    Head,
+    Body,
+    Queue,
+    Gil,
+    App,
+    AppCpu,
+    Flush,
+    Total,
+}
+
+impl Phase {
+    /// Every phase and its name in logs and metrics.
+    pub(crate) const ALL: [(Self, &'static str); 8] = [
+        (Self::Head, "head"),
+        (Self::Body, "body"),
+        (Self::Queue, "queue"),
+        (Self::Gil, "gil"),
+        (Self::App, "app"),
+        (Self::AppCpu, "app_cpu"),
+        (Self::Flush, "flush"),
+        (Self::Total, "total"),
+    ];
+}
+
+/// A request that is over, as the recorder and the access log see it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended<'a> {
+    pub(crate) record: &'a Record,
+    /// Empty if the server has no whole head; then `first_line` is shown in its place.
+    pub(crate) head: &'a Head,
+    /// The first line of a head that is malformed, incomplete or held by a worker that was cut.
+    pub(crate) first_line: &'a [u8],
+    /// The client's address as a trusted proxy named it.
+    pub(crate) client: Option<&'a str>,
+    pub(crate) peer: Peer,
 }
 
 #[cfg(test)]
@@ -311,9 +313,9 @@ mod tests {
             (Some(3 * MS), None, None)
         );
         assert_eq!((phases.flush, sum(&phases)), (Some(2 * MS), phases.total));
-        assert_eq!((record.end, record.reason), (End::Cut, "body-timeout"));
-        // What follows from it does not hide it.
-        record.spoil(End::Disconnected, "");
+        assert_eq!((record.end, record.rule), (End::Cut, "body-timeout"));
+        // A later failure does not hide the cause.
+        record.fail(End::Disconnected, "");
         assert_eq!(record.end, End::Cut);
     }
 

@@ -1,65 +1,36 @@
-//! Where records go: counters and histograms of the thread that ended the request, and the access log.
+//! Counts requests that are over, and writes their lines for the access log.
 //!
-//! Every I/O thread and every worker has a [`Recorder`] with a [`Shard`] of its own, so counting needs
-//! neither a lock nor an atomic read-modify-write; whoever wants figures adds the shards up
-//! ([`Figures`]). Rule: a request is recorded exactly once, by whoever sees its end.
+//! Every I/O thread and every worker has a [`Recorder`] with a [`Shard`] of counters and histograms. Only that
+//! thread writes to the shard, so counting takes neither a lock nor an atomic read-modify-write. To show
+//! figures, a reader adds all shards up ([`Shards::figures`]).
+//!
+//! The thread that ends a request calls [`Recorder::record`]. That this happens once per request is the rule
+//! of whoever makes the [`Ended`]: `Exchange::end`, or the cut of a running request (`io/expire.rs`).
 
 use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use headwaiter_http::{DateLine, Refusal};
+use headwaiter_http::DateLine;
 
-use crate::exchange::Exchange;
-use crate::exchange::link::Link;
-use crate::net::listen::Peer;
+use crate::record::access_log::AccessLog;
+use crate::record::end::rules;
 use crate::record::histogram::{Distribution, Histogram, Tally};
-use crate::record::{End, Record};
-use crate::shared::Shared;
+use crate::record::{End, Ended, Phase, Record};
+use crate::sys::sync;
 
-/// A measured span of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
-pub(crate) enum Phase {
-    Head,
-    Body,
-    Queue,
-    Gil,
-    App,
-    AppCpu,
-    Flush,
-    Total,
-}
+/// Classes of status codes: no status, 1xx to 5xx.
+const STATUS_CLASSES: usize = 6;
 
-impl Phase {
-    pub(crate) const ALL: [(Self, &'static str); 8] = [
-        (Self::Head, "head"),
-        (Self::Body, "body"),
-        (Self::Queue, "queue"),
-        (Self::Gil, "gil"),
-        (Self::App, "app"),
-        (Self::AppCpu, "app_cpu"),
-        (Self::Flush, "flush"),
-        (Self::Total, "total"),
-    ];
-}
-
-/// Reasons beside the rules of [`Refusal`].
-pub(crate) const SEND_TIMEOUT: &str = "send-timeout";
-pub(crate) const SHUTDOWN_TIMEOUT: &str = "shutdown-timeout";
-
-/// Classes of status codes: none, 1xx to 5xx.
-pub(crate) const STATUS_CLASSES: usize = 6;
-
-/// One thread's counters.
+/// The counters and histograms of one thread.
 #[derive(Debug)]
 pub(crate) struct Shard {
     statuses: [Tally; STATUS_CLASSES],
     ends: [Tally; End::ALL.len()],
-    reasons: Vec<Tally>,
+    rules: Vec<Tally>,
     bytes_in: Tally,
     bytes_out: Tally,
-    /// Nanoseconds that workers took for what comes after a reply.
+    /// Nanoseconds that the worker spent after replies, as in the iterable's `close()`.
     closing: Tally,
     phases: [Histogram; Phase::ALL.len()],
 }
@@ -69,7 +40,7 @@ impl Shard {
         Self {
             statuses: Default::default(),
             ends: Default::default(),
-            reasons: reasons().map(|_| Tally::default()).collect(),
+            rules: rules().map(|_| Tally::default()).collect(),
             bytes_in: Tally::default(),
             bytes_out: Tally::default(),
             closing: Tally::default(),
@@ -81,40 +52,19 @@ impl Shard {
         let class = usize::from(record.status / 100).min(STATUS_CLASSES - 1);
         self.statuses[class].add(1);
         self.ends[record.end as usize].add(1);
-        if !record.reason.is_empty()
-            && let Some(at) = reasons().position(|reason| reason == record.reason)
+        if !record.rule.is_empty()
+            && let Some(at) = rules().position(|rule| rule == record.rule)
         {
-            self.reasons[at].add(1);
+            self.rules[at].add(1);
         }
         self.bytes_in.add(record.bytes_in);
         self.bytes_out.add(record.bytes_out);
-        for (histogram, span) in self.phases.iter().zip(spans(record)) {
+        for (histogram, span) in self.phases.iter().zip(record.spans()) {
             if let Some(span) = span {
                 histogram.record(span);
             }
         }
     }
-}
-
-/// What was measured of a request, in the order of [`Phase::ALL`].
-pub(crate) fn spans(record: &Record) -> [Option<Duration>; Phase::ALL.len()] {
-    let phases = record.phases();
-    [
-        phases.head,
-        phases.body,
-        phases.queue,
-        phases.gil,
-        phases.app,
-        record.app_cpu,
-        phases.flush,
-        Some(phases.total),
-    ]
-}
-
-/// Every reason a request can end by, in the order of the counters.
-fn reasons() -> impl Iterator<Item = &'static str> {
-    let rules = Refusal::ALL.iter().map(|refusal| refusal.rule());
-    rules.chain([SEND_TIMEOUT, SHUTDOWN_TIMEOUT])
 }
 
 /// All shards of a server.
@@ -126,6 +76,7 @@ pub(crate) struct Shards {
 }
 
 impl Shards {
+    /// A new shard, for a thread to write to.
     pub(crate) fn add(&self) -> Arc<Shard> {
         let shard = Arc::new(Shard::new());
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,13 +96,13 @@ impl Shards {
     /// The sum of all shards.
     pub(crate) fn figures(&self) -> Figures {
         let mut sum = Figures {
-            reasons: reasons().map(|reason| (reason, 0)).collect(),
+            rules: rules().map(|rule| (rule, 0)).collect(),
             ..Figures::default()
         };
         for shard in &*self.all.lock().unwrap_or_else(PoisonError::into_inner) {
             add(&mut sum.statuses, &shard.statuses);
             add(&mut sum.ends, &shard.ends);
-            for ((_, into), tally) in sum.reasons.iter_mut().zip(&shard.reasons) {
+            for ((_, into), tally) in sum.rules.iter_mut().zip(&shard.rules) {
                 *into += tally.get();
             }
             sum.bytes_in += shard.bytes_in.get();
@@ -171,16 +122,16 @@ fn add(into: &mut [u64], tallies: &[Tally]) {
     }
 }
 
-/// What all shards hold together.
+/// The sum of all shards at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
     statuses: [u64; STATUS_CLASSES],
     ends: [u64; End::ALL.len()],
-    /// Requests by the rule or deadline that ended them, all of them.
-    pub(crate) reasons: Vec<(&'static str, u64)>,
+    /// Number of requests that each of [`rules`] ended, zeros included.
+    pub(crate) rules: Vec<(&'static str, u64)>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
-    /// Time that workers took for what comes after a reply, all together.
+    /// Time that all workers spent after replies.
     pub(crate) closing: Duration,
     phases: [Distribution; Phase::ALL.len()],
 }
@@ -194,12 +145,12 @@ impl Figures {
         self.ends[end as usize]
     }
 
-    /// Requests recorded.
+    /// Number of requests recorded.
     pub(crate) fn requests(&self) -> u64 {
         self.ends.iter().sum()
     }
 
-    /// Status classes by name; `none` is a request that got no reply.
+    /// Number of requests per status class; `none` counts requests without a reply.
     pub(crate) fn statuses(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let names = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
         names.into_iter().zip(self.statuses)
@@ -211,10 +162,10 @@ impl AddAssign<&Self> for Figures {
         let numbers = |into: &mut [u64], more: &[u64]| {
             into.iter_mut().zip(more).for_each(|(into, n)| *into += n);
         };
-        debug_assert_eq!(self.reasons.len(), other.reasons.len());
+        debug_assert_eq!(self.rules.len(), other.rules.len());
         numbers(&mut self.statuses, &other.statuses);
         numbers(&mut self.ends, &other.ends);
-        for ((_, into), (_, n)) in self.reasons.iter_mut().zip(&other.reasons) {
+        for ((_, into), (_, n)) in self.rules.iter_mut().zip(&other.rules) {
             *into += n;
         }
         self.bytes_in += other.bytes_in;
@@ -226,63 +177,53 @@ impl AddAssign<&Self> for Figures {
     }
 }
 
-/// Records the requests that end on one thread.
+/// Records the requests that one thread ends.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     shard: Arc<Shard>,
-    /// Lines of the access log that the writer does not have yet.
+    access_log: Option<Arc<AccessLog>>,
+    /// Access log lines to give to the writer, and their number.
     lines: Vec<u8>,
     count: u64,
     date: DateLine,
 }
 
 impl Recorder {
-    pub(crate) fn new(shard: Arc<Shard>) -> Self {
+    pub(crate) fn new(shard: Arc<Shard>, access_log: Option<Arc<AccessLog>>) -> Self {
         Self {
             shard,
+            access_log,
             lines: Vec::new(),
             count: 0,
             date: DateLine::default(),
         }
     }
 
-    /// Records a request that is over.
-    pub(crate) fn record(&mut self, shared: &Shared, exchange: &mut Exchange, link: &Link) {
-        if !link.admin {
-            self.record_of(shared, exchange, link.peer);
-        }
-    }
-
-    /// The same where the channel is out of reach.
-    pub(crate) fn record_of(&mut self, shared: &Shared, exchange: &mut Exchange, peer: Peer) {
-        if std::mem::replace(&mut exchange.recorded, true) {
-            return;
-        }
-        self.shard.count(&exchange.record);
-        if let Some(log) = &shared.access_log {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
+    /// Counts a request and appends its line for the access log.
+    pub(crate) fn record(&mut self, ended: Ended<'_>) {
+        self.shard.count(ended.record);
+        if let Some(log) = &self.access_log {
+            let now = sync::unix_time();
             let date = self.date.at(now.as_secs());
-            log.format(exchange, peer, date, &mut self.lines);
+            log.format(ended, date, &mut self.lines);
             self.count += 1;
             if self.lines.len() >= BATCH {
-                self.flush(shared);
+                self.flush();
             }
         }
     }
 
-    /// Counts the time that a worker took for what comes after a reply.
+    /// Counts the time that a worker spent after a reply.
     pub(crate) fn count_close(&self, span: Duration) {
         self.shard
             .closing
             .add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Gives the lines to the writer; once a turn, and whenever there are many.
-    pub(crate) fn flush(&mut self, shared: &Shared) {
+    /// Gives the lines to the access log's writer. An I/O thread does this once per turn, a worker per reply.
+    pub(crate) fn flush(&mut self) {
         if self.count > 0
-            && let Some(log) = &shared.access_log
+            && let Some(log) = &self.access_log
         {
             log.push(&mut self.lines, self.count);
             self.lines.shrink_to(BATCH / 2);
@@ -291,5 +232,5 @@ impl Recorder {
     }
 }
 
-/// Bytes of lines that are handed over without waiting for the end of a turn.
+/// Bytes of lines at which [`Recorder::record`] gives them to the writer at once.
 const BATCH: usize = 32 << 10;

@@ -1,10 +1,10 @@
-//! What all bodies of a server may take together: disk (`spool_limit`), temporary files (`spool_files`) and
+//! The budget that all bodies of a server share: disk (`spool_limit`), temporary files (`spool_files`) and
 //! memory (`inbuf_total`, `spool_memory`).
 //!
-//! Whoever keeps bytes takes them from here first and gives them back when dropped, so the adjustments
-//! bound the whole whatever clients do; of memory it is the capacity of buffers that is taken. Large
-//! buffers are kept for the next body: fresh memory costs a page fault every 4 KiB, which is dearer than
-//! receiving the bytes.
+//! A spool takes from the budget before it keeps bytes, and gives back when it is dropped. So the
+//! adjustments bound the sum, whatever clients send. Memory is counted by the capacity of buffers. Large
+//! buffers are kept for the next body: fresh memory costs a page fault per 4 KiB, more than receiving the
+//! bytes costs.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,15 +28,15 @@ pub(crate) struct Budget {
 /// Memory taken from the budget for one body or head; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Grant {
-    /// Of what all may have up to `inbuf_overflow` each,
+    /// Bytes taken from `inbuf_total`: those up to the body's `inbuf_overflow`.
     pub(crate) within: u64,
-    /// and beyond it.
+    /// Bytes taken from `spool_memory`: those beyond it.
     pub(crate) beyond: u64,
     pub(crate) budget: Arc<Budget>,
 }
 
 impl Grant {
-    /// None yet.
+    /// A grant of nothing yet.
     pub(crate) fn of(budget: &Arc<Budget>) -> Self {
         Self {
             within: 0,
@@ -45,7 +45,7 @@ impl Grant {
         }
     }
 
-    /// Takes more. `false`: there is no room for all of it, and none is taken.
+    /// Takes more. Returns `false`, and takes nothing, if there is no room for all of it.
     pub(crate) fn add(&mut self, within: u64, beyond: u64) -> bool {
         let taken = self.budget.take_memory(within, beyond);
         if taken {
@@ -62,7 +62,7 @@ impl Drop for Grant {
     }
 }
 
-/// The most of everything.
+/// Upper limits of a budget.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
     /// Bytes in temporary files.
@@ -75,7 +75,7 @@ pub(crate) struct Limits {
     pub(crate) beyond: u64,
 }
 
-/// Bytes or files of one kind.
+/// One limit, and how much of it is in use.
 #[derive(Debug)]
 struct Share {
     limit: u64,
@@ -90,7 +90,7 @@ impl Share {
         }
     }
 
-    /// Takes `bytes`. `false`: there is no room for all of them, and none is taken.
+    /// Takes `bytes`. Returns `false`, and takes nothing, if there is no room for all of them.
     fn take(&self, bytes: u64) -> bool {
         let room = |used: u64| used.checked_add(bytes).filter(|total| *total <= self.limit);
         self.used
@@ -104,7 +104,7 @@ impl Share {
 }
 
 impl Budget {
-    /// With temporary files in `dir`.
+    /// A budget whose temporary files are made in `dir`.
     pub(crate) fn new(dir: PathBuf, limits: Limits) -> Self {
         Self {
             dir,
@@ -131,7 +131,7 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// `StorageFull`, and nothing is taken.
+    /// `StorageFull` if there is no room for all of them; nothing is taken then.
     pub(crate) fn take(&self, bytes: u64) -> io::Result<()> {
         let taken = self.disk.take(bytes).then_some(());
         taken.ok_or_else(|| full("spool_limit reached"))
@@ -142,23 +142,23 @@ impl Budget {
         self.disk.give(bytes);
     }
 
-    /// Takes a temporary file.
+    /// Counts one more temporary file.
     ///
     /// # Errors
     ///
-    /// `StorageFull`: there are as many as there may be.
+    /// `StorageFull` if `spool_files` are open.
     pub(crate) fn take_file(&self) -> io::Result<()> {
         let taken = self.files.take(1).then_some(());
         taken.ok_or_else(|| full("spool_files reached"))
     }
 
-    /// Gives a temporary file back.
+    /// Counts one temporary file less.
     pub(crate) fn give_file(&self) {
         self.files.give(1);
     }
 
-    /// Takes memory `within` the overflow of a body and `beyond` it. `false`: there is no room for all of
-    /// it, and none is taken.
+    /// Takes memory `within` the overflow of a body and `beyond` it. Returns `false`, and takes nothing, if
+    /// there is no room for all of it.
     fn take_memory(&self, within: u64, beyond: u64) -> bool {
         if !self.within.take(within) {
             return false;
@@ -170,7 +170,7 @@ impl Budget {
         taken
     }
 
-    /// Gives that back.
+    /// Gives memory back that [`Budget::take_memory`] took.
     fn give_memory(&self, within: u64, beyond: u64) {
         self.within.give(within);
         self.beyond.give(beyond);
@@ -186,8 +186,8 @@ impl Budget {
         Some(buffers.swap_remove(fits))
     }
 
-    /// Keeps a large buffer for the next body, unless another thread is here: a forked child may drop a
-    /// body, too, and would wait for ever for a lock that was held at the fork.
+    /// Keeps a large buffer for the next body; frees it if another thread holds the lock. A forked child may
+    /// drop a body, and would wait for ever for a lock that was held at the fork.
     pub(crate) fn recycle(&self, mut buffer: Vec<u8>) {
         if (LARGE..=LARGEST).contains(&buffer.capacity())
             && let Ok(mut buffers) = self.buffers.try_lock()
@@ -203,11 +203,11 @@ impl Budget {
     }
 }
 
-/// Buffers from this capacity on are kept,
+/// Capacity of the smallest buffer that is kept.
 const LARGE: usize = 64 * 1024;
-/// up to this one,
+/// Capacity of the largest.
 const LARGEST: usize = 1024 * 1024;
-/// and so many of them.
+/// How many buffers are kept.
 const KEPT: usize = 16;
 
 fn full(why: &str) -> io::Error {

@@ -1,4 +1,4 @@
-//! Bytes that wait: bodies of requests, replies that clients have not taken, and the budgets for both.
+//! Bytes that wait: request bodies, replies that clients have not received yet, and the budgets of both.
 
 pub(crate) mod budget;
 pub(crate) mod outgoing;

@@ -1,18 +1,18 @@
-//! What a worker has written of a reply, and how it is sent.
+//! Reply bytes that a worker has produced, and how they are sent.
 //!
-//! The worker builds an [`Outgoing`]; whoever sends (the I/O thread, or the worker itself for a
-//! small reply) takes parts off the front with [`send_parts`].
+//! The worker fills an [`Outgoing`]. The I/O thread, or the worker itself for a small reply, sends its parts
+//! from the front with [`send_parts`].
 
 use std::io::{self, IoSlice};
 
 use crate::net::socket::Stream;
 use crate::store::parts::{Part, Parts, Size};
 
-/// Bytes kept alive by reference until they are sent, such as a Python `bytes` object. Dropped on
-/// whichever thread sent the last byte, which may be one that must not run application code.
+/// Bytes that are kept by reference until they are sent, such as a Python `bytes` object. The thread that
+/// sends the last byte drops them; it may be an I/O thread, which must not run Python code.
 pub trait Held: AsRef<[u8]> + Send + Sync {}
 
-/// Reply bytes a worker has produced and not handed over yet.
+/// Reply bytes that a worker has produced and not handed over yet.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     parts: Parts,
@@ -20,7 +20,7 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// The buffer small writes are appended to.
+    /// The buffer that small writes are appended to.
     pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
         &mut self.tail
     }
@@ -30,7 +30,7 @@ impl Outgoing {
         self.parts.push(part);
     }
 
-    /// Turns the tail into a part, so that `parts` alone is the whole.
+    /// Makes the tail the last part, so that `parts` holds all bytes.
     fn seal(&mut self) {
         if !self.tail.is_empty() {
             let data = std::mem::take(&mut self.tail);
@@ -51,20 +51,20 @@ impl Outgoing {
         }
     }
 
-    /// All parts, tail included, leaving nothing.
+    /// Takes all bytes, the tail included.
     pub(crate) fn take_parts(&mut self) -> Parts {
         self.seal();
         std::mem::take(&mut self.parts)
     }
 
-    /// Moves everything behind `into`.
+    /// Moves all bytes to the end of `into`.
     pub(crate) fn move_to(&mut self, into: &mut Parts) {
         self.seal();
         into.append(&mut self.parts);
     }
 
-    /// As [`Outgoing::move_to`]; a small reply is copied to the end of the last copied part, so that
-    /// this buffer stays for the next one.
+    /// As [`Outgoing::move_to`], but copies a small reply to the last part, so that this buffer can be used
+    /// for the next reply.
     pub(crate) fn append_to(&mut self, into: &mut Parts) {
         if let Some(bytes) = self.single().filter(|bytes| bytes.len() <= KEEP_CAPACITY) {
             into.copy(bytes);
@@ -74,18 +74,17 @@ impl Outgoing {
         }
     }
 
-    /// Whether it is worth a look at what all replies take; never so for a small one.
+    /// Whether the reply is large enough to be counted against the memory of all replies.
     pub(crate) fn is_large(&self) -> bool {
         !self.parts.is_empty() || self.tail.len() > KEEP_CAPACITY
     }
 
-    /// The one buffer this reply consists of, when it is that simple: the common case, which needs
-    /// no part and no list.
+    /// The bytes, if the tail holds all of them. This is the common case, which needs no list of parts.
     pub(crate) fn single(&self) -> Option<&[u8]> {
         self.parts.is_empty().then_some(self.tail.as_slice())
     }
 
-    /// Drops the first `n` bytes of the single buffer.
+    /// Drops the first `n` bytes of [`Outgoing::single`], which are sent.
     pub(crate) fn advance_single(&mut self, n: usize) {
         if n == self.tail.len() {
             self.tail.clear();
@@ -101,23 +100,23 @@ impl Outgoing {
     }
 }
 
-/// What a round of sending achieved.
+/// How far [`send_parts`] came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// Everything is with the kernel.
+    /// The kernel has all bytes.
     All,
     /// The kernel takes no more for now.
     Blocked,
-    /// The round's share is used up; there is more to send.
+    /// The share of this turn is used up; there is more to send.
     Share,
 }
 
-/// Sends from the front of `parts` until they are gone, the kernel blocks or the turn's share is used up: `share`
-/// bytes or [`CALLS`] system calls. Adds what was sent to `sent`.
+/// Sends from the front of `parts` until they are gone, the kernel blocks, or the turn's share is used up:
+/// `share` bytes or [`CALLS`] system calls. Adds the bytes that were sent to `sent`.
 ///
 /// # Errors
 ///
-/// Those of the socket, and `UnexpectedEof` when a file is shorter than it was said to be.
+/// Those of the socket, and `UnexpectedEof` if a file is shorter than its part.
 pub(crate) fn send_parts(
     stream: &Stream,
     parts: &mut Parts,
@@ -180,11 +179,11 @@ fn send_memory(stream: &Stream, parts: &Parts, most: u64) -> io::Result<usize> {
     }
 }
 
-/// Reply buffers up to this size stay with the pooled exchange.
+/// Bytes of the largest reply buffer that a pooled exchange keeps.
 const KEEP_CAPACITY: usize = 16 * 1024;
 /// Parts gathered into one `sendmsg`.
 const GATHER: usize = 64;
-/// System calls in which one channel may send in a turn, however small what it sends is.
+/// System calls that one channel may use for sending in a turn, however few bytes each of them sends.
 const CALLS: usize = 32;
 
 #[cfg(test)]

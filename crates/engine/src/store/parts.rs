@@ -1,8 +1,8 @@
 //! Reply bytes on their way to the client, as a list of parts: copied, held by reference, spilled, or a file.
 //!
-//! An application may yield a few bytes at a time, and each piece is handed over by itself. So neighbours become
-//! one part wherever that saves more than it copies: what a part costs in memory and in system calls is paid
-//! per kilobytes, not per piece.
+//! An application may yield a few bytes at a time, and each piece is handed over on its own. Neighbouring
+//! small pieces are merged into one part, so that the cost of a part (memory, system calls) is paid per
+//! kilobytes and not per piece. Large pieces are not merged: copying them would cost more.
 
 use std::collections::{VecDeque, vec_deque};
 use std::fmt;
@@ -16,9 +16,9 @@ use crate::store::shelf::Block;
 pub(crate) enum Part {
     /// Copied bytes, sent up to `at`.
     Copied { data: Vec<u8>, at: usize },
-    /// Bytes of somebody else, sent up to `at`.
+    /// Bytes that somebody else owns, such as a Python object, sent up to `at`.
     Held { data: Box<dyn Held>, at: usize },
-    /// Bytes in a temporary file of ours.
+    /// Bytes in the file of spilled replies (`shelf.rs`).
     Spilled {
         block: Arc<Block>,
         offset: u64,
@@ -48,7 +48,7 @@ impl Part {
         }
     }
 
-    /// The bytes still to send, when they are in memory.
+    /// The bytes still to send, if they are in memory.
     pub(crate) fn memory(&self) -> Option<&[u8]> {
         match self {
             Self::Copied { data, at } => Some(&data[*at..]),
@@ -67,7 +67,7 @@ impl Part {
         }
     }
 
-    /// Takes the bytes of `next` in, which come right behind these. `false`: they stay two parts.
+    /// Appends the bytes of `next`, which follow this part, if that is worth it. Returns whether it did.
     fn merge(&mut self, next: &Self) -> bool {
         match (self, next) {
             (Self::Copied { data, .. }, Self::Copied { data: more, at }) => {
@@ -93,7 +93,8 @@ impl Part {
     }
 }
 
-/// Appends a few bytes to a part, unless that is full or there is no memory.
+/// Appends `more` to the bytes of a part. Returns `false`, and appends nothing, if `more` is large, the part
+/// is full or the system has no memory.
 fn extend(data: &mut Vec<u8>, more: &[u8]) -> bool {
     let len = data.len() + more.len();
     if more.len() > SMALL || len > MERGED {
@@ -141,7 +142,7 @@ impl Parts {
         }
     }
 
-    /// As [`Parts::push`] of a copy.
+    /// Appends a copy of `bytes`, as [`Parts::push`] does with a part.
     pub(crate) fn copy(&mut self, bytes: &[u8]) {
         let merged = match self.0.back_mut() {
             Some(Part::Copied { data, .. }) => extend(data, bytes),
@@ -154,7 +155,7 @@ impl Parts {
         }
     }
 
-    /// Moves everything of `behind` to the end.
+    /// Moves all parts of `behind` to the end.
     pub(crate) fn append(&mut self, behind: &mut Self) {
         if self.is_empty() {
             std::mem::swap(self, behind);
@@ -184,7 +185,7 @@ impl Parts {
         self.give_back();
     }
 
-    /// Gives the memory of a long list back; an idle connection or a pooled buffer needs none.
+    /// Frees the memory of a long list: idle connections and pooled buffers need none.
     fn give_back(&mut self) {
         if self.0.capacity() > KEPT {
             self.0 = VecDeque::new();
@@ -201,20 +202,20 @@ impl IntoIterator for Parts {
     }
 }
 
-/// Bytes of parts.
+/// How many bytes parts have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Size {
     pub(crate) all: u64,
     pub(crate) memory: u64,
 }
 
-/// A copied part grows up to this size.
+/// Bytes up to which a copied part grows.
 const MERGED: usize = 64 * 1024;
-/// Pieces above this size are not copied to the end of another part.
+/// Bytes of the largest piece that is copied to the end of another part.
 const SMALL: usize = 8 * 1024;
-/// The first size of a part that takes several replies.
+/// First capacity, in bytes, of a part that takes several replies.
 const ROOM_FOR_MORE: usize = 4096;
-/// Places of an empty list that are kept.
+/// Largest capacity that an empty list keeps, in parts.
 const KEPT: usize = 16;
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! One temporary file for all replies that are spilled, in blocks.
+//! One temporary file, the volume, for all spilled replies of a server. Replies use it in blocks.
 //!
-//! With a file per reply slow readers would use up the descriptors. So a [`Spill`] takes block after block of a
-//! common file, and a block is free when the last byte in it is sent: an endless reply frees its disk as it goes.
+//! With one file per reply, slow readers would use up the descriptors. So a [`Spill`] takes one block after
+//! another of a common file. A block is free when its last byte is sent: an endless reply frees its disk
+//! while it runs.
 //!
-//! What `sendfile` has sent may still lie in the kernel as pages of the file, so a block must not be overwritten:
-//! its pages go back to the file system first. That may take the file system long, as closing a large file may, so
-//! a thread does it that lives for no more than that. A block counts against `spool_limit` until then, and as a
-//! whole. Blocks are dropped without a lock: a forked child may drop some, too, and has only copies of locks.
+//! After `sendfile` the kernel may still refer to pages of the file, so a block must not be overwritten: its
+//! pages are first given back to the file system, as a hole. This can take long, as closing a large file
+//! can, so a short-lived thread does it. Until then the whole block counts against `spool_limit`.
+//! Dropping a block takes no lock: a forked child may drop one, and its copies of locks may be locked.
 
 use std::fs::File;
 use std::io;
@@ -29,34 +30,34 @@ pub(crate) struct Shelf {
 struct Room {
     /// `None` while nothing is spilled.
     volume: Option<Arc<Volume>>,
-    /// Blocks of it without pages.
+    /// Blocks of the volume that may be written: they have no pages.
     clean: Vec<u64>,
-    /// How many blocks it has.
+    /// Blocks that the volume has.
     len: u64,
 }
 
-/// A temporary file that parts of replies refer to; closed with the last of them.
+/// The temporary file. It is closed when the last part of a reply that refers to it is dropped.
 #[derive(Debug)]
 struct Volume {
     file: File,
     budget: Arc<Budget>,
     shelf: Weak<Shelf>,
-    /// Bytes of it that are taken from the budget.
+    /// Bytes taken from the budget for it.
     taken: AtomicU64,
     /// Blocks that are not free.
     live: AtomicUsize,
-    /// Free blocks with pages.
+    /// Free blocks that still have pages.
     freed: Stack<u64>,
     /// Blocks freed so far.
     frees: AtomicUsize,
-    /// The process whose file it is.
+    /// The process that made the file; its forked children leave it alone.
     home: u32,
 }
 
-/// A piece of a volume, written from its start to its end, once.
+/// A piece of the volume. Its bytes are written once, from its start to its end.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// `None` only while it is dropped.
+    /// `None` only during the drop.
     volume: Option<Arc<Volume>>,
     index: u64,
 }
@@ -73,6 +74,8 @@ impl Shelf {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes a block, and makes the volume if there is none.
+    ///
     /// # Errors
     ///
     /// `StorageFull` when the budget has no room; other errors of the file system.
@@ -111,12 +114,12 @@ impl Shelf {
         })
     }
 
-    /// Gives the disk of free blocks back.
+    /// Gives the disk of free blocks back to the file system. If no block is in use, closes the volume.
     fn tidy(&self, volume: &Arc<Volume>) {
         let mut room = self.lock();
         let current = |room: &Room| room.volume.as_ref().is_some_and(|v| Arc::ptr_eq(v, volume));
         if volume.live.load(Ordering::SeqCst) == 0 {
-            // Nobody has a block, and nobody gets one under this lock.
+            // No block is in use, and none can be taken while this thread holds the lock.
             let over = current(&room).then(|| std::mem::take(&mut *room));
             drop(room);
             drop(over);
@@ -133,7 +136,8 @@ impl Shelf {
                         room.clean.push(index);
                     }
                 }
-                // The file system knows no holes: the file ends with what is in it now.
+                // The file system cannot make holes: the next block begins a new volume, and this one is
+                // closed with its last part.
                 Err(_) if current(&room) && room.len >= WITHOUT_HOLES => {
                     *room = Room::default();
                 }
@@ -175,13 +179,13 @@ impl Drop for Block {
         let was_last = volume.live.fetch_sub(1, Ordering::SeqCst) == 1;
         if (was_last || frees.is_multiple_of(TIDIED)) && volume.home == std::process::id() {
             let tidy = move || {
-                // A call that a signal interrupts would look like a file system without holes.
+                // A signal that interrupts the call would make it look as if holes were not supported.
                 crate::sys::mask::block_signals();
                 if let Some(shelf) = volume.shelf.upgrade() {
                     shelf.tidy(&volume);
                 }
             };
-            // Without a thread the disk is freed later, at the latest with the server.
+            // If the system refuses a thread, the disk is freed later, at the latest with the server.
             let _ = std::thread::Builder::new()
                 .name("headwaiter-spool".into())
                 .spawn(tidy);
@@ -189,16 +193,17 @@ impl Drop for Block {
     }
 }
 
-/// Where a reply that is spilled is being written.
+/// The writing end of one spilled reply.
 #[derive(Debug, Default)]
 pub(crate) struct Spill {
     block: Option<Arc<Block>>,
-    /// Bytes written to it.
+    /// Bytes written to the block.
     used: u64,
 }
 
 impl Spill {
-    /// Writes a part of `bytes` to disk, from their start. Returns where that is.
+    /// Writes the beginning of `bytes` to disk, as much as the block has room for. Returns the part that
+    /// refers to it.
     ///
     /// # Errors
     ///
@@ -224,7 +229,7 @@ impl Spill {
     }
 }
 
-/// Without moving the file's position, which is everybody's.
+/// Writes at `offset`. The file's own position, which all blocks share, stays where it is.
 #[cfg(unix)]
 fn write_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
@@ -247,17 +252,17 @@ fn punch(file: &File, offset: u64, len: u64) -> io::Result<()> {
     Ok(rustix::fs::fallocate(file, hole, offset, len)?)
 }
 
-/// Files are read and copied here, so a block may be written again as it is.
+/// On this system files are read and copied before they are sent, so a block may be overwritten at once.
 #[cfg(not(target_os = "linux"))]
 fn punch(_file: &File, _offset: u64, _len: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes of a block: at the end of a reply some of them are for nothing.
+/// Bytes of a block. The last block of a reply is not full, and the rest of it is unused.
 const BLOCK: u64 = 256 * 1024;
-/// Blocks are tidied up together, so many at a time.
+/// After how many freed blocks their disk is given back.
 const TIDIED: usize = 16;
-/// Blocks of a file whose disk is freed only as a whole.
+/// Blocks of a volume on a file system without holes, where only closing the file frees its disk.
 const WITHOUT_HOLES: u64 = 128;
 
 #[cfg(test)]
@@ -274,7 +279,7 @@ mod tests {
         (Arc::new(Shelf::new(&budget)), budget)
     }
 
-    /// The helper's threads are nobody's to join.
+    /// The short-lived threads cannot be joined.
     fn until(happened: impl Fn() -> bool) {
         while !happened() {
             std::thread::yield_now();
@@ -291,7 +296,7 @@ mod tests {
             panic!("not spilled")
         };
         let mut bytes = vec![0; *left as usize];
-        let got = crate::store::spool::read_file_at(block.file(), *offset, &mut bytes).unwrap();
+        let got = crate::sys::fd::read_file_at(block.file(), *offset, &mut bytes).unwrap();
         assert_eq!(got, bytes.len());
         bytes
     }

@@ -1,11 +1,10 @@
-//! Bodies in memory and in temporary files (`spool_dir`).
+//! Request bodies, in memory and in temporary files (`spool_dir`).
 //!
-//! A [`Spool`] holds a request body: its first `inbuf_overflow` bytes in memory, and more while the
-//! common [`Budget`] has memory left; what follows is in one temporary file. It takes its bytes from the
-//! budget before it writes and gives them back when dropped. Files are unlinked at birth: a crash leaves
-//! none behind. What is spilled of replies is in `shelf.rs`.
+//! A [`Spool`] keeps the first `inbuf_overflow` bytes of a body in memory, and more while the [`Budget`] that
+//! all bodies share has memory left. The rest goes to one temporary file (`temp.rs`). A spool takes bytes
+//! from the budget before it writes them, and gives them back when it is dropped.
+//! Elsewhere: replies that are spilled to disk (`shelf.rs`).
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use crate::store::temp::TempFile;
 #[derive(Debug, Default)]
 pub struct Spool {
     memory: Vec<u8>,
-    /// What `memory` has besides its first [`FREE`] bytes.
+    /// Memory taken from the budget: that of `memory` beyond its first [`FREE`] bytes.
     grant: Option<Grant>,
     temp: Option<TempFile>,
 }
@@ -28,7 +27,7 @@ impl Drop for Spool {
 }
 
 impl Spool {
-    /// Empties the spool; a small buffer is kept for the next body, a file is not.
+    /// Empties the spool. It keeps a small buffer for the next body; it closes its file.
     pub(crate) fn clear(&mut self) {
         self.temp = None;
         self.give_back();
@@ -42,13 +41,14 @@ impl Spool {
         }
     }
 
-    /// Bytes that may be in memory.
+    /// Bytes that this body may have in memory now.
     fn allowed(&self, overflow: u64) -> u64 {
         let granted = self.grant.as_ref().map_or(0, |g| g.within + g.beyond);
         overflow.min(FREE as u64) + granted
     }
 
-    /// Takes memory for `bytes` more. `false`: there is no room for all of them, and none is taken.
+    /// Takes memory for `bytes` more from the budget. Returns `false`, and takes nothing, if the budget has no
+    /// room for all of them.
     fn take(&mut self, bytes: u64, overflow: u64, budget: &Arc<Budget>) -> bool {
         let taken = self.grant.as_ref().map_or(0, |grant| grant.within);
         let left = overflow.saturating_sub(FREE as u64 + taken);
@@ -57,8 +57,8 @@ impl Spool {
         grant.add(within, beyond)
     }
 
-    /// Makes room in memory for `wanted` more bytes, or for `hoped` if memory is plenty, and says for how
-    /// many there is. Capacity is taken from the budget before it is allocated.
+    /// Makes room in memory for `wanted` more bytes, or for `hoped` if the budget has enough. Returns for how
+    /// many of `wanted` there is room. Capacity is taken from the budget before it is allocated.
     fn room(&mut self, wanted: usize, hoped: u64, overflow: u64, budget: &Arc<Budget>) -> usize {
         let held = self.memory.len() as u64;
         let wanted = wanted as u64;
@@ -70,7 +70,7 @@ impl Spool {
                 || self.fill_up(missing, overflow, budget);
         }
         let room = self.allowed(overflow).saturating_sub(held).min(wanted) as usize;
-        // The system may have less memory than the budget.
+        // The system may refuse memory that the budget grants.
         if self.reserve(room, overflow, budget) {
             room
         } else {
@@ -78,13 +78,14 @@ impl Spool {
         }
     }
 
-    /// Takes at most `bytes`, as far as `overflow` goes, which is exact where there is nothing beyond.
+    /// Takes at most `bytes`, and no more than `overflow` allows: without memory beyond it, `overflow` is exact.
     fn fill_up(&mut self, bytes: u64, overflow: u64, budget: &Arc<Budget>) -> bool {
         let left = overflow.saturating_sub(self.allowed(overflow));
         self.take(bytes.min(left), overflow, budget)
     }
 
-    /// Allocates for `more` bytes, for which memory was taken; twice what is held, if that was taken, too.
+    /// Allocates room for `more` bytes, which the budget has granted; doubles the buffer if that was granted.
+    /// Returns `false` if the system has no memory.
     fn reserve(&mut self, more: usize, overflow: u64, budget: &Arc<Budget>) -> bool {
         let held = self.memory.len();
         if held + more <= self.memory.capacity() {
@@ -104,7 +105,7 @@ impl Spool {
         self.memory.try_reserve_exact(size - held).is_ok()
     }
 
-    /// Appends `bytes`; those for which there is no memory go to a temporary file.
+    /// Appends `bytes`: in memory as far as there is room, the rest in the temporary file.
     ///
     /// # Errors
     ///
@@ -127,8 +128,8 @@ impl Spool {
         self.temp.insert(TempFile::create(budget)?).append(rest)
     }
 
-    /// The buffer to receive some of the next `run` bytes into directly, and how many it has room for: no
-    /// more than have come already, so that a client that has only announced them costs no memory.
+    /// The buffer to receive some of the next `run` bytes into, and for how many it has room: at most `most`,
+    /// and no more than have come already. So a client that only announces bytes costs no memory.
     pub(crate) fn memory_for(
         &mut self,
         run: u64,
@@ -152,17 +153,17 @@ impl Spool {
         self.len() == 0
     }
 
-    /// The bytes, when all are in memory.
+    /// The whole body, if all of it is in memory.
     pub fn memory(&self) -> Option<&[u8]> {
         self.temp.is_none().then_some(self.memory.as_slice())
     }
 
-    /// Body bytes in memory, the first ones; the others are in a file.
+    /// The bytes at the beginning of the body that are in memory; the others are in a file.
     pub fn in_memory(&self) -> &[u8] {
         &self.memory
     }
 
-    /// Reads at `offset` into `buf`; short only at the end.
+    /// Reads from `offset` into `buf`; returns less than `buf` holds only at the end of the body.
     ///
     /// # Errors
     ///
@@ -184,28 +185,8 @@ impl Spool {
     }
 }
 
-/// Without moving the file's position, which a forked child would share.
-pub(crate) fn read_file_at(file: &File, offset: u64, mut buf: &mut [u8]) -> io::Result<usize> {
-    let mut total = 0;
-    while !buf.is_empty() {
-        #[cfg(unix)]
-        let got = std::os::unix::fs::FileExt::read_at(file, buf, offset + total as u64);
-        #[cfg(windows)]
-        let got = std::os::windows::fs::FileExt::seek_read(file, buf, offset + total as u64);
-        match got {
-            Ok(0) => break,
-            Ok(n) => {
-                total += n;
-                buf = &mut buf[n..];
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(total)
-}
-
-/// What a body or a head may have in memory whatever others have, and what stays with the pooled exchange.
+/// Bytes of memory that each body and each head may have without asking the budget. A pooled exchange keeps
+/// a buffer of this size.
 pub(crate) const FREE: usize = 16 * 1024;
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Temporary files that count, in bytes (`spool_limit`) and in descriptors (`spool_files`).
+//! Temporary files of request bodies. They count against `spool_limit` in bytes and `spool_files` in files.
 //!
-//! Files are unlinked at birth: a crash leaves none behind. So the last close frees the disk, and for a
-//! large file that takes long: about a second for 4 GB. The threads that drop files have others waiting for
-//! them (an I/O thread, a worker that holds the interpreter), so a thread of its own closes large files. It
-//! starts with the first file. Until it has closed a file, that file counts.
+//! A file is unlinked as soon as it is made, so a crash leaves none behind. The last close then frees the
+//! disk, which takes about a second for 4 GB. A file is dropped by an I/O thread or by a worker that holds
+//! the GIL, and neither may wait so long: a thread of its own, the closer, closes large files. The first
+//! file starts that thread. A file counts until it is closed.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,22 +11,24 @@ use std::sync::{Arc, Weak};
 use std::thread::Thread;
 
 use crate::store::budget::Budget;
-use crate::store::spool::read_file_at;
+use crate::sys::fd::read_file_at;
 use crate::sys::stack::Stack;
 
-/// A temporary file that bytes are only appended to.
+/// A temporary file. Bytes are appended, never overwritten.
 #[derive(Debug)]
 pub(crate) struct TempFile {
-    /// Present until it is dropped.
+    /// `None` only during the drop.
     file: Option<File>,
     len: u64,
     budget: Arc<Budget>,
 }
 
 impl TempFile {
+    /// Makes an empty file in `spool_dir`.
+    ///
     /// # Errors
     ///
-    /// `StorageFull` when the budget has no file left; those of the file system.
+    /// `StorageFull` when the budget has no file left; other errors of the file system.
     pub(crate) fn create(budget: &Arc<Budget>) -> io::Result<Self> {
         budget.take_file()?;
         let file = tempfile::tempfile_in(budget.dir()).inspect_err(|_| budget.give_file())?;
@@ -38,12 +40,14 @@ impl TempFile {
         })
     }
 
+    /// Takes disk for `bytes` from the budget and writes them at the end.
+    ///
     /// # Errors
     ///
-    /// `StorageFull` when the budget or the disk has no room.
+    /// `StorageFull` when the budget or the disk has no room; other errors of the file system.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(file) = &mut self.file else {
-            unreachable!("taken by the drop only")
+            unreachable!("only the drop takes it")
         };
         self.budget.take(bytes.len() as u64)?;
         if let Err(error) = file.write_all(bytes) {
@@ -59,7 +63,7 @@ impl TempFile {
         self.len
     }
 
-    /// Reads at `offset`; short only at the end.
+    /// Reads from `offset` into `buf`; returns less than `buf` holds only at the end of the file.
     pub(crate) fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         self.file
             .as_ref()
@@ -75,12 +79,12 @@ impl Drop for TempFile {
     }
 }
 
-/// The thread that closes large files, and what waits for it. Nothing here locks once the thread is started:
-/// a child that the application forks may drop a file, too.
+/// The thread that closes large files, and the files that wait for it. Once the thread runs, no code here
+/// takes a lock: a forked child may drop a file, and would wait for ever for a lock held at the fork.
 #[derive(Debug, Default)]
 pub(crate) struct Closer {
     files: Stack<(File, u64)>,
-    /// The thread and its process; `None` if the system had no thread left.
+    /// The thread and the process it runs in; `None` if the system refused a thread.
     thread: std::sync::OnceLock<Option<(Thread, u32)>>,
 }
 
@@ -96,7 +100,7 @@ impl Closer {
         });
     }
 
-    /// Closes a file of `len` bytes, at once or soon.
+    /// Closes a file of `len` bytes: here if it is small, else on the closer's thread.
     fn close(&self, budget: &Budget, file: File, len: u64) {
         match self.thread.get() {
             Some(Some((thread, process)))
@@ -111,7 +115,7 @@ impl Closer {
 }
 
 impl Drop for Closer {
-    /// The thread finds its budget gone.
+    /// Wakes the thread, which finds its budget gone and ends.
     fn drop(&mut self) {
         if let Some(Some((thread, _))) = self.thread.get() {
             thread.unpark();
@@ -136,7 +140,7 @@ fn close(budget: &Budget, file: File, len: u64) {
     budget.give_file();
 }
 
-/// Files up to this many bytes are closed where they are dropped: that takes no longer than to wake a thread.
+/// Largest file, in bytes, that is closed where it is dropped: this takes no longer than to wake a thread.
 const CLOSED_AT_ONCE: u64 = 256 * 1024;
 
 #[cfg(test)]

@@ -1,49 +1,29 @@
-//! What workers and other threads tell an I/O thread.
+//! Messages from many threads to one, the *owner*, which reads them between two polls.
 //!
-//! A message wakes the I/O thread only if it sleeps and the sender needs it now: while it is busy
-//! it will look here anyway before it sleeps, so replies under load cost no wake-up each.
+//! A message wakes the owner only if the owner sleeps and the sender is in a hurry. A busy owner reads its messages
+//! before its next sleep, so that under load most messages cost no wake-up.
 
 use std::sync::{OnceLock, PoisonError};
 
-use crate::exchange::Exchange;
-use crate::exchange::answer::Answer;
-use crate::net::listen::Peer;
-use crate::net::socket::Stream;
 use crate::sys::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::sys::sync::thread::{self, Thread};
 use crate::sys::sync::{Mutex, MutexGuard, Waker};
 
-/// A message to an I/O thread.
+/// The messages, and whether their owner sleeps.
+///
+/// The owner's turn: [`Mailbox::fall_asleep`], the poll, [`Mailbox::awake`], [`Mailbox::collect`].
 #[derive(Debug)]
-pub(crate) enum Message {
-    /// A worker is through with this exchange; what it still holds is to be sent.
-    Done(Box<Exchange>),
-    /// The channel with this token has new parts in its outbox, of the reply at this place of its chain.
-    Flush(usize, u8),
-    /// A connection this thread is to own, and the index of its listener.
-    Accepted(Stream, Peer, usize),
-    /// The answer to the pending request of the channel with this token.
-    Answer(usize, Answer),
-    /// The first I/O thread has no room for one more connection and nobody idle: close somebody idle, or
-    /// pass this on.
-    MakeRoom,
-    /// A channel of another I/O thread was closed while the first one waited for room.
-    RoomMade,
-}
-
-/// The box, and whether its owner sleeps.
-#[derive(Debug)]
-pub(crate) struct Mailbox {
-    messages: Mutex<Vec<Message>>,
-    /// The owner has ended: what comes now is for nobody.
+pub(crate) struct Mailbox<M> {
+    messages: Mutex<Vec<M>>,
+    /// The owner has ended: new messages are dropped.
     closed: AtomicBool,
     state: AtomicU8,
     waker: Waker,
-    /// Who naps here.
+    /// The owner's own thread: the only one that naps.
     napper: OnceLock<Thread>,
 }
 
-impl Mailbox {
+impl<M> Mailbox<M> {
     pub(crate) fn new(waker: Waker) -> Self {
         Self {
             messages: Mutex::new(Vec::new()),
@@ -54,9 +34,9 @@ impl Mailbox {
         }
     }
 
-    /// Leaves a message; `urgent` ones wake a sleeping owner, others wait until it wakes by itself. A
-    /// nap is short: none ends it.
-    pub(crate) fn post(&self, message: Message, urgent: bool) {
+    /// Leaves a message. An `urgent` one wakes a sleeping owner; another waits until the owner wakes for
+    /// something else. Neither ends a nap, which is short.
+    pub(crate) fn post(&self, message: M, urgent: bool) {
         let mut messages = self.lock();
         if self.closed.load(Ordering::SeqCst) {
             return;
@@ -68,11 +48,11 @@ impl Mailbox {
         }
     }
 
-    /// Makes the owner look around: now if it sleeps, else before it does.
+    /// Makes the owner look around: at once if it sleeps or naps, else before its next sleep.
     pub(crate) fn wake(&self) {
         match self.state.swap(NOTIFIED, Ordering::SeqCst) {
             ASLEEP => {
-                // Fails only when the poll is gone, and then nobody is there to be woken.
+                // This fails only when the poll is gone, and the owner with it.
                 let _ = self.waker.wake();
             }
             NAPPING => self.rouse(),
@@ -80,7 +60,7 @@ impl Mailbox {
         }
     }
 
-    /// The owner is about to nap, out of the poll. `false`: something has come up.
+    /// The owner is about to nap, outside of the poll. `false`: it must not, there is news.
     pub(crate) fn begin_nap(&self) -> bool {
         self.napper.get_or_init(thread::current);
         let quiet = self
@@ -89,7 +69,7 @@ impl Mailbox {
         quiet.is_ok() && self.lock().is_empty()
     }
 
-    /// Ends a nap, if there is one.
+    /// Ends the owner's nap, if it naps.
     pub(crate) fn end_nap(&self) {
         let napping =
             self.state
@@ -105,8 +85,8 @@ impl Mailbox {
         }
     }
 
-    /// Moves all messages behind `into`, which should be empty.
-    pub(crate) fn collect(&self, into: &mut Vec<Message>) {
+    /// Moves all messages to the end of `into`. An empty `into` is swapped, which copies nothing.
+    pub(crate) fn collect(&self, into: &mut Vec<M>) {
         let mut messages = self.lock();
         if !messages.is_empty() {
             if into.is_empty() {
@@ -117,7 +97,7 @@ impl Mailbox {
         }
     }
 
-    /// The owner is about to sleep. `false`: something has come up since it was [`Mailbox::awake`].
+    /// The owner is about to sleep in the poll. `false`: it must not, there is news since [`Mailbox::awake`].
     pub(crate) fn fall_asleep(&self) -> bool {
         let quiet = self
             .state
@@ -125,17 +105,18 @@ impl Mailbox {
         quiet.is_ok() && self.lock().is_empty()
     }
 
-    /// The owner is up, and will look at everything from here on.
+    /// The owner is awake. It reads all messages before it sleeps again.
     pub(crate) fn awake(&self) {
         self.state.store(AWAKE, Ordering::SeqCst);
     }
 
-    /// The owner ends. A message holds its channel, and a channel this box: nothing may stay in it.
+    /// The owner ends. A message may hold a reference to this mailbox, so that one left here would keep both alive.
     pub(crate) fn close(&self) {
         let mut messages = self.lock();
         self.closed.store(true, Ordering::SeqCst);
         let last = std::mem::take(&mut *messages);
         drop(messages);
+        // Outside of the lock: a message may close sockets and files as it is dropped.
         drop(last);
     }
 
@@ -144,16 +125,16 @@ impl Mailbox {
         self.lock().is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Message>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<M>> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The owner will look before it sleeps, but may have looked already.
+/// The owner is awake. It may have read its messages already.
 const AWAKE: u8 = 0;
-/// The owner is in the kernel, or on its way there.
+/// The owner sleeps in the poll, or is about to.
 const ASLEEP: u8 = 1;
-/// Somebody wants the owner to look.
+/// The owner was told to look around, and must not sleep before it has.
 const NOTIFIED: u8 = 2;
-/// The owner rests, and will look within a millisecond. See `nap.rs`.
+/// The owner naps, for at most a millisecond. See `io/nap.rs`.
 const NAPPING: u8 = 3;

@@ -5,6 +5,8 @@
 //! (queue, seat, mailbox, link, I/O loop) through thousands of interleavings. Everywhere else these
 //! names *are* the real ones: nothing is wrapped.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 #[cfg(not(all(test, shuttle)))]
 mod real {
     pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic};
@@ -12,11 +14,21 @@ mod real {
 
     pub(crate) use mio::{Poll, Waker};
 
-    /// The time.
+    /// The time that deadlines and durations are counted by.
     #[inline]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
     pub(crate) fn now() -> std::time::Instant {
         std::time::Instant::now()
     }
+}
+
+/// The time of day, for dates: seconds and more since 1970, zero if the clock is set before that.
+#[inline]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
+pub(crate) fn unix_time() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 #[cfg(all(test, shuttle))]

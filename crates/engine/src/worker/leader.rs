@@ -3,13 +3,14 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::exchange::{Exchange, Task};
+use crate::exchange::Exchange;
 use crate::io::IoLoop;
 use crate::shared::Shared;
-use crate::worker::seat::Back;
+use crate::sys::sync;
+use crate::worker::seat::{Back, Seat};
+use crate::worker::task::Task;
 
 /// When an I/O thread lends its loop.
 #[derive(Debug)]
@@ -55,19 +56,20 @@ impl Lending {
 }
 
 /// Runs the first I/O thread's loop until the server has drained, lending it at low load.
-pub(crate) fn conduct(mut io: Box<IoLoop>, shared: &Arc<Shared>) {
+pub(crate) fn conduct(mut io: Box<IoLoop>, shared: &Shared, seat: &Seat<IoLoop>) {
     let mut lending = Lending::new();
     while !io.is_done() {
         let tasks = io.turn_or_end();
         if !shared.settings.lend_loop || shared.draining() || !lending.after_turn(tasks, io.now) {
             continue;
         }
-        let lent = Instant::now();
+        let lent = sync::now();
         shared.counters.loop_lends.add(1);
-        let (returned, back) = shared.seat.lend(io);
+        let (returned, back) = seat.lend(io);
         io = returned;
         io.now = shared.now();
-        lending.came_back(back, lent.elapsed(), io.now);
+        let lent_for = sync::now().saturating_duration_since(lent);
+        lending.came_back(back, lent_for, io.now);
     }
     // A leader may have ended the last request between two turns.
     io.flush_records();
@@ -87,15 +89,13 @@ pub(crate) enum Led {
 /// Leads: runs turns until there is one task for this worker, or the loop has to go back. The last
 /// reply, `kept`, is sent first.
 pub(crate) fn lead(
-    shared: &Arc<Shared>,
+    shared: &Shared,
+    seat: &Seat<IoLoop>,
     worker: usize,
     io: Box<IoLoop>,
     kept: Option<Task>,
 ) -> Led {
-    let mut lent = Lent {
-        shared,
-        io: Some(io),
-    };
+    let mut lent = Lent { seat, io: Some(io) };
     lent.io().now = shared.now();
     if let Some(exchange) = kept.and_then(Task::into_exchange) {
         lent.io().reply_to(exchange);
@@ -128,7 +128,7 @@ pub(crate) fn lead(
 
 /// The loop in a leader's hands. However the leader ends, the loop goes back.
 struct Lent<'a> {
-    shared: &'a Shared,
+    seat: &'a Seat<IoLoop>,
     io: Option<Box<IoLoop>>,
 }
 
@@ -142,7 +142,7 @@ impl Lent<'_> {
 
     fn leave(&mut self) {
         if let Some(io) = self.io.take() {
-            self.shared.seat.leave(io);
+            self.seat.leave(io);
         }
     }
 }
@@ -153,7 +153,7 @@ impl Drop for Lent<'_> {
             if std::thread::panicking() {
                 io.look_everywhere();
             }
-            self.shared.seat.give_back(io);
+            self.seat.give_back(io);
         }
     }
 }

@@ -20,29 +20,35 @@
 
 pub(crate) mod leader;
 pub(crate) mod seat;
+pub(crate) mod task;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use headwaiter_http::DateLine;
 
+use crate::exchange::Exchange;
 use crate::exchange::link::{FINISHED, GONE, Link, PENDING};
-use crate::exchange::{Exchange, Task};
+use crate::exchange::message::Message;
+use crate::io::IoLoop;
 use crate::queue::Found;
 use crate::record::End;
-use crate::record::recorder::{Recorder, SHUTDOWN_TIMEOUT};
+use crate::record::end::SHUTDOWN_TIMEOUT;
+use crate::record::recorder::Recorder;
 use crate::settings::Abandoned;
 use crate::shared::{Shared, Stage};
 use crate::sys::clock::CpuMeter;
-use crate::sys::mailbox::Message;
 use crate::worker::leader::{Led, lead};
+use crate::worker::seat::Seat;
+use crate::worker::task::Task;
 
 /// Where one worker gets its tasks from.
 #[derive(Debug)]
 pub struct Tasks {
     shared: Arc<Shared>,
+    seat: Arc<Seat<IoLoop>>,
     worker: usize,
     /// A whole reply that is sent as soon as the worker is detached. A task until then: lost to a bug, it
     /// closes its channel.
@@ -66,13 +72,14 @@ pub struct Tasks {
 
 impl Tasks {
     /// The calling thread becomes a worker.
-    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, seat: &Arc<Seat<IoLoop>>) -> Self {
         let worker = shared.queue.join();
         let cpu = CpuMeter::of_this_thread();
         shared.running.note_worker(worker, &cpu);
         Self {
             worker,
             shared: Arc::clone(shared),
+            seat: Arc::clone(seat),
             kept: None,
             direct: None,
             date: DateLine::default(),
@@ -82,7 +89,7 @@ impl Tasks {
             now: shared.now(),
             dated: None,
             cpu,
-            recorder: Recorder::new(shared.shards.of_worker(worker)),
+            recorder: Recorder::new(shared.shards.of_worker(worker), shared.access_log.clone()),
         }
     }
 
@@ -149,7 +156,7 @@ impl Tasks {
         }
         if self.kept.is_some() {
             // Where the loop is lent, this worker comes back to it at once, or its I/O thread within a tick.
-            self.shared.seat.if_vacant(|| {
+            self.seat.if_vacant(|| {
                 if let Some(exchange) = self.kept.take().and_then(Task::into_exchange) {
                     leave(exchange, false);
                 }
@@ -197,13 +204,12 @@ impl Tasks {
         note(&self.shared, exchange);
         if let Some(mut next) = self.follower(exchange) {
             next.record.follow(now);
-            exchange.followed = true;
             // In this order: another worker may have answered `next` before this one goes on.
             post(task);
             self.shared.queue.push_follower(next);
             return true;
         }
-        if exchange.flushed || exchange.place > 0 || self.shared.queue.waiting() > 0 {
+        if exchange.is_streamed() || exchange.place > 0 || self.shared.queue.waiting() > 0 {
             post(task);
         } else {
             self.kept = Some(task);
@@ -217,10 +223,14 @@ impl Tasks {
         exchange.behind.as_ref()?;
         let (link, settings) = (exchange.link.as_ref()?, &self.shared.settings);
         let kept = link.unsent().memory + exchange.outgoing.size().memory;
-        let wanted = !exchange.close
+        let wanted = !exchange.closes()
             && kept <= settings.outbuf_overflow
             && (!link.has(GONE) || settings.abandoned_requests == Abandoned::Run);
-        if wanted { exchange.behind.take() } else { None }
+        if wanted {
+            exchange.start_follower()
+        } else {
+            None
+        }
     }
 
     /// Sends what is kept, then blocks until there may be a task. `false`: the server has drained.
@@ -235,8 +245,11 @@ impl Tasks {
     }
 
     fn wait(&mut self) -> bool {
-        if let Some(io) = self.shared.seat.take() {
-            let led = AssertUnwindSafe(|| lead(&self.shared, self.worker, io, self.kept.take()));
+        if let Some(io) = self.seat.take() {
+            let led = AssertUnwindSafe(|| {
+                let kept = self.kept.take();
+                lead(&self.shared, &self.seat, self.worker, io, kept)
+            });
             match catch_unwind(led) {
                 Ok(Led::Task(exchange)) => {
                     self.direct = Some(exchange);
@@ -259,9 +272,7 @@ impl Tasks {
             return self.date.last();
         }
         self.dated = Some(self.now);
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = crate::sys::sync::unix_time();
         self.date.at(now.as_secs())
     }
 
@@ -286,14 +297,14 @@ impl Tasks {
             return post(task);
         };
         link.begin_reply();
-        match link.stream.send_reply(bytes, exchange.close) {
+        match link.stream.send_reply(bytes, exchange.closes()) {
             Ok(n) if n == bytes.len() => {
-                if exchange.close {
+                if exchange.closes() {
                     link.stream.shutdown_write();
                 }
                 exchange.outgoing.advance_single(n);
                 exchange.record.bytes_out += n as u64;
-                exchange.sent = true;
+                exchange.set_sent();
                 self.record(exchange, &link);
             }
             Ok(n) => {
@@ -302,14 +313,14 @@ impl Tasks {
             }
             // The I/O thread has cut everything and reads no mail any more.
             Err(_) if link.has(GONE) && self.shared.stage() == Stage::Cutting => {
-                exchange.record.spoil(End::Cut, SHUTDOWN_TIMEOUT);
+                exchange.record.fail(End::Cut, SHUTDOWN_TIMEOUT);
                 self.record(exchange, &link);
             }
             // The I/O thread meets the same error and deals with it.
             Err(_) => {}
         }
         // A keep-alive channel with nothing behind its request can wait for the I/O thread's next turn.
-        let mut urgent = !exchange.sent || exchange.close;
+        let mut urgent = !exchange.is_sent() || exchange.closes();
         let io = Arc::clone(&link.io);
         if let Some(exchange) = task.into_exchange() {
             io.post(Message::Done(exchange), false);
@@ -323,9 +334,10 @@ impl Tasks {
     }
 
     fn record(&mut self, exchange: &mut Exchange, link: &Link) {
-        exchange.record.ended = Some(self.shared.now());
-        self.recorder.record(&self.shared, exchange, link);
-        self.recorder.flush(&self.shared);
+        if let Some(ended) = exchange.end(link, || self.shared.now()) {
+            self.recorder.record(ended);
+        }
+        self.recorder.flush();
     }
 }
 
@@ -354,13 +366,11 @@ fn post(task: Task) {
 
 /// Leaves the reply to the I/O thread, and counts it from here on if it is not small; see
 /// [`Mailbox::post`](crate::sys::mailbox::Mailbox::post) for `urgent`.
-fn leave(mut exchange: Box<Exchange>, urgent: bool) {
+fn leave(exchange: Box<Exchange>, urgent: bool) {
     let Some(link) = exchange.link.clone() else {
         return;
     };
-    if exchange.outgoing.single().is_none() {
-        exchange.account(&link);
-    }
+    exchange.count_parts(&link);
     link.begin_reply();
     link.io.post(Message::Done(exchange), urgent);
 }

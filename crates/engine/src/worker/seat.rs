@@ -1,13 +1,13 @@
-//! Who runs the loop: its own I/O thread, or, at low load, an idle worker (the *leader*).
+//! Who runs the loop of an I/O thread: the thread itself or, at low load, an idle worker (the *leader*).
 //!
-//! A leader polls, reads, runs the application and writes on one thread, without any hand-off. The
-//! loop itself, an [`IoLoop`] value, moves between threads through this seat:
+//! A leader polls, reads, runs the application and writes on one thread, without any hand-off. The loop is a
+//! value that moves between threads by way of this seat:
 //!
-//! - the I/O thread *lends* it: the seat is vacant from then on, and the I/O thread keeps watch;
-//! - a worker that is about to park *takes* the vacant loop and polls; when it has a task to run it
-//!   *leaves* the seat vacant again and comes back after the task;
-//! - a leader that has not come back for a tick loses it: the I/O thread takes the loop back;
-//! - a leader with more than one task, or one that drains, *gives it back* at once.
+//! - the I/O thread *lends* its loop: it puts the loop in the seat and keeps watch;
+//! - a worker that is about to park *takes* the loop out of the seat and polls. When it has a task to run, it
+//!   *leaves* the loop in the seat, and takes it again after the task;
+//! - when nobody has left or taken the loop for a tick, the I/O thread takes it back out of the seat;
+//! - a leader that finds more than one task, or a drain, *gives* the loop *back* at once.
 //!
 //! The watch ticks once a millisecond only while requests come in: while the leader sleeps in the
 //! poll, the I/O thread sleeps too, so an idle server makes no wake-ups.
@@ -15,40 +15,56 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::io::IoLoop;
 use crate::sys::sync::{Condvar, Mutex, MutexGuard};
 
-/// The place of the loop while its I/O thread is not in it.
-#[derive(Debug, Default)]
-pub(crate) struct Seat {
-    state: Mutex<State>,
+/// Where a lent loop `L` lies while no thread runs it.
+#[derive(Debug)]
+pub(crate) struct Seat<L> {
+    state: Mutex<State<L>>,
+    /// Wakes the I/O thread that has lent its loop.
     watch: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    vacant: Option<Box<IoLoop>>,
-    /// The loop comes back to its I/O thread for good.
+#[derive(Debug)]
+struct State<L> {
+    /// The loop, while it is lent and no leader polls.
+    vacant: Option<Box<L>>,
+    /// A leader has given the loop back: only the I/O thread may take it.
     returned: bool,
-    /// Times the seat was left or taken: a tick without a change means that nobody is coming.
+    /// How often the loop was left or taken. If a tick changes nothing, no leader is about to come.
     moves: u64,
-    /// The I/O thread waits without ticks.
+    /// The I/O thread waits without ticks, since a leader sleeps in the poll.
     asleep: bool,
 }
 
 /// Why the loop came back to its I/O thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Back {
-    /// The leader gave it back.
+    /// A leader has given it back.
     Given,
-    /// The leader was busy for too long.
+    /// The leader was busy with its task for too long.
     TakenBack,
 }
 
-impl Seat {
-    /// Lends the loop; blocks its I/O thread until it comes back.
-    pub(crate) fn lend(&self, io: Box<IoLoop>) -> (Box<IoLoop>, Back) {
+impl<L> Default for Seat<L> {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                vacant: None,
+                returned: false,
+                moves: 0,
+                asleep: false,
+            }),
+            watch: Condvar::new(),
+        }
+    }
+}
+
+impl<L> Seat<L> {
+    /// Lends the loop. Blocks its I/O thread until the loop comes back.
+    pub(crate) fn lend(&self, io: Box<L>) -> (Box<L>, Back) {
         let mut state = self.lock();
+        debug_assert!(state.vacant.is_none(), "there is one loop");
         state.vacant = Some(io);
         state.moves += 1;
         state.asleep = false;
@@ -78,14 +94,14 @@ impl Seat {
             }
             match state.vacant.take() {
                 Some(io) => return (io, Back::TakenBack),
-                // A leader sleeps in the poll: whatever wakes it will wake us.
+                // A leader sleeps in the poll. It leaves the loop or gives it back when it wakes, and that wakes us.
                 None => state.asleep = true,
             }
         }
     }
 
     /// Takes the vacant loop, to lead.
-    pub(crate) fn take(&self) -> Option<Box<IoLoop>> {
+    pub(crate) fn take(&self) -> Option<Box<L>> {
         let mut state = self.lock();
         if state.returned {
             return None;
@@ -95,7 +111,7 @@ impl Seat {
         Some(io)
     }
 
-    /// Runs `then` if the loop is lent and nobody polls: whoever takes it next will see what `then` leaves.
+    /// Runs `then` if the loop lies here: the next to take it will see what `then` does. Meanwhile nobody takes it.
     pub(crate) fn if_vacant(&self, then: impl FnOnce()) {
         let state = self.lock();
         if state.vacant.is_some() && !state.returned {
@@ -103,8 +119,8 @@ impl Seat {
         }
     }
 
-    /// Leaves the loop for the length of a task.
-    pub(crate) fn leave(&self, io: Box<IoLoop>) {
+    /// Leaves the loop here while the leader runs a task.
+    pub(crate) fn leave(&self, io: Box<L>) {
         let mut state = self.lock();
         state.vacant = Some(io);
         state.moves += 1;
@@ -114,8 +130,8 @@ impl Seat {
         }
     }
 
-    /// Gives the loop back for good.
-    pub(crate) fn give_back(&self, io: Box<IoLoop>) {
+    /// Gives the loop back to its I/O thread.
+    pub(crate) fn give_back(&self, io: Box<L>) {
         let mut state = self.lock();
         state.vacant = Some(io);
         state.moves += 1;
@@ -125,14 +141,14 @@ impl Seat {
         self.watch.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<L>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How long a leader may be away.
+/// How long a leader may be away before its loop is taken back.
 const TICK: Duration = Duration::from_millis(1);
-/// A leader that comes back so often in a tick is looked at less often: a look costs as much as a
-/// request.
+/// If the loop was left and taken this often within a tick, the next tick is the long one: each tick wakes the I/O
+/// thread, which costs about as much as a request.
 const BRISK: u64 = 8;
 const LONG_TICK: Duration = Duration::from_millis(4);

@@ -1,6 +1,7 @@
 //! A server whose application is a closure, and a client that reads replies strictly.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::disallowed_methods, reason = "waits of tests have a limit")]
 #![allow(unreachable_pub, reason = "shared by test binaries, public to none")]
 
 use std::io::{Read, Write};
@@ -9,7 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use headwaiter_engine::{Flushed, ListenSpec, Listening, Server, Settings, Task};
+use headwaiter_engine::{
+    BindError, Flushed, ListenSpec, Listeners, Listening, Server, Settings, Task,
+};
 
 pub type App = Arc<dyn Fn(&mut Task) + Send + Sync>;
 
@@ -26,7 +29,7 @@ impl Site {
         let app: App = Arc::new(app);
         let threads = settings.threads;
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
-        let server = Arc::new(Server::bind(settings, &[any]).unwrap());
+        let server = Arc::new(bind(settings, &[any]).unwrap());
         let Listening::Tcp(address) = server.listening()[0] else {
             panic!("a TCP address")
         };
@@ -292,10 +295,16 @@ impl Gate {
     }
 }
 
+/// Binds and makes the server, which is not started yet.
+pub fn bind(settings: Settings, specs: &[ListenSpec]) -> Result<Server, BindError> {
+    let listeners = Listeners::bind(specs, &settings.admin, settings.bind_options())?;
+    Server::new(settings, listeners)
+}
+
 pub fn settings() -> Settings {
     Settings {
         threads: 2,
-        ..Settings::default()
+        ..Settings::for_tests()
     }
 }
 

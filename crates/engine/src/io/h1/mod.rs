@@ -3,3 +3,9 @@
 pub(crate) mod pipeline;
 pub(crate) mod receive;
 pub(crate) mod transmit;
+
+/// Bytes up to the end of the empty line.
+pub(crate) fn head_length(reply: &[u8]) -> u64 {
+    let end = reply.windows(4).position(|window| window == b"\r\n\r\n");
+    end.map_or(0, |at| at as u64 + 4)
+}

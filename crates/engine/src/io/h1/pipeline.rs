@@ -11,7 +11,7 @@
 
 use crate::exchange::Exchange;
 use crate::io::IoLoop;
-use crate::io::h1::transmit::Ahead;
+use crate::io::channel::Ahead;
 use crate::record::{End, Record};
 
 impl IoLoop {
@@ -26,10 +26,11 @@ impl IoLoop {
         let link = first.link.clone();
         let mut last = first;
         for place in 1..=CHAIN {
-            if rest.is_empty() || !last.head.keep_alive() || self.followers >= MOST_FOLLOWERS {
+            if rest.is_empty() || !last.head.keep_alive() || self.pool.followers() >= MOST_FOLLOWERS
+            {
                 break;
             }
-            let mut next = self.new_exchange();
+            let mut next = self.pool.take(self.now);
             // Whatever is wrong with it will be found again when its turn comes.
             let parsed = next.head.parse(rest, &mut 0, limits);
             let fit = next.head.is_safe()
@@ -42,7 +43,7 @@ impl IoLoop {
             next.record.bytes_in = consumed as u64;
             next.link.clone_from(&link);
             next.place = place;
-            self.followers += 1;
+            self.pool.count_follower();
             rest = &rest[consumed..];
             last = last.behind.insert(next);
         }
@@ -57,10 +58,10 @@ impl IoLoop {
             // A probe was due, at most.
             channel.deadline.disarm();
         }
-        if exchange.flushed {
+        if exchange.is_streamed() {
             link.collect(exchange.place, &mut channel.sending);
         }
-        exchange.account(link);
+        exchange.count_single(link);
         exchange.outgoing.append_to(&mut channel.sending);
         // Not what the link calls unsent: that may count bytes of the follower already.
         let all = channel.sending.size().all;

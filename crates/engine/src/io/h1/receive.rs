@@ -7,10 +7,10 @@ use headwaiter_http::{Body, Decoded, Refusal};
 
 use crate::exchange::Exchange;
 use crate::exchange::link::{FIN, MARKED};
+use crate::io::IoLoop;
 use crate::io::channel::State;
-use crate::io::{IoLoop, PROBE_AFTER, SCRATCH};
+use crate::io::shares::{READ, READ_COST, SCRATCH};
 use crate::net::socket::SHORT_READ_DRAINS;
-use crate::record::Record;
 
 impl IoLoop {
     /// Digests what was read before, then what can be read now.
@@ -36,7 +36,7 @@ impl IoLoop {
     /// Reads and digests what the client has sent, until the socket is empty, a request is
     /// complete, or the channel's share of this turn is used up, or that of all bodies.
     fn read(&mut self, index: usize) {
-        let mut share = SHARE;
+        let mut share = READ;
         let token = self.channels[index].link.token;
         let mut scratch = std::mem::take(&mut self.scratch);
         while share > 0 && self.find(token).is_some() && self.channels[index].readable {
@@ -159,8 +159,8 @@ impl IoLoop {
         crate::inject_panic("receive");
         match self.channels[index].state {
             State::Idle => {
-                self.idle.remove(&mut self.channels, index);
-                let exchange = self.new_exchange();
+                self.channels.unlist_idle(index);
+                let exchange = self.pool.take(self.now);
                 let channel = &mut self.channels[index];
                 channel.exchange = Some(exchange);
                 channel.scanned = 0;
@@ -191,16 +191,6 @@ impl IoLoop {
         }
     }
 
-    pub(crate) fn new_exchange(&mut self) -> Box<Exchange> {
-        match self.pool.pop() {
-            Some(mut exchange) => {
-                exchange.record = Record::new(self.now);
-                exchange
-            }
-            None => Box::new(Exchange::new(self.now)),
-        }
-    }
-
     /// `data` is all that has come of this head so far.
     fn feed_head(&mut self, index: usize, data: &[u8]) {
         let limits = self.shared.settings.head_limits();
@@ -221,15 +211,10 @@ impl IoLoop {
                 if let Err(refusal) = channel.keep_input(data, &self.shared.budget) {
                     return self.refuse(index, refusal);
                 }
-                match self.shared.settings.header_timeout {
-                    Some(most) => self.deadlines.arm(
-                        channel.link.token,
-                        &mut channel.deadline,
-                        self.now + most,
-                    ),
-                    None => channel.deadline.disarm(),
-                }
-                if self.drain.is_some() && !channel.link.admin {
+                let admin = channel.link.admin;
+                let most = self.shared.settings.header_timeout;
+                self.channels.arm(index, most.map(|most| self.now + most));
+                if self.drain.is_some() && !admin {
                     self.refuse(index, Refusal::Draining);
                 }
             }
@@ -328,14 +313,8 @@ impl IoLoop {
 
     /// The body made progress and is not complete.
     fn await_body(&mut self, index: usize) {
-        let channel = &mut self.channels[index];
-        match self.shared.settings.body_timeout {
-            Some(most) => {
-                self.deadlines
-                    .arm(channel.link.token, &mut channel.deadline, self.now + most)
-            }
-            None => channel.deadline.disarm(),
-        }
+        let most = self.shared.settings.body_timeout;
+        self.channels.arm(index, most.map(|most| self.now + most));
     }
 
     /// The request is complete: a task, unless it is answered here. `rest` came in behind it.
@@ -384,25 +363,17 @@ impl IoLoop {
             .link
             .begin_request(!channel.inbuf.is_empty() || channel.readable, knows_interim);
         if knows_interim && channel.link.has(FIN) {
-            let due = self.now + PROBE_AFTER;
-            self.deadlines
-                .arm(channel.link.token, &mut channel.deadline, due);
+            self.channels.arm(index, Some(self.now + PROBE_AFTER));
         }
         self.batch.push(exchange);
     }
 }
 
-/// Bytes one channel may read in a turn, so that a fast sender cannot hold the loop.
-const SHARE: usize = 128 * 1024;
-/// Bytes that all bodies together may read in a turn: whoever comes with a request waits for no more. To
-/// decode them takes up to a millisecond.
-pub(crate) const BULK_SHARE: usize = 256 * 1024;
-/// A read counts as so many bytes at least: receiving a few, and putting them on disk, costs as much.
-const READ_COST: usize = 8 * 1024;
 /// Shorter runs of body bytes are not worth a read of their own.
 const IN_PLACE: u64 = 8 * 1024;
-/// How long a refused or closing channel is drained.
-pub(crate) const LINGER: Duration = Duration::from_secs(1);
+/// A client that has finished sending is asked whether it is still there when its request has
+/// waited this long.
+pub(in crate::io) const PROBE_AFTER: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
@@ -412,14 +383,16 @@ mod tests {
 
     use super::*;
     use crate::io::inline::Endpoint;
-    use crate::net::listen::{ListenSpec, Listening, bind_all};
+    use crate::io::shares::READ_BODIES;
+    use crate::net::address::{ListenSpec, Listening};
+    use crate::net::listener::bind_all;
     use crate::settings::Settings;
     use crate::shared::Shared;
 
     /// An I/O thread whose turns the test makes.
     fn io_thread(settings: Settings) -> (IoLoop, Arc<Shared>, std::net::SocketAddr) {
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
-        let listeners = bind_all(&[any], &settings).unwrap();
+        let listeners = bind_all(&[any], settings.bind_options()).unwrap();
         let listening: Vec<_> = listeners.iter().map(|l| l.listening().clone()).collect();
         let Listening::Tcp(address) = listening[0] else {
             unreachable!("it was bound to TCP")
@@ -447,14 +420,14 @@ mod tests {
             health_path: Some(b"/health".to_vec()),
             inbuf_overflow: 1000,
             spool_memory: 0,
-            ..Settings::default()
+            ..Settings::for_tests()
         };
         let (mut io, shared, address) = io_thread(settings);
         let clients: Vec<_> = (0..30).map(|_| upload(address, b"3\r\nabc\r\n")).collect();
         while io.channels.len() < clients.len() {
             io.turn().unwrap();
         }
-        while io.again.is_empty() {
+        while io.channels.waiting() == 0 {
             io.turn().unwrap();
         }
         let mut asking = TcpStream::connect(address).unwrap();
@@ -462,11 +435,11 @@ mod tests {
             .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
             .unwrap();
         while shared.counters.health_checks.get() == 0 {
-            assert!(!io.again.is_empty(), "it waited for all uploads");
+            assert!(io.channels.waiting() > 0, "it waited for all uploads");
             let before = shared.counters.bytes_in.get();
             io.turn().unwrap();
             let read = shared.counters.bytes_in.get() - before;
-            assert!(read <= (BULK_SHARE + 2 * SCRATCH) as u64, "{read} bytes");
+            assert!(read <= (READ_BODIES + 2 * SCRATCH) as u64, "{read} bytes");
         }
         assert!(shared.budget.used() > 0, "nothing went to disk");
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use headwaiter_http::{BodyKind, Refusal, ReplyContext};
 
@@ -10,26 +10,19 @@ use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
 use crate::exchange::link::{Link, TIMED_OUT};
 use crate::io::IoLoop;
-use crate::io::channel::State;
-use crate::io::h1::receive::LINGER;
+use crate::io::channel::{Ahead, State};
+use crate::io::h1::head_length;
+use crate::io::shares::{SEND, SEND_AT_LEAST};
 use crate::record::End;
-use crate::record::recorder::SEND_TIMEOUT;
+use crate::record::end::SEND_TIMEOUT;
 use crate::settings::Abandoned;
 use crate::store::outgoing::{Sent, send_parts};
 use crate::store::parts::{Part, Size};
 
-/// A reply that leaves before that of a later request on the same channel.
-#[derive(Debug)]
-pub(crate) struct Ahead {
-    pub(crate) exchange: Box<Exchange>,
-    /// Its bytes that the kernel has not taken.
-    pub(crate) left: u64,
-}
-
 impl IoLoop {
     /// A worker is through with `exchange`.
     pub(crate) fn done(&mut self, mut exchange: Box<Exchange>) {
-        if !exchange.followed {
+        if !exchange.has_follower() {
             self.outstanding = self.outstanding.saturating_sub(1);
         }
         crate::inject_panic("done");
@@ -44,21 +37,21 @@ impl IoLoop {
             if link.has(TIMED_OUT) {
                 // The application was told of it as of a client that left.
                 exchange.record.end = End::Cut;
-                exchange.record.reason = SEND_TIMEOUT;
+                exchange.record.rule = SEND_TIMEOUT;
             } else {
-                exchange.record.spoil(End::Disconnected, "");
+                exchange.record.fail(End::Disconnected, "");
             }
             self.record(&mut exchange, &link);
             self.drop_followers(&mut exchange, true);
             return self.keep(exchange);
         };
-        if exchange.followed {
+        if exchange.has_follower() {
             return self.reply_ahead(index, exchange);
         }
-        if exchange.close {
+        if exchange.closes() {
             self.drop_followers(&mut exchange, false);
         }
-        if exchange.sent {
+        if exchange.is_sent() {
             return self.reply_complete(index, exchange);
         }
         let channel = &mut self.channels[index];
@@ -66,13 +59,13 @@ impl IoLoop {
         if channel.sending.is_empty() {
             channel.deadline.disarm();
         }
-        if exchange.flushed {
+        if exchange.is_streamed() {
             link.collect(exchange.place, &mut channel.sending);
         } else if channel.sending.is_empty()
             && let Some(bytes) = exchange.outgoing.single()
         {
             // The common case: one buffer, one write, nothing queued.
-            match link.stream.send_reply(bytes, exchange.close) {
+            match link.stream.send_reply(bytes, exchange.closes()) {
                 Ok(n) => {
                     let all = n == bytes.len();
                     exchange.record.bytes_out += n as u64;
@@ -88,7 +81,7 @@ impl IoLoop {
                 }
             }
         }
-        exchange.account(&link);
+        exchange.count_single(&link);
         exchange.outgoing.move_to(&mut channel.sending);
         channel.exchange = Some(exchange);
         self.transmit(index);
@@ -111,7 +104,7 @@ impl IoLoop {
     /// Sends what the kernel takes of a channel's parts.
     pub(crate) fn transmit(&mut self, index: usize) {
         crate::inject_panic("transmit");
-        let share = (SHARE / (self.again.len() as u64 + 1)).max(LEAST_SHARE);
+        let share = (SEND / (self.channels.waiting() as u64 + 1)).max(SEND_AT_LEAST);
         let channel = &mut self.channels[index];
         let mut sent = Size::default();
         let result = send_parts(
@@ -150,8 +143,7 @@ impl IoLoop {
             Ok(Sent::Blocked) => match self.shared.settings.send_timeout {
                 // Armed anew by progress only.
                 Some(most) if sent.all > 0 || !channel.deadline.is_armed() => {
-                    self.deadlines
-                        .arm(channel.link.token, &mut channel.deadline, self.now + most);
+                    self.channels.arm(index, Some(self.now + most));
                 }
                 _ => {}
             },
@@ -159,7 +151,7 @@ impl IoLoop {
                 if error.kind() == std::io::ErrorKind::UnexpectedEof {
                     log::warn!(target: crate::LOG, "a file became shorter while it was sent; its reply is cut");
                     if let Some(exchange) = &mut channel.exchange {
-                        exchange.record.spoil(End::AppError, "");
+                        exchange.record.fail(End::AppError, "");
                     }
                 }
                 self.client_gone(index);
@@ -191,10 +183,10 @@ impl IoLoop {
 
     /// The whole reply is with the kernel: on to the next request, or the end of the channel.
     fn reply_complete(&mut self, index: usize, mut exchange: Box<Exchange>) {
-        let close = exchange.close;
+        let close = exchange.closes();
         let behind = exchange.behind.take();
         // News of a reply that its worker sent may be old.
-        let since = if exchange.sent {
+        let since = if exchange.is_sent() {
             exchange.record.answered.unwrap_or(self.now)
         } else {
             self.now
@@ -231,42 +223,31 @@ impl IoLoop {
     pub(crate) fn become_idle(&mut self, index: usize, since: Instant) {
         let channel = &mut self.channels[index];
         channel.state = State::Idle;
-        match self.shared.settings.channel_timeout {
-            Some(most) => {
-                self.deadlines
-                    .arm(channel.link.token, &mut channel.deadline, since + most)
-            }
-            None => channel.deadline.disarm(),
-        }
-        if !channel.link.admin {
-            self.idle.push(&mut self.channels, index);
+        let listed = !channel.link.admin;
+        let most = self.shared.settings.channel_timeout;
+        self.channels.arm(index, most.map(|most| since + most));
+        if listed {
+            self.channels.list_idle(index);
         }
     }
 
     /// Records what is over and keeps its buffers for the next request.
     pub(crate) fn finish(&mut self, index: usize, mut exchange: Box<Exchange>) {
-        if !exchange.sent {
-            exchange.record.ended = Some(self.shared.now());
-            self.recorder
-                .record(&self.shared, &mut exchange, &self.channels[index].link);
+        if let Some(ended) = exchange.end(&self.channels[index].link, || self.shared.now()) {
+            self.recorder.record(ended);
         }
         self.keep(exchange);
     }
 
     /// Records a request that ends now without its channel.
     pub(crate) fn record(&mut self, exchange: &mut Exchange, link: &Link) {
-        if !exchange.sent {
-            exchange.record.ended = Some(self.shared.now());
-            self.recorder.record(&self.shared, exchange, link);
+        if let Some(ended) = exchange.end(link, || self.shared.now()) {
+            self.recorder.record(ended);
         }
     }
 
-    pub(crate) fn keep(&mut self, mut exchange: Box<Exchange>) {
-        self.followers -= usize::from(exchange.place > 0);
-        exchange.clear();
-        if self.pool.len() < POOL {
-            self.pool.push(exchange);
-        }
+    pub(crate) fn keep(&mut self, exchange: Box<Exchange>) {
+        self.pool.put(exchange);
     }
 
     /// Refuses what the channel sends: one reply, nothing behind it is read as a request.
@@ -301,7 +282,7 @@ impl IoLoop {
         channel.inbuf = Vec::new();
         channel.deadline.disarm();
         if channel.state == State::Idle {
-            self.idle.remove(&mut self.channels, index);
+            self.channels.unlist_idle(index);
         }
         self.send_here(index, State::Refusing, reply);
     }
@@ -339,7 +320,9 @@ impl IoLoop {
         if framing.kind != BodyKind::None {
             reply.extend_from_slice(&answer.body);
         }
-        exchange.close = framing.close;
+        if framing.close {
+            exchange.close_after();
+        }
         self.channels[index].exchange = Some(exchange);
         self.send_here(index, state, reply);
     }
@@ -362,9 +345,8 @@ impl IoLoop {
         channel.state = State::Lingering;
         channel.inbuf = Vec::new();
         channel.link.stream.shutdown_write();
-        self.deadlines
-            .arm(channel.link.token, &mut channel.deadline, self.now + LINGER);
         channel.readable = true;
+        self.channels.arm(index, Some(self.now + LINGER));
         self.later(index);
     }
 
@@ -409,7 +391,6 @@ impl IoLoop {
     /// Forgets the channel; its descriptor closes when no worker holds it any more. A request that
     /// was being received or answered ends with it.
     pub(crate) fn close(&mut self, index: usize) {
-        self.idle.remove(&mut self.channels, index);
         let mut channel = self.channels.remove(index);
         match channel.link.admin {
             true => self.admin.open.retain(|token| *token != channel.link.token),
@@ -434,15 +415,5 @@ impl IoLoop {
     }
 }
 
-/// Bytes up to the end of the empty line.
-pub(crate) fn head_length(reply: &[u8]) -> u64 {
-    let end = reply.windows(4).position(|window| window == b"\r\n\r\n");
-    end.map_or(0, |at| at as u64 + 4)
-}
-
-/// Bytes that the channels with more to do may send in a turn, so that fast readers cannot hold the loop,
-const SHARE: u64 = 1024 * 1024;
-/// and what each of them may send however many there are.
-const LEAST_SHARE: u64 = 64 * 1024;
-/// Exchanges kept for reuse.
-const POOL: usize = 1024;
+/// How long a refused or closing channel is drained.
+const LINGER: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::observe::snapshot::Snapshot;
 use crate::record::End;
-use crate::record::recorder::Phase;
+use crate::record::Phase;
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -82,7 +82,7 @@ fn counters(snapshot: &Snapshot) -> Vec<Metric> {
             None,
             by(
                 "rule",
-                figures.reasons.iter().filter(|(_, n)| *n > 0).copied(),
+                figures.rules.iter().filter(|(_, n)| *n > 0).copied(),
             ),
         ),
         (

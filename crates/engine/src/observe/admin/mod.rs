@@ -21,7 +21,7 @@ use self::pages::{Page, Pages};
 use crate::exchange::answer::Answer;
 use crate::io::health::readiness;
 use crate::io::inline::{Answered, Inline, InlineRequest, Later};
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::observe::Observatory;
 
 pub(crate) use status::status;

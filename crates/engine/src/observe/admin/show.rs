@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::net::listen::Peer;
+use crate::net::address::Peer;
 use crate::queue::running::RunningRequest;
 use crate::shared::Shared;
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::observe::snapshot::Snapshot;
 use crate::record::End;
-use crate::record::recorder::Phase;
+use crate::record::Phase;
 
 /// The whole of `snapshot` as JSON.
 pub(crate) fn status(snapshot: &Snapshot) -> Value {
@@ -62,7 +62,7 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
                 .map(|end| pair((end.name(), figures.end(end))))
                 .into_iter()
                 .collect::<Map<_, _>>(),
-            "refusals": figures.reasons.iter().filter(|(_, n)| *n > 0).copied().map(pair)
+            "refusals": figures.rules.iter().filter(|(_, n)| *n > 0).copied().map(pair)
                 .collect::<Map<_, _>>(),
             "bytes_in": figures.bytes_in,
             "bytes_out": figures.bytes_out,

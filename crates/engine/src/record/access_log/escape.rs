@@ -1,9 +1,10 @@
-//! Text of clients in a line: escaped in one pass, and no more of it than there is room for.
+//! Escapes and shortens the text that clients sent, in one pass.
 //!
-//! Rules: what could move a cursor, end a line or close a quotation is written as an escape, and so is
-//! everything that is not ASCII; the work is bounded by the room, whatever the length of the text.
+//! Rules: control characters, quotation marks, backslashes and bytes beyond ASCII become escapes, so that no
+//! text ends a line, closes a quotation or moves a terminal's cursor. The work depends on the room left in the
+//! line, not on the length of the text.
 
-/// Bytes of a line that are left for what clients sent, as they are written.
+/// How many bytes a line may still take for clients' text, counted after escaping.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     field: usize,
@@ -11,18 +12,18 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// With the rest of a line this stays below 16 KiB, at which container runtimes split lines.
+    /// A whole line stays below 16 KiB: container runtimes split longer ones.
     pub(super) const FULL: Self = Self {
         field: 4096,
         line: 12_288,
     };
-    /// While the writer does not keep up: better short lines of all than none of some.
+    /// For times when the writer is behind: short lines for all requests, rather than no line for some.
     pub(super) const SHORT: Self = Self {
         field: 256,
         line: 1024,
     };
 
-    /// Appends `text`, a mark behind it if it is not whole.
+    /// Appends `text` escaped. If it does not fit, appends its beginning and a mark.
     pub(super) fn put(&mut self, out: &mut Vec<u8>, text: &[u8], style: &Style) {
         let start = out.len();
         let end = start + self.field.min(self.line);
@@ -50,12 +51,13 @@ impl Room {
     }
 }
 
-/// How text is written.
+/// How text is escaped.
 pub(super) struct Style {
+    /// Whether a byte is written as it is.
     plain: [bool; 256],
-    /// Before the two digits of a byte.
+    /// Written before the two hexadecimal digits of an escaped byte.
     escape: &'static [u8],
-    /// Stands for what was cut off. No text can contain it, as every backslash is escaped.
+    /// Written where text was cut off. Escaped text cannot contain the mark: its backslashes are escapes.
     mark: &'static [u8],
 }
 
@@ -75,11 +77,11 @@ impl Style {
     }
 }
 
-/// Between quotation marks.
+/// For text between quotation marks.
 pub(super) static TEXT: Style = Style::new(br"\x", br"\...", true);
-/// Where a space ends a field.
+/// For fields that a space ends.
 pub(super) static WORD: Style = Style::new(br"\x", br"\...", false);
-/// In a JSON string, a byte a character: the mark, an ellipsis, is none of these.
+/// For JSON strings, with one character per byte. The mark is an ellipsis, which is no byte's character.
 pub(super) static JSON: Style = Style::new(br"\u00", br"\u2026", true);
 
 const HEX: [u8; 16] = *b"0123456789abcdef";

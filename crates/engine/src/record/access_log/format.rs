@@ -1,29 +1,29 @@
-//! What a line holds: `combined`, `json`, or a format string with gunicorn's atoms and our own.
+//! Parses the format of a line: `combined`, `json`, or a format string with gunicorn's atoms and ours.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::record::recorder::Phase;
+use crate::record::Phase;
 
 /// The format of the access log, parsed once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessLogFormat {
-    /// Text and atoms in order.
+    /// Literal text and atoms, in order.
     Text(Vec<Piece>),
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 /// A part of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// Copied as it stands.
+    /// Copied unchanged.
     Literal(String),
-    /// Filled in.
+    /// Replaced by a value of the request.
     Atom(Atom),
 }
 
-/// What can be filled in. The letter is gunicorn's, the word is ours.
+/// A value of the request. Atoms of one letter and `{name}i` are gunicorn's; the words are ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Atom {
     /// `h`: the client's address, as the application sees it.
@@ -48,39 +48,40 @@ pub enum Atom {
     Status,
     /// `B`: bytes of the reply's body sent.
     BodyBytes,
-    /// `b`: the same, a hyphen for none.
+    /// `b`: the same, a hyphen for 0.
     BodyBytesOrHyphen,
     /// `f`: the referer.
     Referer,
     /// `a`: the user agent.
     UserAgent,
-    /// `T`: whole seconds from the first byte in to the last byte out.
+    /// `T`: whole seconds from the first byte received to the last byte sent.
     Seconds,
-    /// `M`: the same in milliseconds.
+    /// `M`: the same in whole milliseconds.
     Millis,
-    /// `D`: the same in microseconds.
+    /// `D`: the same in whole microseconds.
     Micros,
-    /// `L`: the same in seconds with a fraction.
+    /// `L`: the same in seconds, with six decimals.
     Fraction,
-    /// `p`: the process, `<123>`.
+    /// `p`: the process id, `<123>`.
     Process,
     /// `{name}i`: a request header.
     Header(String),
-    /// `head`, `body`, `queue`, `gil`, `app`, `app_cpu`, `flush`, `total`: a phase in seconds.
+    /// `head`, `body`, `queue`, `gil`, `app`, `app_cpu`, `flush`, `total`: a phase in seconds. Holds its index in
+    /// `Phase::ALL`.
     Phase(usize),
     /// `end`: how the request ended.
     End,
-    /// `reason`: the rule or deadline that ended it.
-    Reason,
-    /// `worker`: the number of the worker that ran it.
+    /// `reason`: the rule or deadline that ended the request.
+    Rule,
+    /// `worker`: the number of the worker that ran the request.
     Worker,
-    /// `in`: bytes of the request, head included.
+    /// `in`: bytes of the request received, head included.
     BytesIn,
     /// `out`: bytes of the reply sent, head included.
     BytesOut,
 }
 
-/// Why a format string is none.
+/// Why a format string is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormatError(String);
 
@@ -170,7 +171,7 @@ fn atom(name: &str) -> Result<Atom, FormatError> {
         "L" => Atom::Fraction,
         "p" => Atom::Process,
         "end" => Atom::End,
-        "reason" => Atom::Reason,
+        "reason" => Atom::Rule,
         "worker" => Atom::Worker,
         "in" => Atom::BytesIn,
         "out" => Atom::BytesOut,

@@ -1,36 +1,30 @@
-//! One line from one request.
+//! Formats the line of a request.
 //!
-//! Rule: bytes of a client reach a line only through [`Room::put`], which escapes and bounds them.
+//! Rule: bytes that a client sent get into a line by [`Room::put`] only, which escapes and bounds them.
 
 use std::borrow::Cow;
 use std::io::Write;
 use std::time::Duration;
 
-use headwaiter_http::Head;
-
-use crate::exchange::Exchange;
-use crate::net::listen::Peer;
-use crate::record::Record;
+use crate::net::address::Peer;
 use crate::record::access_log::escape::{JSON, Room, Style, TEXT, WORD};
 use crate::record::access_log::format::{AccessLogFormat, Atom, Piece};
-use crate::record::recorder::{Phase, spans};
+use crate::record::access_log::user::user;
+use crate::record::{Ended, Phase};
 
-/// Appends the line of `exchange` to `out`, its end included; `date` is the IMF-fixdate of now, and
-/// `room` is what the line has for text of clients.
+/// Appends the line of `ended` to `out`, line break included. `date` is the present IMF-fixdate (RFC 9110
+/// §5.6.7); `room` bounds the text of clients.
 pub(super) fn append(
     out: &mut Vec<u8>,
     format: &AccessLogFormat,
-    exchange: &Exchange,
-    peer: Peer,
+    ended: Ended<'_>,
     date: &[u8; 29],
     room: Room,
 ) {
     let mut line = Line {
-        exchange,
-        record: &exchange.record,
-        peer,
+        ended,
         date,
-        spans: spans(&exchange.record),
+        spans: ended.record.spans(),
         room,
     };
     match format {
@@ -48,9 +42,7 @@ pub(super) fn append(
 }
 
 struct Line<'a> {
-    exchange: &'a Exchange,
-    record: &'a Record,
-    peer: Peer,
+    ended: Ended<'a>,
     date: &'a [u8; 29],
     spans: [Option<Duration>; Phase::ALL.len()],
     room: Room,
@@ -58,7 +50,7 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn atom(&mut self, out: &mut Vec<u8>, atom: &Atom) {
-        let head = &self.exchange.head;
+        let head = self.ended.head;
         match atom {
             Atom::Client => self.room.put(out, self.client().as_bytes(), &WORD),
             Atom::Hyphen => out.push(b'-'),
@@ -69,7 +61,7 @@ impl<'a> Line<'a> {
             Atom::Path => self.text(out, head.path()),
             Atom::Query => self.room.put(out, head.query(), &TEXT),
             Atom::Protocol => self.protocol(out),
-            Atom::Status => match self.record.status {
+            Atom::Status => match self.ended.record.status {
                 0 => out.push(b'-'),
                 status => integer(out, status.into()),
             },
@@ -90,25 +82,25 @@ impl<'a> Line<'a> {
                 Some(span) => seconds(out, span),
                 None => out.push(b'-'),
             },
-            Atom::End => out.extend_from_slice(self.record.end.name().as_bytes()),
-            Atom::Reason => self.text(out, self.record.reason.as_bytes()),
-            Atom::Worker => match self.record.worker {
+            Atom::End => out.extend_from_slice(self.ended.record.end.name().as_bytes()),
+            Atom::Rule => self.text(out, self.ended.record.rule.as_bytes()),
+            Atom::Worker => match self.ended.record.worker {
                 Some(worker) => integer(out, worker.into()),
                 None => out.push(b'-'),
             },
-            Atom::BytesIn => integer(out, self.record.bytes_in),
-            Atom::BytesOut => integer(out, self.record.bytes_out),
+            Atom::BytesIn => integer(out, self.ended.record.bytes_in),
+            Atom::BytesOut => integer(out, self.ended.record.bytes_out),
         }
     }
 
     fn json(&mut self, out: &mut Vec<u8>) {
-        let head = &self.exchange.head;
+        let head = self.ended.head;
         out.extend_from_slice(b"{\"time\":\"");
         self.timestamp(out);
         out.extend_from_slice(b"\",\"client\":");
         let client = self.client();
         self.json_text(out, client.as_bytes());
-        let line = self.exchange.first_line.as_slice();
+        let line = self.ended.first_line;
         let target = if line.is_empty() { head.target() } else { line };
         let header = |name| head.field(name).unwrap_or_default();
         for (name, value) in [
@@ -117,8 +109,8 @@ impl<'a> Line<'a> {
             ("host", head.host().unwrap_or_default()),
             ("referer", header("referer")),
             ("user_agent", header("user-agent")),
-            ("end", self.record.end.name().as_bytes()),
-            ("reason", self.record.reason.as_bytes()),
+            ("end", self.ended.record.end.name().as_bytes()),
+            ("reason", self.ended.record.rule.as_bytes()),
         ] {
             key(out, name);
             self.json_text(out, value);
@@ -128,16 +120,16 @@ impl<'a> Line<'a> {
         self.protocol(out);
         out.push(b'"');
         for (name, n) in [
-            ("status", self.record.status.into()),
-            ("bytes_in", self.record.bytes_in),
-            ("bytes_out", self.record.bytes_out),
+            ("status", self.ended.record.status.into()),
+            ("bytes_in", self.ended.record.bytes_in),
+            ("bytes_out", self.ended.record.bytes_out),
             ("body_bytes", self.body_bytes()),
         ] {
             key(out, name);
             integer(out, n);
         }
         key(out, "worker");
-        match self.record.worker {
+        match self.ended.record.worker {
             Some(worker) => integer(out, worker.into()),
             None => out.extend_from_slice(b"null"),
         }
@@ -151,7 +143,7 @@ impl<'a> Line<'a> {
         out.push(b'}');
     }
 
-    /// `text`, a byte a character, as a JSON string.
+    /// Appends `text` as a JSON string, with one character per byte.
     fn json_text(&mut self, out: &mut Vec<u8>, text: &[u8]) {
         out.push(b'"');
         self.room.put(out, text, &JSON);
@@ -159,14 +151,14 @@ impl<'a> Line<'a> {
     }
 
     fn client(&self) -> Cow<'a, str> {
-        match (&self.exchange.client, self.peer) {
+        match (self.ended.client, self.ended.peer) {
             (Some(client), _) => Cow::Borrowed(client),
             (None, Peer::Tcp(address)) => Cow::Owned(address.ip().to_string()),
             (None, Peer::Unix) => Cow::Borrowed("unix"),
         }
     }
 
-    /// `06 Nov 1994 08:49:37` of the IMF-fixdate in the way of the common log format.
+    /// Appends the date in the common log format: `[06/Nov/1994:08:49:37 +0000]`.
     fn time(&self, out: &mut Vec<u8>) {
         let date = self.date;
         out.push(b'[');
@@ -181,7 +173,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The same in the way of RFC 3339.
+    /// Appends the date as RFC 3339 writes it: `1994-11-06T08:49:37Z`.
     fn timestamp(&self, out: &mut Vec<u8>) {
         let date = self.date;
         let month = MONTHS
@@ -196,11 +188,11 @@ impl<'a> Line<'a> {
         out.push(b'Z');
     }
 
-    /// The request line, or what came in its place when it is malformed or incomplete.
+    /// Appends the request line; of a malformed or incomplete head, its first line.
     fn request_line(&mut self, out: &mut Vec<u8>) {
-        let head = &self.exchange.head;
+        let head = self.ended.head;
         if head.method().is_empty() {
-            return self.text(out, &self.exchange.first_line);
+            return self.text(out, self.ended.first_line);
         }
         self.room.put(out, head.method(), &TEXT);
         out.push(b' ');
@@ -210,10 +202,10 @@ impl<'a> Line<'a> {
     }
 
     fn protocol(&self, out: &mut Vec<u8>) {
-        if self.exchange.head.method().is_empty() {
+        if self.ended.head.method().is_empty() {
             out.push(b'-');
         } else {
-            let protocol: &[u8] = match self.exchange.head.minor() {
+            let protocol: &[u8] = match self.ended.head.minor() {
                 0 => b"HTTP/1.0",
                 _ => b"HTTP/1.1",
             };
@@ -222,14 +214,14 @@ impl<'a> Line<'a> {
     }
 
     fn header(&mut self, out: &mut Vec<u8>, name: &str) {
-        self.text(out, self.exchange.head.field(name).unwrap_or_default());
+        self.text(out, self.ended.head.field(name).unwrap_or_default());
     }
 
     fn text(&mut self, out: &mut Vec<u8>, text: &[u8]) {
         self.or_hyphen(out, text, &TEXT);
     }
 
-    /// `text`, a hyphen for none.
+    /// Appends `text`, or a hyphen if it is empty.
     fn or_hyphen(&mut self, out: &mut Vec<u8>, text: &[u8], style: &Style) {
         if text.is_empty() {
             out.push(b'-');
@@ -239,7 +231,10 @@ impl<'a> Line<'a> {
     }
 
     fn body_bytes(&self) -> u64 {
-        self.record.bytes_out.saturating_sub(self.record.reply_head)
+        self.ended
+            .record
+            .bytes_out
+            .saturating_sub(self.ended.record.reply_head)
     }
 
     fn total(&self) -> Duration {
@@ -248,11 +243,11 @@ impl<'a> Line<'a> {
 }
 
 fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // A vector takes everything.
+    // Writing to a vector cannot fail.
     let _ = out.write_fmt(text);
 }
 
-/// `,"name":`
+/// Appends `,"name":`.
 fn key(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
@@ -263,7 +258,7 @@ fn integer(out: &mut Vec<u8>, n: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
-/// Seconds with six digits behind the point.
+/// Appends seconds with six decimals.
 fn seconds(out: &mut Vec<u8>, span: Duration) {
     integer(out, span.as_secs());
     let mut digits = *b".000000";
@@ -275,45 +270,6 @@ fn seconds(out: &mut Vec<u8>, span: Duration) {
     out.extend_from_slice(&digits);
 }
 
-/// The user name of `Authorization: Basic` (RFC 7617); never the password. One of hundreds of bytes is none:
-/// it is not decoded, as it would not be shown.
-fn user(head: &Head) -> Option<Vec<u8>> {
-    let value = head.field("authorization")?;
-    let (scheme, token) = value.split_at_checked(6)?;
-    if !scheme.eq_ignore_ascii_case(b"basic ") {
-        return None;
-    }
-    let pair = base64(&token[..token.len().min(USER_TOKEN)])?;
-    let colon = pair.iter().position(|byte| *byte == b':')?;
-    Some(pair[..colon].to_vec())
-}
-
-/// Decodes standard base64; `None` if it is none.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut bits, mut have) = (0_u32, 0);
-    for &byte in text.trim_ascii().iter().take_while(|byte| **byte != b'=') {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(six);
-        have += 6;
-        if have >= 8 {
-            have -= 8;
-            out.push((bits >> have) as u8);
-        }
-    }
-    Some(out)
-}
-
-/// Characters of base64 in which the user name has to end.
-const USER_TOKEN: usize = 512;
-
 const MONTHS: [&[u8; 3]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
 ];
@@ -322,20 +278,31 @@ const MONTHS: [&[u8; 3]; 12] = [
 mod tests {
     use std::time::Instant;
 
-    use headwaiter_http::HeadLimits;
+    use headwaiter_http::{Head, HeadLimits};
 
     use super::*;
+    use crate::record::Record;
 
     const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
-    fn exchange(head: &str) -> Exchange {
+    /// Owns what an [`Ended`] borrows.
+    struct Request {
+        head: Head,
+        record: Record,
+        first_line: Vec<u8>,
+        client: Option<String>,
+    }
+
+    fn request(text: &str) -> Request {
         let start = Instant::now();
-        let mut exchange = Exchange::new(start);
-        let parsed = exchange
-            .head
-            .parse(head.as_bytes(), &mut 0, HeadLimits::default());
+        let mut head = Head::new();
+        let limits = HeadLimits {
+            size: 4096,
+            fields: 64,
+        };
+        let parsed = head.parse(text.as_bytes(), &mut 0, limits);
         assert!(parsed.unwrap().is_some());
-        let record = &mut exchange.record;
+        let mut record = Record::new(start);
         record.head = Some(start + Duration::from_micros(100));
         record.received = record.head;
         record.answered = Some(start + Duration::from_micros(1_500_100));
@@ -343,24 +310,28 @@ mod tests {
         record.gil = Duration::from_micros(20_000);
         record.ended = record.answered;
         (record.status, record.bytes_out, record.reply_head) = (200, 150, 50);
-        exchange
+        Request {
+            head,
+            record,
+            first_line: Vec::new(),
+            client: None,
+        }
     }
 
-    fn line(format: &str, exchange: &Exchange) -> String {
-        line_in(Room::FULL, format, exchange)
+    fn line(format: &str, request: &Request) -> String {
+        line_in(Room::FULL, format, request)
     }
 
-    fn line_in(room: Room, format: &str, exchange: &Exchange) -> String {
+    fn line_in(room: Room, format: &str, request: &Request) -> String {
         let mut out = Vec::new();
-        let peer = Peer::Tcp("192.0.2.7:4711".parse().unwrap());
-        append(
-            &mut out,
-            &format.parse().unwrap(),
-            exchange,
-            peer,
-            DATE,
-            room,
-        );
+        let ended = Ended {
+            record: &request.record,
+            head: &request.head,
+            first_line: &request.first_line,
+            client: request.client.as_deref(),
+            peer: Peer::Tcp("192.0.2.7:4711".parse().unwrap()),
+        };
+        append(&mut out, &format.parse().unwrap(), ended, DATE, room);
         let text = String::from_utf8(out).unwrap();
         text.strip_suffix('\n').unwrap().to_owned()
     }
@@ -371,7 +342,7 @@ mod tests {
     #[test]
     fn combined_is_what_log_analysers_read() {
         assert_eq!(
-            line("combined", &exchange(PLAIN)),
+            line("combined", &request(PLAIN)),
             "192.0.2.7 - alice [06/Nov/1994:08:49:37 +0000] \"GET /a/b?c=d HTTP/1.1\" 200 100 \
              \"http://r/\" \"curl\""
         );
@@ -379,18 +350,18 @@ mod tests {
 
     #[test]
     fn atoms_say_where_the_time_went() {
-        let exchange = exchange(PLAIN);
+        let request = request(PLAIN);
         assert_eq!(
             line(
                 "%(T)s %(M)s %(D)s %(L)s %(queue)s %(gil)s %(app)s %(app_cpu)s %(flush)s",
-                &exchange
+                &request
             ),
             "1 1500 1500100 1.500100 0.080000 0.020000 1.400000 - 0.000000"
         );
         assert_eq!(
             line(
                 "%(m)s %(U)s %(q)s %(H)s %(worker)s %(end)s %(reason)s %({Host}i)s",
-                &exchange
+                &request
             ),
             "GET /a/b c=d HTTP/1.1 3 complete - x"
         );
@@ -398,13 +369,12 @@ mod tests {
 
     #[test]
     fn json_is_json_and_says_the_same() {
-        let mut exchange =
-            exchange("GET /\"\\ HTTP/1.1\r\nHost: x\r\nUser-Agent: \u{e9}\t\r\n\r\n");
-        exchange.record.app_cpu = Some(Duration::from_millis(7));
-        let value: serde_json::Value = serde_json::from_str(&line("json", &exchange)).unwrap();
+        let mut request = request("GET /\"\\ HTTP/1.1\r\nHost: x\r\nUser-Agent: \u{e9}\t\r\n\r\n");
+        request.record.app_cpu = Some(Duration::from_millis(7));
+        let value: serde_json::Value = serde_json::from_str(&line("json", &request)).unwrap();
         assert_eq!(value["time"], "1994-11-06T08:49:37Z");
         assert_eq!(value["target"], "/\"\\");
-        // A byte a character: what the client sent can be had back.
+        // One character per byte: a reader can restore what the client sent.
         assert_eq!(value["user_agent"], "\u{c3}\u{a9}");
         assert_eq!(
             (&value["status"], &value["app_cpu"]),
@@ -416,11 +386,11 @@ mod tests {
     fn no_byte_of_a_client_reaches_a_line_unescaped() {
         for format in ["combined", "json", "%(f)s", "%(h)s %(u)s"] {
             for byte in (1..=255_u8).filter(|byte| !matches!(byte, b'\r' | b'\n')) {
-                let mut exchange = exchange(PLAIN);
-                exchange.head.clear();
-                exchange.client = Some(char::from(byte).to_string().into());
-                exchange.first_line = vec![byte; 3];
-                let text = line(format, &exchange);
+                let mut request = request(PLAIN);
+                request.head.clear();
+                request.client = Some(char::from(byte).to_string());
+                request.first_line = vec![byte; 3];
+                let text = line(format, &request);
                 assert!(
                     text.bytes().all(|b| matches!(b, b' '..=b'~')),
                     "{format} {byte}"
@@ -443,11 +413,11 @@ mod tests {
             "a".repeat(60_000),
             "YWFh".repeat(10_000),
         );
-        let exchange = exchange(&head);
+        let request = request(&head);
         let all = format!("%(r)s %(u)s {} %(s)s", "%({x}i)s ".repeat(50));
         for (room, most) in [(Room::FULL, 16 << 10), (Room::SHORT, 2048)] {
             for format in ["combined", "json", &all] {
-                let text = line_in(room, format, &exchange);
+                let text = line_in(room, format, &request);
                 assert!(text.len() < most, "{format}: {}", text.len());
                 assert!(text.contains(r"\...") || text.contains(r"\u2026"), "{text}");
                 match format {
@@ -464,15 +434,8 @@ mod tests {
     }
 
     #[test]
-    fn passwords_and_other_schemes_are_not_users() {
-        for (field, want) in [
-            ("Basic OnNlY3JldA==", "-"),
-            ("Bearer YWxpY2U6c2VjcmV0", "-"),
-            ("Basic !!", "-"),
-            ("basic YSBiOg==", "a\\x20b"),
-        ] {
-            let head = format!("GET / HTTP/1.1\r\nHost: x\r\nAuthorization: {field}\r\n\r\n");
-            assert_eq!(line("%(u)s", &exchange(&head)), want, "{field}");
-        }
+    fn a_user_with_a_space_is_one_field() {
+        let head = "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YSBiOg==\r\n\r\n";
+        assert_eq!(line("%(u)s", &request(head)), r"a\x20b");
     }
 }

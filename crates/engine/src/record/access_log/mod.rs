@@ -1,28 +1,32 @@
-//! The access log: one line per request, whatever its end.
+//! The access log: one line per request, however the request ended.
 //!
-//! Lines are made by the thread that ends the request, off the interpreter, and written by a thread of
-//! their own. Making a usual line takes under a microsecond and any line under twenty, so it is not
-//! worth a copy of every head for the writer. Rules: a line is bounded whatever the request
-//! (`escape.rs`), and short while the writer does not keep up; nobody but the writer ever waits for a disk
-//! or a pipe; a line that there is no room for is dropped by itself, counted, and said in the log.
+//! The thread that ends a request formats its line, detached from the interpreter; the writer's thread writes
+//! lines. Formatting takes less than 1 µs for a usual line and less than 20 µs for any line: too little to hand
+//! the writer a copy of every head instead.
+//!
+//! Rules:
+//! - The length of a line is bounded (`escape.rs`), more tightly while the writer is behind.
+//! - Only the writer's thread waits for a disk or a pipe.
+//! - A line that the buffer has no room for is dropped and counted, and a log record says so.
 
 mod escape;
 mod format;
 mod line;
+mod sink;
+mod user;
 mod writer;
 
 pub use format::{AccessLogFormat, FormatError};
-pub use writer::AccessLogTarget;
+pub use sink::AccessLogTarget;
 
 use std::io;
 use std::sync::Arc;
 
-use crate::exchange::Exchange;
-use crate::net::listen::Peer;
+use crate::record::Ended;
 use crate::record::access_log::escape::Room;
 use crate::record::access_log::writer::Writer;
 
-/// Where lines go, and what they look like.
+/// The format of lines, and their writer.
 #[derive(Debug)]
 pub(crate) struct AccessLog {
     format: AccessLogFormat,
@@ -47,48 +51,42 @@ impl AccessLog {
     /// The system refuses a thread.
     pub(crate) fn start(&self) -> io::Result<()> {
         let writer = Arc::clone(&self.writer);
-        self.writer.expect(true);
+        self.writer.set_running(true);
         let started = std::thread::Builder::new()
             .name("headwaiter-access".into())
             .spawn(move || writer.run());
         if started.is_err() {
-            self.writer.expect(false);
+            self.writer.set_running(false);
         }
         started.map(drop)
     }
 
-    /// Appends the line of a request that is over to `lines`.
-    pub(crate) fn format(
-        &self,
-        exchange: &Exchange,
-        peer: Peer,
-        date: &[u8; 29],
-        lines: &mut Vec<u8>,
-    ) {
+    /// Appends the line of `ended` to `lines`.
+    pub(crate) fn format(&self, ended: Ended<'_>, date: &[u8; 29], lines: &mut Vec<u8>) {
         let room = if self.writer.is_behind() {
             Room::SHORT
         } else {
             Room::FULL
         };
-        line::append(lines, &self.format, exchange, peer, date, room);
+        line::append(lines, &self.format, ended, date, room);
     }
 
-    /// Gives `count` lines to the writer and empties `lines`. Never waits for the disk.
+    /// Gives the `count` lines in `lines` to the writer and empties `lines`. Never waits for the disk.
     pub(crate) fn push(&self, lines: &mut Vec<u8>, count: u64) {
         self.writer.push(lines, count);
     }
 
-    /// Opens the file anew, as after it was renamed.
+    /// Reopens the file, for example after log rotation renamed it.
     pub(crate) fn reopen(&self) {
         self.writer.reopen();
     }
 
-    /// Lines dropped so far.
+    /// Number of lines dropped so far.
     pub(crate) fn dropped(&self) -> u64 {
         self.writer.dropped()
     }
 
-    /// Writes what is left; a target that takes nothing is given up after a moment.
+    /// Waits until the writer has written all lines, or for two seconds at most.
     pub(crate) fn close(&self) {
         self.writer.close();
     }

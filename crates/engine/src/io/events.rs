@@ -1,0 +1,108 @@
+//! What the poll reports: which listener or channel it is about, and what happens with that.
+
+use mio::event::Event;
+
+use crate::exchange::link::{FIN, FINISHED, MARKED, PENDING};
+use crate::io::IoLoop;
+use crate::io::channel::State;
+use crate::io::h1::receive::PROBE_AFTER;
+use crate::io::shares::ACCEPTS;
+use crate::io::token::Source;
+
+impl IoLoop {
+    pub(in crate::io) fn on_event(&mut self, event: &Event) {
+        let accepted = match Source::of(event.token()) {
+            Source::Mailbox => return,
+            Source::Channel(token) => return self.on_channel(token, event),
+            Source::Listener(n) => self.guarded(None, |me| me.accept_from(n, ACCEPTS)),
+            Source::AdminListener(n) => self.guarded(None, |me| me.accept_admin(n)),
+        };
+        if !accepted {
+            // The listener does not report again what it has reported.
+            self.accepting.pause_unless_paused(self.now);
+        }
+    }
+
+    fn on_channel(&mut self, token: usize, event: &Event) {
+        let (broken, gone) = (event.is_error(), event.is_write_closed());
+        let priority = event.is_priority();
+        let (readable, fin, writable) = (
+            event.is_readable(),
+            event.is_read_closed(),
+            event.is_writable(),
+        );
+        self.guarded(Some(token), |me| {
+            let Some(index) = me.find(token) else { return };
+            if broken && me.channels[index].state != State::Lingering {
+                return me.client_gone(index);
+            }
+            if priority {
+                // A read stops at urgent data, whatever stands behind it (tcp(7)).
+                me.channels[index].link.set(MARKED);
+            }
+            if fin {
+                me.client_finished(index);
+            }
+            if readable || fin {
+                me.on_readable(index);
+            }
+            // A Unix socket tells of the client's last bytes and of its end at once: bytes come first.
+            if gone
+                && let Some(index) = me.find(token)
+                && !me.channels[index].reads_on()
+            {
+                return me.client_gone(index);
+            }
+            // Nothing is registered anew for writing: the edge comes with any other event, too.
+            if writable
+                && let Some(index) = me.find(token)
+                && !me.channels[index].sending.is_empty()
+            {
+                me.transmit(index);
+            }
+        });
+    }
+
+    fn on_readable(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        channel.readable = true;
+        if channel.state == State::Task && channel.link.set(PENDING) & FINISHED != 0 {
+            // Its worker has answered already and did not wake us.
+            self.read_mail();
+            return;
+        }
+        if channel.reads_bulk() && self.channels.waiting() > 0 {
+            // Behind those that could not go on in an earlier turn.
+            return self.later(index);
+        }
+        self.receive(index);
+    }
+
+    /// The client will send no more: noted for the application, and a reason to ask again later.
+    fn client_finished(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        if channel.link.set(FIN) & FIN == 0
+            && channel.state == State::Task
+            && channel.sending.is_empty()
+        {
+            self.channels.arm(index, Some(self.now + PROBE_AFTER));
+        }
+    }
+
+    /// Channels that had more to do than a turn allows.
+    pub(in crate::io) fn go_on(&mut self) {
+        for _ in 0..self.channels.waiting() {
+            let Some(token) = self.channels.next_again() else {
+                break;
+            };
+            self.guarded(Some(token), |me| {
+                let Some(index) = me.find(token) else { return };
+                if me.channels[index].sending.is_empty() {
+                    me.receive(index);
+                } else {
+                    me.transmit(index);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The look at the queue, about once a millisecond while tasks wait: the governor, tasks that waited too long, and
+//! what is to be said about it.
+
+use std::time::Duration;
+
+use headwaiter_http::Refusal;
+
+use crate::exchange::Exchange;
+use crate::io::IoLoop;
+use crate::io::shares::REFUSALS;
+use crate::record::End;
+use crate::sys::clock::ThreadClock;
+
+impl IoLoop {
+    /// Looks at the queue, where there is something to see.
+    pub(crate) fn look_at_queue(&mut self) {
+        self.guarded(None, Self::govern);
+        if self.shared.queue.waiting() > 0 {
+            self.guarded(None, Self::tick);
+        }
+    }
+
+    /// Lets the governor look, about once a millisecond while workers have a choice of tasks.
+    fn govern(&mut self) {
+        let queue = &self.shared.queue;
+        // Whichever I/O thread is awake: the one that was not would miss tasks of the others.
+        if !self.shared.settings.gil || !(queue.contended() || queue.waiting() > 0) {
+            return;
+        }
+        if self
+            .governed
+            .is_none_or(|at| self.now.saturating_duration_since(at) >= GOVERN)
+        {
+            self.governed = Some(self.now);
+            // On one core what this thread uses is not the workers' to use.
+            let own = if self.single_core {
+                self.clock.and_then(ThreadClock::read)
+            } else {
+                None
+            };
+            queue.govern(self.now, own.unwrap_or_default());
+        }
+    }
+
+    /// How often to look at the queue while tasks wait.
+    pub(crate) fn tick_period(&self) -> Duration {
+        if self.shared.settings.gil {
+            GOVERN
+        } else {
+            WATCH
+        }
+    }
+
+    /// Tasks wait: drop those that waited too long, and say so.
+    fn tick(&mut self) {
+        if let Some(observer) = &self.observer {
+            observer.tick(self.now);
+        }
+        if let Some(most) = self.shared.settings.queue_timeout {
+            let expired = self.shared.queue.expire(self.now, most, REFUSALS);
+            self.expiring = expired.len() == REFUSALS;
+            for exchange in expired {
+                let token = exchange.link.as_ref().map(|link| link.token);
+                self.guarded(token, |me| {
+                    me.refuse_waiting(exchange, Refusal::QueueTimeout);
+                });
+            }
+        }
+        let look = self.shared.queue.look(self.now);
+        if look.oldest_wait > WORTH_A_WORD && self.shared.queue_log.pass(self.now) {
+            let running = self.shared.running.requests(self.now);
+            let slowest = running
+                .first()
+                .map(|r| format!("; slowest: {}, {:.1} s", r.what(), r.age.as_secs_f64()));
+            log::warn!(
+                target: crate::QUEUE_LOG,
+                "Task queue depth is {}; {} of {} workers busy; oldest task waits {:.2} s{}",
+                look.waiting,
+                look.running,
+                look.workers,
+                look.oldest_wait.as_secs_f64(),
+                slowest.unwrap_or_default(),
+            );
+        }
+    }
+
+    /// Refuses a task that was taken out of the queue.
+    fn refuse_waiting(&mut self, mut exchange: Box<Exchange>, refusal: Refusal) {
+        let Some(link) = exchange.link.take() else {
+            return;
+        };
+        if self.mailbox_of(&link.io) {
+            self.outstanding = self.outstanding.saturating_sub(1);
+            self.drop_followers(&mut exchange, false);
+            if let Some(index) = self.find(link.token) {
+                self.channels[index].exchange = Some(exchange);
+                self.refuse(index, refusal);
+            } else {
+                exchange.record.stop(self.now, End::Disconnected, "");
+                self.record(&mut exchange, &link);
+                self.keep(exchange);
+            }
+        } else {
+            // Its channel belongs to another I/O thread, which gets it back as answered.
+            let mut reply = Vec::new();
+            let date = self.date();
+            refusal.write_reply(
+                &mut reply,
+                &date,
+                self.shared.settings.ident.as_bytes(),
+                exchange.head.is_head(),
+            );
+            exchange.record.refuse(self.now, refusal);
+            exchange.record.reply_head = crate::io::h1::head_length(&reply);
+            exchange.outgoing.tail().extend_from_slice(&reply);
+            exchange.close_after();
+            link.begin_reply();
+            let io = link.io.clone();
+            exchange.link = Some(link);
+            io.post(crate::exchange::message::Message::Done(exchange), true);
+        }
+    }
+
+    fn mailbox_of(&self, other: &std::sync::Arc<crate::exchange::message::Mailbox>) -> bool {
+        std::sync::Arc::ptr_eq(&self.mailbox, other)
+    }
+}
+
+/// The governor's period.
+const GOVERN: Duration = Duration::from_millis(1);
+/// The period where there is nothing to govern.
+const WATCH: Duration = Duration::from_millis(20);
+/// A task that waits less is not worth a log record.
+const WORTH_A_WORD: Duration = Duration::from_millis(50);

@@ -1,0 +1,81 @@
+//! Has requests answered by an [`Inline`](crate::io::inline::Inline), at once or when the answer has come.
+
+use crate::exchange::Exchange;
+use crate::exchange::answer::Answer;
+use crate::io::IoLoop;
+use crate::io::channel::State;
+use crate::io::inline::{Answered, InlineRequest};
+
+impl IoLoop {
+    /// Judges a request of the admin endpoint by its head. `false`: it is refused.
+    pub(crate) fn admit_inline(&mut self, index: usize) -> bool {
+        let channel = &mut self.channels[index];
+        let (Some(exchange), Some(inline)) = (&channel.exchange, &self.admin.inline) else {
+            return false;
+        };
+        let Some(answer) = inline.refuse(&exchange.head, channel.link.peer) else {
+            return true;
+        };
+        channel.inbuf = Vec::new();
+        channel.deadline.disarm();
+        if let Some(exchange) = channel.exchange.take() {
+            self.answer_here(index, exchange, &answer, State::Refusing);
+        }
+        false
+    }
+
+    /// Has a complete request answered.
+    pub(crate) fn answer_inline(&mut self, index: usize, exchange: Box<Exchange>) {
+        let channel = &mut self.channels[index];
+        let inline = match channel.link.admin {
+            true => &mut self.admin.inline,
+            false => &mut self.inline,
+        };
+        let Some(inline) = inline else {
+            return self.close(index);
+        };
+        let answered = inline.answer(&InlineRequest {
+            head: &exchange.head,
+            now: self.now,
+            mailbox: &self.mailbox,
+            token: channel.link.token,
+        });
+        match answered {
+            Answered::Now(answer) => self.reply_here(index, exchange, &answer),
+            Answered::Later { due } => {
+                channel.exchange = Some(exchange);
+                channel.state = State::Pending;
+                self.channels.arm(index, due);
+            }
+        }
+    }
+
+    /// The answer to the request of the channel `token` has come.
+    pub(crate) fn answer_came(&mut self, token: usize, answer: &Answer) {
+        if let Some(index) = self.find(token) {
+            self.answer_pending(index, answer);
+        }
+    }
+
+    /// The answer to the request of a channel has not come in time.
+    pub(crate) fn answer_late(&mut self, index: usize) {
+        let inline = match self.channels[index].link.admin {
+            true => &self.admin.inline,
+            false => &self.inline,
+        };
+        if let Some(answer) = inline.as_ref().map(|inline| inline.late(self.now)) {
+            self.answer_pending(index, &answer);
+        }
+    }
+
+    fn answer_pending(&mut self, index: usize, answer: &Answer) {
+        let channel = &mut self.channels[index];
+        if channel.state != State::Pending {
+            return;
+        }
+        channel.deadline.disarm();
+        if let Some(exchange) = channel.exchange.take() {
+            self.reply_here(index, exchange, answer);
+        }
+    }
+}

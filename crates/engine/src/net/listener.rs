@@ -1,0 +1,322 @@
+//! Listening sockets, TCP and Unix: bound here, or passed in as descriptors.
+//!
+//! Binding is a step of its own, before a server exists: a parent process can bind and let its children
+//! serve. `server.rs` gives the sockets to the I/O threads, and `io/accept.rs` accepts from them.
+//!
+//! Rules: either every address is bound or none. A stale Unix socket file is replaced only if nobody
+//! answers on it. Dropping a listener closes its socket and removes the file that it made, unless another
+//! file has taken that place; a child process that has a copy of the listener leaves the file alone.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::net::address::{BindError, ListenSpec, Listening, Peer};
+use crate::net::socket::Stream;
+
+/// What every listener is bound with.
+#[derive(Clone, Copy, Debug)]
+pub struct BindOptions {
+    /// `listen(2)` backlog.
+    pub backlog: i32,
+    /// Permission bits of the files of Unix sockets.
+    pub unix_socket_perms: u32,
+}
+
+/// The bound sockets of a server that has not started: those for clients, and those of the admin endpoint.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    pub(crate) serving: Vec<Listener>,
+    pub(crate) admin: Vec<Listener>,
+}
+
+impl Listeners {
+    /// Binds every address of `serving` and `admin`, or none.
+    ///
+    /// # Errors
+    ///
+    /// The first address that could not be bound; the sockets before it are closed again.
+    pub fn bind(
+        serving: &[ListenSpec],
+        admin: &[ListenSpec],
+        options: BindOptions,
+    ) -> Result<Self, BindError> {
+        Ok(Self {
+            serving: bind_all(serving, options)?,
+            admin: bind_all(admin, options)?,
+        })
+    }
+}
+
+pub(crate) fn bind_all(
+    specs: &[ListenSpec],
+    options: BindOptions,
+) -> Result<Vec<Listener>, BindError> {
+    let bind = |spec: &ListenSpec| {
+        Listener::bind(spec, options).map_err(|error| BindError {
+            place: spec.to_string(),
+            error,
+        })
+    };
+    specs.iter().map(bind).collect()
+}
+
+/// The addresses of `listeners`, in their order.
+pub(crate) fn addresses(listeners: &[Listener]) -> Vec<Listening> {
+    let address = |listener: &Listener| listener.listening().clone();
+    listeners.iter().map(address).collect()
+}
+
+#[derive(Debug)]
+enum Acceptor {
+    Tcp(mio::net::TcpListener),
+    #[cfg(unix)]
+    Unix(mio::net::UnixListener),
+}
+
+/// One listening socket.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// The file that this listener made. It is dropped first: whoever finds the file finds a socket behind it.
+    #[cfg(unix)]
+    file: Option<SocketFile>,
+    acceptor: Acceptor,
+    listening: Listening,
+}
+
+impl Listener {
+    fn bind(spec: &ListenSpec, options: BindOptions) -> io::Result<Self> {
+        match spec {
+            ListenSpec::Tcp(addr) => {
+                let socket = Socket::new(Domain::for_address(*addr), Type::STREAM, None)?;
+                if addr.is_ipv6() {
+                    socket.set_only_v6(true)?;
+                }
+                // On Windows the flag would let two servers share the port.
+                #[cfg(unix)]
+                socket.set_reuse_address(true)?;
+                socket.bind(&SockAddr::from(*addr))?;
+                Self::from_socket(socket, options)
+            }
+            #[cfg(unix)]
+            ListenSpec::Unix(path) => Self::bind_unix(path, options),
+            #[cfg(unix)]
+            ListenSpec::Fd(fd) => Self::from_socket(duplicate(*fd)?, options),
+        }
+    }
+
+    fn from_socket(socket: Socket, options: BindOptions) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        socket.listen(options.backlog)?;
+        socket.set_nonblocking(true)?;
+        if let Some(addr) = local.as_socket() {
+            // On Linux accepted sockets inherit the option, which saves a system call for each.
+            socket.set_tcp_nodelay(true)?;
+            let acceptor = Acceptor::Tcp(mio::net::TcpListener::from_std(socket.into()));
+            return Ok(Self {
+                acceptor,
+                listening: Listening::Tcp(addr),
+                #[cfg(unix)]
+                file: None,
+            });
+        }
+        #[cfg(unix)]
+        if local.is_unix() {
+            let path = local
+                .as_pathname()
+                .map(Path::to_path_buf)
+                .unwrap_or_default();
+            let acceptor = Acceptor::Unix(mio::net::UnixListener::from_std(socket.into()));
+            return Ok(Self {
+                acceptor,
+                listening: Listening::Unix(path),
+                file: None,
+            });
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a TCP or Unix stream socket",
+        ))
+    }
+
+    #[cfg(unix)]
+    fn bind_unix(path: &Path, options: BindOptions) -> io::Result<Self> {
+        use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+        if let Ok(meta) = std::fs::symlink_metadata(path) {
+            if !meta.file_type().is_socket() {
+                return Err(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "exists and is not a socket",
+                ));
+            }
+            if !is_stale(path)? {
+                return Err(io::Error::from_raw_os_error(libc::EADDRINUSE));
+            }
+            std::fs::remove_file(path)?;
+        }
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        std::fs::set_permissions(
+            path,
+            std::fs::Permissions::from_mode(options.unix_socket_perms),
+        )?;
+        let inode = std::fs::symlink_metadata(path)?.ino();
+        let mut listener = Self::from_socket(socket, options)?;
+        listener.file = Some(SocketFile {
+            path: path.to_path_buf(),
+            inode,
+            process: std::process::id(),
+        });
+        Ok(listener)
+    }
+
+    pub(crate) fn listening(&self) -> &Listening {
+        &self.listening
+    }
+
+    /// Takes the next waiting connection.
+    pub(crate) fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match &self.acceptor {
+            Acceptor::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                let stream = Stream::Tcp(stream);
+                if !cfg!(target_os = "linux") {
+                    stream.set_nodelay();
+                }
+                Ok((stream, Peer::Tcp(peer)))
+            }
+            #[cfg(unix)]
+            Acceptor::Unix(listener) => {
+                let (stream, _) = listener.accept()?;
+                Ok((Stream::Unix(stream), Peer::Unix))
+            }
+        }
+    }
+
+    /// Whether a connection waits to be accepted.
+    #[cfg(unix)]
+    pub(crate) fn has_waiting(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut one = match &self.acceptor {
+            Acceptor::Tcp(s) => [PollFd::new(s, PollFlags::IN)],
+            Acceptor::Unix(s) => [PollFd::new(s, PollFlags::IN)],
+        };
+        poll(&mut one, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
+    /// This system does not tell. A wrong `true` costs one idle channel at most.
+    #[cfg(not(unix))]
+    pub(crate) fn has_waiting(&self) -> bool {
+        true
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.acceptor {
+            Acceptor::Tcp(s) => s.register(registry, token, Interest::READABLE),
+            #[cfg(unix)]
+            Acceptor::Unix(s) => s.register(registry, token, Interest::READABLE),
+        }
+    }
+
+    pub(crate) fn deregister(&mut self, registry: &Registry) {
+        // The only error is that the listener was not registered.
+        let _ = match &mut self.acceptor {
+            Acceptor::Tcp(s) => s.deregister(registry),
+            #[cfg(unix)]
+            Acceptor::Unix(s) => s.deregister(registry),
+        };
+    }
+}
+
+/// Whether nobody listens on the socket at `path`. Only a refused connection proves it: a socket of
+/// another type, one with a full backlog, and one that this process may not connect to are in use.
+#[cfg(unix)]
+fn is_stale(path: &Path) -> io::Result<bool> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A listener that does not accept must not block this.
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::unix(path)?) {
+        Err(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => Ok(true),
+            io::ErrorKind::PermissionDenied => Err(error),
+            _ => Ok(false),
+        },
+        Ok(()) => Ok(false),
+    }
+}
+
+/// The file of a Unix socket. Dropping it removes the file.
+#[cfg(unix)]
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    /// Tells the file from a newer one at the same path.
+    inode: u64,
+    /// The process that made the file. A forked child has a copy of this, and must not remove it.
+    process: u32,
+}
+
+#[cfg(unix)]
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        use std::os::unix::fs::MetadataExt;
+        if self.process == std::process::id()
+            && std::fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.ino() == self.inode)
+        {
+            // It fails in a directory that has become read-only; the next server replaces the file.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "the caller passes a descriptor as a number")]
+fn duplicate(fd: std::os::fd::RawFd) -> io::Result<Socket> {
+    use std::os::fd::BorrowedFd;
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: the number is not -1, and it is borrowed only for the call that duplicates it; a
+    // number that is not open makes that call fail with EBADF.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    Ok(Socket::from(borrowed.try_clone_to_owned()?))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    const OPTIONS: BindOptions = BindOptions {
+        backlog: 1,
+        unix_socket_perms: 0o600,
+    };
+
+    #[test]
+    fn without_its_admin_endpoint_nothing_is_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let serving = dir.path().join("serving");
+        let admin = dir.path().join("nowhere/admin");
+        let specs = [serving, admin].map(ListenSpec::Unix);
+        let failed = Listeners::bind(&specs[..1], &specs[1..], OPTIONS).unwrap_err();
+        assert_eq!(failed.place, specs[1].to_string());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_forked_child_leaves_the_file_to_its_parent() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let mut bound = Listeners::bind(&[ListenSpec::Unix(path.clone())], &[], OPTIONS).unwrap();
+        if let Some(file) = &mut bound.serving[0].file {
+            file.process += 1;
+        }
+        drop(bound);
+        assert!(path.exists());
+        // Nobody listens on it, so it is replaced.
+        drop(Listeners::bind(&[ListenSpec::Unix(path.clone())], &[], OPTIONS).unwrap());
+        assert!(!path.exists());
+    }
+}

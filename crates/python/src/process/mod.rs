@@ -1,0 +1,9 @@
+//! What the process around a server needs: descriptors, forks, signals, logging, threads that outlive the
+//! interpreter, and the reader of the configuration file. Nothing here knows WSGI.
+
+pub(crate) mod descriptor;
+pub(crate) mod fork;
+pub(crate) mod logging;
+pub(crate) mod outlive;
+pub(crate) mod signals;
+pub(crate) mod toml;

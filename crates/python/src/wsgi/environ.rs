@@ -1,0 +1,356 @@
+//! The environ of a request (PEP 3333), with the keys that Waitress adds.
+//!
+//! Each worker copies a prepared dict, one per listener, and fills in the strings of the request. Rule: what is
+//! kept from one request to the next is bounded in number and length.
+
+use std::net::SocketAddr;
+
+use headwaiter_engine::{Listening, Peer, Task};
+use headwaiter_http::{FieldChange, ProxyOutcome, percent_decode};
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString};
+use rustc_hash::FxHashMap;
+
+use crate::site::Site;
+use crate::wsgi::client::ClientDisconnected;
+use crate::wsgi::file_wrapper::FileWrapper;
+use crate::wsgi::header_names::{Name, Names};
+use crate::wsgi::input::Input;
+use crate::wsgi::latin1;
+
+/// Makes the environs of one worker.
+pub(crate) struct Environs {
+    /// One dict per listener.
+    prepared: Vec<Py<PyDict>>,
+    names: Names,
+    peers: FxHashMap<SocketAddr, PeerTexts>,
+    /// Kept, since an import costs a microsecond per request.
+    sys: Py<PyModule>,
+    url_prefix: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+/// Address and port of a client as strings, for its next request.
+struct PeerTexts {
+    address: Py<PyString>,
+    port: Py<PyString>,
+}
+
+impl Environs {
+    /// # Errors
+    ///
+    /// Exceptions of the interpreter: out of memory, or a broken `sys`.
+    pub(crate) fn new(py: Python<'_>, site: &Site, listening: &[Listening]) -> PyResult<Self> {
+        let prepared = listening
+            .iter()
+            .map(|listening| prepare(py, site, listening).map(Bound::unbind))
+            .collect::<PyResult<_>>()?;
+        Ok(Self {
+            prepared,
+            names: Names::new(py),
+            peers: FxHashMap::default(),
+            sys: py.import("sys")?.unbind(),
+            url_prefix: site.boundary.url_prefix.clone().into_bytes(),
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Makes the environ of `task`; `proxied` has what trusted proxies say about it.
+    pub(crate) fn make<'py>(
+        &mut self,
+        py: Python<'py>,
+        task: &mut Task,
+        proxied: &ProxyOutcome,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        headwaiter_engine::inject_panic("environ");
+        let environ = self.prepared[task.listener()].bind(py).copy()?;
+        let head = task.head();
+        environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, head.method())?)?;
+        let protocol = if head.minor() > 0 {
+            intern!(py, "HTTP/1.1")
+        } else {
+            intern!(py, "HTTP/1.0")
+        };
+        environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol)?;
+        let target = latin1::string(py, head.target())?;
+        environ.set_item(intern!(py, "REQUEST_URI"), &target)?;
+        environ.set_item(intern!(py, "RAW_URI"), target)?;
+        environ.set_item(
+            intern!(py, "QUERY_STRING"),
+            latin1::string(py, head.query())?,
+        )?;
+        let path = path_info(head.path(), &self.url_prefix, &mut self.scratch);
+        environ.set_item(intern!(py, "PATH_INFO"), latin1::string(py, path)?)?;
+        if self.scratch.capacity() > MAX_KEPT_SCRATCH {
+            self.scratch = Vec::new();
+        }
+        self.add_fields(py, &environ, task, proxied)?;
+        self.add_peer(py, &environ, task.peer(), proxied)?;
+        let body = task.take_body();
+        if task.head().framing() == headwaiter_http::Framing::Chunked {
+            // The body is decoded and complete, so its length is known.
+            environ.set_item(intern!(py, "CONTENT_LENGTH"), body.len().to_string())?;
+        }
+        environ.set_item(intern!(py, "wsgi.input"), Bound::new(py, Input::new(body))?)?;
+        environ.set_item(intern!(py, "wsgi.errors"), stderr(self.sys.bind(py))?)?;
+        let client = Bound::new(py, ClientDisconnected::new(task.client()))?;
+        environ.set_item(intern!(py, "waitress.client_disconnected"), &client)?;
+        environ.set_item(intern!(py, "headwaiter.client_disconnected"), client)?;
+        Ok(environ)
+    }
+
+    fn add_fields(
+        &mut self,
+        py: Python<'_>,
+        environ: &Bound<'_, PyDict>,
+        task: &Task,
+        proxied: &ProxyOutcome,
+    ) -> PyResult<()> {
+        let head = task.head();
+        let mut repeated = Vec::new();
+        let mut changes = proxied.fields.iter().peekable();
+        for (index, (name, value)) in head.fields().enumerate() {
+            let change = changes.next_if(|change| change.index() == index);
+            if matches!(change, Some(FieldChange::Drop(_))) {
+                continue;
+            }
+            let made;
+            let key = match self.names.get(name) {
+                Some(Name::Key(key)) => key,
+                Some(Name::Hidden) => continue,
+                None => {
+                    made = self.names.add(py, name);
+                    let Some(key) = &made else { continue };
+                    key
+                }
+            };
+            let value = match change {
+                Some(FieldChange::Replace(_, text)) => PyString::new(py, text).into_any(),
+                _ => latin1::string(py, value)?,
+            };
+            add_field(py, environ, key.bind(py), value, &mut repeated)?;
+        }
+        for key in repeated {
+            join_fields(environ, &key)?;
+        }
+        let host = proxied
+            .host
+            .as_deref()
+            .map(str::as_bytes)
+            .or_else(|| head.authority());
+        if let Some(host) = host {
+            environ.set_item(intern!(py, "HTTP_HOST"), latin1::string(py, host)?)?;
+        }
+        Ok(())
+    }
+
+    fn add_peer(
+        &mut self,
+        py: Python<'_>,
+        environ: &Bound<'_, PyDict>,
+        peer: Peer,
+        proxied: &ProxyOutcome,
+    ) -> PyResult<()> {
+        let address_key = intern!(py, "REMOTE_ADDR");
+        let host_key = intern!(py, "REMOTE_HOST");
+        let port_key = intern!(py, "REMOTE_PORT");
+        match peer {
+            Peer::Tcp(peer) => {
+                let texts = self.peer_texts(py, peer);
+                environ.set_item(host_key, &texts.address)?;
+                environ.set_item(address_key, &texts.address)?;
+                environ.set_item(port_key, &texts.port)?;
+            }
+            Peer::Unix => {
+                environ.set_item(host_key, intern!(py, "localhost"))?;
+                environ.set_item(address_key, intern!(py, "localhost"))?;
+                // The peer has no port, but applications convert this string to a number.
+                environ.set_item(port_key, intern!(py, "0"))?;
+            }
+        }
+        // If the proxy names no port, the port of its own connection stays, as in Waitress.
+        if let Some(address) = &proxied.remote_addr {
+            environ.set_item(host_key, address.as_str())?;
+            environ.set_item(address_key, address.as_str())?;
+        }
+        if let Some(port) = &proxied.remote_port {
+            environ.set_item(port_key, port.as_str())?;
+        }
+        if let Some(scheme) = &proxied.scheme {
+            environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
+        }
+        if let Some(name) = &proxied.server_name {
+            environ.set_item(intern!(py, "SERVER_NAME"), name.as_str())?;
+        }
+        if let Some(port) = &proxied.server_port {
+            environ.set_item(intern!(py, "SERVER_PORT"), port.as_str())?;
+        }
+        Ok(())
+    }
+
+    fn peer_texts(&mut self, py: Python<'_>, peer: SocketAddr) -> &PeerTexts {
+        if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&peer) {
+            self.peers.clear();
+        }
+        self.peers.entry(peer).or_insert_with(|| PeerTexts {
+            address: PyString::new(py, &peer.ip().to_string()).unbind(),
+            port: PyString::new(py, &peer.port().to_string()).unbind(),
+        })
+    }
+}
+
+/// Makes the part of the environ that all requests of one listener share.
+fn prepare<'py>(
+    py: Python<'py>,
+    site: &Site,
+    listening: &Listening,
+) -> PyResult<Bound<'py, PyDict>> {
+    let boundary = &site.boundary;
+    let environ = PyDict::new(py);
+    let port = match listening {
+        Listening::Tcp(address) => address.port().to_string(),
+        // A Unix socket has no port, but applications convert this string to a number. The usual port of
+        // the scheme is the one in the client's URL.
+        Listening::Unix(_) if boundary.url_scheme == "https" => "443".to_owned(),
+        Listening::Unix(_) => "80".to_owned(),
+    };
+    environ.set_item("SERVER_PORT", port)?;
+    environ.set_item("SERVER_NAME", boundary.server_name.as_str())?;
+    environ.set_item("SERVER_SOFTWARE", boundary.ident.as_str())?;
+    environ.set_item("SCRIPT_NAME", boundary.url_prefix.as_str())?;
+    environ.set_item("wsgi.version", (1, 0))?;
+    environ.set_item("wsgi.url_scheme", boundary.url_scheme.as_str())?;
+    environ.set_item("wsgi.multithread", site.multithread)?;
+    environ.set_item("wsgi.multiprocess", boundary.multiprocess)?;
+    environ.set_item("wsgi.run_once", false)?;
+    environ.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
+    environ.set_item("wsgi.input_terminated", true)?;
+    // The keys that each request sets are there already: then a copy has room for them from the start, and only
+    // the keys of header fields are inserted.
+    for key in REQUEST_KEYS {
+        environ.set_item(PyString::intern(py, key), py.None())?;
+    }
+    Ok(environ)
+}
+
+/// Keys that [`Environs::make`] sets for every request, whatever its headers.
+const REQUEST_KEYS: [&str; 13] = [
+    "REQUEST_METHOD",
+    "SERVER_PROTOCOL",
+    "REQUEST_URI",
+    "RAW_URI",
+    "QUERY_STRING",
+    "PATH_INFO",
+    "REMOTE_ADDR",
+    "REMOTE_HOST",
+    "REMOTE_PORT",
+    "wsgi.input",
+    "wsgi.errors",
+    "waitress.client_disconnected",
+    "headwaiter.client_disconnected",
+];
+
+/// Adds a field line to the environ.
+#[expect(
+    unsafe_code,
+    reason = "PyO3's `set_default` looks a missing key up twice before Python 3.13: 4 % more instructions for a \
+              request with many headers"
+)]
+fn add_field<'py>(
+    py: Python<'py>,
+    environ: &Bound<'py, PyDict>,
+    key: &Bound<'py, PyString>,
+    value: Bound<'py, PyAny>,
+    repeated: &mut Vec<Bound<'py, PyString>>,
+) -> PyResult<()> {
+    let before = environ.len();
+    // SAFETY: this thread is attached, and all three are live objects, the first a dict. The result is a borrowed
+    // reference that the dict keeps alive, or null with an exception set. No other thread has the dict yet.
+    let present = unsafe {
+        let present = ffi::PyDict_SetDefault(environ.as_ptr(), key.as_ptr(), value.as_ptr());
+        Bound::from_borrowed_ptr_or_err(py, present)?
+    };
+    // Not `present.is(value)`: two short strings may be the same object.
+    if environ.len() > before {
+        Ok(())
+    } else {
+        gather_lines(environ, key, present, value, repeated)
+    }
+}
+
+/// Adds a line to the list of all lines with the same `key`, which [`join_fields`] joins at the end. To join
+/// each line at once would copy a long head hundreds of times.
+#[cold]
+fn gather_lines<'py>(
+    environ: &Bound<'py, PyDict>,
+    key: &Bound<'py, PyString>,
+    present: Bound<'py, PyAny>,
+    value: Bound<'py, PyAny>,
+    repeated: &mut Vec<Bound<'py, PyString>>,
+) -> PyResult<()> {
+    if let Ok(lines) = present.cast::<PyList>() {
+        return lines.append(value);
+    }
+    repeated.push(key.clone());
+    environ.set_item(key, PyList::new(key.py(), [present, value])?)
+}
+
+/// Joins the field lines of one name into one value: by a comma (RFC 9110 §5.3), cookies by a semicolon
+/// (RFC 6265).
+fn join_fields(environ: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResult<()> {
+    let py = environ.py();
+    let mark = if key.eq("HTTP_COOKIE") {
+        intern!(py, "; ")
+    } else {
+        intern!(py, ", ")
+    };
+    let lines = environ.as_any().get_item(key)?;
+    environ.set_item(key, mark.call_method1(intern!(py, "join"), (lines,))?)
+}
+
+fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match method {
+        b"GET" => intern!(py, "GET").clone().into_any(),
+        b"POST" => intern!(py, "POST").clone().into_any(),
+        b"HEAD" => intern!(py, "HEAD").clone().into_any(),
+        other => latin1::string(py, other)?,
+    })
+}
+
+/// `PATH_INFO`: decoded, with leading slashes merged and without `url_prefix`, as in Waitress. The target `*`
+/// means the whole server and is no path; validators accept an empty path for it.
+fn path_info<'a>(raw: &'a [u8], prefix: &[u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    if raw == b"*" {
+        return b"";
+    }
+    let mut path = raw;
+    if raw.contains(&b'%') {
+        scratch.clear();
+        percent_decode(raw, scratch);
+        path = scratch;
+    }
+    while path.starts_with(b"//") {
+        path = &path[1..];
+    }
+    match path.strip_prefix(prefix) {
+        Some(rest) if !prefix.is_empty() && (rest.is_empty() || rest[0] == b'/') => rest,
+        _ => path,
+    }
+}
+
+/// The present `sys.stderr`, which applications and test runners replace. If a process has none, its output is
+/// discarded.
+fn stderr<'py>(sys: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>> {
+    let py = sys.py();
+    match sys.getattr_opt(intern!(py, "stderr"))? {
+        Some(stderr) if !stderr.is_none() => Ok(stderr),
+        _ => py.import("io")?.getattr("StringIO")?.call0(),
+    }
+}
+
+/// The largest buffer for decoded paths that is kept, in bytes.
+const MAX_KEPT_SCRATCH: usize = 16 << 10;
+/// How many clients a worker remembers.
+const MAX_PEERS: usize = 1024;

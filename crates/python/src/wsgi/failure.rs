@@ -1,0 +1,95 @@
+//! The reply and the log record for an application that failed.
+
+use headwaiter_engine::{End, Task};
+use headwaiter_http::{ReplyContext, ReplyHead};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::site::Site;
+
+/// Replaces the reply of `task` by a 500 that closes the connection. The body has the traceback if
+/// `expose_tracebacks` is set.
+pub(crate) fn answer(
+    py: Python<'_>,
+    site: &Site,
+    task: &mut Task,
+    error: Option<&PyErr>,
+    date: &[u8; 29],
+) {
+    task.discard();
+    let mut head = ReplyHead::new();
+    // Cannot fail: the server's own status and field are valid.
+    let _ = head
+        .begin(b"500 Internal Server Error")
+        .and_then(|()| head.field(b"Content-Type", b"text/plain; charset=utf-8"));
+    let body = match error {
+        Some(error) if site.boundary.expose_tracebacks => {
+            format!("Internal Server Error\n\n{}", traceback(py, error))
+        }
+        _ => "Internal Server Error\n\nThe application failed to answer this request.\n".to_owned(),
+    };
+    let context = ReplyContext {
+        minor: task.head().minor(),
+        head: task.head().is_head(),
+        keep_alive: false,
+        known_length: Some(body.len() as u64),
+        date,
+        ident: site.boundary.ident.as_bytes(),
+        extra: b"",
+    };
+    let is_head = task.head().is_head();
+    head.finish(&context, task.buffer());
+    let length = task.buffer().len();
+    task.record().reply_head = length as u64;
+    if !is_head {
+        task.buffer().extend_from_slice(body.as_bytes());
+    }
+    task.close_after();
+    task.set_end(End::AppError);
+    task.record().status = 500;
+}
+
+fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    let formatted = py
+        .import("traceback")
+        .and_then(|module| {
+            module.call_method1(
+                "format_exception",
+                (error.get_type(py), error.value(py), error.traceback(py)),
+            )
+        })
+        .and_then(|lines| pyo3::types::PyString::new(py, "").call_method1("join", (lines,)))
+        // The application chooses the length of its message, and the end of a traceback says most.
+        .and_then(|text| text.get_item(pyo3::types::PySlice::new(py, -SHOWN, isize::MAX, 1)))
+        .and_then(|text| text.extract::<String>());
+    formatted.unwrap_or_else(|_| "The traceback could not be formatted.\n".to_owned())
+}
+
+/// How many characters of a traceback a client gets.
+const SHOWN: isize = 64 * 1024;
+
+/// Logs `message` at ERROR with the application's traceback.
+pub(crate) fn log(py: Python<'_>, site: &Site, message: &str, error: &PyErr) {
+    let logged = (|| {
+        let logger = py
+            .import("logging")?
+            .call_method1("getLogger", (site.boundary.logger.as_str(),))?;
+        let options = PyDict::new(py);
+        options.set_item(
+            "exc_info",
+            (error.get_type(py), error.value(py), error.traceback(py)),
+        )?;
+        logger
+            .call_method("error", ("%s", message), Some(&options))
+            .map(drop)
+    })();
+    if let Err(failed) = logged {
+        // A handler of the application is broken, so only standard error is left for the report.
+        failed.write_unraisable(py, None);
+    }
+}
+
+/// Logs `message` at WARNING or INFO.
+pub(crate) fn note(level: log::Level, message: &str) {
+    log::log!(target: headwaiter_engine::LOG, level, "{message}");
+}

@@ -1,0 +1,37 @@
+"""What the Python interpreter offers: which build it is, and whether its threads are real ones."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import sysconfig
+
+
+def python_build() -> str:
+    """The interpreter in words, such as ``CPython 3.14.0 (free-threaded)``."""
+    gil = "with the GIL"
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        enabled = getattr(sys, "_is_gil_enabled", lambda: True)()
+        gil = "free-threaded, but the GIL is on" if enabled else "free-threaded"
+    return f"{platform.python_implementation()} {platform.python_version()} ({gil})"
+
+
+def check_threads() -> None:
+    """Refuse to run on green threads.
+
+    Green threads share one native thread, and a worker that waits in native code blocks all of
+    them.
+
+    Raises:
+        RuntimeError: A library has replaced Python's threads by its own.
+    """
+    for library, module, question, threads in (
+        ("gevent", "gevent.monkey", "is_module_patched", "_thread"),
+        ("eventlet", "eventlet.patcher", "is_monkey_patched", "thread"),
+    ):
+        ask = getattr(sys.modules.get(module), question, None)
+        if ask is not None and ask(threads):
+            raise RuntimeError(
+                f"{library} has replaced Python's threads, on which the application is to run: "
+                f"patch without threads (thread=False), or use {library}'s own server"
+            )

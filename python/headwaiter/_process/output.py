@@ -1,0 +1,43 @@
+"""Standard output of commands, and what happens when it fails.
+
+Used by ``cli.py`` and ``_top/command.py``; ``__main__.py`` reports :class:`Lost`. Rules: a reader
+that closes the pipe has seen enough, which changes no exit status; output that is lost (a full
+disk) is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Lost(Exception):
+    """Standard output did not take everything; the message says why."""
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Write to standard output in the block, and flush it at the end.
+
+    Raises:
+        Lost: The output could not be written.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        discard()
+        if not isinstance(error, BrokenPipeError):
+            raise Lost(f"the output cannot be written: {error.strerror}") from None
+
+
+def discard() -> None:
+    """Replace standard output by the null device after a write failed.
+
+    Otherwise the interpreter flushes again at its end, and reports the error.
+    """
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

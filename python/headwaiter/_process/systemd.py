@@ -1,0 +1,47 @@
+"""The interface to a service manager such as systemd.
+
+``sd_listen_fds(3)``: the manager passes bound sockets, from descriptor 3 on. The command line
+serves them if no adjustment says where to listen. ``sd_notify(3)``: the server sends a datagram
+when it is ready and when it stops. Both need only an environment variable and a socket, so there is
+no dependency.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+
+FIRST_DESCRIPTOR = 3
+PATIENCE = 1.0
+
+
+def inherited_sockets() -> list[socket.socket]:
+    """The sockets passed to this process. Its children do not inherit them.
+
+    Raises:
+        OSError: A descriptor that was announced is not a socket.
+    """
+    pid = os.environ.pop("LISTEN_PID", "")
+    count = os.environ.pop("LISTEN_FDS", "")
+    os.environ.pop("LISTEN_FDNAMES", None)
+    if pid != str(os.getpid()) or not count.isdigit():
+        return []
+    sockets = []
+    for descriptor in range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count)):
+        os.set_inheritable(descriptor, False)
+        sockets.append(socket.socket(fileno=descriptor))
+    return sockets
+
+
+def notify(state: str) -> None:
+    """Send ``state`` to the service manager, if there is one. Errors are ignored."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    if address.startswith("@"):  # the abstract namespace of Linux
+        address = "\0" + address[1:]
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(PATIENCE)  # a manager that does not read must not delay the end
+        sock.connect(address)
+        sock.sendall(state.encode())

@@ -1,0 +1,196 @@
+"""The adjustments in force: cast, checked against each other, each with its origin.
+
+``server.py`` and the command line make one :class:`Adjustments` per server. The values are
+attributes under the names of the table, as in Waitress. The extension takes ``engine_settings`` and
+``listeners``. Rules between adjustments are here and in ``listen.py``; they are the rules of
+Waitress, and ``docs/waitress.md`` lists the exceptions.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from headwaiter._settings import defaults, listen, paths
+from headwaiter._settings.casts import thread_bounds
+from headwaiter._settings.sources import Given, collect, from_keywords
+from headwaiter._settings.table import ADJUSTMENTS, BY_NAME
+from headwaiter._settings.types import AdjustmentValues
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from headwaiter._settings.types import ServerKeywords
+
+PROXY_HEADERS = frozenset(
+    {
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-port",
+        "x-forwarded-by",
+        "forwarded",
+    }
+)
+
+
+class Effective(NamedTuple):
+    """A value in force, and where it came from.
+
+    ``origin`` is ``"default"``, ``"file"``, ``"environment"`` or ``"argument"``; ``where`` names
+    the path, variable or flag, if there is one.
+    """
+
+    value: Any
+    origin: str
+    where: str
+
+
+class Adjustments(AdjustmentValues):
+    """Every adjustment as an attribute, from keywords, the environment, a TOML file and defaults.
+
+    Raises:
+        ValueError: A name is unknown, a value is wrong, or values exclude each other.
+        TypeError: A value has a type that the adjustment cannot have.
+        OSError: The configuration file cannot be read.
+    """
+
+    def __init__(self, **keywords: Unpack[ServerKeywords]) -> None:
+        given: dict[str, Any] = dict(keywords)
+        config = given.pop("config", None)
+        self._resolve(collect(from_keywords(given), config))
+
+    @classmethod
+    def from_flags(
+        cls, flags: Mapping[str, str | list[str]], config: str | None, **keywords: Any
+    ) -> Adjustments:
+        """The adjustments of a command line: ``flags`` maps names to the texts that were given."""
+        arguments = from_keywords(keywords)
+        for name, value in flags.items():
+            arguments[name] = Given(value, "argument", BY_NAME[name].flag)
+        adjustments = cls.__new__(cls)
+        adjustments._resolve(collect(arguments, config))
+        return adjustments
+
+    def given_names(self) -> set[str]:
+        """The names of the adjustments that were given, whatever their values."""
+        return set(self._given)
+
+    def effective(self) -> dict[str, Effective]:
+        """Each adjustment's value and origin, in the order of the table."""
+        result = {}
+        for row in ADJUSTMENTS:
+            given = self._given.get(row.name)
+            if row.name == "listen":  # host and port also say where to listen
+                given = given or self._given.get("port") or self._given.get("host")
+            origin, where = (given.origin, given.where) if given else ("default", "")
+            result[row.name] = Effective(getattr(self, row.name), origin, where)
+        return result
+
+    def engine_settings(self, logger: str) -> dict[str, Any]:
+        """The settings for the extension's ``Server``; ``None`` means "off"."""
+        settings: dict[str, Any] = {"logger": logger, "multiprocess": False}
+        for row in ADJUSTMENTS:
+            if row.engine:
+                value = getattr(self, row.name)
+                value = None if row.off is not None and value == row.off else value
+                settings[row.name] = sorted(value) if isinstance(value, set) else value
+        settings["admin"] = self._admin_listeners
+        settings["threads"], settings["threads_max"] = thread_bounds(self.threads)
+        return settings
+
+    def listeners(self) -> list[tuple[Any, ...]]:
+        """The addresses for the extension's ``Server``."""
+        if self.unix_socket:
+            return [("unix", self.unix_socket)]
+        if self.sockets:
+            return [("fd", sock.fileno()) for sock in self.sockets]
+        return listen.specs(self.listen)
+
+    def _resolve(self, given: Mapping[str, Given]) -> None:
+        self._given = given
+        for row in ADJUSTMENTS:
+            setattr(self, row.name, self._value(row.name))
+        if "send_bytes" in given:
+            warnings.warn("send_bytes has no effect", DeprecationWarning, stacklevel=4)
+        for row in ADJUSTMENTS:
+            setattr(self, row.name, paths.made_absolute(row, getattr(self, row.name)))
+        self._resolve_proxies()
+        self._resolve_spool()
+        self._resolve_listen()
+        self._admin_listeners = listen.admin(self.admin, public=self.admin_public)
+        if "connection_limit" not in given:
+            self.connection_limit = defaults.connection_limit()
+        if "inbuf_total" not in given:
+            self.inbuf_total = defaults.inbuf_total()
+        if "outbuf_total" not in given:
+            self.outbuf_total = defaults.outbuf_total()
+
+    def _value(self, name: str) -> Any:
+        row = BY_NAME[name]
+        given = self._given.get(name)
+        if given is None:
+            return row.default.copy() if isinstance(row.default, (list, set)) else row.default
+        try:
+            return row.cast(given.value)
+        except (ValueError, TypeError) as error:
+            if not given.where:
+                raise
+            raise type(error)(f"{error} (from {given.where})") from None
+
+    def _resolve_proxies(self) -> None:
+        if self.trusted_proxy is None:
+            for name in ("trusted_proxy_count", "trusted_proxy_headers"):
+                # An empty list of headers has no effect; a count has, even if it is the default.
+                if name in self._given and getattr(self, name):
+                    raise ValueError(f"{name} has no meaning without trusted_proxy")
+            return
+        headers = self.trusted_proxy_headers
+        if not headers:
+            warnings.warn(
+                "trusted_proxy without trusted_proxy_headers trusts X-Forwarded-Proto; "
+                "name the headers that the proxy sets",
+                DeprecationWarning,
+                stacklevel=5,
+            )
+            self.trusted_proxy_headers = {"x-forwarded-proto"}
+        unknown = sorted(headers - PROXY_HEADERS)
+        if unknown:
+            raise ValueError(
+                f"trusted_proxy_headers: unknown {', '.join(unknown)}; "
+                f"expected some of {', '.join(sorted(PROXY_HEADERS))}"
+            )
+        if "forwarded" in headers and len(headers) > 1:
+            raise ValueError(
+                "trusted_proxy_headers: forwarded excludes the x-forwarded-* ones; "
+                "a proxy sets either"
+            )
+
+    def _resolve_spool(self) -> None:
+        if not self.spool_dir:
+            self.spool_dir = defaults.spool_dir()
+        elif not os.path.isdir(self.spool_dir):
+            raise ValueError(f"spool_dir: {self.spool_dir!r} is not a directory")
+        elif not os.access(self.spool_dir, os.W_OK | os.X_OK):
+            raise ValueError(f"spool_dir: no permission to write in {self.spool_dir!r}")
+        if "spool_memory" not in self._given:
+            self.spool_memory = 0 if "inbuf_overflow" in self._given else defaults.SPOOL_MEMORY
+        if "spool_files" not in self._given:
+            self.spool_files = defaults.spool_files()
+        if "spool_limit" not in self._given:
+            self.spool_limit = defaults.spool_limit(self.spool_dir)
+
+    def _resolve_listen(self) -> None:
+        listen.check_sockets(self.sockets)
+        if self.unix_socket and not hasattr(socket, "AF_UNIX"):
+            raise ValueError("unix_socket: this system has no Unix sockets")
+        if self.unix_socket or self.sockets:
+            self.listen = []
+            return
+        names = self._value("listen")
+        if "host" in self._given or "port" in self._given:
+            names = [f"{self.host}:{self.port}"]
+        self.listen = listen.resolve(names, ipv4=self.ipv4, ipv6=self.ipv6)

@@ -1,0 +1,151 @@
+"""The command line's grammar, made from the adjustments table.
+
+``cli.py`` parses with it. Every flag of ``waitress-serve`` exists under its name and, as there, may
+be shortened while it is unambiguous. Values stay text: the table casts them, so that an error
+message is the same for every source.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from headwaiter._settings.table import ADJUSTMENTS, GROUPS, Adjustment, did_you_mean
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+EPILOG = """\
+Each adjustment may also come from the environment (--threads: HEADWAITER_THREADS)
+or from a TOML file (threads = 8); a flag beats the environment, which beats the file.
+
+headwaiter top [ADDRESS] shows a running server, started with --admin, in the terminal.
+
+Exit status: 0 drained and done, 1 could not start, 2 wrong usage, 3 requests, or threads of
+the application, had to be cut.
+"""
+
+
+class UsageError(Exception):
+    """The arguments are wrong; the message names the wrong one."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+class _Switch(argparse.Action):
+    """``--X`` and ``--no-X``."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        negative = (option_string or "").startswith("--no-")
+        setattr(namespace, self.dest, "false" if negative else "true")
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Parse ``argv``, which has no program name.
+
+    The result has the given adjustments as attributes under their names; ``application`` is
+    ``None`` if none was named.
+
+    Raises:
+        UsageError: An unknown option, one without its value, or more than one application.
+    """
+    parser = make_parser()
+    options, unknown = parser.parse_known_args(argv)
+    for argument in unknown:
+        if argument.startswith("-"):
+            name = argument.partition("=")[0]
+            known = [flag for flag in parser._option_string_actions if flag.startswith("--")]
+            raise UsageError(f"no such option: {name}{did_you_mean(name, known)}")
+    named = [*([options.app] if options.app else []), *options.positional, *unknown]
+    if len(named) > 1:
+        raise UsageError(f"one application only, not {' and '.join(named)}")
+    options.application = named[0] if named else None
+    return options
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="headwaiter",
+        usage="headwaiter [OPTIONS] MODULE:OBJECT",
+        description="Serve the WSGI application OBJECT of the Python module MODULE.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        add_help=False,
+    )
+    _add_standard(parser)
+    for title in GROUPS:
+        group = parser.add_argument_group(title)
+        for row in ADJUSTMENTS:
+            if row.group == title and not row.keyword_only:
+                _add(group, row)
+    return parser
+
+
+def _add_standard(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("positional", nargs="*", default=[], help=argparse.SUPPRESS)
+    group = parser.add_argument_group("General")
+    group.add_argument("--help", action="store_true", default=False, help="Show this and exit.")
+    group.add_argument(
+        "--version", action="store_true", default=False, help="Show the version and exit."
+    )
+    group.add_argument(
+        "--app", metavar="MODULE:OBJECT", default=None, help="Another way to name the application."
+    )
+    group.add_argument(
+        "--call",
+        action="store_true",
+        default=False,
+        help="OBJECT is a factory: call it, without arguments, to get the application.",
+    )
+    group.add_argument("--config", metavar="FILE", default=None, help="TOML file with adjustments.")
+    group.add_argument(
+        "--check-config",
+        action="store_true",
+        default=False,
+        help="Show each adjustment in force with its origin, load the application, bind and release"
+        " every address, and exit with the status that starting would have.",
+    )
+    group.add_argument(
+        "--log-level",
+        metavar="LEVEL",
+        type=str.lower,
+        choices=LEVELS,
+        default=None,
+        help=f"What the server logs: {', '.join(LEVELS)} (default: info).",
+    )
+    group.add_argument(
+        "--log-config",
+        metavar="FILE",
+        default=None,
+        help="Set up logging from a file: a dictConfig as .json or .toml, else a fileConfig.",
+    )
+
+
+def _add(group: argparse._ArgumentGroup, row: Adjustment) -> None:
+    text = row.help.replace("`", "").replace("%", "%%") + f" (default: {_default(row)})"
+    if row.is_boolean:
+        negative = "--no-" + row.flag[2:]
+        group.add_argument(row.flag, negative, dest=row.name, action=_Switch, help=text)
+    elif row.name == "listen":
+        group.add_argument(
+            row.flag, dest=row.name, action="append", metavar=row.kind.metavar, help=text
+        )
+    else:
+        group.add_argument(row.flag, dest=row.name, metavar=row.kind.metavar, help=text)
+
+
+def _default(row: Adjustment) -> str:
+    return row.default_in_words().replace("`", "").replace("%", "%%")

@@ -1,0 +1,1 @@
+"""``headwaiter top``: a running server, shown in a terminal."""
