@@ -16,6 +16,7 @@ use crate::net::listener::{Listeners, addresses};
 use crate::observe::Observatory;
 use crate::observe::admin::Admin;
 use crate::observe::overseer::Oversight;
+use crate::observe::snapshot::Snapshot;
 use crate::observe::watch::Watcher;
 use crate::record::access_log::AccessLog;
 use crate::settings::Settings;
@@ -273,7 +274,7 @@ impl Server {
     pub fn status(&self) -> String {
         self.shared.request_census();
         self.observatory.sample(self.shared.now());
-        crate::observe::admin::status(&self.observatory).to_string()
+        crate::observe::admin::status(&Snapshot::take(&self.observatory)).to_string()
     }
 
     /// Opens the access log anew, as after it was renamed.

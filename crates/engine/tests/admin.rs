@@ -251,28 +251,3 @@ fn whoever_comes_gets_in_whoever_else_takes_time() {
     }
     drop(slow);
 }
-
-#[test]
-fn stacks_go_to_all_who_wait_for_them() {
-    let site = Site::new(admin(), echo_path);
-    let watcher = site.server.watcher();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while let Some(probe) = watcher.wait() {
-                watcher.attached(&probe);
-                if probe.wants_stacks() {
-                    watcher.stacks(probe, "the stacks".into());
-                }
-            }
-        });
-        let mut askers = [site.admin(), site.admin(), site.admin()];
-        for client in &mut askers {
-            client.send("GET /stacks HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        }
-        for client in &mut askers {
-            let reply = client.reply();
-            assert_eq!((reply.status, &reply.body[..]), (200, &b"the stacks"[..]));
-        }
-        site.stop();
-    });
-}

@@ -14,7 +14,7 @@ use crate::shared::Shared;
 pub(crate) struct Health(Arc<Shared>);
 
 impl Health {
-    /// `None` without a `health_path`.
+    /// The answerer for the `health_path`, if one is set.
     pub(crate) fn configured(shared: &Arc<Shared>) -> Option<Box<dyn Inline>> {
         shared.settings.health_path.as_ref()?;
         Some(Box::new(Self(Arc::clone(shared))))

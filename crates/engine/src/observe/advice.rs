@@ -18,7 +18,7 @@ pub(crate) enum Kind {
     Idle,
     /// Requests come and hardly wait.
     Ok,
-    /// Replies wait for their clients, and nobody else does.
+    /// Replies wait for slow clients, and requests do not wait.
     SlowClients,
     /// Every thread is busy and hardly computes.
     Threads,
@@ -96,8 +96,7 @@ impl Window {
         let taken = phase(Phase::Queue).count();
         let waited = (last.waited - first.waited).max(0.0);
         let finished = last.probe.since(&first.probe);
-        // One that waits for seconds says so before it has finished; what it had waited before this window
-        // is none of its business.
+        // A probe that still waits counts with its wait so far, less what it had waited before this window.
         let probes = finished.count() + u64::from(last.probing > 0.0);
         let probed = (finished.sum() + last.probing - first.probing).max(0.0);
         let grown = |last: Option<f64>, first: Option<f64>| Some(per_second(last? - first?));
@@ -119,7 +118,7 @@ impl Window {
         }
     }
 
-    /// Whether this, a window's end, is clearly another time than the whole of it.
+    /// Whether the load in this window, the end of `whole`, clearly differs from the load in all of `whole`.
     pub(crate) fn differs_from(&self, whole: &Self) -> bool {
         let apart = |a: f64, b: f64, least| (a - b).abs() >= least && a.max(b) >= 2.0 * a.min(b);
         apart(self.busy, whole.busy, CHANGED)
@@ -132,7 +131,7 @@ impl Window {
 pub(crate) fn advise(window: &Window) -> Advice {
     let w = window;
     if w.gil && w.held >= SHUT && w.probe >= HELD && !(w.waiting >= CROWD && w.wait >= NOTICEABLE) {
-        // Whoever holds it need not be a worker, and the next request will wait for it.
+        // Not only a worker may hold the GIL, and the next request will wait for it.
         return gil(&format!(
             "The GIL is not to be had for {:.0} % of the time, by code that does not let go of it",
             100.0 * w.held
@@ -167,13 +166,13 @@ pub(crate) fn advise(window: &Window) -> Advice {
     advice(Kind::Ok, text, None)
 }
 
-/// Requests wait: for what?
+/// Requests wait: finds the reason.
 fn crowded(w: &Window) -> Advice {
-    // What they ask for; a machine that is busy with other things gives them less.
+    // The CPU that the workers ask for; a busy machine gives them less.
     let cores = w.worker_cores.unwrap_or(w.process_cores) + w.delayed;
     let waits = format!("requests wait {} for a worker", time(w.wait));
     let machine_full = w.process_cores.max(cores) >= FULL * w.cores as f64;
-    // Threads that compute under the GIL wait for it most of the time; others are always ready to run.
+    // Threads that compute under the GIL wait for it most of the time; without one they are ready to run.
     let serial = w.gil
         && w.worker_cores.is_none_or(|used| used <= PARALLEL)
         && (cores <= PARALLEL || cores < READY * w.busy);
@@ -198,14 +197,14 @@ fn crowded(w: &Window) -> Advice {
             time(w.gil_wait.max(w.probe))
         ));
     }
-    // How many threads the CPU has room for, given what each busy one takes.
+    // How many threads the CPU has room for, by what each busy thread uses.
     let room = if serial { FULL } else { FULL * w.cores as f64 };
     let each = (cores / w.busy.max(QUIET)).max(1e-3);
     let useful = (room / each).floor() as usize;
     let wanted = round_up((w.waiting + w.busy).ceil() as usize);
     let most = wanted.min(useful).min(MOST);
     if wanted <= w.threads && (useful > w.threads || cores < room / 2.0) {
-        // Little's mean is within the threads: what waited came all at once.
+        // On average the threads suffice: the requests that waited came all at once.
         let remedy = if useful > w.threads {
             "more threads would help in the bursts only"
         } else {
@@ -302,27 +301,27 @@ fn plural(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// Fewer requests than this at a time are none.
+/// Fewer requests in flight than this, on average, count as none.
 const QUIET: f64 = 0.01;
-/// From here on a queue is worth a word.
+/// From this many waiting requests on, on average, the queue is worth advice.
 const CROWD: f64 = 0.2;
-/// Shorter waits than this are nobody's trouble.
+/// Shorter waits, in seconds, trouble nobody.
 const NOTICEABLE: f64 = 0.005;
-/// Longer waits are not well, however few they are.
+/// Longer waits, in seconds, are bad however few requests wait.
 const LONG: f64 = 0.05;
-/// This share of a core, or of all of them, is all of it.
+/// From this share on, a core (or all cores) counts as fully used.
 const FULL: f64 = 0.85;
-/// More cores than this cannot be code that holds the GIL.
+/// Workers that use more cores than this do not hold the GIL while they compute.
 const PARALLEL: f64 = 1.3;
-/// Busy threads that are ready to run for less than this share of the time wait for something.
+/// Busy threads that are ready to run for less than this share of the time wait, for the GIL or for others.
 const READY: f64 = 0.6;
-/// Waits for the interpreter from here on are no switch interval any more.
+/// Waits for the GIL from this many seconds on are longer than a switch interval explains.
 const HELD: f64 = 0.05;
-/// A GIL that cannot be had for this share of the time is a trouble, whoever waits for it.
+/// A GIL that is held without a break for this share of the time is trouble, whoever waits for it.
 const SHUT: f64 = 0.25;
-/// Requests at a time by which a load has changed.
+/// A load has changed by this many requests in flight.
 const CHANGED: f64 = 0.5;
-/// More threads than this are nobody's remedy.
+/// The most threads that are advised.
 const MOST: usize = 1024;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub(crate) mod admin;
 pub(crate) mod advice;
 pub(crate) mod overseer;
 pub(crate) mod pool;
+pub(crate) mod snapshot;
 pub(crate) mod watch;
 
 use std::sync::Arc;

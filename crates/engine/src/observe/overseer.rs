@@ -1,46 +1,46 @@
 //! Looks after requests that run long and after the number of workers.
 //!
-//! A thread of the binding waits here, detached, for [`Orders`]: write down a slow request
-//! (`slow_request_log`), replace a stuck worker (`stuck_after`), or change the pool (`threads=4-64`, see
-//! `pool.rs`). It exists only where one of these is asked for. While no request runs it sleeps without a
-//! deadline, and the worker that takes the next one wakes it: an idle server makes no wake-ups, and a busy
-//! one makes one per look, not per request.
+//! A thread of the binding waits here, detached, for [`Orders`]: log a slow request (`slow_request_log`),
+//! replace a stuck worker (`stuck_after`), or change the number of workers (`threads=4-64`, see `pool.rs`).
+//! The thread exists only if one of these is set. While no request runs it sleeps without a deadline, and
+//! the worker that takes the next task wakes it: an idle server makes no wake-ups, and a busy one makes one
+//! per look, not per request.
 //!
-//! Rules: what a worker does here at the start and the end of a request is a look at one flag; whatever it
-//! is asked to note it notes in its own slot (`running.rs`). No lock is held while a slot is locked from
-//! the worker's side.
+//! Rule: workers do not know the overseer. They note what they run in their slots (`queue/running.rs`), and
+//! a bell wakes the overseer (`queue/bell.rs`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::observe::Observatory;
-use crate::observe::pool::{Change, PERIOD, Pool, Sample};
+use crate::observe::pool::{Change, PERIOD, Pool, PoolSample};
 use crate::queue::running::RunningRequest;
 use crate::settings::Settings;
 
-/// The part of it that all threads share.
+/// What the overseer remembers between two looks.
 #[derive(Debug)]
 pub(crate) struct Overseer {
-    state: Mutex<State>,
+    state: Mutex<OverseerState>,
 }
 
 #[derive(Debug)]
-struct State {
-    /// `None` where the number of workers is fixed.
+struct OverseerState {
+    /// `None` if the number of workers is fixed.
     pool: Option<Pool>,
-    /// Workers there should be, beside replacements.
+    /// Workers there should be, without replacements.
     size: usize,
+    /// When the pool was last given a sample.
     sampled: Option<Instant>,
 }
 
 /// What the binding's thread is to do.
 #[derive(Debug, Default)]
 pub struct Orders {
-    /// So many more workers are to be started.
+    /// How many more workers to start.
     pub start: usize,
-    /// So many of them are replacements for stuck ones.
+    /// How many of them replace stuck ones.
     replacements: usize,
-    /// Requests that run long, each to be written down with the stack of its thread.
+    /// Requests that run long, each to be logged with the stack of its thread.
     pub slow: Vec<SlowRequest>,
 }
 
@@ -52,7 +52,7 @@ pub struct SlowRequest {
 }
 
 impl SlowRequest {
-    /// The thread that runs it, as the binding has named it; 0 if it has not.
+    /// The name that the binding gave to the thread of the request; 0 if it gave none.
     pub fn thread(&self) -> u64 {
         self.request.thread
     }
@@ -66,7 +66,7 @@ impl Overseer {
         } else {
             crate::sys::process::cores() as f64
         };
-        let state = State {
+        let state = OverseerState {
             pool: auto.then(|| Pool::new(settings.threads, settings.threads_max, cores)),
             size: settings.threads,
             sampled: None,
@@ -76,7 +76,7 @@ impl Overseer {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, OverseerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -117,7 +117,7 @@ impl Oversight {
         None
     }
 
-    /// Logs a slow request; `stack` is that of its thread by now.
+    /// Logs a slow request; `stack` is the stack of its thread now.
     pub fn write_down(&self, slow: &SlowRequest, stack: &str) {
         let request = &slow.request;
         let late = self.0.shared.now().saturating_duration_since(slow.seen);
@@ -140,11 +140,11 @@ impl Oversight {
         );
     }
 
-    /// The system refuses to start a thread, when `started` of those in `orders` were there.
+    /// The system refused a thread after `started` workers of `orders` had started.
     pub fn cannot_start(&self, orders: &Orders, started: usize, error: &str) {
         let mut state = self.0.overseer.lock();
         let missing = orders.start - started;
-        // Nobody retires for a replacement that never came.
+        // No worker must retire for a replacement that never started.
         let replacements = missing.min(orders.replacements);
         self.0
             .shared
@@ -159,7 +159,7 @@ impl Oversight {
         log::error!(target: crate::LOG, "cannot start another worker thread: {error}");
     }
 
-    fn look(&self, state: &mut State, now: Instant) -> Orders {
+    fn look(&self, state: &mut OverseerState, now: Instant) -> Orders {
         let shared = &self.0.shared;
         let mut orders = Orders::default();
         let (slow, stuck) = shared.running.long_requests(now);
@@ -171,13 +171,13 @@ impl Oversight {
             orders.replacements += self.replace(&request);
         }
         orders.start = orders.replacements + self.resize(state, now);
-        let kept = shared.queue.keep(orders.start);
+        let kept = shared.queue.cancel_retirements(orders.start);
         orders.start -= kept;
         orders.replacements = orders.replacements.saturating_sub(kept);
         orders
     }
 
-    /// Another worker for one that is stuck, if there may be one more.
+    /// Replaces the worker of `request`, if one more replacement is allowed; how many workers to start.
     fn replace(&self, request: &RunningRequest) -> usize {
         let most = self.0.shared.settings.stuck_replacements;
         let bell = self.0.shared.running.bell();
@@ -207,8 +207,8 @@ impl Oversight {
         1
     }
 
-    /// Follows the pool's policy; how many workers are to be started.
-    fn resize(&self, state: &mut State, now: Instant) -> usize {
+    /// Follows the policy of the pool; how many workers to start.
+    fn resize(&self, state: &mut OverseerState, now: Instant) -> usize {
         let due = state
             .sampled
             .is_none_or(|at| now.saturating_duration_since(at) >= PERIOD);
@@ -219,10 +219,10 @@ impl Oversight {
         let queue = &self.0.shared.queue;
         let standing = queue.standing();
         let replacing = self.0.shared.running.bell().replacing();
-        // A worker that other processes keep from a core would compute: it does not wait for anything
-        // that another one could use the time of.
+        // A worker that is ready and has no core, because other processes use it, counts as computing:
+        // another worker could not use that time either.
         let (cpu, delayed) = queue.worker_cpu();
-        let change = pool.observe(Sample {
+        let change = pool.observe(PoolSample {
             at: now,
             live: standing.live.saturating_sub(replacing),
             busy: standing.busy.saturating_sub(replacing),
@@ -247,10 +247,10 @@ impl Oversight {
         }
     }
 
-    /// How long until there may be something to do; `None` while nothing runs.
-    fn next_look(&self, state: &State, now: Instant) -> Option<Duration> {
+    /// How long until the next look; `None` while nothing runs.
+    fn next_look(&self, state: &OverseerState, now: Instant) -> Option<Duration> {
         let at = |due: Instant| due.saturating_duration_since(now);
-        // With all replacements in use a further stuck request is worth one word.
+        // With all replacements in use, one further stuck request is logged.
         let bell = self.0.shared.running.bell();
         let replaceable = bell.replacing() < self.0.shared.settings.stuck_replacements;
         let stuck = replaceable || !bell.is_exhausted();
@@ -271,7 +271,7 @@ impl Oversight {
     }
 }
 
-/// A record this late says why.
+/// A log record that is later than this says why.
 const WORTH_A_WORD: Duration = Duration::from_millis(500);
 /// The shortest sleep.
 const SHORTEST: Duration = Duration::from_millis(1);

@@ -1,35 +1,35 @@
-//! Decides how many workers there are, where that is not fixed (`threads=4-64`).
+//! Decides how many workers there are, if the number is not fixed (`threads=4-64`).
 //!
-//! Pure: `overseer.rs` brings a [`Sample`] four times a second while requests run, and carries out the
+//! Pure: the overseer passes a [`PoolSample`] four times a second while requests run, and carries out the
 //! [`Change`]. Rules, first match wins:
 //!
-//! 1. after growing: if tasks still wait and throughput has not risen, the growth is taken back, and there
-//!    is no other for [`HOLD`];
+//! 1. after a growth: if tasks still wait and throughput has not risen, the growth is undone, and the pool
+//!    does not grow again for [`HOLD`];
 //! 2. tasks wait, every worker is busy and together they leave CPU unused: twice as many, but not more
-//!    than there are tasks for. Workers that share one interpreter lock can use one core between them, so
-//!    an application that computes gets no more of them;
-//! 3. workers that were not needed for [`IDLE`] are let go.
+//!    than there are tasks. Workers that share one interpreter lock (GIL) can use one core together, so an
+//!    application that computes gets no more workers;
+//! 3. workers unused for [`IDLE`] are stopped.
 
 use std::time::{Duration, Instant};
 
-/// How things stand.
+/// The workers and the queue at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sample {
+pub(crate) struct PoolSample {
     pub(crate) at: Instant,
-    /// Workers there are.
+    /// Workers, without replacements for stuck ones.
     pub(crate) live: usize,
-    /// The most that were busy at once since the last sample.
+    /// The most workers that were busy at once since the last sample.
     pub(crate) busy: usize,
     /// Tasks that wait.
     pub(crate) waiting: usize,
     /// Tasks taken since the server began.
     pub(crate) taken: u64,
-    /// Time that all workers ever have computed or would have, had there been a core for them; `None`
+    /// CPU time of all workers since the server began, and the time they were ready and had no core; `None`
     /// where it cannot be measured.
     pub(crate) cpu: Option<Duration>,
 }
 
-/// What is to be done, and why.
+/// What to do, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Grow { to: usize, why: String },
@@ -41,13 +41,13 @@ pub(crate) enum Change {
 pub(crate) struct Pool {
     least: usize,
     most: usize,
-    /// Cores that workers can keep busy.
+    /// How many cores the workers can use.
     cores: f64,
-    last: Option<Sample>,
+    last: Option<PoolSample>,
     trial: Option<Trial>,
     /// No growth before this instant.
     hold: Option<Instant>,
-    /// The most that were busy at once since `since`.
+    /// The most workers that were busy at once since `since`.
     needed: usize,
     since: Option<Instant>,
 }
@@ -58,13 +58,13 @@ struct Trial {
     from: usize,
     /// Tasks a second before it.
     rate: f64,
-    /// When the new workers were there, and the tasks taken until then.
+    /// When all new workers had started, and the tasks taken until then.
     begun: Option<(Instant, u64)>,
     to: usize,
 }
 
 impl Pool {
-    /// `cores`: how many the workers could keep busy, 1 if they share an interpreter lock.
+    /// `cores`: how many the workers can use; 1 if they share a GIL.
     pub(crate) fn new(least: usize, most: usize, cores: f64) -> Self {
         Self {
             least,
@@ -79,7 +79,7 @@ impl Pool {
     }
 
     /// Takes a sample into account.
-    pub(crate) fn observe(&mut self, now: Sample) -> Option<Change> {
+    pub(crate) fn observe(&mut self, now: PoolSample) -> Option<Change> {
         self.since.get_or_insert(now.at);
         self.needed = self.needed.max(now.busy);
         let last = self.last.replace(now)?;
@@ -101,27 +101,27 @@ impl Pool {
         self.shrink(&now)
     }
 
-    /// When there is something to decide though nothing happens.
+    /// When to look again though nothing happens: unused workers may be stopped then.
     pub(crate) fn due(&self, live: usize) -> Option<Instant> {
         let since = self.since.filter(|_| live > self.least);
         since.map(|since| since + IDLE)
     }
 
-    /// The system has refused a worker: no growth is under way any more, and there is none for [`HOLD`].
+    /// The system has refused a worker: the growth under way ends, and none begins for [`HOLD`].
     pub(crate) fn refused(&mut self, at: Instant) {
         self.trial = None;
         self.hold = Some(at + HOLD);
     }
 
-    fn judge(&mut self, mut trial: Trial, now: Sample) -> Option<Change> {
+    fn judge(&mut self, mut trial: Trial, now: PoolSample) -> Option<Change> {
         if now.live < trial.to {
-            return None; // they are not all there yet
+            return None; // the new workers have not all started
         }
         let (begun, taken) = *trial.begun.get_or_insert((now.at, now.taken));
         self.trial = Some(trial);
         let span = now.at.saturating_duration_since(begun);
         let tasks = now.taken - taken;
-        // Enough for a rate: some time, and each worker through with a task, or a long time.
+        // A rate needs some time and two tasks per worker, or a long time.
         if span < TRIAL || tasks < 2 * trial.to as u64 && span < LONG_TRIAL {
             return None;
         }
@@ -143,8 +143,8 @@ impl Pool {
 
     fn grow(
         &mut self,
-        last: &Sample,
-        now: &Sample,
+        last: &PoolSample,
+        now: &PoolSample,
         rate: f64,
         cores: Option<f64>,
     ) -> Option<Change> {
@@ -169,12 +169,12 @@ impl Pool {
         Some(Change::Grow { to, why })
     }
 
-    fn shrink(&mut self, now: &Sample) -> Option<Change> {
+    fn shrink(&mut self, now: &PoolSample) -> Option<Change> {
         let since = self.since?;
         if now.at.saturating_duration_since(since) < IDLE {
             return None;
         }
-        // One more than was needed, so that the next request finds somebody.
+        // One more than was needed, so that the next request finds a free worker.
         let to = (self.needed + 1).max(self.least);
         let needed = self.needed;
         self.restart(now.at);
@@ -195,17 +195,17 @@ impl Pool {
 
 /// How often samples are taken while requests run.
 pub(crate) const PERIOD: Duration = Duration::from_millis(250);
-/// Of the cores that workers can use, so much in use leaves no room for more of them.
+/// The share of their cores from which on the workers leave no CPU for more workers.
 const FREE: f64 = 0.7;
-/// A growth has to show its gain in this time,
+/// Shortest trial of a growth.
 const TRIAL: Duration = Duration::from_millis(500);
-/// or in this one where requests take long.
+/// Longest trial, when requests are slow.
 const LONG_TRIAL: Duration = Duration::from_secs(5);
 /// Throughput must have risen by this factor.
 const GAIN: f64 = 1.1;
-/// After a growth without gain there is none for this long.
+/// After a growth without gain the pool does not grow for this long.
 const HOLD: Duration = Duration::from_secs(60);
-/// Workers that were not needed for so long are let go.
+/// Workers unused for this long are stopped.
 const IDLE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -215,13 +215,13 @@ mod tests {
     /// An application served by a pool, in steps of one period.
     struct Simulation {
         pool: Pool,
-        sample: Sample,
+        sample: PoolSample,
         changes: Vec<Change>,
     }
 
     impl Simulation {
         fn new(least: usize, most: usize) -> Self {
-            let sample = Sample {
+            let sample = PoolSample {
                 at: Instant::now(),
                 live: least,
                 busy: 0,

@@ -1,9 +1,8 @@
-//! What is watched beside the requests: figures over the last minute, and how long the interpreter
-//! takes to be had.
+//! Figures over the last minute, and how long a thread waits for the interpreter (the GIL probe).
 //!
-//! Samples are taken by whoever comes by, at most once a second: the I/O thread while tasks wait, and
-//! the admin endpoint when it is asked. So an idle server wakes up for nothing. The probe is a thread of
-//! the binding that asks for the interpreter ten times a second; it exists only beside an admin endpoint.
+//! The I/O thread takes a sample while tasks wait, and so does the admin endpoint for each page, both at
+//! most once a second. So an idle server makes no wake-ups. The probe is a thread of the binding that asks
+//! for the interpreter ten times a second; it exists only beside an admin endpoint.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,9 +22,9 @@ use crate::sys::sync;
 pub(crate) struct Sample {
     pub(crate) at: Instant,
     pub(crate) figures: Figures,
-    /// Seconds that workers were busy, all together, running requests included.
+    /// Seconds that all workers together were busy, with the requests that run now.
     pub(crate) busy: f64,
-    /// Seconds that requests waited for a worker, all together, those that still wait included.
+    /// Seconds that all requests together waited for a worker, with those that wait now.
     pub(crate) waited: f64,
     /// CPU seconds of the workers; `None` where it cannot be measured.
     pub(crate) worker_cpu: Option<f64>,
@@ -35,7 +34,7 @@ pub(crate) struct Sample {
     pub(crate) process_cpu: Option<f64>,
     /// The GIL probe's waits.
     pub(crate) probe: Distribution,
-    /// Seconds that the probe under way has waited already.
+    /// Seconds that the probe has been waiting now.
     pub(crate) probing: f64,
 }
 
@@ -47,7 +46,7 @@ impl Sample {
         let running = shared.running.requests(at);
         let waiting = shared.queue.waited(at);
         let (worker_cpu, delayed) = shared.queue.worker_cpu();
-        // What was answered counts in the figures up to its reply.
+        // An answered request is in the figures already, up to its reply.
         let busy = |request: &RunningRequest| request.closing.unwrap_or(request.age);
         let running: Duration = running.iter().map(busy).sum();
         let sum = |phase| figures.phase(phase).sum();
@@ -68,7 +67,7 @@ impl Sample {
 /// The samples of about the last minute, and the probe.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    /// How everything stood when the server was made.
+    /// The sample from when the server was made.
     first: Sample,
     /// Milliseconds after `first` when the next sample is due.
     due: AtomicU64,
@@ -82,9 +81,9 @@ struct ProbeState {
     closed: bool,
     waits: Arc<Histogram>,
     last: Option<Duration>,
-    /// When the probe under way asked for the interpreter.
+    /// Since when the probe has been waiting for the interpreter.
     asking: Option<Instant>,
-    /// Who wants to see stacks.
+    /// Who gets the stacks that the next probe collects.
     stacks: Option<StacksOrder>,
 }
 
@@ -142,7 +141,7 @@ impl Watch {
         true
     }
 
-    /// How everything stood when the server was made.
+    /// The sample from when the server was made.
     pub(crate) fn first(&self) -> &Sample {
         &self.first
     }
@@ -154,7 +153,7 @@ impl Watch {
         (first.at < last.at).then(|| (first.clone(), last.clone()))
     }
 
-    /// The last sample and the youngest one that is old enough for a comparison, if it is not too old.
+    /// The last sample, and before it the youngest one that is [`RECENT`] older, unless that is much older.
     pub(crate) fn recent(&self) -> Option<(Sample, Sample)> {
         let samples = self.samples();
         let last = samples.back()?;
@@ -180,13 +179,13 @@ impl Watch {
         sum
     }
 
-    /// The last wait of the probe, or how long it has been waiting now if that is longer.
+    /// The last wait of the probe, or its present wait if that is longer.
     pub(crate) fn probe_now(&self) -> Option<Duration> {
         let under_way = self.probing();
         self.probe().last.max(under_way)
     }
 
-    /// How long the probe under way has been waiting.
+    /// How long the probe has been waiting now.
     fn probing(&self) -> Option<Duration> {
         self.probe()
             .asking
@@ -220,7 +219,7 @@ impl Watch {
     }
 }
 
-/// The probe's end. Call order, on a thread of its own:
+/// The probe's side. Call order, on a thread of its own:
 ///
 /// ```text
 /// // detached from the interpreter
@@ -234,7 +233,7 @@ impl Watch {
 #[derive(Debug)]
 pub struct Watcher(Arc<Observatory>);
 
-/// One question for the interpreter.
+/// One request for the interpreter.
 #[derive(Debug)]
 pub struct Probe {
     asked: Instant,
@@ -246,7 +245,7 @@ impl Watcher {
         Self(Arc::clone(observatory))
     }
 
-    /// Blocks until it is time to ask for the interpreter; `None` at the end of the server.
+    /// Blocks until the next probe is due; `None` at the end of the server.
     pub fn wait(&self) -> Option<Probe> {
         let watch = &self.0.watch;
         let due = sync::now() + PERIOD;
@@ -270,7 +269,7 @@ impl Watcher {
         })
     }
 
-    /// The calling thread has been attached.
+    /// The calling thread is attached now.
     pub fn attached(&self, probe: &Probe) {
         let took = sync::now().saturating_duration_since(probe.asked);
         let mut state = self.0.watch.probe();
@@ -279,7 +278,7 @@ impl Watcher {
         state.asking = None;
     }
 
-    /// Delivers the stacks that `probe` asked for.
+    /// Delivers the stacks that `probe` was asked for.
     pub fn stacks(&self, probe: Probe, text: String) {
         if let Some(StacksOrder(deliver)) = probe.stacks {
             deliver(text);
@@ -298,7 +297,7 @@ impl Probe {
 const PERIOD_OF_SAMPLES: u64 = 1000;
 /// How far back samples go.
 const WINDOW: Duration = Duration::from_secs(60);
-/// So much is enough to see that the load has changed.
+/// The span that shows whether the load has changed.
 const RECENT: Duration = Duration::from_secs(10);
-/// How often the probe asks.
+/// The time between two probes.
 const PERIOD: Duration = Duration::from_millis(100);

@@ -1,27 +1,28 @@
 //! Decides how many workers may be active while they share one interpreter lock.
 //!
-//! Workers that compute only fight over the lock; workers that block leave it free. Which of the
-//! two happens shows in their CPU clocks. An I/O thread calls [`Governor::observe`] about once a
-//! millisecond, and only while tasks wait or workers have had a choice of tasks. Rules, first match wins:
+//! Workers that compute compete for the lock; workers that block leave it free. Their CPU clocks show which
+//! of the two happens. An I/O thread calls [`Governor::observe`] about once a millisecond, while tasks wait
+//! or a worker took a task while others waited. Rules, first match wins:
 //!
-//! 1. no task taken for [`STALL`]: one more, so one long computation never holds up the rest;
-//! 2. together less than 70 % of a core: they block, one more;
-//! 3. together clearly more than one core: work without the lock, one more;
-//! 4. about one core, with progress, for [`STEADY`] observations: one fewer. Where that was wrong at once,
-//!    as beside a worker that blocks for long, twice as many observations are asked for next time.
+//! 1. no task was taken for [`STALL`]: one more, so that one long computation never holds up the rest;
+//! 2. the workers together use less than 70 % of a core: they block, so one more;
+//! 3. they use clearly more than one core: they work without the lock, so one more;
+//! 4. they use about one core, and take tasks, for [`STEADY`] observations: one fewer. If removing a worker
+//!    turns out wrong within [`TRIAL`] observations (beside a worker that blocks for long, say), double the
+//!    patience: next time twice as many observations are needed.
 //!
-//! With work waiting and no progress the target always grows, up to all workers: nothing starves.
+//! While tasks wait and none is taken the target grows, up to all workers: nothing starves.
 
 use std::time::Duration;
 
 /// What happened since the last observation.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sample {
-    /// Wall time in which at least one worker ran a task, as far as a core was there for it.
+pub(crate) struct GovernorSample {
+    /// Wall time in which at least one worker ran a task, less the time the I/O thread used their core.
     pub(crate) busy: Duration,
-    /// CPU time of all workers in it; `None` where it cannot be measured.
+    /// CPU time of all workers in that time; `None` where it cannot be measured.
     pub(crate) cpu: Option<Duration>,
-    /// Tasks taken in it.
+    /// Tasks taken in that time.
     pub(crate) taken: u64,
 }
 
@@ -34,9 +35,9 @@ pub(crate) struct Governor {
     target: usize,
     stalled: Duration,
     steady: u32,
-    /// So many steady observations take a worker out.
+    /// How many steady observations remove a worker.
     patience: u32,
-    /// Observations since one was taken out, until it has turned out right or wrong.
+    /// Observations since a worker was removed, until that proves right or wrong.
     on_trial: Option<u32>,
 }
 
@@ -54,8 +55,8 @@ impl Governor {
         }
     }
 
-    /// There are `workers` now; returns the new target. Before the first ones have come, all that are
-    /// expected count.
+    /// There are `workers` now; returns the new target. Workers that are still to start at the beginning
+    /// count.
     pub(crate) fn resize(&mut self, workers: usize) -> usize {
         let added = workers.saturating_sub(self.most);
         self.most = workers.max(self.least);
@@ -64,7 +65,7 @@ impl Governor {
     }
 
     /// Takes a sample into account and returns the new target.
-    pub(crate) fn observe(&mut self, sample: Sample) -> usize {
+    pub(crate) fn observe(&mut self, sample: GovernorSample) -> usize {
         self.stalled = if sample.taken > 0 {
             Duration::ZERO
         } else {
@@ -105,7 +106,7 @@ impl Governor {
     }
 }
 
-/// Without a task taken for this long, another worker is let in.
+/// If no task is taken for this long, one more worker may be active.
 const STALL: Duration = Duration::from_millis(3);
 /// Fewer cores than this: the active workers block.
 const BLOCKING: f64 = 0.7;
@@ -113,13 +114,13 @@ const BLOCKING: f64 = 0.7;
 const SERIAL: f64 = 0.85;
 /// More cores than this: some of the work runs without the lock.
 const PARALLEL: f64 = 1.3;
-/// Observations in a row before a worker is taken out.
+/// Observations in a row before a worker is removed.
 const STEADY: u32 = 8;
-/// The most of them that are asked for after it was wrong.
+/// The longest patience, in observations.
 const MOST_PATIENCE: u32 = 512;
-/// Whether it was wrong shows within so many.
+/// Removing a worker proves right or wrong within this many observations.
 const TRIAL: u32 = 8;
-/// Where workers ran for less than this between two observations the queue was empty, which says nothing.
+/// If workers ran for less than this between two observations, the queue was empty: that proves nothing.
 const LULL: Duration = Duration::from_micros(500);
 
 #[cfg(test)]
@@ -132,7 +133,7 @@ mod tests {
 
     fn run(governor: &mut Governor, ticks: u32, cores: f64, taken: u64) -> usize {
         for _ in 0..ticks {
-            governor.observe(Sample {
+            governor.observe(GovernorSample {
                 busy: TICK,
                 cpu: Some(TICK.mul_f64(cores)),
                 taken,
@@ -258,7 +259,7 @@ mod tests {
         // Each lull lets one more in; each burst of lock-bound work takes it out again.
         let mut governor = Governor::new(4);
         run(&mut governor, 3 * STEADY, 1.0, 5);
-        let lull = Sample {
+        let lull = GovernorSample {
             busy: LULL / 2,
             cpu: Some(Duration::ZERO),
             taken: 0,
@@ -287,10 +288,14 @@ mod tests {
         assert_eq!(governor.target, 1);
     }
 
-    fn sample() -> impl Strategy<Value = Sample> {
+    fn sample() -> impl Strategy<Value = GovernorSample> {
         let micros = |most| (0..most).prop_map(Duration::from_micros);
         let cpu = proptest::option::of(micros(8_000_u64));
-        (micros(2_000), cpu, 0..30_u64).prop_map(|(busy, cpu, taken)| Sample { busy, cpu, taken })
+        (micros(2_000), cpu, 0..30_u64).prop_map(|(busy, cpu, taken)| GovernorSample {
+            busy,
+            cpu,
+            taken,
+        })
     }
 
     proptest! {
@@ -310,7 +315,7 @@ mod tests {
             let mut last = governor.target;
             for (busy, cores) in stuck {
                 let busy = Duration::from_micros(busy);
-                let target = governor.observe(Sample { busy, cpu: Some(busy.mul_f64(cores)), taken: 0 });
+                let target = governor.observe(GovernorSample { busy, cpu: Some(busy.mul_f64(cores)), taken: 0 });
                 prop_assert!(target >= last, "{last} -> {target}");
                 stalled = if target > last { Duration::ZERO } else { stalled + busy };
                 // A growth for another reason leaves the time of the stall running.
@@ -326,7 +331,7 @@ mod tests {
         let mut governor = Governor::new(4);
         run(&mut governor, 100, 1.0, 5);
         assert_eq!(
-            governor.observe(Sample {
+            governor.observe(GovernorSample {
                 busy: TICK,
                 cpu: None,
                 taken: 0

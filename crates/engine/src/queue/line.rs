@@ -1,7 +1,7 @@
-//! The tasks that wait, in order of arrival. Any of them may be taken out of turn.
+//! The tasks that wait, in order of arrival. Any of them can be removed.
 //!
-//! A doubly linked list through a slab: each step touches a few entries, however many wait, and a task
-//! that left keeps no place. How long all of them have waited is known without visiting them.
+//! A doubly linked list in a slab: each step touches a few entries, however many tasks wait, and a removed
+//! task keeps no entry. The sum of all waits is known without visiting the tasks.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use slab::Slab;
 
 use crate::exchange::Exchange;
 
-/// The line that tasks wait in.
+/// Waiting tasks.
 #[derive(Debug)]
 pub(super) struct Line {
     places: Slab<Place>,
@@ -17,14 +17,14 @@ pub(super) struct Line {
     last: u32,
     /// What [`Place::since`] counts from.
     start: Instant,
-    /// The sum of every `since`. It may wrap around, as differences do not mind.
+    /// The sum of every `since`. It may wrap around: only differences are used.
     since: u64,
 }
 
 #[derive(Debug)]
 struct Place {
     exchange: Box<Exchange>,
-    /// Since when it waits, in nanoseconds.
+    /// When the task began to wait, in nanoseconds after [`Line::start`].
     since: u64,
     before: u32,
     behind: u32,
@@ -46,7 +46,7 @@ impl Line {
         self.places.len()
     }
 
-    /// Puts `exchange` at the end; where it can be found.
+    /// Appends `exchange`; returns its place.
     pub(super) fn push(&mut self, exchange: Box<Exchange>) -> usize {
         let since = self.nanos(exchange.record.waiting_since());
         self.since = self.since.wrapping_add(since);
@@ -64,17 +64,17 @@ impl Line {
         place
     }
 
-    /// Takes the first.
+    /// Removes the first task.
     pub(super) fn pop(&mut self) -> Option<Box<Exchange>> {
         self.take(self.first as usize)
     }
 
-    /// The task at `place`, which may be another than the one that was put there.
+    /// The task at `place`. Places are reused: it may be another task than the one pushed there.
     pub(super) fn get(&self, place: usize) -> Option<&Exchange> {
         self.places.get(place).map(|place| &*place.exchange)
     }
 
-    /// Takes the task at `place`.
+    /// Removes the task at `place`.
     pub(super) fn take(&mut self, place: usize) -> Option<Box<Exchange>> {
         let gone = self.places.try_remove(place)?;
         self.since = self.since.wrapping_sub(gone.since);
@@ -92,14 +92,14 @@ impl Line {
         Some(gone.exchange)
     }
 
-    /// The tasks, first come first.
+    /// The tasks in order of arrival.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Exchange> {
         let first = self.places.get(self.first as usize);
         let next = |place: &&Place| self.places.get(place.behind as usize);
         std::iter::successors(first, next).map(|place| &*place.exchange)
     }
 
-    /// How long the first has waited.
+    /// How long the first task has waited.
     pub(super) fn oldest_wait(&self, now: Instant) -> Option<Duration> {
         let first = self.places.get(self.first as usize)?;
         Some(Duration::from_nanos(
@@ -107,10 +107,10 @@ impl Line {
         ))
     }
 
-    /// How long all have waited, together.
+    /// The sum of the waits of all tasks.
     pub(super) fn waited(&self, now: Instant) -> Duration {
         let now = self.nanos(now).wrapping_mul(self.len() as u64);
-        // `now` may be older than the youngest.
+        // `now` may be older than the last arrival.
         let waited = now.wrapping_sub(self.since).cast_signed();
         Duration::from_nanos(u64::try_from(waited).unwrap_or_default())
     }
@@ -120,9 +120,9 @@ impl Line {
     }
 }
 
-/// No place: there is no memory for so many tasks.
+/// Not a place: memory ends long before there are so many tasks.
 const NOBODY: u32 = u32::MAX;
-/// Places that an empty line keeps for the next tasks.
+/// How many places an empty line keeps allocated.
 const KEPT: usize = 1024;
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! A queue seen from outside: by the governor, logs, health checks and figures.
 
+use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
-use super::{Inner, Queue};
+use super::{Queue, QueueState};
 use crate::exchange::Exchange;
-use crate::queue::governor::Sample;
+use crate::queue::governor::GovernorSample;
 use crate::sys::sync;
 use crate::sys::sync::atomic::Ordering;
 
-/// Where the last observation of the governor stood.
+/// The figures at the governor's last observation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Observed {
     at: Instant,
@@ -20,14 +21,14 @@ pub(super) struct Observed {
 }
 
 impl Queue {
-    /// Whether the governor should look: some worker had the choice of more than one task.
+    /// Whether the governor should look: a worker took a task while others waited.
     pub(crate) fn contended(&self) -> bool {
         self.contended.load(Ordering::Relaxed) && self.gil
     }
 
-    /// Lets the governor look at the workers; call about once a millisecond while
-    /// [`Queue::contended`] or tasks wait. `io` is the caller's own CPU time where it competes with the
-    /// workers for one core, else zero.
+    /// Lets the governor look at the workers. Call it about once a millisecond while [`Queue::contended`]
+    /// or while tasks wait. `io` is the CPU time of the calling I/O thread if it shares one core with the
+    /// workers, else zero.
     pub(crate) fn govern(&self, now: Instant, io: Duration) {
         self.contended.store(false, Ordering::Relaxed);
         let cpu = self.clocks().read();
@@ -47,7 +48,7 @@ impl Queue {
             return;
         };
         if now.saturating_duration_since(last.at) > STALE {
-            // The queue was empty meanwhile; what happened then says nothing about contention.
+            // The queue was empty in between: that time says nothing about contention.
             return;
         }
         let cpu = seen
@@ -57,10 +58,11 @@ impl Queue {
         let mut busy = busy - last.busy;
         let io = seen.io.saturating_sub(last.io);
         if !io.is_zero() {
-            // Part of it fell between two tasks; one core cannot do more than one core's work.
+            // The I/O thread used the core for part of that time. Workers were busy at least as long as they
+            // used CPU.
             busy = busy.saturating_sub(io).max(cpu.unwrap_or_default());
         }
-        let sample = Sample {
+        let sample = GovernorSample {
             busy,
             cpu,
             taken: seen.taken - last.taken,
@@ -69,7 +71,7 @@ impl Queue {
         self.wake_wanted(inner);
     }
 
-    /// What the governor would decide.
+    /// Sets the target in place of the governor.
     #[cfg(all(test, shuttle))]
     pub(crate) fn set_target(&self, target: usize) {
         let mut inner = self.lock();
@@ -77,7 +79,7 @@ impl Queue {
         self.wake_wanted(inner);
     }
 
-    /// How the queue stands, for logs, health and figures.
+    /// The state of the queue, for logs, health checks and figures.
     pub(crate) fn look(&self, now: Instant) -> Look {
         let inner = self.lock();
         let oldest_wait = inner.line.oldest_wait(now);
@@ -91,8 +93,8 @@ impl Queue {
         }
     }
 
-    /// The oldest `most` waiting tasks, shown by `show`. Nothing is allocated while a worker may want the
-    /// lock: what is `Copy` owns no memory.
+    /// What `show` makes of the `most` oldest waiting tasks. `Copy` values own no memory, so nothing is
+    /// allocated while the lock is held.
     pub(crate) fn oldest<T: Copy>(&self, most: usize, show: impl Fn(&Exchange) -> T) -> Vec<T> {
         let mut shown = Vec::with_capacity(most);
         let inner = self.lock();
@@ -100,20 +102,20 @@ impl Queue {
         shown
     }
 
-    /// How long all waiting tasks have waited, together.
+    /// The sum of the waits of all waiting tasks.
     pub(crate) fn waited(&self, now: Instant) -> Duration {
         self.lock().line.waited(now)
     }
 
-    /// CPU time of all workers, and how long they were ready to run and had no processor.
+    /// CPU time of all workers; and how long they were ready to run and had no processor.
     pub(crate) fn worker_cpu(&self) -> (Option<Duration>, Duration) {
         let clocks = self.clocks().clone();
         (clocks.read(), clocks.delayed())
     }
 }
 
-impl Inner {
-    /// Follows whether any worker runs; asks the clock only when that changes.
+impl QueueState {
+    /// Notes since when a worker runs, or that none does. Reads the clock only when that changes.
     pub(super) fn note_busy(&mut self) {
         match (self.running > 0, self.busy_since) {
             (true, None) => self.busy_since = Some(sync::now()),
@@ -126,7 +128,7 @@ impl Inner {
     }
 }
 
-/// A glance at the queue.
+/// The queue at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
     pub(crate) waiting: usize,
@@ -137,5 +139,17 @@ pub(crate) struct Look {
     pub(crate) oldest_wait: Duration,
 }
 
-/// Observations further apart than this do not belong together.
+impl AddAssign for Look {
+    /// The queues of two processes, seen as one.
+    fn add_assign(&mut self, other: Self) {
+        self.waiting += other.waiting;
+        self.running += other.running;
+        self.parked += other.parked;
+        self.workers += other.workers;
+        self.target += other.target;
+        self.oldest_wait = self.oldest_wait.max(other.oldest_wait);
+    }
+}
+
+/// Observations further apart than this are not compared.
 const STALE: Duration = Duration::from_millis(20);

@@ -1,18 +1,19 @@
 //! The queue of tasks and the hand-off to workers.
 //!
-//! First in, first out. A worker **attaches first and takes a task second**: a parked worker that is
-//! woken is a *stand-by* until it has attached to the interpreter; only then does it take a task. (A
-//! leader in the poll counts as one, since it takes the task that it finds.) A worker that finishes
-//! while tasks wait takes the next one at once: it never gave up the interpreter. With one interpreter
-//! lock at most one stand-by is under way: it gets its task exactly when the running application lets go
-//! of the lock. Without a lock there is one stand-by per waiting task.
+//! Tasks leave in the order they came. A worker **attaches first and takes a task second**: a parked
+//! worker that is woken is a *stand-by* until it has attached to the interpreter; only then does it take a
+//! task. (A leader in the poll counts as a stand-by, since it takes the task that it finds.) A worker that
+//! finishes while tasks wait takes the next one at once and keeps the interpreter. With one interpreter
+//! lock (GIL) at most one stand-by exists: it gets its task when the running application releases the GIL.
+//! Without a GIL there is one stand-by per waiting task.
 //!
-//! `line.rs`: the tasks that wait. `roster.rs`: the workers come and leave. `look.rs`: the governor and
-//! figures look in.
+//! `line.rs`: the tasks that wait. `roster.rs`: workers join and leave. `look.rs`: figures of the queue,
+//! also for the governor (`governor.rs`). `running.rs`: what each worker runs. `bell.rs`: wakes the thread
+//! that looks after long requests.
 //!
-//! The rule whose breach would lose a wake-up, checked at every step that can make it true: if tasks
-//! wait, a worker is parked, fewer than `target` run and fewer stand-bys are under way than are
-//! wanted, then one is woken.
+//! Rule, or a wake-up is lost: if tasks wait, a worker is parked, fewer than `target` workers run, and
+//! there are fewer stand-bys than wanted, then a worker is woken. Every step that can make the condition
+//! true checks it.
 
 mod bell;
 pub(crate) mod governor;
@@ -25,6 +26,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use self::line::Line;
+pub(crate) use self::look::Look;
 use self::look::Observed;
 use crate::exchange::Exchange;
 use crate::queue::governor::Governor;
@@ -36,20 +38,20 @@ use crate::sys::sync::{Mutex, MutexGuard};
 /// Waiting tasks and the state of every worker.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    inner: Mutex<Inner>,
+    inner: Mutex<QueueState>,
     /// The length of `inner.line`, readable without the lock.
     waiting: AtomicUsize,
-    /// Tasks were left waiting when a worker took one, since the governor last looked.
+    /// Since the governor's last look, a worker took a task while others still waited.
     contended: AtomicBool,
-    /// A worker should attach once, and none was parked.
+    /// A worker was to be woken to attach once, and none was parked: a leader must do it.
     poked: AtomicBool,
-    /// CPU clocks of the workers; apart, since reading them takes system calls.
+    /// CPU clocks of the workers. They have a lock of their own, since reading them takes system calls.
     clocks: Mutex<WorkerClocks>,
     gil: bool,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct QueueState {
     line: Line,
     workers: Vec<Worker>,
     parked: Vec<usize>,
@@ -58,16 +60,16 @@ struct Inner {
     target: usize,
     governor: Governor,
     observed: Option<Observed>,
-    /// Wall time in which at least one worker ran, and since when one does.
+    /// Wall time in which at least one worker ran, up to `busy_since`; and since when one runs now.
     busy: Duration,
     busy_since: Option<Instant>,
     taken: u64,
-    /// Workers that have not left, and how many of them are to leave as soon as they are free.
+    /// Workers that have not left; `surplus` of them are to leave as soon as they are free.
     live: usize,
     surplus: usize,
-    /// The most that ran at once since [`Queue::standing`] was asked.
+    /// The most workers that ran at once since the last [`Queue::standing`].
     peak: usize,
-    /// An I/O thread naps until no more than so many tasks wait.
+    /// An I/O thread naps until no more tasks wait than this.
     nap_until: Option<usize>,
     closed: bool,
 }
@@ -83,27 +85,27 @@ enum WorkerState {
     Parked,
     Standby,
     Running,
-    /// It was woken to leave.
+    /// Woken to leave.
     Leaving,
-    /// It has left; its number is free.
+    /// Left; the number is free.
     Gone,
 }
 
 /// What a worker that looked for a task found.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// A task to run. `low`: half of the tasks are gone that an I/O thread has left to itself.
+    /// A task to run. `low`: the queue fell to half of what it was when an I/O thread began to nap.
     Task { exchange: Box<Exchange>, low: bool },
-    /// None, or none it may take: park.
+    /// No task that the worker may take: it parks.
     Nothing,
 }
 
-/// A worker to be woken once the lock is released.
+/// The worker to wake once the lock is released.
 type Wake = Option<Thread>;
 
 impl Queue {
     pub(crate) fn new(threads: usize, gil: bool) -> Self {
-        let inner = Inner {
+        let inner = QueueState {
             line: Line::new(),
             workers: Vec::new(),
             parked: Vec::new(),
@@ -136,7 +138,7 @@ impl Queue {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Whether a further task would have to wait behind `limit` others.
+    /// Whether a further task would wait behind `limit` others; `more` tasks are about to be pushed.
     pub(crate) fn is_full(&self, more: usize, limit: usize) -> bool {
         let inner = self.lock();
         let free = inner.live.saturating_sub(inner.running);
@@ -148,14 +150,14 @@ impl Queue {
         (self.waiting() >= deep).then(|| self.lock().taken)
     }
 
-    /// An I/O thread naps: the worker that leaves half of the tasks waiting will be told.
+    /// An I/O thread naps: the worker that takes the queue down to half of its tasks is told ([`Found`]).
     pub(crate) fn watch_half(&self) {
         let mut inner = self.lock();
         let half = inner.line.len() / 2;
         inner.nap_until = Some(inner.nap_until.map_or(half, |few| few.max(half)));
     }
 
-    /// Puts `batch` at the end, in order, and wakes who is wanted.
+    /// Appends `batch` in its order, and wakes the workers that are wanted.
     pub(crate) fn push(&self, batch: &mut Vec<Box<Exchange>>) {
         let mut inner = self.lock();
         for exchange in batch.drain(..) {
@@ -164,15 +166,15 @@ impl Queue {
         self.wake_wanted(inner);
     }
 
-    /// A worker puts what came in behind its last task at the end. Wakes nobody: the worker asks for a
-    /// task next, and whoever is wanted then is woken there; or it calls [`Queue::wake`].
+    /// A worker appends the request that came in behind its last task. Wakes nobody: the worker next takes
+    /// a task, which wakes the others, or calls [`Queue::wake`].
     pub(crate) fn push_follower(&self, exchange: Box<Exchange>) {
         let mut inner = self.lock();
         inner.append(exchange);
         self.publish(&inner);
     }
 
-    /// Wakes whoever is wanted.
+    /// Wakes the workers that are wanted.
     pub(crate) fn wake(&self) {
         self.wake_wanted(self.lock());
     }
@@ -199,7 +201,7 @@ impl Queue {
             }
             None => {
                 inner.note_busy();
-                // Still up: it parks next, which looks again.
+                // The worker is still awake. It parks next, which checks the queue again.
                 inner.workers[worker].state = WorkerState::Standby;
                 inner.standby += 1;
                 self.publish(&inner);
@@ -208,7 +210,7 @@ impl Queue {
         }
     }
 
-    /// The worker, which leads, has a task that never was in the queue. `false`: it may not run it now.
+    /// The leader has a task that never was in the queue. `false`: it may not run the task now.
     pub(crate) fn take_direct(&self, worker: usize) -> bool {
         let mut inner = self.lock();
         let free = inner.running < inner.target && inner.line.len() == 0 && !inner.closed;
@@ -220,8 +222,8 @@ impl Queue {
         free
     }
 
-    /// Blocks the worker, detached, until it is woken. `false`: it is to leave, for the queue is closed
-    /// and empty or there are workers enough.
+    /// Blocks the worker, which is detached, until it is woken. `false`: the worker leaves, because the queue
+    /// is closed and empty, or because it was retired.
     pub(crate) fn park(&self, worker: usize) -> bool {
         let mut inner = self.lock();
         inner.leave_state(worker);
@@ -233,7 +235,7 @@ impl Queue {
         inner.workers[worker].state = WorkerState::Parked;
         inner.parked.push(worker);
         loop {
-            // It may have to wake itself.
+            // The worker that is wanted may be this one.
             self.wake_wanted(inner);
             inner = self.lock();
             match inner.workers[worker].state {
@@ -251,8 +253,8 @@ impl Queue {
         }
     }
 
-    /// Wakes one parked worker though no task waits, so that it attaches once. `false`: none is parked,
-    /// and a worker that leads must look for itself.
+    /// Wakes one parked worker though no task waits, so that it attaches once. `false`: none is parked; a
+    /// leader finds out by [`Queue::take_poke`].
     pub(crate) fn poke(&self) -> bool {
         let mut inner = self.lock();
         match inner.wake_one() {
@@ -268,13 +270,13 @@ impl Queue {
         }
     }
 
-    /// Whether a leader was poked since it was last asked.
+    /// Whether a leader is to attach once; asking takes the order.
     pub(crate) fn take_poke(&self) -> bool {
         self.poked.load(Ordering::SeqCst) && self.poked.swap(false, Ordering::SeqCst)
     }
 
-    /// Takes the task at `place` out of turn, if it still waits and is `wanted`: places are given to
-    /// others.
+    /// Removes the task at `place`, if one waits there and is `wanted`. A place is reused, so another task
+    /// may be there.
     pub(crate) fn remove_if(
         &self,
         place: u64,
@@ -290,7 +292,7 @@ impl Queue {
         exchange
     }
 
-    /// Takes out the first `count` tasks, of those that have waited longer than `most`.
+    /// Removes tasks that have waited longer than `most`, oldest first, at most `count`.
     pub(crate) fn expire(&self, now: Instant, most: Duration, count: usize) -> Vec<Box<Exchange>> {
         let mut inner = self.lock();
         let mut expired = Vec::new();
@@ -301,7 +303,7 @@ impl Queue {
         expired
     }
 
-    /// Takes out every waiting task.
+    /// Removes every waiting task.
     pub(crate) fn clear(&self) -> Vec<Box<Exchange>> {
         let mut inner = self.lock();
         let all = std::iter::from_fn(|| inner.line.pop()).collect();
@@ -309,7 +311,7 @@ impl Queue {
         all
     }
 
-    /// No task will come any more: workers leave once they find none.
+    /// No more tasks will come: workers leave once the queue is empty.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
@@ -318,7 +320,7 @@ impl Queue {
         }
     }
 
-    fn wake_wanted(&self, mut inner: MutexGuard<'_, Inner>) {
+    fn wake_wanted(&self, mut inner: MutexGuard<'_, QueueState>) {
         let mut wake: [Wake; WAKE_BATCH] = [const { None }; WAKE_BATCH];
         for slot in &mut wake {
             let wanted = if self.gil {
@@ -343,16 +345,16 @@ impl Queue {
         self.clocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn publish(&self, inner: &Inner) {
+    fn publish(&self, inner: &QueueState) {
         self.waiting.store(inner.line.len(), Ordering::Relaxed);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl QueueState {
     fn append(&mut self, exchange: Box<Exchange>) {
         let place = self.line.push(exchange);
         if let Some(lane) = self.line.get(place).and_then(|task| task.lane.as_ref()) {
@@ -376,7 +378,7 @@ impl Inner {
         self.note_busy();
     }
 
-    /// The worker parked last is the warmest.
+    /// Wakes the worker that parked last: its caches are the warmest.
     fn wake_one(&mut self) -> Wake {
         let worker = self.parked.pop()?;
         self.workers[worker].state = WorkerState::Standby;
@@ -385,5 +387,5 @@ impl Inner {
     }
 }
 
-/// Workers woken at one step, when there is no lock to wait for.
+/// The most workers woken by one step (without a GIL).
 const WAKE_BATCH: usize = 8;

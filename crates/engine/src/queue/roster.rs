@@ -1,6 +1,6 @@
-//! The workers of a queue: they come, are counted, and leave.
+//! The workers of a queue: how they join, retire and leave.
 
-use super::{Inner, Queue, Worker, WorkerState};
+use super::{Queue, QueueState, Worker, WorkerState};
 use crate::sys::sync::{MutexGuard, thread};
 
 impl Queue {
@@ -9,7 +9,7 @@ impl Queue {
         let mut inner = self.lock();
         let worker = Worker {
             thread: thread::current(),
-            // As if it had been woken: it is up and about to look for a task.
+            // The worker is awake and takes a task next, like one that was woken.
             state: WorkerState::Standby,
         };
         let free = |worker: &Worker| worker.state == WorkerState::Gone;
@@ -32,7 +32,7 @@ impl Queue {
         number
     }
 
-    /// Lets `count` workers go: parked ones at once, others as soon as they are free.
+    /// Retires `count` workers: parked ones at once, others as soon as they are free.
     pub(crate) fn retire(&self, count: usize) {
         let mut inner = self.lock();
         let mut leaving = Vec::new();
@@ -40,7 +40,7 @@ impl Queue {
             if inner.parked.is_empty() {
                 inner.surplus += 1;
             } else {
-                // The one that has not been needed for longest.
+                // The worker that has been parked longest.
                 let worker = inner.parked.remove(0);
                 inner.workers[worker].state = WorkerState::Leaving;
                 leaving.push(inner.workers[worker].thread.clone());
@@ -52,20 +52,20 @@ impl Queue {
         }
     }
 
-    /// Takes back the order to leave of up to `count` workers that are not free yet; of how many.
-    pub(crate) fn keep(&self, count: usize) -> usize {
+    /// Cancels up to `count` pending retirements; returns how many.
+    pub(crate) fn cancel_retirements(&self, count: usize) -> usize {
         let mut inner = self.lock();
-        let kept = count.min(inner.surplus);
-        inner.surplus -= kept;
-        kept
+        let cancelled = count.min(inner.surplus);
+        inner.surplus -= cancelled;
+        cancelled
     }
 
-    /// Workers there are now.
+    /// How many workers have not left.
     pub(crate) fn workers(&self) -> usize {
         self.lock().live
     }
 
-    /// The numbers of the workers there are.
+    /// The numbers of the workers that have not left.
     pub(crate) fn numbers(&self) -> Vec<usize> {
         let inner = self.lock();
         let workers = inner.workers.iter().enumerate();
@@ -73,7 +73,7 @@ impl Queue {
         here.map(|(number, _)| number).collect()
     }
 
-    /// How many workers there are and what they have done.
+    /// How many workers there are and what they have done since the last call.
     pub(crate) fn standing(&self) -> Standing {
         let mut inner = self.lock();
         let running = inner.running;
@@ -85,7 +85,7 @@ impl Queue {
         }
     }
 
-    /// The worker's thread ends, whatever it was about to do.
+    /// The worker's thread ends, in whatever state the worker is.
     pub(crate) fn withdraw(&self, worker: usize) {
         let mut inner = self.lock();
         inner.leave_state(worker);
@@ -94,19 +94,19 @@ impl Queue {
         self.leave(inner, worker);
     }
 
-    /// The worker leaves, in its own thread.
-    pub(super) fn leave(&self, mut inner: MutexGuard<'_, Inner>, worker: usize) {
-        // Before its number is free for another.
+    /// The worker leaves; called on its own thread.
+    pub(super) fn leave(&self, mut inner: MutexGuard<'_, QueueState>, worker: usize) {
+        // Before another worker can get its number.
         self.clocks().leave(worker);
         inner.workers[worker].state = WorkerState::Gone;
         inner.live -= 1;
         inner.resize();
-        // It may have been the one that was to take a task.
+        // A task may have been meant for this worker: wake another.
         self.wake_wanted(inner);
     }
 }
 
-impl Inner {
+impl QueueState {
     /// The number of workers has changed.
     fn resize(&mut self) {
         self.target = self.governor.resize(self.live);
@@ -117,7 +117,7 @@ impl Inner {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing {
     pub(crate) live: usize,
-    /// The most that ran at once since this was last asked.
+    /// The most workers that ran at once since the last [`Queue::standing`].
     pub(crate) busy: usize,
     pub(crate) waiting: usize,
     pub(crate) taken: u64,

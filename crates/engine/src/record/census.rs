@@ -3,6 +3,7 @@
 //! Only its I/O thread knows a channel, so each I/O thread counts its own (`io/census.rs`) and stores the
 //! result here. Whoever shows the numbers adds the threads up.
 
+use std::ops::AddAssign;
 use std::time::Duration;
 
 use crate::sys::sync::atomic::{AtomicU64, Ordering};
@@ -134,6 +135,17 @@ impl Census {
             self.memory,
             self.unsent,
         ]
+    }
+}
+
+impl AddAssign for Census {
+    fn add_assign(&mut self, other: Self) {
+        self.idle += other.idle;
+        self.receiving += other.receiving;
+        self.in_task += other.in_task;
+        self.sending += other.sending;
+        self.memory += other.memory;
+        self.unsent += other.unsent;
     }
 }
 

@@ -3,6 +3,7 @@
 //! The bounds are 1, 1.5, 2, 3, 5 and 7 in every decade from 1 µs to 100 s. Quantiles are interpolated between
 //! them. The metrics show the bounds 1, 2 and 5, whose counts are exact.
 
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -72,6 +73,15 @@ impl Default for Distribution {
             buckets: [0; BUCKETS],
             nanos: 0,
         }
+    }
+}
+
+impl AddAssign<&Self> for Distribution {
+    fn add_assign(&mut self, other: &Self) {
+        for (into, bucket) in self.buckets.iter_mut().zip(&other.buckets) {
+            *into += bucket;
+        }
+        self.nanos += other.nanos;
     }
 }
 
@@ -231,6 +241,13 @@ mod tests {
             (Some(1), Some(1), Some(1))
         );
         assert_eq!(shown.len(), 3 * DECADES + 2);
+    }
+
+    #[test]
+    fn a_sum_is_what_one_histogram_of_both_holds() {
+        let mut sum = distribution([5_000, 7]);
+        sum += &distribution([5_000; 3]);
+        assert_eq!(sum, distribution([7, 5_000, 5_000, 5_000, 5_000]));
     }
 
     #[test]

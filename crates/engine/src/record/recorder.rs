@@ -7,6 +7,7 @@
 //! The thread that ends a request calls [`Recorder::record`]. That this happens once per request is the rule
 //! of whoever makes the [`Ended`]: `Exchange::end`, or the cut of a running request (`io/expire.rs`).
 
+use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -153,6 +154,26 @@ impl Figures {
     pub(crate) fn statuses(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let names = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
         names.into_iter().zip(self.statuses)
+    }
+}
+
+impl AddAssign<&Self> for Figures {
+    fn add_assign(&mut self, other: &Self) {
+        let numbers = |into: &mut [u64], more: &[u64]| {
+            into.iter_mut().zip(more).for_each(|(into, n)| *into += n);
+        };
+        debug_assert_eq!(self.rules.len(), other.rules.len());
+        numbers(&mut self.statuses, &other.statuses);
+        numbers(&mut self.ends, &other.ends);
+        for ((_, into), (_, n)) in self.rules.iter_mut().zip(&other.rules) {
+            *into += n;
+        }
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.closing += other.closing;
+        for (into, phase) in self.phases.iter_mut().zip(&other.phases) {
+            *into += phase;
+        }
     }
 }
 

@@ -9,24 +9,24 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::observe::Observatory;
+use crate::observe::snapshot::Snapshot;
 use crate::record::End;
 use crate::record::Phase;
-use crate::record::histogram::Distribution;
-use crate::record::recorder::Figures;
-use crate::shared::Shared;
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The page as of now.
-pub(super) fn page(observatory: &Observatory) -> String {
+/// The page that shows `snapshot`.
+pub(crate) fn page(snapshot: Snapshot) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Snapshot::take(observatory)));
+    registry.register_collector(Box::new(Exposition(snapshot)));
     let mut text = String::new();
     // A string takes everything.
     let _ = encode(&mut text, &registry);
     text
 }
+
+/// Name, help, unit and values of a counter or a gauge.
+type Metric = (&'static str, &'static str, Option<Unit>, Vec<Series>);
 
 /// A value with at most one label.
 #[derive(Debug)]
@@ -35,14 +35,9 @@ struct Series {
     value: f64,
 }
 
+/// A snapshot that is written in the text format.
 #[derive(Debug)]
-struct Snapshot {
-    figures: Figures,
-    probe: Distribution,
-    counters: Vec<(&'static str, &'static str, Option<Unit>, Vec<Series>)>,
-    gauges: Vec<(&'static str, &'static str, Option<Unit>, Vec<Series>)>,
-    info: Vec<(&'static str, String)>,
-}
+struct Exposition(Snapshot);
 
 fn one(value: f64) -> Vec<Series> {
     vec![Series { label: None, value }]
@@ -61,128 +56,110 @@ fn by<S: Into<String>>(
         .collect()
 }
 
-impl Snapshot {
-    fn take(observatory: &Observatory) -> Self {
-        let shared = &observatory.shared;
-        let figures = shared.shards.figures();
-        let counters = &shared.counters;
-        let count = |counter: &crate::record::counters::Counter| one(counter.get() as f64);
-        let dropped = shared.access_log.as_ref().map_or(0, |log| log.dropped());
-        let seconds = || Some(Unit::Seconds);
-        let bytes = || Some(Unit::Bytes);
-        let mut counts = vec![
-            (
-                "headwaiter_requests",
-                "Requests by class of their status.",
-                None,
-                by("status", figures.statuses()),
+fn counters(snapshot: &Snapshot) -> Vec<Metric> {
+    let Snapshot {
+        figures, totals, ..
+    } = snapshot;
+    let count = |n: u64| one(n as f64);
+    let seconds = || Some(Unit::Seconds);
+    let bytes = || Some(Unit::Bytes);
+    let mut counts = vec![
+        (
+            "headwaiter_requests",
+            "Requests by class of their status.",
+            None,
+            by("status", figures.statuses()),
+        ),
+        (
+            "headwaiter_request_ends",
+            "Requests by how they ended.",
+            None,
+            by("end", End::ALL.map(|end| (end.name(), figures.end(end)))),
+        ),
+        (
+            "headwaiter_refusals",
+            "Requests by the rule, limit or deadline that ended them.",
+            None,
+            by(
+                "rule",
+                figures.rules.iter().filter(|(_, n)| *n > 0).copied(),
             ),
-            (
-                "headwaiter_request_ends",
-                "Requests by how they ended.",
-                None,
-                by("end", End::ALL.map(|end| (end.name(), figures.end(end)))),
-            ),
-            (
-                "headwaiter_refusals",
-                "Requests by the rule, limit or deadline that ended them.",
-                None,
-                by(
-                    "rule",
-                    figures.rules.iter().filter(|(_, n)| *n > 0).copied(),
-                ),
-            ),
-            (
-                "headwaiter_received",
-                "Request bytes, heads included.",
-                bytes(),
-                one(figures.bytes_in as f64),
-            ),
-            (
-                "headwaiter_sent",
-                "Reply bytes, heads included.",
-                bytes(),
-                one(figures.bytes_out as f64),
-            ),
-            (
-                "headwaiter_connections",
-                "Connections accepted.",
-                None,
-                count(&counters.connections),
-            ),
-            (
-                "headwaiter_connections_evicted",
-                "Idle connections closed to make room.",
-                None,
-                count(&counters.evicted),
-            ),
-            (
-                "headwaiter_accept_pauses",
-                "Times accepting paused.",
-                None,
-                count(&counters.accept_pauses),
-            ),
-            (
-                "headwaiter_loop_lends",
-                "Times the I/O thread lent its loop to a worker, at low load.",
-                None,
-                count(&counters.loop_lends),
-            ),
-            (
-                "headwaiter_health_checks",
-                "Requests answered at health_path.",
-                None,
-                count(&counters.health_checks),
-            ),
-            (
-                "headwaiter_access_log_dropped_lines",
-                "Lines the access log could not take.",
-                None,
-                one(dropped as f64),
-            ),
-            (
-                "headwaiter_bugs",
-                "Panics caught; each cost one connection.",
-                None,
-                count(&counters.panics),
-            ),
-        ];
-        if let Some(cpu) = crate::sys::process::cpu() {
-            counts.push((
-                "process_cpu",
-                "CPU time of the process.",
-                seconds(),
-                one(cpu),
-            ));
-        }
-        Self {
-            probe: observatory.watch.probe_waits(),
-            counters: counts,
-            gauges: gauges(shared),
-            info: vec![
-                ("version", env!("CARGO_PKG_VERSION").to_owned()),
-                ("python", shared.settings.runtime.clone()),
-                ("gil", shared.settings.gil.to_string()),
-            ],
-            figures,
-        }
+        ),
+        (
+            "headwaiter_received",
+            "Request bytes, heads included.",
+            bytes(),
+            count(figures.bytes_in),
+        ),
+        (
+            "headwaiter_sent",
+            "Reply bytes, heads included.",
+            bytes(),
+            count(figures.bytes_out),
+        ),
+        (
+            "headwaiter_connections",
+            "Connections accepted.",
+            None,
+            count(totals.connections),
+        ),
+        (
+            "headwaiter_connections_evicted",
+            "Idle connections closed to make room.",
+            None,
+            count(totals.evicted),
+        ),
+        (
+            "headwaiter_accept_pauses",
+            "Times accepting paused.",
+            None,
+            count(totals.accept_pauses),
+        ),
+        (
+            "headwaiter_loop_lends",
+            "Times the I/O thread lent its loop to a worker, at low load.",
+            None,
+            count(totals.loop_lends),
+        ),
+        (
+            "headwaiter_health_checks",
+            "Requests answered at health_path.",
+            None,
+            count(totals.health_checks),
+        ),
+        (
+            "headwaiter_access_log_dropped_lines",
+            "Lines the access log could not take.",
+            None,
+            count(totals.access_log_dropped),
+        ),
+        (
+            "headwaiter_bugs",
+            "Panics caught; each cost one connection.",
+            None,
+            count(totals.panics),
+        ),
+    ];
+    if let Some(cpu) = snapshot.process.cpu {
+        counts.push((
+            "process_cpu",
+            "CPU time of the process.",
+            seconds(),
+            one(cpu),
+        ));
     }
+    counts
 }
 
-fn gauges(shared: &Shared) -> Vec<(&'static str, &'static str, Option<Unit>, Vec<Series>)> {
-    let look = shared.queue.look(shared.now());
-    let census = shared.census.sum();
-    let busy = shared.running.requests(shared.now()).len();
+fn gauges(snapshot: &Snapshot) -> Vec<Metric> {
+    let (look, census) = (&snapshot.queue, &snapshot.census);
     let seconds = || Some(Unit::Seconds);
     let bytes = || Some(Unit::Bytes);
     let states = [
         ("idle", census.idle),
         ("receiving", census.receiving),
         ("waiting", look.waiting as u64),
-        (
-            "running",
-            census.in_task.saturating_sub(look.waiting as u64),
-        ),
+        ("running", snapshot.channels_running()),
         ("sending", census.sending),
     ];
     let mut all = vec![
@@ -208,7 +185,7 @@ fn gauges(shared: &Shared) -> Vec<(&'static str, &'static str, Option<Unit>, Vec
             "headwaiter_workers_busy",
             "Workers that run a request.",
             None,
-            one(busy as f64),
+            one(snapshot.running as f64),
         ),
         (
             "headwaiter_workers_active_limit",
@@ -228,7 +205,7 @@ fn gauges(shared: &Shared) -> Vec<(&'static str, &'static str, Option<Unit>, Vec
             bytes(),
             by(
                 "where",
-                [("memory", census.memory), ("disk", shared.budget.used())],
+                [("memory", census.memory), ("disk", snapshot.spool_disk)],
             ),
         ),
         (
@@ -241,10 +218,10 @@ fn gauges(shared: &Shared) -> Vec<(&'static str, &'static str, Option<Unit>, Vec
             "headwaiter_draining",
             "1 while the server stops.",
             None,
-            one(f64::from(u8::from(shared.draining()))),
+            one(f64::from(u8::from(snapshot.server.draining))),
         ),
     ];
-    if let Some(rss) = crate::sys::process::resident() {
+    if let Some(rss) = snapshot.process.resident {
         all.push((
             "process_resident_memory",
             "Memory in use.",
@@ -252,7 +229,7 @@ fn gauges(shared: &Shared) -> Vec<(&'static str, &'static str, Option<Unit>, Vec
             one(rss as f64),
         ));
     }
-    if let Some(fds) = crate::sys::process::descriptors() {
+    if let Some(fds) = snapshot.process.descriptors {
         all.push((
             "process_open_fds",
             "Open descriptors.",
@@ -263,12 +240,12 @@ fn gauges(shared: &Shared) -> Vec<(&'static str, &'static str, Option<Unit>, Vec
     all
 }
 
-impl Collector for Snapshot {
+impl Collector for Exposition {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for (name, help, unit, series) in &self.counters {
+        for (name, help, unit, series) in counters(&self.0) {
             let mut metric =
                 encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Counter)?;
-            for Series { label, value } in series {
+            for Series { label, value } in &series {
                 match label {
                     Some(label) => metric
                         .encode_family(&[(label.0, label.1.as_str())])?
@@ -277,10 +254,10 @@ impl Collector for Snapshot {
                 }
             }
         }
-        for (name, help, unit, series) in &self.gauges {
+        for (name, help, unit, series) in gauges(&self.0) {
             let mut metric =
                 encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?;
-            for Series { label, value } in series {
+            for Series { label, value } in &series {
                 match label {
                     Some(label) => metric
                         .encode_family(&[(label.0, label.1.as_str())])?
@@ -290,14 +267,19 @@ impl Collector for Snapshot {
             }
         }
         self.encode_histograms(&mut encoder)?;
-        let labels: Vec<_> = self.info.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        let server = &self.0.server;
+        let labels = [
+            ("version", server.version),
+            ("python", &server.python),
+            ("gil", if server.gil { "true" } else { "false" }),
+        ];
         encoder
             .encode_descriptor("headwaiter", "The server.", None, MetricType::Info)?
             .encode_info(&labels)
     }
 }
 
-impl Snapshot {
+impl Exposition {
     fn encode_histograms(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let seconds = Unit::Seconds;
         let help = "What each phase of a request took.";
@@ -309,7 +291,7 @@ impl Snapshot {
         )?;
         for (phase, name) in Phase::ALL {
             if !matches!(phase, Phase::Total | Phase::AppCpu) {
-                let all = self.figures.phase(phase);
+                let all = self.0.figures.phase(phase);
                 phases
                     .encode_family(&[("phase", name)])?
                     .encode_histogram::<NoLabelSet>(all.sum(), all.count(), &all.shown(), None)?;
@@ -319,17 +301,17 @@ impl Snapshot {
             (
                 "headwaiter_request",
                 "First byte in to last byte out.",
-                self.figures.phase(Phase::Total),
+                self.0.figures.phase(Phase::Total),
             ),
             (
                 "headwaiter_app_cpu",
                 "CPU time of requests in the application; of very short ones a sample.",
-                self.figures.phase(Phase::AppCpu),
+                self.0.figures.phase(Phase::AppCpu),
             ),
             (
                 "headwaiter_gil_probe",
                 "How long a thread that asks ten times a second waited for the GIL.",
-                &self.probe,
+                &self.0.probe,
             ),
         ] {
             encoder

@@ -7,9 +7,9 @@
 //! head. Another thread makes the pages that take work (`pages.rs`). The loop keeps the number of its
 //! channels small: the oldest makes room for a newcomer (`io/evict.rs`).
 
-mod metrics;
+pub(super) mod metrics;
 mod pages;
-mod show;
+pub(super) mod show;
 mod status;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -145,3 +145,41 @@ const FIELDS: &[u8] = b"Cache-Control: no-store\r\n\
     img-src data:; connect-src 'self'; frame-ancestors 'none'\r\n";
 /// How long `/stacks` waits for the interpreter.
 const STACKS_PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(all(test, unix, not(shuttle)))]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::io::channel::State;
+    use crate::io::inline::Endpoint;
+    use crate::io::tests::{connect, with_idle};
+    use crate::observe::watch::Watcher;
+
+    #[test]
+    fn stacks_go_to_all_who_wait_for_them() {
+        let (shared, mut io, _) = with_idle(0);
+        let observatory = Arc::new(Observatory::new(&shared));
+        io.admin = Endpoint::new(Vec::new(), Box::new(Admin::new(&observatory)));
+        let mut clients = [0, 1, 2].map(|_| connect(&mut io, None));
+        for client in &mut clients {
+            client.write_all(b"GET /stacks HTTP/1.0\r\n\r\n").unwrap();
+        }
+        while (0..3).any(|index| io.channels[index].state != State::Pending) {
+            io.turn().unwrap();
+        }
+        let watcher = Watcher::new(&observatory);
+        let probe = watcher.wait().unwrap();
+        watcher.attached(&probe);
+        assert!(probe.wants_stacks());
+        watcher.stacks(probe, "the stacks".into());
+        io.turn().unwrap();
+        for client in &mut clients {
+            // The turn has sent the reply.
+            client.set_nonblocking(true).unwrap();
+            let mut reply = [0; 1024];
+            let len = client.read(&mut reply).unwrap();
+            assert!(reply[..len].ends_with(b"\r\n\r\nthe stacks"));
+        }
+    }
+}

@@ -14,6 +14,7 @@ use super::{metrics, show, status};
 use crate::exchange::answer::Answer;
 use crate::io::inline::{Answered, InlineRequest, Later};
 use crate::observe::Observatory;
+use crate::observe::snapshot::Snapshot;
 
 /// A page that shows figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +39,16 @@ impl Page {
     /// The page as of now.
     pub(super) fn make(self, observatory: &Observatory) -> Answer {
         match self {
-            Self::Status => Answer::new(200, JSON, format!("{}\n", status::status(observatory))),
-            Self::Metrics => Answer::new(200, metrics::CONTENT_TYPE, metrics::page(observatory)),
+            Self::Status => Answer::new(
+                200,
+                JSON,
+                format!("{}\n", status::status(&Snapshot::take(observatory))),
+            ),
+            Self::Metrics => Answer::new(
+                200,
+                metrics::CONTENT_TYPE,
+                metrics::page(Snapshot::take(observatory)),
+            ),
             Self::Requests => {
                 let requests = show::requests(&observatory.shared, observatory.shared.now());
                 Answer::new(200, JSON, format!("{requests}\n"))

@@ -16,7 +16,7 @@ pub(super) fn requests(shared: &Shared, now: Instant) -> Value {
 }
 
 /// A worker that runs a request.
-pub(super) fn running(request: &RunningRequest) -> Value {
+pub(crate) fn running(request: &RunningRequest) -> Value {
     json!({
         "worker": request.worker,
         "state": "running",
@@ -38,7 +38,7 @@ fn phase(request: &RunningRequest) -> &'static str {
 }
 
 /// The oldest requests that wait for a worker.
-pub(super) fn waiting(shared: &Shared, now: Instant) -> Vec<Value> {
+pub(crate) fn waiting(shared: &Shared, now: Instant) -> Vec<Value> {
     let oldest = shared.queue.oldest(MOST, |exchange| Glimpse {
         method: Start::of(exchange.head.method()),
         path: Start::of(exchange.head.path()),
@@ -56,7 +56,7 @@ pub(super) fn waiting(shared: &Shared, now: Instant) -> Vec<Value> {
     oldest.into_iter().map(show).collect()
 }
 
-/// What is copied of a waiting request while the queue is locked.
+/// The part of a waiting request that is copied while the queue is locked.
 #[derive(Clone, Copy)]
 struct Glimpse {
     method: Start<METHOD_SHOWN>,
@@ -84,7 +84,7 @@ impl<const N: usize> Start<N> {
     }
 }
 
-/// What `/stacks` says when the interpreter cannot be had.
+/// The answer of `/stacks` when the stacks did not come: the requests that may hold the interpreter.
 pub(super) fn instead_of_stacks(shared: &Shared, now: Instant) -> String {
     let mut text = String::from(
         "The interpreter could not be had: some thread holds the GIL and does not let go of it, \
@@ -109,7 +109,7 @@ pub(super) fn instead_of_stacks(shared: &Shared, now: Instant) -> String {
     text
 }
 
-/// Bytes of a client, shown: what is not printable ASCII is escaped.
+/// Bytes of a client as text; bytes that are not printable ASCII are escaped.
 fn text(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
@@ -121,8 +121,8 @@ fn client(peer: Peer) -> String {
     }
 }
 
-/// Waiting requests shown.
-const MOST: usize = 50;
-/// Of longer paths and methods the beginning is shown.
+/// How many waiting requests are shown.
+pub(crate) const MOST: usize = 50;
+/// How many bytes of a path and of a method are shown.
 const PATH_SHOWN: usize = 256;
 const METHOD_SHOWN: usize = 32;
