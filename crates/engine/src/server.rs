@@ -383,7 +383,7 @@ impl fmt::Debug for Poker {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use std::sync::mpsc;
 

@@ -115,7 +115,7 @@ impl Task {
         &self.shared.listening[self.lane.link().listener as usize]
     }
 
-    /// Index of that listener, in the order given to [`crate::Server::bind`].
+    /// Index of that listener, in the order given to [`crate::Listeners::bind`].
     pub fn listener(&self) -> usize {
         self.lane.link().listener as usize
     }
