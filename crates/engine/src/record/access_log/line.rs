@@ -332,8 +332,8 @@ mod tests {
         let start = Instant::now();
         let mut exchange = Exchange::new(start);
         let limits = HeadLimits {
-            size: 4096,
-            fields: 64,
+            size: 262_144,
+            fields: 512,
         };
         let parsed = exchange.head.parse(head.as_bytes(), &mut 0, limits);
         assert!(parsed.unwrap().is_some());
