@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from headwaiter import Adjustments
-
 from tests.conftest import Serve
 from tests.support.http import render
 from tests.support.recorder import Recorder
@@ -76,7 +75,7 @@ def test_multithread(serve: Serve, settings: dict[str, Any], several: bool) -> N
 
 @headwaiter_only("it has one process")
 def test_multiprocess(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PEP 3333: whether another process may call the application; whoever starts several says so."""
+    """PEP 3333: whether another process may call the application at the same time."""
     settings = Adjustments.engine_settings
 
     def of_several(self: Adjustments, logger: str) -> dict[str, Any]:

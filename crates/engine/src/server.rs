@@ -94,7 +94,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The system refuses a thread or a poll; nothing runs then.
+    /// The system refuses a thread or a poll. No thread runs then.
     pub fn start(&self, on_finished: OnFinished) -> io::Result<()> {
         self.start_by(on_finished, |name, body| {
             std::thread::Builder::new().name(name).spawn(body)
@@ -149,7 +149,7 @@ impl Server {
         Box::new(Admin::new(&self.observatory))
     }
 
-    /// All of them, or none in the end.
+    /// Starts every thread. If the system refuses one, ends those that run.
     fn launch(
         &self,
         threads: Vec<(IoLoop, Leave)>,
@@ -175,7 +175,7 @@ impl Server {
             match spawned {
                 Ok(started) => self.lock_threads().push(started),
                 Err(error) => {
-                    // Those that run end; each of the others leaves as it is dropped here.
+                    // The threads that run end by the stage. The drop counts the others as ended.
                     self.shared.advance(Stage::Cutting);
                     self.shared.end_listening();
                     drop(threads);
@@ -186,14 +186,14 @@ impl Server {
         Ok(())
     }
 
-    /// The calling thread becomes a worker: its source of tasks. `threads` times at the start, then as
-    /// often as [`Oversight::wait`] orders.
+    /// Makes the calling thread a worker, and returns its source of tasks. Call it on `threads` threads at the
+    /// start, then on each that [`Oversight::wait`] orders.
     pub fn tasks(&self) -> Tasks {
         Tasks::new(&self.shared, &self.seat)
     }
 
-    /// Stops accepting, finishes what was received, then ends; cuts what is left after
-    /// `shutdown_timeout`. Any thread; more than once is once.
+    /// Stops accepting, finishes the requests that were received, then ends. Cuts what is left after
+    /// `shutdown_timeout`. Any thread may call it, more than once.
     pub fn stop(&self) {
         self.end(Stage::Draining);
     }
@@ -204,17 +204,17 @@ impl Server {
     }
 
     fn end(&self, stage: Stage) {
-        // Not started yet: the sockets are all there is to close.
+        // These are the sockets of a server that has not started.
         drop(std::mem::take(&mut *self.lock_listeners()));
         self.shared.advance(stage);
     }
 
-    /// Blocks until the I/O threads have ended, with all that they own; call it when `on_finished` was
-    /// called, from another thread.
+    /// Blocks until the I/O threads have ended and all that they own is dropped. Call it after `on_finished`
+    /// was called, from another thread.
     pub fn join(&self) {
         let threads = std::mem::take(&mut *self.lock_threads());
         for thread in threads {
-            let _ = thread.join(); // which a panic has ended already, if it was one
+            let _ = thread.join(); // an error is a panic, which was reported already
         }
     }
 
@@ -223,12 +223,12 @@ impl Server {
         self.shared.draining() && self.shared.io_threads_alive.load(Ordering::SeqCst) == 0
     }
 
-    /// Requests that were cut at the end.
+    /// How many requests were cut at the end.
     pub fn unfinished(&self) -> usize {
         self.shared.unfinished.load(Ordering::SeqCst)
     }
 
-    /// Where the thread that looks after long requests and the number of workers gets its orders.
+    /// The orders for the thread that reports long requests and starts workers.
     pub fn oversight(&self) -> Oversight {
         Oversight::new(&self.observatory)
     }
@@ -269,20 +269,20 @@ impl Server {
         self.shared.move_clock(by);
     }
 
-    /// Everything the admin endpoint's `/status.json` shows, as JSON. How many channels are where is
-    /// known from the last time somebody asked.
+    /// What `/status.json` of the admin endpoint shows, as JSON. The counts of channels by their state are
+    /// those of the last call.
     pub fn status(&self) -> String {
         self.shared.request_census();
         self.observatory.sample(self.shared.now());
         crate::observe::admin::status(&Snapshot::take(&self.observatory)).to_string()
     }
 
-    /// Opens the access log anew, as after it was renamed.
+    /// Opens the access log again, for use after it was renamed.
     pub fn reopen_logs(&self) {
         self.shared.reopen_logs();
     }
 
-    /// The calling thread watches how long the interpreter takes to be had, for the admin endpoint.
+    /// Makes the calling thread the one that measures the wait for the GIL, for the admin endpoint.
     pub fn watcher(&self) -> Watcher {
         Watcher::new(&self.observatory)
     }
@@ -327,7 +327,7 @@ impl Server {
     }
 }
 
-/// What an I/O thread does as it ends, however it ends.
+/// Its drop is the last act of an I/O thread, also after a panic. The last thread closes what is shared.
 struct Leave {
     shared: Arc<Shared>,
     observatory: Arc<Observatory>,
@@ -342,7 +342,7 @@ impl Drop for Leave {
         if std::thread::panicking() {
             log::error!(target: crate::LOG, "an I/O thread ended by a bug; the server stops");
             self.shared.advance(Stage::Cutting);
-            // It may be the one that the others wait for.
+            // The others wait for the first thread to end listening, and this may be the first.
             self.shared.end_listening();
         }
         if self.shared.io_threads_alive.fetch_sub(1, Ordering::SeqCst) == 1 {
@@ -369,7 +369,7 @@ impl Drop for Leave {
 pub struct Poker(Arc<Shared>);
 
 impl Poker {
-    /// Wakes one, if one is parked.
+    /// Wakes one worker, if one is parked; else the I/O threads, since a worker may lead there.
     pub fn poke(&self) {
         if !self.0.queue.poke() {
             self.0.wake_io_threads();
@@ -423,7 +423,7 @@ mod tests {
         assert!(std::net::TcpStream::connect(address).is_err());
     }
 
-    /// What a page needs is taken, so it is not made; what the I/O thread answers by itself is.
+    /// The test holds a lock that pages need, so no page is made; the I/O thread still answers by itself.
     #[test]
     fn a_page_that_takes_its_time_holds_up_nobody() {
         use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! The engine's adjustments, parsed once at the border into sizes and durations.
+//! The engine's settings: the adjustments, parsed once by the binding into sizes and durations.
 //!
 //! Names, units and defaults are in one table, `python/headwaiter/adjustments.py`. The binding fills this
 //! struct from it. `None` stands for "off" throughout.
@@ -26,37 +26,38 @@ pub enum Abandoned {
 /// Everything that steers the engine. Names are those of the adjustments table.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Workers that will call [`crate::Server::tasks`] at the start, and the least there are later.
+    /// Workers at the start, each of which calls [`crate::Server::tasks`]; later never fewer.
     pub threads: usize,
-    /// The most there may be, replacements of stuck ones apart; the same number if it is not larger.
+    /// Most workers, those that replace stuck ones not counted. If it is not larger than `threads`, the
+    /// number of workers is fixed.
     pub threads_max: usize,
-    /// Requests that run for so long are logged with their stacks.
+    /// A request that runs for this long is logged with its stack.
     pub slow_request_log: Option<Duration>,
-    /// A worker whose request runs for so long is replaced.
+    /// A worker whose request runs for this long counts as stuck, and is replaced.
     pub stuck_after: Option<Duration>,
-    /// Most replacements at once.
+    /// Most workers that replace stuck ones at once.
     pub stuck_replacements: usize,
-    /// Threads that own channels.
+    /// I/O threads: those that own channels.
     pub io_threads: usize,
     /// `listen(2)` backlog.
     pub backlog: i32,
-    /// `Server` field of refusals; empty for none.
+    /// Value of the `Server` field of refusals; empty for no field.
     pub ident: String,
-    /// Most channels open at once, all I/O threads together.
+    /// Most channels open at once, those of all I/O threads together.
     pub connection_limit: usize,
-    /// Idle keep-alive channels close after this.
+    /// An idle keep-alive channel is closed after this.
     pub channel_timeout: Option<Duration>,
     /// A head must be complete this long after its first byte.
     pub header_timeout: Option<Duration>,
-    /// A body must make progress within this.
+    /// Longest time without a byte of a request body.
     pub body_timeout: Option<Duration>,
-    /// The client must take bytes within this.
+    /// Longest time in which the client takes no byte of a reply.
     pub send_timeout: Option<Duration>,
-    /// Most tasks waiting; more are refused with 503.
+    /// Most tasks that wait; further requests are refused with 503.
     pub queue_limit: Option<usize>,
-    /// Longest wait for a worker; then 503.
+    /// Longest wait of a task for a worker; then it is refused with 503.
     pub queue_timeout: Option<Duration>,
-    /// What is left this long after `stop` is cut.
+    /// How long requests may run after `stop`; the rest is cut.
     pub shutdown_timeout: Duration,
     /// Largest request head in bytes.
     pub max_request_header_size: usize,
@@ -64,27 +65,28 @@ pub struct Settings {
     pub max_request_header_fields: usize,
     /// Largest request body in bytes.
     pub max_request_body_size: u64,
-    /// Request bodies above this many bytes go to a temporary file, unless `spool_memory` has room.
+    /// Bytes of a request body that stay in memory; the rest goes to a temporary file, unless
+    /// `spool_memory` has room for it.
     pub inbuf_overflow: u64,
-    /// Memory that request bodies may take up to `inbuf_overflow` each, all together.
+    /// Bytes of memory for all request bodies together, up to `inbuf_overflow` each.
     pub inbuf_total: u64,
-    /// Unsent reply bytes above this many go to a temporary file.
+    /// Unsent bytes of a streamed reply that stay in memory; the rest goes to a temporary file.
     pub outbuf_overflow: u64,
-    /// Unsent reply bytes that all channels together may keep in memory.
+    /// Unsent reply bytes in memory, those of all channels together.
     pub outbuf_total: u64,
-    /// Unsent bytes of one reply above which its worker waits.
+    /// Unsent bytes of one reply above which its worker waits for the client.
     pub outbuf_high_watermark: u64,
     /// Where temporary files are made.
     pub spool_dir: PathBuf,
-    /// Most bytes in temporary files, all together.
+    /// Most bytes in all temporary files together.
     pub spool_limit: u64,
     /// Most temporary files of request bodies.
     pub spool_files: u64,
-    /// Memory that request bodies may take beyond `inbuf_overflow` each, all together.
+    /// Bytes of memory for all request bodies together, beyond `inbuf_overflow` each.
     pub spool_memory: u64,
-    /// What happens to the waiting tasks of clients that left.
+    /// What happens to a waiting task whose client has left.
     pub abandoned_requests: Abandoned,
-    /// Path answered by the I/O thread itself.
+    /// Path that the I/O thread answers itself.
     pub health_path: Option<Vec<u8>>,
     /// The health answer is 503 once a task has waited longer than this.
     pub health_max_wait: Option<Duration>,
@@ -94,18 +96,18 @@ pub struct Settings {
     pub unix_socket_perms: u32,
     /// Where the access log goes.
     pub access_log: Option<AccessLogTarget>,
-    /// What its lines hold.
+    /// The format of its lines.
     pub access_log_format: AccessLogFormat,
     /// Where the admin endpoint listens.
     pub admin: Vec<ListenSpec>,
-    /// Whether the admin endpoint answers whatever `Host` it is called by.
+    /// Whether the admin endpoint answers requests for any `Host`.
     pub admin_public: bool,
-    /// The interpreter, in words.
+    /// Name and version of the interpreter, for the admin endpoint.
     pub runtime: String,
-    /// Whether workers share one interpreter lock: one stand-by is enough then, and the governor
-    /// decides how many may be active. Without one, a worker is woken per waiting task.
+    /// Whether workers share a GIL. With a GIL one stand-by worker is enough, and the governor decides how
+    /// many may be active. Without a GIL one worker is woken per waiting task.
     pub gil: bool,
-    /// At low load an idle worker may run the I/O loop. Only with one I/O thread.
+    /// Whether an idle worker may run the I/O loop at low load. It needs a single I/O thread.
     pub lend_loop: bool,
 }
 
@@ -177,7 +179,7 @@ impl Settings {
         }
     }
 
-    /// How many workers there may be at once.
+    /// Most workers at once, those that replace stuck ones included.
     pub fn most_workers(&self) -> usize {
         let replacements = self.stuck_after.map_or(0, |_| self.stuck_replacements);
         self.threads.max(self.threads_max) + replacements

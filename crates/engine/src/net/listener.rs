@@ -8,6 +8,7 @@
 //! file has taken that place; a child process that has a copy of the listener leaves the file alone.
 
 use std::io;
+#[cfg(unix)]
 use std::path::{Path, PathBuf};
 
 use mio::event::Source;

@@ -1,15 +1,15 @@
-//! The handler of signals that stop a server, as the kernel calls it.
+//! The native handler of signals that stop a server; the kernel calls it.
 //!
-//! An interpreter's own handler does not do. It works in a child, too, until the child's first
-//! instruction in Python: it would write to the parent's socket. It goes before the process does, and the
-//! same stop told twice would kill. And it hides what handlers in C were there.
+//! Python's own handler is not enough, for three reasons. In a forked child it runs until the child's first
+//! Python instruction, and writes to the parent's socket. Python removes it before the process ends, so a
+//! second copy of the same stop would kill the process. And it hides the handlers that C code had installed.
 //!
-//! So [`take`] puts this handler over what there was, of which the interpreter learns nothing. In a child,
-//! and when its time is over, the handler does what was there before.
+//! So [`take`] installs this handler over the one that was there; Python does not notice. In a forked child,
+//! and after the server has ended, this handler does what the previous one would have done.
 //!
 //! Rules: what runs in the handler calls only what signal-safety(7) lists, takes no lock and allocates
-//! nothing; it does not touch the statics in a child, which may share them (`vfork`).
-//! Elsewhere: what a signal means (`mod.rs`, which reads the socket), and which ones are taken.
+//! nothing. In a child it does not write to the statics: after `vfork` they are the parent's.
+//! Elsewhere: what a signal means (`mod.rs`, which reads the socket), and which signals are taken.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -23,40 +23,40 @@ use libc::{c_int, c_void, siginfo_t};
 use crate::net::socket::SEND_FLAGS;
 use crate::signals::SAME_STOP;
 
-/// What a signal is taken for.
+/// What the handler does with a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Role {
-    /// To end the process at once, as it ends without a handler. As process 1 it would not: there the
-    /// kernel drops signals that nobody handles.
+    /// It ends the process at once, as the signal does without a handler. Process 1 needs this: the kernel
+    /// drops its signals that have no handler.
     Leave,
-    /// To stop the server.
+    /// It stops the server.
     Stop,
-    /// To tell the server something.
+    /// It passes the signal on to the server.
     Tell,
-    /// It stopped the server, which has ended. What is the same stop is over, too; whatever comes later
-    /// does what was there before.
+    /// The server has ended after this signal. Another copy of the same stop is ignored; a later signal does
+    /// what the previous handler would have done.
     Stopped,
-    /// The server has ended, and there is nobody to be told.
+    /// The server has ended. The signal is ignored.
     Deaf,
 }
 
-/// What there is for a signal, but for this handler.
+/// What a signal would do without this handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// The kernel's default action.
     Default,
-    /// Nothing.
+    /// It is ignored.
     Ignored,
-    /// Somebody's handler.
+    /// It calls somebody else's handler.
     Handler,
 }
 
-/// What there is for the signal `number`, whoever has installed it.
+/// What the signal `number` would do without this handler, whoever has installed that.
 ///
 /// # Errors
 ///
-/// There is no such signal.
+/// No such signal exists.
 pub fn action(number: c_int) -> io::Result<Action> {
     let slot = slot(number)?;
     let mut now = current(number)?;
@@ -70,11 +70,11 @@ pub fn action(number: c_int) -> io::Result<Action> {
     })
 }
 
-/// Handles the signal `number`. With `chained`, a handler that is there is called, too.
+/// Installs this handler for the signal `number`. With `chained` it also calls the handler that was there.
 ///
 /// # Errors
 ///
-/// There is no such signal, or it cannot be handled.
+/// No such signal exists, or it cannot be handled.
 pub fn take(number: c_int, role: Role, chained: bool) -> io::Result<()> {
     let slot = slot(number)?;
     let before = current(number)?;
@@ -87,19 +87,20 @@ pub fn take(number: c_int, role: Role, chained: bool) -> io::Result<()> {
     install(number)
 }
 
-/// From now on, signals that are taken go to `socket`, and the next one to stop is the first.
+/// From now on the handler writes numbers to `socket`. The next stop counts as the first.
 pub fn tell(socket: RawFd) {
     FIRST_STOP.store(0, SeqCst);
     SOCKET.store(socket, SeqCst);
 }
 
-/// Whether a signal to stop has come since [`tell`].
+/// Whether a stopping signal has come since [`tell`].
 pub fn stop_came() -> bool {
     FIRST_STOP.load(SeqCst) != 0
 }
 
-/// The server has ended, and its socket is about to be closed. The handler goes; where the process ends,
-/// too (`to_the_end`), or a stop is not over, it stays, and does what was there before afterwards.
+/// Ends the writing to the socket, which is about to be closed: the server has ended. Removes the handler,
+/// unless the process ends, too (`to_the_end`), or another copy of the last stop may still come. A handler
+/// that stays takes the roles [`Role::Stopped`] and [`Role::Deaf`].
 pub fn release(to_the_end: bool) {
     SOCKET.store(-1, SeqCst);
     for (number, slot) in (0..).zip(&SLOTS) {
@@ -117,7 +118,7 @@ pub fn release(to_the_end: bool) {
     }
 }
 
-/// Signals that this handler still has although the server has ended.
+/// Signals for which this handler is still installed after the server has ended.
 pub fn lingering() -> Vec<c_int> {
     let lingers = |&(number, slot): &(c_int, &Slot)| {
         slot.is_of_this_process()
@@ -128,24 +129,24 @@ pub fn lingering() -> Vec<c_int> {
     slots.map(|(number, _)| number).collect()
 }
 
-/// Puts the handler back that somebody has replaced, for good: what was there before is forgotten, as
-/// its code is about to go.
+/// Installs this handler again after somebody has replaced it. The previous handler is forgotten, since its
+/// code is about to be unloaded.
 ///
 /// # Errors
 ///
-/// There is no such signal.
+/// No such signal exists.
 pub fn outlast(number: c_int) -> io::Result<()> {
     slot(number)?.set_previous(DEFAULT);
     install(number)
 }
 
-/// What is known of one signal.
+/// The state of one signal.
 struct Slot {
-    /// The process that it is taken in. 0: in none.
+    /// The process that has taken it; 0 if none has.
     process: AtomicI32,
     role: AtomicU8,
     chained: AtomicBool,
-    /// Never freed: a handler on another thread may be reading it.
+    /// Never freed: the handler may be reading it on another thread.
     previous: AtomicPtr<libc::sigaction>,
 }
 
@@ -160,9 +161,9 @@ static SLOTS: [Slot; SIGNALS] = [const {
 /// One more than the highest signal.
 const SIGNALS: usize = 65;
 
-/// Where the numbers of signals go.
+/// Where the handler writes the numbers of signals; -1 for nowhere.
 static SOCKET: AtomicI32 = AtomicI32::new(-1);
-/// When the first signal to stop came, in nanoseconds of the monotonic clock. 0: none has.
+/// When the first stopping signal came, in nanoseconds of the monotonic clock; 0 if none has come.
 static FIRST_STOP: AtomicU64 = AtomicU64::new(0);
 
 impl Slot {
@@ -192,7 +193,7 @@ impl Slot {
         self.previous.store(Box::leak(Box::new(action)), SeqCst);
     }
 
-    /// Does what was there before.
+    /// Does what the previous handler would have done.
     fn pass_on(&self, number: c_int, info: *mut siginfo_t, context: *mut c_void) {
         match self.previous().sa_sigaction {
             libc::SIG_IGN => {}
@@ -210,8 +211,8 @@ impl Slot {
         if previous.sa_sigaction == libc::SIG_DFL || previous.sa_sigaction == libc::SIG_IGN {
             return;
         }
-        // SAFETY: neither of the two numbers that are none, so the kernel was given the address of a
-        // handler, whose kind the flag tells; it is called where the kernel would have called it.
+        // SAFETY: it is neither `SIG_DFL` nor `SIG_IGN`, so it is the address of a handler that was given
+        // to the kernel. The flag tells its kind, and the kernel would have called it here.
         unsafe {
             if previous.sa_flags & libc::SA_SIGINFO == 0 {
                 mem::transmute::<usize, extern "C" fn(c_int)>(previous.sa_sigaction)(number);
@@ -224,18 +225,18 @@ impl Slot {
 
 type FullHandler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
 
-/// The handler.
+/// The handler. It leaves `errno` as it was: the code that the signal interrupts may be about to read it.
 extern "C" fn handle(number: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = errno::errno();
     if let Ok(slot) = slot(number) {
         act(slot, number, info, context);
     }
-    errno::set_errno(errno); // what was interrupted may be about to read it
+    errno::set_errno(errno);
 }
 
 fn act(slot: &Slot, number: c_int, info: *mut siginfo_t, context: *mut c_void) {
     if !slot.is_of_this_process() {
-        return slot.pass_on(number, info, context); // and the parent's socket is left alone
+        return slot.pass_on(number, info, context); // the socket is the parent's
     }
     match slot.role() {
         Role::Leave => slot.pass_on(number, info, context),
@@ -244,9 +245,10 @@ fn act(slot: &Slot, number: c_int, info: *mut siginfo_t, context: *mut c_void) {
             let first = FIRST_STOP.compare_exchange(0, now(), SeqCst, SeqCst);
             let counts = first.map_or_else(|first| !is_same_stop(first), |_| true);
             if counts && slot.chained.load(SeqCst) {
-                // First, while threads are as they were: it may look at them, as faulthandler does.
+                // The previous handler comes first, before any thread reacts to the stop: it may report
+                // what the threads do, as faulthandler does.
                 slot.call_previous(number, info, context);
-                // Some install themselves anew; the server's stop is to stay in front.
+                // Some handlers install themselves again. This one must stay in front.
                 let _ = install(number);
             }
             write(number);
@@ -262,7 +264,8 @@ fn is_same_stop(first: u64) -> bool {
     first != 0 && since < SAME_STOP
 }
 
-/// Ends the process by the signal; process 1, which that cannot end, as shells show such an end.
+/// Ends the process by the signal. Process 1 cannot end so: it exits with the status that shells show for
+/// the signal.
 #[expect(unsafe_code, reason = "nothing safe may be called in a handler")]
 fn leave(number: c_int) -> ! {
     // SAFETY: all of them may be called in a handler; the set is valid and initialised.
@@ -280,8 +283,8 @@ fn leave(number: c_int) -> ! {
 #[expect(unsafe_code, reason = "nothing safe may be called in a handler")]
 fn write(number: c_int) {
     let byte = number as u8;
-    // SAFETY: `byte` is readable. A socket that is full, shut down or not there fails: then somebody
-    // wakes up anyway, or nobody is left to.
+    // SAFETY: `byte` is readable. The call fails if the socket is full, and its reader wakes up anyway, or if
+    // it is closed, and no reader is left.
     unsafe {
         libc::send(
             SOCKET.load(SeqCst),
@@ -320,7 +323,8 @@ fn current(number: c_int) -> io::Result<libc::sigaction> {
     Ok(now)
 }
 
-/// Without `SA_RESTART`, as Python has it: a call that waits is to return for a handler in Python.
+/// Installs the handler, without `SA_RESTART` as Python does: a call that waits must return, so that a
+/// handler in Python can run.
 fn install(number: c_int) -> io::Result<()> {
     let action = libc::sigaction {
         sa_sigaction: handle as *const () as usize,
@@ -330,7 +334,7 @@ fn install(number: c_int) -> io::Result<()> {
     exchange(number, &raw const action, ptr::null_mut())
 }
 
-/// Gives the signal back, unless somebody else has taken it since.
+/// Installs the previous handler again, unless somebody else has replaced this one.
 fn restore(number: c_int, slot: &Slot) {
     if current(number).is_ok_and(|action| is_ours(&action)) {
         let previous = slot.previous();
@@ -345,7 +349,7 @@ fn exchange(
     new: *const libc::sigaction,
     old: *mut libc::sigaction,
 ) -> io::Result<()> {
-    // SAFETY: both are null or valid, and `handle`, where it is installed, is safe in a handler.
+    // SAFETY: both are null or valid, and `handle` calls only what is safe in a handler.
     match unsafe { libc::sigaction(number, new, old) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),

@@ -14,8 +14,8 @@ const X: &[&str] = &[
 ];
 const RFC: &[&str] = &["forwarded"];
 const LIMITS: HeadLimits = HeadLimits {
-    size: 4096,
-    fields: 64,
+    size: 262_144,
+    fields: 512,
 };
 
 fn peer(address: &str) -> ProxyPeer {
