@@ -353,11 +353,7 @@ impl IoLoop {
                 && let Some(index) = me.find(token)
                 && !me.channels[index].sending.is_empty()
             {
-                if me.channels[index].sends_from_disk() && !me.again.is_empty() {
-                    // Behind those that could not go on in an earlier turn.
-                    return me.later(index);
-                }
-                me.transmit(index);
+                me.transmit_in_order(index);
             }
         });
     }
