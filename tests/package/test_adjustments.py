@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from headwaiter import ADJUSTMENTS, Adjustments
-from headwaiter._settings import reference
+from headwaiter._settings import defaults, reference
 from headwaiter._settings.flags import make_parser
 from headwaiter._settings.types import AdjustmentKeywords, AdjustmentValues, ServerKeywords
 from headwaiter.adjustments import BY_NAME, GROUPS, Adjustment
@@ -164,9 +164,18 @@ def test_memory_for_requests_follows_the_memory_limit() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_AS, (8 << 30, hard))
         assert Adjustments().inbuf_total == min(unlimited, 1 << 30)
+        assert Adjustments().outbuf_total == min(max(unlimited, 64 << 20), 1 << 30)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     assert Adjustments(inbuf_total=7).inbuf_total == 7
+    assert Adjustments(outbuf_total=7).outbuf_total == 7
+    assert Adjustments(spool_files=7).spool_files == 7
+
+
+def test_little_memory_leaves_some_for_replies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(defaults, "_memory", lambda: 80 << 20)
+    settings = Adjustments()
+    assert (settings.inbuf_total, settings.outbuf_total) == (10 << 20, 64 << 20)
 
 
 def test_defaults_are_not_shared() -> None:

@@ -232,3 +232,11 @@ def test_paste_protocols(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_public_names() -> None:
     assert set(headwaiter.__all__) <= set(dir(headwaiter))
+
+
+def test_a_server_ends_when_no_worker_could_begin_and_not_before() -> None:
+    with create_server(hello, listen="127.0.0.1:0", threads=2) as server:
+        server._fail(RuntimeError("the first"))
+        assert server._failure is None
+        server._fail(RuntimeError("the last"))
+        assert "the last" in str(server._failure)

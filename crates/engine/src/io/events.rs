@@ -58,11 +58,7 @@ impl IoLoop {
                 && let Some(index) = me.find(token)
                 && !me.channels[index].sending.is_empty()
             {
-                if me.channels[index].sends_from_disk() && me.channels.waiting() > 0 {
-                    // Behind those that could not go on in an earlier turn.
-                    return me.later(index);
-                }
-                me.transmit(index);
+                me.transmit_in_order(index);
             }
         });
     }

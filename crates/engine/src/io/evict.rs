@@ -149,9 +149,11 @@ const SHORT_PAUSE: Duration = Duration::from_millis(1);
 
 #[cfg(all(test, unix, not(shuttle)))]
 mod tests {
+    use std::io::Write;
+
     use super::*;
     use crate::io::inline::Endpoint;
-    use crate::io::tests::connect;
+    use crate::io::tests::{connect, with_idle};
     use crate::settings::Settings;
     use crate::shared::Shared;
 
@@ -182,5 +184,43 @@ mod tests {
         second.close(0);
         first.read_mail();
         assert_eq!(first.accepting.paused_until(), Some(first.now));
+    }
+
+    #[test]
+    fn a_channel_that_was_accepted_in_this_turn_is_not_closed_for_another() {
+        let (_shared, mut io, _clients) = with_idle(1);
+        assert!(!io.make_room("no room"));
+        assert_eq!(
+            (io.channels.len(), io.accepting.paused_until()),
+            (1, Some(io.now + SHORT_PAUSE))
+        );
+        io.turn += 1;
+        assert!(io.make_room("no room"));
+        assert_eq!(
+            (io.channels.len(), io.shared.counters.evicted.get()),
+            (0, 1)
+        );
+    }
+
+    #[test]
+    fn a_channel_whose_request_was_not_read_yet_is_not_closed_for_another() {
+        let (_shared, mut io, mut clients) = with_idle(2);
+        clients[0]
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        io.turn += 1;
+        assert!(io.make_room("no room"));
+        assert_eq!(io.channels.iter().next().unwrap().state, State::Task);
+        assert_eq!((io.channels.len(), io.waiting_tasks()), (1, 1));
+    }
+
+    #[test]
+    fn a_channel_of_the_admin_endpoint_whose_request_was_not_read_yet_stays() {
+        let (_shared, mut io, _clients) = with_idle(0);
+        let mut clients = [connect(&mut io, None), connect(&mut io, None)];
+        clients[0].write_all(b"GET ").unwrap();
+        let tokens = io.admin.open.clone();
+        assert!(io.evict_admin());
+        assert_eq!(io.admin.open, tokens[..1]);
     }
 }

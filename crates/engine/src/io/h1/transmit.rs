@@ -83,7 +83,7 @@ impl IoLoop {
         exchange.count_single(&lane);
         exchange.outgoing.move_to(&mut channel.sending);
         channel.exchange = Some(exchange);
-        self.transmit(index);
+        self.transmit_in_order(index);
     }
 
     /// The worker of the channel `token` goes on and has handed over more of the reply at `place`.
@@ -97,7 +97,17 @@ impl IoLoop {
             channel.deadline.disarm();
         }
         channel.lane.collect(place, &mut channel.sending);
-        self.transmit(index);
+        self.transmit_in_order(index);
+    }
+
+    /// Sends now, or, from a file, behind the channels that could not go on in an earlier turn: else these
+    /// might never get disk time.
+    pub(crate) fn transmit_in_order(&mut self, index: usize) {
+        if self.channels[index].sends_from_disk() && self.channels.waiting() > 0 {
+            self.later(index);
+        } else {
+            self.transmit(index);
+        }
     }
 
     /// Sends what the kernel takes of a channel's parts.
