@@ -154,8 +154,8 @@ impl Exchange {
         self.next == Next::Follower
     }
 
-    /// Counts the reply, or its rest, as unsent when the worker leaves it to the I/O thread, unless it is a single
-    /// buffer: the kernel is likely to take that at once.
+    /// Counts the reply, or its rest, as unsent when the worker leaves it to the I/O thread or leads and has it sent,
+    /// unless it is a single buffer: the kernel is likely to take that at once.
     pub(crate) fn count_parts(&self, lane: &Lane) {
         if self.outgoing.single().is_none() {
             lane.account(self.outgoing.size());

@@ -293,6 +293,7 @@ impl IoLoop {
     /// A worker that leads is through with `exchange`.
     pub(crate) fn reply_to(&mut self, exchange: Box<Exchange>) {
         let token = exchange.lane.as_ref().map(|lane| {
+            exchange.count_parts(lane);
             lane.begin_reply();
             lane.token()
         });

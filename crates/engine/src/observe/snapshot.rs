@@ -312,9 +312,12 @@ mod tests {
         for (_, phase) in shown["totals"]["phases"].as_object_mut().unwrap() {
             phase["sum"].take();
         }
-        for request in shown["waiting"].as_array_mut().unwrap() {
+        let waiting = shown["waiting"].as_array_mut().unwrap();
+        for request in waiting.iter_mut() {
             request["age"].take();
         }
+        // They are sorted by age.
+        waiting.sort_by_key(|request| request["path"].to_string());
         for (key, shown) in shown.as_object_mut().unwrap() {
             if ["server", "advice", "quantiles", "process"].contains(&&key[..]) {
                 shown.take();
