@@ -235,8 +235,11 @@ def test_public_names() -> None:
 
 
 def test_a_server_ends_when_no_worker_could_begin_and_not_before() -> None:
+    aborted: list[bool] = []
     with create_server(hello, listen="127.0.0.1:0", threads=2) as server:
-        server._fail(RuntimeError("the first"))
-        assert server._failure is None
-        server._fail(RuntimeError("the last"))
-        assert "the last" in str(server._failure)
+        workers = server._workers
+        workers._fail(RuntimeError("the first"), lambda: aborted.append(True))
+        assert (workers.failure, aborted) == (None, [])
+        workers._fail(RuntimeError("the last"), lambda: aborted.append(True))
+        assert "the last" in str(workers.failure)
+        assert aborted == [True]
