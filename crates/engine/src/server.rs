@@ -120,13 +120,13 @@ impl Server {
                 },
             )?);
         }
-        threads[0].observer = Some(Arc::clone(&self.observatory) as _);
+        threads[0].observe_by(Arc::clone(&self.observatory) as _);
         if let Some(log) = &self.shared.access_log {
             log.start()?;
         }
         let mailboxes = threads
             .iter()
-            .map(|thread| Arc::clone(&thread.mailbox))
+            .map(|thread| Arc::clone(thread.mailbox()))
             .collect();
         if self.shared.mailboxes.set(mailboxes).is_err() {
             return Err(io::Error::other("the server was started already"));
@@ -157,7 +157,7 @@ impl Server {
     ) -> io::Result<()> {
         let mut threads = threads.into_iter();
         while let Some((thread, leave)) = threads.next() {
-            let name = format!("headwaiter-io-{}", thread.index);
+            let name = format!("headwaiter-io-{}", thread.index());
             let seat = Arc::clone(&self.seat);
             let spawned = spawn(
                 name,
@@ -165,7 +165,7 @@ impl Server {
                     let leave = leave;
                     let mut thread = Box::new(thread);
                     thread.settle();
-                    match thread.index {
+                    match thread.index() {
                         0 => conduct(thread, &leave.shared, &seat),
                         _ => thread.run(),
                     }

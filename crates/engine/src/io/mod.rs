@@ -29,6 +29,7 @@ mod pace;
 pub(crate) mod pool;
 mod recycle;
 mod reply_inline;
+mod run;
 pub(crate) mod seen;
 mod shares;
 mod token;
@@ -64,51 +65,51 @@ use crate::sys::sync::{Poll, Waker};
 /// Everything one I/O thread owns.
 #[derive(Debug)]
 pub(crate) struct IoLoop {
-    pub(crate) index: usize,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) mailbox: Arc<Mailbox>,
-    pub(crate) poll: Poll,
+    index: usize,
+    pub(in crate::io) shared: Arc<Shared>,
+    pub(in crate::io) mailbox: Arc<Mailbox>,
+    pub(in crate::io) poll: Poll,
     events: Option<Events>,
     inbox: Vec<Message>,
-    pub(crate) channels: Channels,
-    pub(crate) accepting: Accepting,
-    pub(crate) pool: ExchangePool,
-    pub(crate) recorder: Recorder,
-    pub(crate) admin: Endpoint,
+    pub(in crate::io) channels: Channels,
+    pub(in crate::io) accepting: Accepting,
+    pub(in crate::io) pool: ExchangePool,
+    pub(in crate::io) recorder: Recorder,
+    pub(in crate::io) admin: Endpoint,
     /// Answers some requests of the serving listeners in place of workers.
-    pub(crate) inline: Option<Box<dyn Inline>>,
+    pub(in crate::io) inline: Option<Box<dyn Inline>>,
     /// The first I/O thread tells it what happens.
-    pub(crate) observer: Option<Arc<dyn Observer>>,
-    pub(crate) counting: Counting,
+    pub(in crate::io) observer: Option<Arc<dyn Observer>>,
+    pub(in crate::io) counting: Counting,
     /// Tasks complete in this turn, handed over together.
-    pub(crate) batch: Vec<Box<Exchange>>,
-    pub(crate) scratch: Vec<u8>,
+    pub(in crate::io) batch: Vec<Box<Exchange>>,
+    pub(in crate::io) scratch: Vec<u8>,
     /// Body bytes of one read, without the framing between them.
-    pub(crate) gathered: Vec<u8>,
+    pub(in crate::io) gathered: Vec<u8>,
     /// Bytes of bodies that may still be read in this turn.
-    pub(crate) bulk: usize,
-    pub(crate) disk: DiskTime,
+    pub(in crate::io) bulk: usize,
+    pub(in crate::io) disk: DiskTime,
     /// Channels with replies that leave when all mail is read.
-    pub(crate) corked: Vec<usize>,
+    pub(in crate::io) corked: Vec<usize>,
     date: DateLine,
     /// Tasks handed to the queue and not given back.
-    pub(crate) outstanding: usize,
-    pub(crate) drain: Option<Instant>,
+    pub(in crate::io) outstanding: usize,
+    pub(in crate::io) drain: Option<Instant>,
     /// More tasks have waited too long than a turn refuses.
-    pub(crate) expiring: bool,
+    pub(in crate::io) expiring: bool,
     /// When the governor was last asked.
-    pub(crate) governed: Option<Instant>,
-    pub(crate) pace: Pace,
+    pub(in crate::io) governed: Option<Instant>,
+    pub(in crate::io) pace: Pace,
     /// This thread's CPU clock, from `run` on.
-    pub(crate) clock: Option<ThreadClock>,
+    pub(in crate::io) clock: Option<ThreadClock>,
     /// The process has one core for everything.
-    pub(crate) single_core: bool,
-    pub(crate) now: Instant,
-    pub(crate) seen: Seen,
+    pub(in crate::io) single_core: bool,
+    pub(in crate::io) now: Instant,
+    pub(in crate::io) seen: Seen,
     /// Turns made.
-    pub(crate) turn: u64,
+    pub(in crate::io) turn: u64,
     /// Turns in a row that have ended by a panic.
-    pub(crate) failed_turns: u32,
+    pub(in crate::io) failed_turns: u32,
 }
 
 impl IoLoop {
@@ -164,6 +165,21 @@ impl IoLoop {
             turn: 0,
             failed_turns: 0,
         })
+    }
+
+    /// Has `observer` told what the loop sees.
+    pub(crate) fn observe_by(&mut self, observer: Arc<dyn Observer>) {
+        self.observer = Some(observer);
+    }
+
+    /// The number of this loop's I/O thread; the first is 0.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Where others leave messages for this loop.
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
     }
 
     /// The calling thread is this loop's own.
@@ -349,6 +365,7 @@ pub(crate) mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::io::channel::{Channel, State};
     use crate::net::address::Peer;
     use crate::net::socket::Stream;
     use crate::settings::Settings;
@@ -366,6 +383,17 @@ pub(crate) mod tests {
             clients.push(connect(&mut io, Some(0)));
         }
         (shared, io, clients)
+    }
+
+    /// Has `admin` answer the requests of the admin endpoint.
+    pub(crate) fn answer_by(io: &mut IoLoop, admin: Box<dyn Inline>) {
+        io.admin = Endpoint::new(Vec::new(), admin);
+    }
+
+    /// How many channels wait for an answer from another thread.
+    pub(crate) fn pending(io: &IoLoop) -> usize {
+        let is_pending = |channel: &&Channel| channel.state == State::Pending;
+        io.channels.iter().filter(is_pending).count()
     }
 
     /// A client of `listener`, or of the admin endpoint.

@@ -47,7 +47,7 @@ impl Site {
         let threads = settings.threads;
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
         let io = IoLoop::new(0, &shared, Vec::new(), Endpoint::default()).unwrap();
-        let mailbox = Arc::clone(&io.mailbox);
+        let mailbox = Arc::clone(io.mailbox());
         shared.mailboxes.set(vec![Arc::clone(&mailbox)]).unwrap();
         let site = Self {
             shared,

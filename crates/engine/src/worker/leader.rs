@@ -1,8 +1,5 @@
 //! When an I/O thread lends its loop, and what a worker does while it leads. `seat.rs` says how a loop moves.
 
-use std::any::Any;
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use crate::exchange::Exchange;
@@ -61,16 +58,16 @@ pub(crate) fn conduct(mut io: Box<IoLoop>, shared: &Shared, seat: &Seat<IoLoop>)
     let mut lending = Lending::new();
     while !io.is_done() {
         let tasks = io.turn_or_end();
-        if !shared.settings.lend_loop || shared.draining() || !lending.after_turn(tasks, io.now) {
+        if !shared.settings.lend_loop || shared.draining() || !lending.after_turn(tasks, io.now()) {
             continue;
         }
         let lent = sync::now();
         shared.counters.loop_lends.add(1);
         let (returned, back) = seat.lend(io);
         io = returned;
-        io.now = shared.now();
+        io.look_at_clock();
         let lent_for = sync::now().saturating_duration_since(lent);
-        lending.came_back(back, lent_for, io.now);
+        lending.came_back(back, lent_for, io.now());
     }
     // A leader may have ended the last request after its last turn.
     io.flush_records();
@@ -97,7 +94,7 @@ pub(crate) fn lead(
     kept: Option<Task>,
 ) -> Led {
     let mut lent = Lent { seat, io: Some(io) };
-    lent.io().now = shared.now();
+    lent.io().look_at_clock();
     if let Some(exchange) = kept.and_then(Task::into_exchange) {
         lent.io().reply_to(exchange);
     }
@@ -159,55 +156,6 @@ impl Drop for Lent<'_> {
     }
 }
 
-impl IoLoop {
-    /// Makes a turn and gives its tasks to the queue. Returns how many they were. An error of the poll ends the
-    /// server.
-    fn turn_or_end(&mut self) -> usize {
-        self.nap();
-        match catch_unwind(AssertUnwindSafe(|| self.turn())) {
-            Ok(Ok(())) => self.failed_turns = 0,
-            Ok(Err(error)) => self.fail(&error),
-            Err(panic) => self.survive(panic),
-        }
-        let tasks = self.waiting_tasks();
-        self.hand_over();
-        tasks
-    }
-
-    /// Takes the one task of this turn.
-    fn take_single(&mut self) -> Option<Box<Exchange>> {
-        let exchange = self.batch.pop()?;
-        self.outstanding += 1;
-        Some(exchange)
-    }
-
-    /// A bug outside of any channel costs a turn. A bug in every turn ends the server.
-    fn survive(&mut self, panic: Box<dyn Any + Send>) {
-        self.shared.note_panic(&*panic);
-        self.failed_turns += 1;
-        if self.failed_turns > MOST_FAILED_TURNS {
-            self.guarded(None, Self::cut_all);
-            resume_unwind(panic);
-        }
-        self.look_everywhere();
-    }
-
-    fn fail(&mut self, error: &io::Error) {
-        log::error!(target: crate::LOG, "polling failed: {error}");
-        self.shared.advance(crate::shared::Stage::Cutting);
-        self.cut_all();
-    }
-
-    /// Runs the loop of an I/O thread that never lends it.
-    pub(crate) fn run(mut self: Box<Self>) {
-        while !self.is_done() {
-            self.turn_or_end();
-        }
-    }
-}
-
-/// How many turns in a row may end by a panic. The next one ends the thread, and with it the server.
-const MOST_FAILED_TURNS: u32 = 16;
 /// How many turns in a row must bring at most one task before the loop is lent.
 const QUIET: u32 = if cfg!(shuttle) { 1 } else { 8 };
 /// How long the loop is not lent after a leader stayed away. Each time doubles it, up to [`LONGEST_PAUSE`].

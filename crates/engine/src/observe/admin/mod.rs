@@ -151,21 +151,19 @@ mod tests {
     use std::io::{Read, Write};
 
     use super::*;
-    use crate::io::channel::State;
-    use crate::io::inline::Endpoint;
-    use crate::io::tests::{connect, with_idle};
+    use crate::io::tests::{answer_by, connect, pending, with_idle};
     use crate::observe::watch::Watcher;
 
     #[test]
     fn stacks_go_to_all_who_wait_for_them() {
         let (shared, mut io, _) = with_idle(0);
         let observatory = Arc::new(Observatory::new(&shared));
-        io.admin = Endpoint::new(Vec::new(), Box::new(Admin::new(&observatory)));
+        answer_by(&mut io, Box::new(Admin::new(&observatory)));
         let mut clients = [0, 1, 2].map(|_| connect(&mut io, None));
         for client in &mut clients {
             client.write_all(b"GET /stacks HTTP/1.0\r\n\r\n").unwrap();
         }
-        while (0..3).any(|index| io.channels[index].state != State::Pending) {
+        while pending(&io) < 3 {
             io.turn().unwrap();
         }
         let watcher = Watcher::new(&observatory);

@@ -1,0 +1,70 @@
+//! Who runs the loop makes its turns here: its own I/O thread, or a leader (`worker/leader.rs`).
+
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Instant;
+
+use crate::exchange::Exchange;
+use crate::io::IoLoop;
+use crate::shared::Stage;
+
+impl IoLoop {
+    /// Makes a turn and gives its tasks to the queue. Returns how many they were. An error of the poll ends the
+    /// server.
+    pub(crate) fn turn_or_end(&mut self) -> usize {
+        self.nap();
+        match catch_unwind(AssertUnwindSafe(|| self.turn())) {
+            Ok(Ok(())) => self.failed_turns = 0,
+            Ok(Err(error)) => self.fail(&error),
+            Err(panic) => self.survive(panic),
+        }
+        let tasks = self.waiting_tasks();
+        self.hand_over();
+        tasks
+    }
+
+    /// Takes the one task of this turn.
+    pub(crate) fn take_single(&mut self) -> Option<Box<Exchange>> {
+        let exchange = self.batch.pop()?;
+        self.outstanding += 1;
+        Some(exchange)
+    }
+
+    /// A bug outside of any channel costs a turn. A bug in every turn ends the server.
+    fn survive(&mut self, panic: Box<dyn Any + Send>) {
+        self.shared.note_panic(&*panic);
+        self.failed_turns += 1;
+        if self.failed_turns > MOST_FAILED_TURNS {
+            self.guarded(None, Self::cut_all);
+            resume_unwind(panic);
+        }
+        self.look_everywhere();
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        log::error!(target: crate::LOG, "polling failed: {error}");
+        self.shared.advance(Stage::Cutting);
+        self.cut_all();
+    }
+
+    /// Runs the loop of an I/O thread that never lends it.
+    pub(crate) fn run(mut self: Box<Self>) {
+        while !self.is_done() {
+            self.turn_or_end();
+        }
+    }
+
+    /// The time that the loop goes by: that of its last look at the clock.
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Looks at the clock, as a turn does. For whoever runs the loop between two turns.
+    pub(crate) fn look_at_clock(&mut self) {
+        self.now = self.shared.now();
+    }
+}
+
+/// How many turns in a row may end by a panic. The next one ends the thread, and with it the server.
+const MOST_FAILED_TURNS: u32 = 16;
