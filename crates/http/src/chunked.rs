@@ -149,14 +149,10 @@ impl Chunked {
                     *digits += 1;
                     return Ok(());
                 }
-                let size = *size;
-                self.state = match byte {
-                    _ if *digits == 0 => return Err(Refusal::ChunkSize),
-                    b'\r' => State::SizeLf { size },
-                    b' ' | b'\t' => State::Extensions { size },
-                    b';' => State::extension(size),
-                    _ => return Err(Refusal::ChunkSize),
-                };
+                if *digits == 0 {
+                    return Err(Refusal::ChunkSize);
+                }
+                self.state = State::after_size(*size, byte)?;
             }
             State::Extensions { size } => match byte {
                 b' ' | b'\t' => {}
@@ -220,6 +216,16 @@ impl Chunked {
 }
 
 impl State {
+    /// `byte` is the first one behind the digits of a chunk size.
+    fn after_size(size: u64, byte: u8) -> Result<Self, Refusal> {
+        match byte {
+            b'\r' => Ok(Self::SizeLf { size }),
+            b' ' | b'\t' => Ok(Self::Extensions { size }),
+            b';' => Ok(Self::extension(size)),
+            _ => Err(Refusal::ChunkSize),
+        }
+    }
+
     /// Behind the `;` that starts an extension of a chunk of `size` bytes.
     fn extension(size: u64) -> Self {
         Self::Extension {

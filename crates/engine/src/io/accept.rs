@@ -1,4 +1,5 @@
-//! New connections: accepting, `connection_limit`, running out of descriptors. `evict.rs` makes room for them.
+//! New connections: accepts them within `connection_limit` and gives each to an I/O thread. `evict.rs` makes room
+//! when no descriptor is left.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,8 +18,8 @@ use crate::net::address::Peer;
 use crate::net::socket::Stream;
 
 impl IoLoop {
-    /// Takes what waits at listener `n`, but no more than `most`: readiness is reported once, so the rest
-    /// is taken in the next turn.
+    /// Accepts at most `most` connections from listener `n`. The poll reports readiness once, so the next turn goes
+    /// on without a new report.
     pub(crate) fn accept_from(&mut self, n: usize, most: usize) {
         for _ in 0..most {
             if self.accepting.is_paused() || n >= self.accepting.len() {
@@ -47,7 +48,7 @@ impl IoLoop {
         self.accepting.note_more();
     }
 
-    /// Takes what waits at the admin endpoint, whatever the limits of the others.
+    /// Accepts connections to the admin endpoint. `connection_limit` does not apply to them.
     pub(crate) fn accept_admin(&mut self, n: usize) {
         for _ in 0..ADMIN_ACCEPTS {
             let Some(listener) = self.admin.listeners.get(n) else {
@@ -63,7 +64,7 @@ impl IoLoop {
                     Trouble::Nobody => return,
                     Trouble::Connection => {}
                     _ if !listener.has_waiting() => return,
-                    // Those who wait are let in after a moment.
+                    // Accepts the waiting clients after the pause.
                     Trouble::Room | Trouble::Listener => {
                         self.accepting.pause_unless_paused(self.now + PAUSE);
                         return;
@@ -78,7 +79,7 @@ impl IoLoop {
         self.shared.channels.load(Ordering::Relaxed) >= self.shared.settings.connection_limit
     }
 
-    /// Accepts again once a pause is over, and goes on where a turn's share was used up.
+    /// Accepts again when a pause is over, or when the last turn used up its share.
     pub(crate) fn resume_accepting(&mut self) {
         if self.accepting.resumes(self.now) {
             for n in 0..self.accepting.len() {
@@ -90,14 +91,14 @@ impl IoLoop {
         }
     }
 
-    /// Spreads new connections evenly over the I/O threads.
+    /// Gives a new connection to the next I/O thread in turn.
     fn assign(&mut self, stream: Stream, peer: Peer, listener: usize) {
         self.shared.channels.fetch_add(1, Ordering::Relaxed);
         self.shared.counters.connections.add(1);
         let mailboxes = self.shared.mailboxes.get().map_or(&[][..], Vec::as_slice);
         let owner = self.accepting.next_owner(mailboxes.len());
         match mailboxes.get(owner) {
-            // Once draining, the others may have left already.
+            // While the server drains, the other threads may have ended.
             Some(mailbox) if owner != self.index && !self.shared.draining() => {
                 mailbox.post(Message::Accepted(stream, peer, listener), true)
             }
@@ -105,8 +106,7 @@ impl IoLoop {
         }
     }
 
-    /// Makes the connection a channel of this thread.
-    /// `listener` is `None` for the admin endpoint.
+    /// Makes the connection a channel of this thread. `listener` is `None` for the admin endpoint.
     pub(crate) fn adopt(&mut self, mut stream: Stream, peer: Peer, listener: Option<usize>) {
         let token = self.channels.next_token();
         if let Err(error) = stream.register(self.poll.registry(), Token(token)) {
@@ -139,7 +139,7 @@ impl IoLoop {
     }
 }
 
-/// Connections to the admin endpoint that are open at once.
+/// Most open connections to the admin endpoint.
 const ADMIN_CHANNELS: usize = 64;
 
 #[cfg(all(test, not(shuttle)))]

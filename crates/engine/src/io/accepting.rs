@@ -1,4 +1,4 @@
-//! The listeners of a server, and when their connections are taken.
+//! The listeners of a server, and when the server accepts from them.
 
 use std::time::Instant;
 
@@ -7,37 +7,37 @@ use crate::net::address::Peer;
 use crate::net::listener::Listener;
 use crate::net::socket::Stream;
 
-/// The listeners of a server, and when their connections are taken.
+/// The listeners of a server, and when the server accepts from them.
 ///
-/// Invariant: while accepting is paused no connection is taken, and the pause has an end. Readiness of a listener
-/// is reported once, so every way out of `IoLoop::accept_from` has found the backlog empty, has paused, or
-/// has noted that there is more.
+/// Invariant: during a pause nobody accepts, and every pause has an end. The poll reports the readiness of a
+/// listener once. So whenever `IoLoop::accept_from` returns, it has found the backlog empty, has begun a pause, or
+/// has called [`Accepting::note_more`].
 #[derive(Debug, Default)]
 pub(crate) struct Accepting {
-    /// The first thread listens for all; empty elsewhere, and from the drain on.
+    /// The first I/O thread accepts for all threads. Empty in the other threads, and once the drain has begun.
     listeners: Vec<Listener>,
-    /// Accepting rests until this instant, for want of descriptors.
+    /// End of the pause. Accepting pauses when no descriptor is free.
     paused: Option<Instant>,
-    /// Connections wait that the share of a turn did not allow.
+    /// The last turn used up its share, so connections may still wait.
     more: bool,
-    /// Errors in a row that accepting has brought.
+    /// How many calls of `accept` in a row have failed.
     failures: usize,
-    /// Why the other I/O threads are being asked for room.
+    /// Why this thread has asked the other I/O threads for room; `None` if it has not.
     room_asked: Option<String>,
     /// The I/O thread that gets the next connection.
     next_owner: usize,
 }
 
-/// What a look at a listener has brought.
+/// The result of one call of `accept`.
 pub(in crate::io) enum Accepted {
     Connection(Stream, Peer),
     /// The backlog is empty.
     Nobody,
-    /// A connection failed before it was taken.
+    /// A connection failed before the server accepted it.
     Failed,
-    /// The system has no room for another connection; why.
+    /// The system has no room for another connection; the reason.
     NoRoom(String),
-    /// The listener itself cannot accept; why.
+    /// The listener itself cannot accept; the reason.
     Trouble(String),
 }
 
@@ -49,22 +49,22 @@ impl Accepting {
         }
     }
 
-    /// How many listeners there are.
+    /// The number of listeners.
     pub(crate) fn len(&self) -> usize {
         self.listeners.len()
     }
 
-    /// Takes the listeners out: nothing will be accepted any more.
+    /// Takes the listeners out. The server accepts nothing from now on.
     pub(crate) fn take_listeners(&mut self) -> Vec<Listener> {
         std::mem::take(&mut self.listeners)
     }
 
-    /// Whether a connection waits at listener `n`. A system call.
+    /// Whether a connection waits at listener `n`. Costs a system call.
     pub(in crate::io) fn has_waiting(&self, n: usize) -> bool {
         self.listeners[n].has_waiting()
     }
 
-    /// Takes one connection from listener `n`.
+    /// Accepts one connection from listener `n`.
     pub(in crate::io) fn accept(&mut self, n: usize) -> Accepted {
         let error = match self.listeners[n].accept() {
             Ok((stream, peer)) => {
@@ -75,17 +75,17 @@ impl Accepting {
         };
         match Trouble::of(&error) {
             Trouble::Nobody => Accepted::Nobody,
-            // Its client gave up while it waited, say.
+            // For example, the client left while its connection waited.
             Trouble::Connection => {
                 self.failures += 1;
                 if self.failures < MOST_FAILURES {
                     return Accepted::Failed;
                 }
-                // A sandbox that forbids the call looks the same, and never ends.
+                // A sandbox that forbids the call causes the same error, and causes it for ever.
                 self.failures = 0;
                 Accepted::Trouble(error.to_string())
             }
-            // Without a free descriptor the system says so even if nobody waits.
+            // When no descriptor is free, `accept` fails even if no connection waits.
             _ if !self.has_waiting(n) => Accepted::Nobody,
             Trouble::Room => {
                 self.failures = 0;
@@ -95,7 +95,7 @@ impl Accepting {
         }
     }
 
-    /// When the pause ends, if there is one.
+    /// When the pause ends; `None` without a pause.
     pub(crate) fn paused_until(&self) -> Option<Instant> {
         self.paused
     }
@@ -104,39 +104,39 @@ impl Accepting {
         self.paused.is_some()
     }
 
-    /// Pauses until `end`, whatever pause there was.
+    /// Pauses until `end`. Replaces an earlier pause.
     pub(crate) fn pause(&mut self, end: Instant) {
         self.paused = Some(end);
     }
 
-    /// Pauses until `end`, unless there is a pause already.
+    /// Pauses until `end`. Keeps an earlier pause.
     pub(crate) fn pause_unless_paused(&mut self, end: Instant) {
         self.paused.get_or_insert(end);
     }
 
-    /// Ends the pause, if there is one, in this turn.
+    /// Lets a pause end in this turn.
     pub(crate) fn end_pause(&mut self, now: Instant) {
         if self.is_paused() {
             self.paused = Some(now);
         }
     }
 
-    /// Forgets the pause: the drain takes what is in the backlog, whatever the room.
+    /// Removes the pause. The drain accepts the whole backlog, even beyond `connection_limit`.
     pub(crate) fn forget_pause(&mut self) {
         self.paused = None;
     }
 
-    /// Notes that there is more than the share of a turn allowed.
+    /// Notes that this turn used up its share, so that the next turn accepts more.
     pub(crate) fn note_more(&mut self) {
         self.more = true;
     }
 
-    /// Whether the next turn goes on accepting.
+    /// Whether the next turn has to accept more.
     pub(crate) fn has_more(&self) -> bool {
         self.more
     }
 
-    /// Whether it is time to accept again: the pause has just ended, or a turn's share was used up.
+    /// Whether to accept again: a pause has just ended, or the last turn used up its share.
     pub(in crate::io) fn resumes(&mut self, now: Instant) -> bool {
         let over = self.paused.is_some_and(|end| end <= now);
         if over {
@@ -145,17 +145,17 @@ impl Accepting {
         over || std::mem::take(&mut self.more)
     }
 
-    /// Notes why the other threads are asked for room. Whether nobody had asked them before.
+    /// Notes why this thread asks the others for room. Returns `false` if an earlier request is still open.
     pub(crate) fn ask_for_room(&mut self, why: &str) -> bool {
         self.room_asked.replace(why.to_owned()).is_none()
     }
 
-    /// Why the other threads were asked for room, if they were; from here on they are not.
+    /// Ends the request for room. Returns its reason; `None` if there was no request.
     pub(crate) fn take_room_asked(&mut self) -> Option<String> {
         self.room_asked.take()
     }
 
-    /// Which of `owners` I/O threads gets the next connection.
+    /// The index of the I/O thread that gets the next connection. There are `owners` threads.
     pub(in crate::io) fn next_owner(&mut self, owners: usize) -> usize {
         let owner = self.next_owner;
         self.next_owner = (owner + 1) % owners.max(1);
@@ -163,5 +163,5 @@ impl Accepting {
     }
 }
 
-/// Errors in a row that are the connections' own.
+/// After this many errors in a row the listener, not the connections, is the cause.
 const MOST_FAILURES: usize = 64;

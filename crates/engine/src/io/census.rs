@@ -1,15 +1,16 @@
-//! Counts the channels of an I/O thread for the figures: on request, and a slice in each turn.
+//! Counts the channels of an I/O thread by state, for status and metrics. Somebody requests a count; then the loop
+//! counts some channels in each turn.
 
 use crate::io::IoLoop;
 use crate::io::channel::{Channel, State};
 use crate::record::census::Census;
 
-/// A count under way, on its I/O thread.
+/// The count that one I/O thread is making.
 #[derive(Debug, Default)]
 pub(crate) struct Counting {
-    /// The number of this count, or of the last one that is complete.
+    /// The number of this count. Without a count: the number of the last complete one.
     number: u64,
-    /// The place in the slab that comes next; 0 when no count is under way.
+    /// The next index in the slab; 0 when nobody has requested a count.
     next: usize,
     so_far: Census,
 }
@@ -21,7 +22,7 @@ impl Counting {
 }
 
 impl IoLoop {
-    /// Counts a slice of the channels, if somebody has requested a count; once a turn.
+    /// Counts some of the channels, if somebody has requested a count. The loop calls this once a turn.
     pub(crate) fn count_if_requested(&mut self) {
         let requested = self.shared.census.requested();
         if requested != self.counting.number || self.counting.is_under_way() {
@@ -29,7 +30,7 @@ impl IoLoop {
         }
     }
 
-    /// Counts up to `most` more channels, for the count under way or else for count `requested`.
+    /// Counts at most `most` more channels. Goes on with the current count, or begins count number `requested`.
     fn count_channels(&mut self, requested: u64, most: usize) {
         let Counting {
             mut number,
@@ -59,7 +60,7 @@ impl IoLoop {
 
 fn add(census: &mut Census, channel: &Channel) {
     if channel.is_listed_idle() {
-        // Most channels are idle. An idle one keeps nothing outside of `Channel`, where a look would be a
+        // Most channels are idle. An idle channel holds nothing outside of `Channel`. To look there would be a
         // cache miss.
         census.idle += 1;
         census.memory += channel.inbuf.len() as u64;
@@ -83,7 +84,7 @@ fn add(census: &mut Census, channel: &Channel) {
     census.memory += exchange.map_or(0, |exchange| exchange.body.in_memory().len()) as u64;
 }
 
-/// Channels counted in one turn: some 10 microseconds if they are idle, 100 if not.
+/// Most channels counted in one turn. This takes some 10 microseconds if they are idle, and 100 if not.
 const SLICE: usize = 512;
 
 #[cfg(all(test, unix, not(shuttle)))]
@@ -96,7 +97,7 @@ mod tests {
     #[test]
     fn a_count_takes_a_slice_of_each_turn_and_is_shown_when_it_is_complete() {
         let (shared, mut io, _clients) = with_idle(11);
-        // The admin endpoint's count nowhere.
+        // Channels of the admin endpoint are not counted.
         let _monitor = connect(&mut io, None);
         assert_eq!((io.channels.len(), io.channels.capacity()), (12, 16));
         let number = shared.request_census();
@@ -106,10 +107,10 @@ mod tests {
             let shown = if turn < 4 { 0 } else { 11 };
             assert_eq!(shared.census.sum().idle, shown);
         }
-        // Nobody has asked since.
+        // Nobody has requested another count.
         io.count_if_requested();
         assert!(!io.counting.is_under_way());
-        // All are counted, in one turn or in several, when the asker wakes up.
+        // When the requester wakes up, all channels are counted, in one turn or in several.
         let asker = Arc::clone(&shared);
         let asker = std::thread::spawn(move || asker.new_census(Duration::from_secs(600)));
         while !asker.is_finished() {
@@ -117,7 +118,7 @@ mod tests {
             std::thread::yield_now();
         }
         asker.join().unwrap();
-        // An I/O thread that has ended is not waited for.
+        // Nobody waits for an I/O thread that has ended.
         drop(io);
         shared.new_census(Duration::from_secs(600));
     }

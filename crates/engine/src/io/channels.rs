@@ -1,7 +1,8 @@
-//! All channels of one I/O thread: found by their tokens, and kept in three orders.
+//! All channels of one I/O thread. [`Channels::find`] finds them by token. Three collections order them: the idle
+//! list, the queue of channels with more to do, and the deadlines.
 //!
-//! Invariants: a channel stands at most once in the list of the idle ones and at most once in the queue of
-//! those with more to do, and it has one deadline. Nobody else writes what these orders keep in a channel.
+//! Invariants: a channel is at most once in the idle list, at most once in the queue, and has one deadline. Only
+//! this file and its collections write the fields that they keep in a channel.
 
 use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
@@ -13,26 +14,26 @@ use crate::io::channel::Channel;
 use crate::io::deadlines::{Deadlines, Fired};
 use crate::io::idle::IdleList;
 
-/// The channels by their places; an index is valid until its channel is removed, a token for ever.
+/// The channels of one I/O thread. An index is valid until its channel is removed. A token stays unique after that.
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
     slab: Slab<Channel>,
-    /// The generation of the channel that was added last.
+    /// The generation in the last token.
     generation: usize,
     idle: IdleList,
     deadlines: Deadlines,
-    /// Tokens of the channels that have more to do than a turn allows, first in first out.
+    /// Tokens of the channels that have more to do than one turn allows, first in first out.
     again: VecDeque<usize>,
 }
 
 impl Channels {
-    /// The token of the channel that is added next. Every call gives another one.
+    /// A token for the channel that is added next. Every call returns a different one.
     pub(crate) fn next_token(&mut self) -> usize {
         self.generation = (self.generation + 1) & (INDEX_MASK >> 1);
         (self.generation << (usize::BITS / 2)) | self.slab.vacant_key()
     }
 
-    /// Adds a channel whose token is the last [`Channels::next_token`]; its index.
+    /// Adds a channel and returns its index. The channel's token must be the last [`Channels::next_token`].
     pub(crate) fn insert(&mut self, channel: Channel) -> usize {
         let token = channel.link.token;
         let index = self.slab.insert(channel);
@@ -40,7 +41,7 @@ impl Channels {
         index
     }
 
-    /// The channel with this token, unless it is closed.
+    /// The index of the channel with this token; `None` if it is closed.
     pub(crate) fn find(&self, token: usize) -> Option<usize> {
         let index = token & INDEX_MASK;
         (self.slab.get(index)?.link.token == token).then_some(index)
@@ -50,8 +51,8 @@ impl Channels {
         self.slab.get(index)
     }
 
-    /// Takes a channel out. Its deadline and its place in the queue of those with more to do are found to be
-    /// stale when they come up.
+    /// Removes a channel. Its entries among the deadlines and in the queue stay; whoever takes them out later
+    /// finds that they are stale.
     pub(crate) fn remove(&mut self, index: usize) -> Channel {
         self.unlist_idle(index);
         self.slab.remove(index)
@@ -61,12 +62,12 @@ impl Channels {
         self.slab.len()
     }
 
-    /// One more than the highest index there may be.
+    /// One more than the highest index that is possible without growing.
     pub(crate) fn capacity(&self) -> usize {
         self.slab.capacity()
     }
 
-    /// Gives back the memory of places that are not used.
+    /// Frees the memory of unused entries.
     pub(crate) fn shrink(&mut self) {
         self.slab.shrink_to_fit();
         self.deadlines.shrink();
@@ -76,12 +77,12 @@ impl Channels {
         self.slab.iter().map(|(_, channel)| channel)
     }
 
-    /// The indices of all channels, for a walk that may close some.
+    /// The indices of all channels, for a loop that may close some of them.
     pub(crate) fn indices(&self) -> Vec<usize> {
         self.slab.iter().map(|(index, _)| index).collect()
     }
 
-    /// Sets when the channel is due; `None` for never.
+    /// Sets the channel's deadline; `None` removes it.
     pub(crate) fn arm(&mut self, index: usize, due: Option<Instant>) {
         let channel = &mut self.slab[index];
         match due {
@@ -92,12 +93,13 @@ impl Channels {
         }
     }
 
-    /// When the first channel is due. May be early, never late.
+    /// The first deadline. May be too early, never too late.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.next()
     }
 
-    /// The next channel that is due by `now`; it is disarmed. Each entry looked at takes one of `looks`.
+    /// The next channel whose deadline has passed by `now`. Removes this deadline. Each entry that is examined
+    /// takes one off `looks`.
     pub(crate) fn next_due(&mut self, now: Instant, looks: &mut usize) -> Option<usize> {
         while *looks > 0 {
             let (at, token) = self.deadlines.pop(now)?;
@@ -112,7 +114,7 @@ impl Channels {
         None
     }
 
-    /// Drops the deadlines of channels that are closed, where there are many.
+    /// Drops the deadlines of closed channels, if there are many.
     pub(crate) fn sweep_deadlines(&mut self) {
         if self.deadlines.len() > 2 * self.slab.len() + STALE_ENTRIES {
             let slab = &self.slab;
@@ -124,12 +126,12 @@ impl Channels {
         }
     }
 
-    /// Puts the channel behind the others that are idle.
+    /// Puts the channel at the end of the idle list.
     pub(crate) fn list_idle(&mut self, index: usize) {
         self.idle.push(&mut self.slab, index);
     }
 
-    /// Takes the channel out of the list of the idle ones, if it stands there.
+    /// Takes the channel out of the idle list, if it is there.
     pub(crate) fn unlist_idle(&mut self, index: usize) {
         self.idle.remove(&mut self.slab, index);
     }
@@ -139,7 +141,7 @@ impl Channels {
         self.idle.longest()
     }
 
-    /// The loop comes back to the channel in its next turn.
+    /// Puts the channel in the queue: the loop serves it in the next turn.
     pub(crate) fn later(&mut self, index: usize) {
         let channel = &mut self.slab[index];
         if !channel.queued_again {
@@ -148,12 +150,12 @@ impl Channels {
         }
     }
 
-    /// How many channels the loop comes back to, some of which may be closed by then.
+    /// The length of the queue. Some of its channels may be closed.
     pub(crate) fn waiting(&self) -> usize {
         self.again.len()
     }
 
-    /// The next channel to come back to; its token.
+    /// Takes the first channel out of the queue. Returns its token.
     pub(crate) fn next_again(&mut self) -> Option<usize> {
         let token = self.again.pop_front()?;
         if let Some(index) = self.find(token) {
@@ -177,8 +179,8 @@ impl IndexMut<usize> for Channels {
     }
 }
 
-/// The low half of a token is the channel's place in the slab, the high half tells its successors
-/// in that place apart.
+/// The low half of a token is the channel's index in the slab. The high half is a generation: it differs for the
+/// next channel with the same index.
 const INDEX_MASK: usize = usize::MAX >> (usize::BITS / 2);
-/// Deadlines of closed channels that may be kept until they come up.
+/// The deadlines are swept only when they hold more stale entries than this.
 const STALE_ENTRIES: usize = 1024;

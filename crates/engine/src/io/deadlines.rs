@@ -1,22 +1,22 @@
-//! When channels must be woken: a heap of instants with lazy entries.
+//! The deadlines of channels: a heap of instants with lazy entries.
 //!
-//! A keep-alive channel re-arms its idle deadline with every request. Moving a deadline later
-//! touches nothing here: the channel's old entry fires, finds the deadline moved and is pushed
-//! again. So a channel has one live entry however busy it is, and arming costs no work on the hot
-//! path. Time comes in as `now`.
+//! A keep-alive channel moves its idle deadline with every request. A move to a later instant does not touch the
+//! heap. When the old entry comes up, [`Deadlines::check`] sees that the deadline has moved and pushes a new entry.
+//! So each channel has one live entry, however busy it is, and a move costs no work on the hot path. Time comes in
+//! as `now`.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// A channel's own part: when it is due, and the earliest entry the heap holds for it.
+/// The part that each channel keeps: its deadline, and its earliest entry in the heap.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Deadline {
     due: Option<Instant>,
     entry: Option<Instant>,
 }
 
-/// Entries of all channels of one I/O thread.
+/// The entries of all channels of one I/O thread.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     heap: BinaryHeap<Reverse<(Instant, usize)>>,
@@ -27,12 +27,12 @@ pub(crate) struct Deadlines {
 pub(crate) enum Fired {
     /// The deadline has passed.
     Due,
-    /// Moved, disarmed, or somebody else's entry: nothing to do.
+    /// Nothing to do: the deadline was moved or removed, or the entry belongs to an earlier channel.
     Stale,
 }
 
 impl Deadlines {
-    /// Sets `deadline` of the channel `token` to `due`.
+    /// Sets `deadline`, which belongs to the channel `token`, to `due`.
     pub(crate) fn arm(&mut self, token: usize, deadline: &mut Deadline, due: Instant) {
         deadline.due = Some(due);
         if deadline.entry.is_none_or(|entry| due < entry) {
@@ -41,28 +41,28 @@ impl Deadlines {
         }
     }
 
-    /// Entries there are.
+    /// The number of entries.
     pub(crate) fn len(&self) -> usize {
         self.heap.len()
     }
 
-    /// Drops the entries of which `wanted` is not true. Entries of channels that were closed stay until
-    /// they come up, which is long after with a long timeout.
+    /// Drops the entries for which `wanted` is false. Without this, the entries of closed channels stay until they
+    /// come up. With a long timeout that is late.
     pub(crate) fn retain(&mut self, wanted: impl Fn(Instant, usize) -> bool) {
         self.heap.retain(|Reverse((at, token))| wanted(*at, *token));
     }
 
-    /// Gives back the memory of entries that are gone.
+    /// Frees the memory of removed entries.
     pub(crate) fn shrink(&mut self) {
         self.heap.shrink_to_fit();
     }
 
-    /// When to be woken next, if ever. May be early, never late.
+    /// The first deadline. May be too early, never too late.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Takes the next entry that has come up by `now`; hand it to [`Deadlines::check`].
+    /// Takes the next entry whose instant has come by `now`. The caller passes it to [`Deadlines::check`].
     pub(crate) fn pop(&mut self, now: Instant) -> Option<(Instant, usize)> {
         let Reverse((at, _)) = self.heap.peek()?;
         if *at > now {
@@ -71,7 +71,7 @@ impl Deadlines {
         self.heap.pop().map(|Reverse(entry)| entry)
     }
 
-    /// Decides what the entry `at` means for the channel `token`, re-entering a moved deadline.
+    /// Decides what the entry `at` means for the channel `token`. Pushes a new entry if the deadline was moved.
     pub(crate) fn check(
         &mut self,
         at: Instant,
@@ -98,17 +98,17 @@ impl Deadlines {
 }
 
 impl Deadline {
-    /// Nothing is due any more; an entry left in the heap will find that out.
+    /// Removes the deadline. Its entry stays in the heap and becomes stale.
     pub(crate) fn disarm(&mut self) {
         self.due = None;
     }
 
-    /// Whether the entry at `at` is the one that counts.
+    /// Whether the entry `at` is the channel's live entry.
     pub(crate) fn entry_is(&self, at: Instant) -> bool {
         self.entry == Some(at)
     }
 
-    /// Whether anything is due.
+    /// Whether there is a deadline.
     pub(crate) fn is_armed(&self) -> bool {
         self.due.is_some()
     }
@@ -133,7 +133,7 @@ mod tests {
         let mut all = Deadlines::default();
         let mut open = Deadline::default();
         all.arm(7, &mut open, start + second * 9);
-        all.arm(7, &mut open, start + second); // the entry before is of no use any more
+        all.arm(7, &mut open, start + second); // makes the earlier entry stale
         for token in 100..200 {
             all.arm(token, &mut Deadline::default(), start + second * 3600);
         }

@@ -1,4 +1,4 @@
-//! The way to the end of an I/O thread: from serving to draining to cutting.
+//! How an I/O thread stops: it serves, then drains, then cuts what is left.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::record::{End, Ended};
 use crate::shared::Stage;
 
 impl IoLoop {
-    /// Follows the server to its end: from serving to draining to cutting.
+    /// Does what the stage of the server asks for: serve, drain or cut.
     pub(crate) fn follow_stage(&mut self) {
         self.notice_drain();
         match self.shared.stage() {
@@ -28,15 +28,15 @@ impl IoLoop {
         }
     }
 
-    /// Begins to drain, if that is what the server does by now and this thread does not yet.
+    /// Begins to drain, if the server drains and this thread does not yet.
     pub(crate) fn notice_drain(&mut self) {
         if self.drain.is_none() && self.shared.stage() == Stage::Draining {
             self.begin_drain();
         }
     }
 
-    /// Takes what the kernel has accepted for us already, closes the listeners, and lets go of
-    /// every channel that has no complete head. The rest will be cut when the time is up.
+    /// Accepts the connections in the backlog, closes the listeners, and closes every channel that has no complete
+    /// head. [`IoLoop::cut_all`] cuts the rest after `shutdown_timeout`.
     fn begin_drain(&mut self) {
         self.drain = Some(self.now + self.shared.settings.shutdown_timeout);
         if let Some(observer) = self.observer.clone() {
@@ -70,13 +70,13 @@ impl IoLoop {
         }
     }
 
-    /// Closes an idle channel, unless a request has come in that was not read yet.
+    /// Closes an idle channel. If a request has arrived unread, serves this first.
     pub(crate) fn drain_idle(&mut self, index: usize) {
         self.channels[index].readable = true;
         self.receive(index);
     }
 
-    /// Cuts every channel and every waiting task, and says what was lost.
+    /// Cuts every channel and every waiting task. Counts and logs the lost requests.
     pub(crate) fn cut_all(&mut self) {
         self.hear_the_last();
         let replying = |index: &usize| {
@@ -84,7 +84,7 @@ impl IoLoop {
             let exchange = channel.exchange.as_ref();
             channel.state == State::Replying
                 && !channel.link.admin
-                // Its worker may be in the iterable's `close()` still, and is cut, too: as one request.
+                // The worker may still run the iterable's `close()`. Then `cut_running` counts this request.
                 && exchange.is_none_or(|exchange| self.shared.running.cut_reply(&exchange.record))
         };
         let lost = self.outstanding
@@ -124,7 +124,7 @@ impl IoLoop {
         self.flush_records();
     }
 
-    /// A reply may be out whose worker has not come round to say so: that is no request lost.
+    /// Waits briefly for workers that have sent a reply but not reported it, so that it does not count as lost.
     fn hear_the_last(&mut self) {
         for _ in 0..LAST_WORDS {
             if self.outstanding == 0 {
@@ -135,7 +135,7 @@ impl IoLoop {
         }
     }
 
-    /// Records what is cut while it runs: its worker may never come back to do it.
+    /// Records the requests that are cut while they run: their workers may never return to record them.
     fn cut_running(&mut self) {
         for (nth, request) in self
             .shared
@@ -157,7 +157,7 @@ impl IoLoop {
                 );
             }
             if request.closing.is_some() {
-                // Its reply has an end and a record of its own.
+                // The reply has ended, and its own record counts it.
                 self.shared.unfinished.fetch_add(1, Ordering::SeqCst);
                 continue;
             }
@@ -175,7 +175,7 @@ impl IoLoop {
         }
     }
 
-    /// Whether nothing is left to do. The admin endpoint is there for the rest, and goes with it.
+    /// Whether this thread has nothing left to do. Open channels of the admin endpoint do not count.
     pub(crate) fn is_done(&self) -> bool {
         self.drain.is_some()
             && self.accepting.len() == 0
@@ -183,13 +183,13 @@ impl IoLoop {
             && self.outstanding == 0
             && (self.shared.running.closing() == 0
                 || self.shared.stage() == Stage::Cutting)
-            // Until then the first thread may still give this one a connection.
+            // As long as the first thread accepts, it may give this one a connection.
             && self.shared.is_listening_over()
             && self.mailbox.is_empty()
     }
 }
 
-/// Milliseconds for them, before a cut.
+/// How many 1 ms waits to give workers to report finished replies before cutting.
 const LAST_WORDS: usize = 10;
-/// Requests named when they are cut.
+/// Most requests that are named in the log when they are cut.
 const SHOWN: usize = 20;

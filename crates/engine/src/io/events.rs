@@ -1,4 +1,4 @@
-//! What the poll reports: which listener or channel it is about, and what happens with that.
+//! Handles an event of the poll: finds its listener or channel and acts on it.
 
 use mio::event::Event;
 
@@ -18,7 +18,7 @@ impl IoLoop {
             Source::AdminListener(n) => self.guarded(None, |me| me.accept_admin(n)),
         };
         if !accepted {
-            // The listener does not report again what it has reported.
+            // A panic ended the accepting, and the poll does not report this readiness again. So the next turn accepts.
             self.accepting.pause_unless_paused(self.now);
         }
     }
@@ -37,7 +37,7 @@ impl IoLoop {
                 return me.client_gone(index);
             }
             if priority {
-                // A read stops at urgent data, whatever stands behind it (tcp(7)).
+                // A read stops at urgent data, even when more bytes follow (tcp(7)).
                 me.channels[index].link.set(MARKED);
             }
             if fin {
@@ -46,14 +46,14 @@ impl IoLoop {
             if readable || fin {
                 me.on_readable(index);
             }
-            // A Unix socket tells of the client's last bytes and of its end at once: bytes come first.
+            // A Unix socket reports the last bytes and the close in one event. The bytes were read above.
             if gone
                 && let Some(index) = me.find(token)
                 && !me.channels[index].reads_on()
             {
                 return me.client_gone(index);
             }
-            // Nothing is registered anew for writing: the edge comes with any other event, too.
+            // The socket is registered for writing all the time, so this event also comes when nothing waits.
             if writable
                 && let Some(index) = me.find(token)
                 && !me.channels[index].sending.is_empty()
@@ -67,18 +67,18 @@ impl IoLoop {
         let channel = &mut self.channels[index];
         channel.readable = true;
         if channel.state == State::Task && channel.lane.set_pending() {
-            // Its worker has answered already and did not wake us.
+            // The worker has answered already, without a wake-up. So read its message.
             self.read_mail();
             return;
         }
         if channel.reads_bulk() && self.channels.waiting() > 0 {
-            // Behind those that could not go on in an earlier turn.
+            // Channels that were left over from an earlier turn come first.
             return self.later(index);
         }
         self.receive(index);
     }
 
-    /// The client will send no more: noted for the application, and a reason to ask again later.
+    /// The client has sent FIN. Notes this for the application, and probes the client later (`PROBE_AFTER`).
     fn client_finished(&mut self, index: usize) {
         let channel = &mut self.channels[index];
         if channel.link.set(FIN) & FIN == 0
@@ -89,7 +89,7 @@ impl IoLoop {
         }
     }
 
-    /// Channels that had more to do than a turn allows.
+    /// Serves the channels that had more to do than the last turn allowed.
     pub(in crate::io) fn go_on(&mut self) {
         for _ in 0..self.channels.waiting() {
             let Some(token) = self.channels.next_again() else {

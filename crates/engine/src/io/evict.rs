@@ -1,8 +1,8 @@
-//! Room for new connections: whom to close, and when accepting rests.
+//! Room for new connections: which channel to close, and when accepting pauses.
 //!
-//! Every I/O thread has its own idle channels, and only the first one accepts. If it finds none of its own
-//! to close, it sends the order on from thread to thread ([`Message::MakeRoom`]): the first that has an idle
-//! channel closes it. Only when the order comes back is it known that no channel is idle.
+//! Every I/O thread has its own idle channels, and only the first thread accepts. If the first thread has no idle
+//! channel, it sends [`Message::MakeRoom`] to the next thread. Each thread closes an idle channel or passes the
+//! message on. If the message comes back to the first thread, no channel is idle anywhere.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,14 +13,14 @@ use crate::io::IoLoop;
 use crate::io::channel::{Channel, State};
 
 impl IoLoop {
-    /// Closes an idle channel, or has one closed. `false`: not yet, and accepting rests meanwhile. `why`
-    /// is what there is no room for.
+    /// Closes an idle channel of this thread, or asks another thread to close one. Returns `false` if there is no
+    /// room yet; accepting then pauses. `why` is the reason for the log.
     pub(crate) fn make_room(&mut self, why: &str) -> bool {
         if self.evict() {
             return true;
         }
         if self.channels.longest_idle().is_some() {
-            // There are new ones only, which the next turn will read.
+            // All idle channels are new. The next turn reads them first.
             self.accepting.pause(self.now + SHORT_PAUSE);
         } else if self.others().is_some() && self.drain.is_none() {
             self.accepting.pause(self.now + PAUSE);
@@ -34,7 +34,7 @@ impl IoLoop {
         false
     }
 
-    /// Another thread asks for room, or this one's own question has come back.
+    /// Handles [`Message::MakeRoom`]: another thread asks for room, or this thread's own message has come back.
     pub(crate) fn asked_for_room(&mut self) {
         if self.index == 0 {
             if let Some(why) = self.accepting.take_room_asked()
@@ -44,7 +44,7 @@ impl IoLoop {
             }
         } else if !self.evict() {
             if self.channels.longest_idle().is_some() {
-                // There are new ones only. The next turn knows more.
+                // All idle channels are new. The next turn tries again.
                 self.mailbox.post(Message::MakeRoom, true);
             } else {
                 self.pass_on();
@@ -52,13 +52,13 @@ impl IoLoop {
         }
     }
 
-    /// Another thread has closed a channel.
+    /// Handles [`Message::RoomMade`]: another thread has closed a channel.
     pub(crate) fn room_made(&mut self) {
         self.accepting.take_room_asked();
         self.accepting.end_pause(self.now);
     }
 
-    /// A channel of this thread has been closed, descriptor and all, unless a worker still holds it.
+    /// This thread has closed a channel. Its descriptor is free, unless a worker still holds the link.
     pub(crate) fn note_room(&mut self) {
         self.accepting.end_pause(self.now);
         let wanted = &self.shared.room_wanted;
@@ -77,14 +77,14 @@ impl IoLoop {
         }
     }
 
-    /// The mailboxes of all I/O threads, if there are others than this one.
+    /// The mailboxes of all I/O threads; `None` if there is only this one.
     fn others(&self) -> Option<&[Arc<Mailbox>]> {
         let all = self.shared.mailboxes.get()?;
         (all.len() > 1).then_some(all)
     }
 
-    /// Closes the channel that has been idle longest. Not one accepted in this very turn: its request
-    /// may be on its way.
+    /// Closes the channel that has been idle longest. Never closes one accepted in this turn, as its request may
+    /// be about to arrive.
     fn evict(&mut self) -> bool {
         for _ in 0..MOST_LOOKS {
             let Some(index) = self.channels.longest_idle() else {
@@ -95,7 +95,7 @@ impl IoLoop {
                 return false;
             }
             if channel.has_request() {
-                // It is idle only because this turn has not come to its event.
+                // A request has arrived; this turn has not handled the event yet.
                 channel.readable = true;
                 self.receive(index);
                 continue;
@@ -107,8 +107,9 @@ impl IoLoop {
         false
     }
 
-    /// Closes a channel of the admin endpoint for a newcomer: the oldest that nobody uses, else one whose
-    /// client takes its time to ask, to read, or to get its answer. So whoever comes gets in.
+    /// Closes a channel of the admin endpoint, so that a new client gets in. Takes the oldest idle one; else one
+    /// whose client is slow to send its request or to leave, then one whose client is slow to read, then one that
+    /// waits for its answer.
     pub(crate) fn evict_admin(&mut self) -> bool {
         let is = |wanted: fn(&Channel) -> bool| {
             let open = self.admin.open.iter().filter_map(|token| self.find(*token));
@@ -125,7 +126,7 @@ impl IoLoop {
         oldest.is_some()
     }
 
-    /// Accepting rests for a moment; connections wait in the kernel's backlog meanwhile.
+    /// Pauses accepting. New connections wait in the kernel's backlog.
     pub(crate) fn pause_accepting(&mut self, why: &str) {
         self.accepting.pause(self.now + PAUSE);
         self.shared.counters.accept_pauses.add(1);
@@ -140,11 +141,11 @@ impl IoLoop {
     }
 }
 
-/// Channels looked at to find one that may be closed: a look costs a system call.
+/// Most channels examined to find one to close. Each costs a system call.
 const MOST_LOOKS: usize = 16;
-/// How long accepting rests.
+/// How long accepting pauses.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
-/// How long it rests where the next turn may find room.
+/// How long accepting pauses when the next turn may find room.
 const SHORT_PAUSE: Duration = Duration::from_millis(1);
 
 #[cfg(all(test, unix, not(shuttle)))]
@@ -170,11 +171,11 @@ mod tests {
         shared.mailboxes.set(mailboxes).unwrap();
         let [first, second] = &mut threads;
         let _client = connect(second, Some(0));
-        // As if it had a request.
+        // Now the channel does not count as idle.
         second.channels.unlist_idle(0);
 
         assert!(!first.make_room("no room"));
-        // The question goes round and comes back.
+        // The message goes to the other thread and comes back.
         second.read_mail();
         assert_eq!(shared.counters.accept_pauses.get(), 0);
         first.read_mail();

@@ -10,7 +10,7 @@ use crate::record::End;
 use crate::record::end::SEND_TIMEOUT;
 
 impl IoLoop {
-    /// Deals with what has come due; the share of a turn, if that is much.
+    /// Handles the deadlines that have passed, at most [`DEADLINES`] in a turn.
     pub(crate) fn expire(&mut self) {
         let mut looks = DEADLINES;
         while let Some(index) = self.channels.next_due(self.seen.upto(), &mut looks) {
@@ -27,7 +27,7 @@ impl IoLoop {
             State::Head => self.refuse(index, Refusal::HeaderTimeout),
             State::Body => self.refuse(index, Refusal::BodyTimeout),
             State::Pending => self.answer_late(index),
-            // Only an HTTP/1.1 client must be able to skip what the probe sends.
+            // The deadline of a task is that of the probe. `probe` sends to HTTP/1.1 clients only: these must skip it.
             State::Task if channel.sending.is_empty() => {
                 channel.lane.probe();
                 if channel.link.has(GONE) {

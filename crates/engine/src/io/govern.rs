@@ -1,5 +1,5 @@
-//! The look at the queue, about once a millisecond while tasks wait: the governor, tasks that waited too long, and
-//! what is to be said about it.
+//! Examines the queue about once a millisecond while tasks wait: runs the governor, refuses tasks that waited too
+//! long, and logs a deep queue.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::record::End;
 use crate::sys::clock::ThreadClock;
 
 impl IoLoop {
-    /// Looks at the queue, where there is something to see.
+    /// Runs the governor, and if tasks wait [`IoLoop::tick`].
     pub(crate) fn look_at_queue(&mut self) {
         self.guarded(None, Self::govern);
         if self.shared.queue.waiting() > 0 {
@@ -21,10 +21,10 @@ impl IoLoop {
         }
     }
 
-    /// Lets the governor look, about once a millisecond while workers have a choice of tasks.
+    /// Runs the governor, about once a millisecond while tasks wait or workers have a choice of tasks.
     fn govern(&mut self) {
         let queue = &self.shared.queue;
-        // Whichever I/O thread is awake: the one that was not would miss tasks of the others.
+        // Any I/O thread that is awake does this. A fixed one could sleep while the others receive tasks.
         if !self.shared.settings.gil || !(queue.contended() || queue.waiting() > 0) {
             return;
         }
@@ -33,7 +33,7 @@ impl IoLoop {
             .is_none_or(|at| self.now.saturating_duration_since(at) >= GOVERN)
         {
             self.governed = Some(self.now);
-            // On one core what this thread uses is not the workers' to use.
+            // On one core the workers cannot use the CPU time that this thread uses.
             let own = if self.single_core {
                 self.clock.and_then(ThreadClock::read)
             } else {
@@ -43,7 +43,7 @@ impl IoLoop {
         }
     }
 
-    /// How often to look at the queue while tasks wait.
+    /// How often to examine the queue while tasks wait.
     pub(crate) fn tick_period(&self) -> Duration {
         if self.shared.settings.gil {
             GOVERN
@@ -52,7 +52,7 @@ impl IoLoop {
         }
     }
 
-    /// Tasks wait: drop those that waited too long, and say so.
+    /// Tasks wait: refuses those that waited longer than `queue_timeout`, and logs a deep queue.
     fn tick(&mut self) {
         if let Some(observer) = &self.observer {
             observer.tick(self.now);
@@ -85,7 +85,7 @@ impl IoLoop {
         }
     }
 
-    /// Refuses a task that was taken out of the queue.
+    /// Refuses a task that has left the queue.
     fn refuse_waiting(&mut self, mut exchange: Box<Exchange>, refusal: Refusal) {
         let Some(lane) = exchange.lane.take() else {
             return;
@@ -102,7 +102,7 @@ impl IoLoop {
                 self.keep(exchange);
             }
         } else {
-            // Its channel belongs to another I/O thread, which gets it back as answered.
+            // The channel belongs to another I/O thread. This thread gets the task back as an answered one.
             let mut reply = Vec::new();
             let date = self.date();
             refusal.write_reply(
@@ -127,9 +127,9 @@ impl IoLoop {
     }
 }
 
-/// The governor's period.
+/// How often the governor runs.
 const GOVERN: Duration = Duration::from_millis(1);
-/// The period where there is nothing to govern.
+/// How often the queue is examined without a GIL, where the governor does not run.
 const WATCH: Duration = Duration::from_millis(20);
-/// A task that waits less is not worth a log record.
+/// The queue is logged only when its oldest task has waited longer than this.
 const WORTH_A_WORD: Duration = Duration::from_millis(50);

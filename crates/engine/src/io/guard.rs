@@ -1,4 +1,4 @@
-//! Where a bug ends: in handling one channel it costs that channel.
+//! Catches panics: a panic while the loop handles a channel closes this channel only.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,9 +6,9 @@ use crate::io::IoLoop;
 use crate::io::shares::SCRATCH;
 
 impl IoLoop {
-    /// Runs `work`; a panic in it closes the channel `token` and is logged. Whether it came to its end.
+    /// Runs `work`. If it panics, logs the panic, closes the channel `token` and returns `false`.
     pub(crate) fn guarded(&mut self, token: Option<usize>, work: impl FnOnce(&mut Self)) -> bool {
-        // What a half-done step leaves behind belongs to the one channel that is closed for it.
+        // An interrupted step can leave only its own channel inconsistent, and that one is closed.
         let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) else {
             return true;
         };
@@ -22,7 +22,8 @@ impl IoLoop {
         false
     }
 
-    /// A turn has ended by a panic in its middle: events that it had taken are not reported again.
+    /// Examines every channel and listener in the next turn. A panic has ended this turn, and the poll does not report
+    /// again the events that the turn had taken.
     pub(crate) fn look_everywhere(&mut self) {
         self.accepting.pause_unless_paused(self.now);
         for index in self.channels.indices() {

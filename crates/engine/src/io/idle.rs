@@ -4,14 +4,14 @@ use slab::Slab;
 
 use crate::io::channel::Channel;
 
-/// A channel's place in the list.
+/// A channel's links in the list.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::io) struct Neighbours {
     before: u32,
     behind: u32,
 }
 
-/// Idle channels, longest idle first: a doubly linked list through the slab.
+/// The idle channels, longest idle first. A doubly linked list whose links are in the channels.
 #[derive(Debug)]
 pub(crate) struct IdleList {
     first: u32,
@@ -33,7 +33,7 @@ impl IdleList {
         (self.first != NOBODY).then_some(self.first as usize)
     }
 
-    /// Puts `index` at the end; it must not be listed.
+    /// Puts `index` at the end. It must not be in the list yet.
     pub(crate) fn push(&mut self, channels: &mut Slab<Channel>, index: usize) {
         let me = index as u32;
         channels[index].idle = Some(Neighbours {
@@ -50,7 +50,7 @@ impl IdleList {
         self.last = me;
     }
 
-    /// Takes `index` out, if it is listed.
+    /// Takes `index` out, if it is in the list.
     pub(crate) fn remove(&mut self, channels: &mut Slab<Channel>, index: usize) {
         let Some(Neighbours { before, behind }) = channels[index].idle.take() else {
             return;
@@ -72,5 +72,5 @@ impl IdleList {
     }
 }
 
-/// No channel: the slab never grows this far, descriptors end long before.
+/// Stands for no channel. No channel has this index: a process has fewer descriptors.
 const NOBODY: u32 = u32::MAX;

@@ -1,18 +1,18 @@
-//! When an I/O thread lets arrivals and replies gather, while workers have enough to do.
+//! When an I/O thread takes a nap: it lets arrivals and replies gather, and later handles them as a batch.
 //!
-//! At saturation every reply and every arrival would wake the I/O thread for itself, and on a busy
-//! machine each wake-up takes a core away from the application and back again. So while many tasks
-//! wait and are taken briskly, the thread rests *outside* the poll, where arrivals do not wake it. It
-//! gets up when half of the tasks are taken, when somebody needs it, and after [`NAP`] at the latest:
-//! that is the most a reply is held up by this, and only while requests wait for a worker anyway. Where
-//! it has a core of its own and tasks are shorter than what they cost this thread, it has no time to rest.
+//! At saturation every arrival and every reply would cause one wake-up of the I/O thread. On a busy machine each
+//! wake-up takes a core from the application and gives it back. So while many tasks wait and workers take them
+//! briskly, the thread sleeps *outside* the poll, where arrivals do not wake it. The nap ends when workers have taken
+//! half of the tasks, when somebody needs the thread, or after [`NAP`]. So a nap delays a reply by at most [`NAP`],
+//! and only while other requests wait for a worker. With a core of its own the thread takes no nap when tasks cost the
+//! workers less than they cost this thread.
 
 use crate::io::IoLoop;
 use crate::io::pace::NAP;
 use crate::sys::sync::thread;
 
 impl IoLoop {
-    /// Rests, if that is worth it. Only the loop's own thread calls this, never a leader.
+    /// Takes a nap, if it is worth it. Only the loop's own thread calls this, never a leader.
     pub(crate) fn nap(&mut self) {
         if self.channels.waiting() > 0 || !self.batch.is_empty() || self.shared.draining() {
             return;
@@ -29,5 +29,5 @@ impl IoLoop {
     }
 }
 
-/// With fewer tasks waiting there is no nap.
+/// Fewest waiting tasks for a nap.
 const DEEP: usize = if cfg!(shuttle) { 2 } else { 8 };

@@ -1,19 +1,19 @@
-//! How briskly workers take tasks: whether a nap of the loop is worth it. See `nap.rs`.
+//! Measures how briskly workers take tasks, and so whether a nap of the loop is worth it. See `nap.rs`.
 
 use std::time::{Duration, Instant};
 
-/// Follows how briskly tasks are taken.
+/// Measures how briskly workers take tasks.
 #[derive(Debug)]
 pub(crate) struct Pace {
     since: Instant,
     taken: u64,
     brisk: bool,
-    /// More than so many tasks in the time of a nap leave no time for one.
+    /// Above this number of tasks per [`NAP`] the I/O thread has no time for a nap.
     most: Option<u64>,
 }
 
 impl Pace {
-    /// `one_core`: the I/O thread and the workers share it, and what the one does the other cannot.
+    /// `one_core`: the I/O thread and the workers share one core.
     pub(crate) fn new(now: Instant, one_core: bool) -> Self {
         Self {
             since: now,
@@ -23,7 +23,7 @@ impl Pace {
         }
     }
 
-    /// Whether tasks are so short that several are taken during a nap; `taken` counts all so far.
+    /// Whether tasks are so short that workers take several during a nap. `taken` counts all tasks since the start.
     pub(in crate::io) fn is_brisk(&mut self, taken: u64, now: Instant) -> bool {
         let tasks = taken - self.taken;
         let span = now.saturating_duration_since(self.since);
@@ -41,17 +41,17 @@ impl Pace {
 
 /// The longest nap.
 pub(in crate::io) const NAP: Duration = Duration::from_millis(1);
-/// So many tasks in the time of a nap make it worth while.
+/// From this number of tasks per [`NAP`] on, a nap is worth it.
 const FEW: u64 = if cfg!(shuttle) { 1 } else { 4 };
-/// Tasks shorter than a fiftieth of a nap cost the I/O thread more than the workers: where it has a core
-/// of its own, it is the one that must not rest.
+/// Above this number of tasks per [`NAP`], a task costs the I/O thread more than it costs a worker. With a core of
+/// its own the I/O thread is then the bottleneck and must not rest.
 const MANY: u64 = 50;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Asks at each instant, in microseconds, with so many tasks taken by then; the answers.
+    /// Each step is an instant in microseconds and the number of tasks taken by then. Returns the answers.
     #[track_caller]
     fn check(script: &[(u64, u64, bool)]) {
         check_on(true, script);

@@ -1,14 +1,14 @@
-//! Exchanges that are in no use, kept with their buffers for the next requests.
+//! Keeps unused exchanges and their buffers for the next requests.
 //!
-//! Fresh memory costs page faults, so buffers are reused. The pool notes what only a burst brings: a large request
-//! or reply, or more pooled exchanges than usual. `recycle.rs` gives that memory back. Time comes in as `now`.
+//! Fresh memory costs page faults, so the pool reuses buffers. The pool also notes signs of a burst: a large request
+//! or reply, or more pooled exchanges than usual. `recycle.rs` frees that memory later. Time comes in as `now`.
 
 use std::time::{Duration, Instant};
 
 use crate::exchange::Exchange;
 use crate::record::Record;
 
-/// The exchanges of an I/O thread: those in no use, and how many followers are out.
+/// The unused exchanges of an I/O thread, and the number of its followers.
 #[derive(Debug, Default)]
 #[expect(
     clippy::vec_box,
@@ -16,14 +16,14 @@ use crate::record::Record;
 )]
 pub(crate) struct ExchangePool {
     free: Vec<Box<Exchange>>,
-    /// When to give memory back, after a burst.
+    /// When to free memory after a burst; `None` without a burst.
     shrinks: Option<Instant>,
-    /// Requests chained behind others, of all channels. See `h1/pipeline.rs`.
+    /// The number of requests chained behind others, in all channels. See `h1/pipeline.rs`.
     followers: usize,
 }
 
 impl ExchangePool {
-    /// An exchange for a request whose first byte came at `now`.
+    /// Returns an exchange for a request whose first byte arrived at `now`.
     pub(crate) fn take(&mut self, now: Instant) -> Box<Exchange> {
         match self.free.pop() {
             Some(mut exchange) => {
@@ -34,7 +34,7 @@ impl ExchangePool {
         }
     }
 
-    /// Takes back what [`ExchangePool::take`] has given, wherever it has been.
+    /// Takes an exchange back.
     pub(crate) fn put(&mut self, mut exchange: Box<Exchange>, now: Instant) {
         self.followers -= usize::from(exchange.place > 0);
         let bytes = exchange.record.bytes_in + exchange.record.bytes_out;
@@ -47,18 +47,18 @@ impl ExchangePool {
         }
     }
 
-    /// Memory has come free that goes back to the system when [`QUIET`] has passed without another such event.
+    /// Notes an event of a burst. When [`QUIET`] has passed without another one, [`ExchangePool::shrink`] frees memory.
     #[cold]
     pub(crate) fn note_burst(&mut self, now: Instant) {
         self.shrinks = Some(now + QUIET);
     }
 
-    /// When memory goes back to the system, if a burst has left some.
+    /// When to free memory after a burst; `None` without a burst.
     pub(crate) fn shrinks(&self) -> Option<Instant> {
         self.shrinks
     }
 
-    /// Drops most exchanges, if a burst is over. Returns whether it was.
+    /// Drops most exchanges if a burst is over. Returns whether it has dropped them.
     pub(in crate::io) fn shrink(&mut self, now: Instant) -> bool {
         let over = self.shrinks.is_some_and(|at| at <= now);
         if over {
@@ -74,25 +74,25 @@ impl ExchangePool {
         self.free.len()
     }
 
-    /// Counts an exchange that was given a place behind another one.
+    /// Counts an exchange that was chained behind another one.
     pub(crate) fn count_follower(&mut self) {
         self.followers += 1;
     }
 
-    /// Followers that were counted and have not come back.
+    /// The number of followers that were counted and not put back.
     pub(crate) fn followers(&self) -> usize {
         self.followers
     }
 }
 
-/// How long after the last event of a burst memory goes back.
+/// How long after the last event of a burst to free memory.
 pub(in crate::io) const QUIET: Duration = Duration::from_secs(10);
-/// A request and its reply with more bytes than this are an event of a burst: from this size on the system's
-/// allocator has memory of its own for a block.
+/// A request and its reply that have more bytes than this together are an event of a burst. From this size on the
+/// system's allocator takes separate memory for a block.
 pub(in crate::io) const LARGE: u64 = 128 * 1024;
-/// How many exchanges a pool holds at most,
+/// Most exchanges that a pool holds.
 pub(in crate::io) const MOST: usize = 1024;
-/// without a burst,
+/// More pooled exchanges than this are an event of a burst.
 pub(in crate::io) const USUAL: usize = 64;
-/// and after one. Each has up to 48 KiB of buffers.
+/// Most exchanges that remain after a burst. Each has up to 48 KiB of buffers.
 pub(in crate::io) const CALM: usize = 16;

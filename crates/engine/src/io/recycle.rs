@@ -1,15 +1,15 @@
-//! When memory goes back to the system after a burst.
+//! Gives memory back to the system after a burst.
 //!
-//! A burst of uploads or of connections would keep its memory for ever. When [`QUIET`](crate::io::pool::QUIET) has
-//! passed since the last event of a burst, the I/O thread drops most of what it pools, and the thread that closes
-//! large files gives free pages back to the system (`store/temp.rs`). A burst costs one wake-up afterwards; an
-//! idle server is never woken for this.
+//! Without this, the process would keep the memory of a burst of uploads or connections for ever. When
+//! [`QUIET`](crate::io::pool::QUIET) has passed since the last event of a burst, the I/O thread drops most of its pool.
+//! The thread that closes large files then returns free pages to the system (`store/temp.rs`). Each burst costs one
+//! wake-up; without a burst there is none.
 
 use crate::io::IoLoop;
 use crate::io::pool::MOST;
 
 impl IoLoop {
-    /// Gives memory back to the system, if a burst is over.
+    /// Gives memory back to the system if a burst is over.
     pub(crate) fn shrink(&mut self) {
         if !self.pool.shrink(self.now) {
             return;
@@ -20,7 +20,7 @@ impl IoLoop {
         self.shared.budget.closer.trim(&self.shared.budget);
     }
 
-    /// Notes a burst when the last of many connections leave.
+    /// Notes an event of a burst when three quarters of many connections have closed.
     pub(crate) fn note_fewer_channels(&mut self) {
         let most = self.channels.capacity();
         if most > MOST && self.channels.len() == most / 4 {
@@ -37,7 +37,7 @@ mod tests {
     use crate::io::pool::{CALM, LARGE, QUIET, USUAL};
     use crate::io::tests::with_idle;
 
-    /// Takes `count` exchanges at once and puts them back, the last of them with `bytes`.
+    /// Takes `count` exchanges at once and puts them back. The last one has transferred `bytes`.
     fn serve(io: &mut IoLoop, count: usize, bytes: u64) {
         let mut taken: Vec<_> = (0..count).map(|_| io.pool.take(io.now)).collect();
         taken.last_mut().unwrap().record.bytes_out = bytes;

@@ -1,19 +1,19 @@
-//! How far the loop has seen what happened on its sockets.
+//! Up to which instant the loop has handled the events of its sockets.
 
 use std::time::Instant;
 
 use crate::io::shares::EVENTS;
 
-/// Everything that happened on the sockets before [`Seen::upto`] has been dealt with.
+/// The loop has handled every event that the kernel had before [`Seen::upto`].
 ///
-/// Deadlines count up to there: a process that was frozen wakes up late, and finds what came in time only
-/// when it polls again.
+/// Deadlines are compared with that instant, not with the present. A process that was frozen wakes up late: bytes may
+/// have arrived in time, and the process sees them only when it polls again.
 #[derive(Debug)]
 pub(crate) struct Seen {
     upto: Instant,
-    /// Polls in a row that brought as many events as fit.
+    /// How many polls in a row returned as many events as fit in the buffer.
     full_polls: usize,
-    /// When the first of them began.
+    /// When the first of these polls began.
     full_since: Instant,
 }
 
@@ -30,17 +30,17 @@ impl Seen {
         self.upto
     }
 
-    /// A poll that began at `began` or later brought `events`, of `channels` open ones. They are dealt with
-    /// before anybody asks again.
+    /// Notes that a poll, which began at `began` or later, returned `events`; `channels` are open. The caller handles
+    /// these events before it calls [`Seen::upto`].
     pub(crate) fn polled(&mut self, began: Instant, events: usize, channels: usize) {
         if events < EVENTS {
-            // It left nothing behind.
+            // The kernel has no further event.
             self.upto = began;
             self.full_polls = 0;
             return;
         }
-        // The kernel's list is first in, first out: after as many polls as all channels take, what was at
-        // its end when the first of them began has been dealt with.
+        // The kernel's list of events is first in, first out. So after enough full polls for all channels, the loop
+        // has handled every event that was in the list when the first of these polls began.
         if self.full_polls == 0 {
             self.full_since = began;
         }

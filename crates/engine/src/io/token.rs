@@ -1,10 +1,10 @@
-//! What an event of the poll is about, by its token.
+//! Finds the source of a poll event by its token.
 
-/// Where an event comes from. Tokens of channels are those of [`Channels`](crate::io::channels::Channels); the
-/// others are at the end of the range, where no channel's can be.
+/// The source of an event. [`Channels`](crate::io::channels::Channels) makes the tokens of channels. The other tokens
+/// are at the end of the range, which tokens of channels never reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::io) enum Source {
-    /// The mailbox: another thread wakes the loop.
+    /// The mailbox: another thread has woken the loop.
     Mailbox,
     /// The listener with this index.
     Listener(usize),
@@ -35,9 +35,9 @@ impl Source {
     }
 }
 
-/// Listeners of a kind that have tokens; descriptors end before.
+/// The number of tokens for each kind of listener. A process runs out of descriptors before.
 const MOST_LISTENERS: usize = 2048;
-/// The first listener of the admin endpoint.
+/// The first listener of the admin endpoint, counted from the end of the range.
 const ADMIN: usize = 1 + MOST_LISTENERS;
 const LAST: usize = 2 * MOST_LISTENERS;
 

@@ -197,7 +197,13 @@ fn crowded(w: &Window) -> Advice {
             time(w.gil_wait.max(w.probe))
         ));
     }
-    // How many threads the CPU has room for, by what each busy thread uses.
+    more_threads(w, cores, serial, &waits)
+}
+
+/// Requests wait, and neither the CPU nor a held GIL is the reason: says whether more threads would help.
+/// `cores` is the CPU that the workers ask for; `serial` says that they share one core, because of the GIL.
+fn more_threads(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
+    // How many threads the CPU has room for, if each uses as much as a busy thread does now.
     let room = if serial { FULL } else { FULL * w.cores as f64 };
     let each = (cores / w.busy.max(QUIET)).max(1e-3);
     let useful = (room / each).floor() as usize;

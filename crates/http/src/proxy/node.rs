@@ -1,4 +1,4 @@
-//! The words of proxies: nodes, hosts and schemes, and what they claim together.
+//! The values in proxy headers: nodes, hosts and schemes. [`Claims`] holds those of one request.
 
 use std::net::Ipv6Addr;
 
@@ -10,9 +10,9 @@ pub(super) struct Claims {
     pub(super) client: Option<Node>,
     pub(super) host: Option<ForwardedHost>,
     pub(super) scheme: Option<Scheme>,
-    /// Of `X-Forwarded-Port`; a port within the host is not it.
+    /// The value of `X-Forwarded-Port`. A port inside the host is not stored here.
     pub(super) port: Option<u16>,
-    /// The name of a parameter of `Forwarded` that means nothing here.
+    /// The name of a parameter of `Forwarded` that this server does not know.
     pub(super) unknown: Option<String>,
 }
 
@@ -45,7 +45,7 @@ impl Scheme {
     }
 }
 
-/// A client or proxy, by address or by a name that hides it.
+/// A client or proxy: its address, or a name that hides the address.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) name: String,
@@ -53,11 +53,13 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Parses `nodename [ ":" node-port ]` (RFC 7239 §6) and what else proxies write: an IPv6 address without
-    /// brackets if no port follows, or with a zone; and for a client that has no address, or none that the
-    /// proxy tells, any name. nginx writes `unix:` for one on a Unix socket.
+    /// Parses `nodename [ ":" node-port ]` (RFC 7239 §6).
     ///
-    /// An empty or obfuscated port counts as none: nothing can be done with it where a number is expected.
+    /// Accepts three more forms that proxies write: an IPv6 address without brackets, if no port follows; an IPv6
+    /// address with a zone; and any name, for a client without an address or with a hidden one. For a client on a Unix
+    /// socket nginx writes `unix:`.
+    ///
+    /// An empty or obfuscated port counts as no port, because applications expect a number.
     pub(super) fn parse(raw: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(raw).ok()?;
         if is_ipv6(text) {
@@ -74,7 +76,7 @@ impl Node {
             }
         };
         if name == "unix" {
-            // A path may follow.
+            // A path may follow; ignore it.
             return Some(Self::of(name, None));
         }
         let port = match rest.strip_prefix(':') {
@@ -94,14 +96,14 @@ impl Node {
     }
 }
 
-/// An address and perhaps a zone (RFC 4007 §11), by which Go's proxies tell links apart.
+/// Whether `text` is an IPv6 address, with or without a zone (RFC 4007 §11). Proxies written in Go send zones.
 fn is_ipv6(text: &str) -> bool {
     let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
     address.parse::<Ipv6Addr>().is_ok() && is_name(zone)
 }
 
-/// What IPv4 addresses, `unknown` and obfuscated names (RFC 7239 §6.3) are made of, and host names. A byte that
-/// could end a word in a log, a header or a page is not among it.
+/// Whether `name` has only the characters of IPv4 addresses, host names, `unknown` and obfuscated names (RFC 7239
+/// §6.3). None of these characters can end a word in a log, a header or a page.
 fn is_name(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     !name.is_empty() && name.bytes().all(allowed)
@@ -112,12 +114,12 @@ fn is_obfuscated(port: &str) -> bool {
     port.strip_prefix('_').is_some_and(is_name)
 }
 
-/// A host as a proxy forwards it, held to the grammar of Host.
+/// A host that a proxy forwards. It follows the grammar of the `Host` field.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ForwardedHost {
-    /// As sent.
+    /// The whole value, as the proxy sent it.
     pub(super) text: String,
-    /// Without the port.
+    /// The host without the port.
     pub(super) name: String,
     pub(super) port: Option<u16>,
 }

@@ -1,20 +1,20 @@
-//! `trusted_proxy`: which peers are proxies.
+//! `trusted_proxy`: which peers are trusted proxies.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// The other end of a connection, as far as trust is concerned.
+/// The other end of a connection. Decides whether its proxy headers are trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyPeer {
-    /// A peer with an address. An IPv4-mapped IPv6 address counts as the IPv4 address, because that is
-    /// how a dual-stack socket shows IPv4 peers.
+    /// A peer with an address. An IPv4-mapped IPv6 address counts as its IPv4 address, because a dual-stack socket
+    /// reports IPv4 peers in this form.
     Ip(IpAddr),
     /// A peer on a Unix socket.
     Unix,
 }
 
-/// A set of peers.
+/// The peers that `trusted_proxy` names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TrustedPeers {
     everybody: bool,
@@ -23,7 +23,7 @@ pub(super) struct TrustedPeers {
 }
 
 impl TrustedPeers {
-    /// Parses the adjustment, which [`ProxyPolicy::new`](super::ProxyPolicy::new) describes.
+    /// Parses the value of `trusted_proxy`. [`ProxyPolicy::new`](super::ProxyPolicy::new) describes it.
     pub(super) fn parse(list: &str) -> Result<Self, String> {
         let mut peers = Self::default();
         for entry in list
@@ -61,7 +61,7 @@ impl TrustedPeers {
     }
 }
 
-/// An address is a network of its own.
+/// Parses a network, or an address, which counts as the network of this one address.
 fn parse_net(entry: &str) -> Option<IpNet> {
     match entry.parse::<IpAddr>() {
         Ok(address) => Some(IpNet::from(address.to_canonical())),

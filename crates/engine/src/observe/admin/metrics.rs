@@ -9,9 +9,9 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::observe::snapshot::Snapshot;
-use crate::record::End;
-use crate::record::Phase;
+use crate::observe::snapshot::{Snapshot, Totals};
+use crate::record::recorder::Figures;
+use crate::record::{End, Phase};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -56,14 +56,27 @@ fn by<S: Into<String>>(
         .collect()
 }
 
+fn count(n: u64) -> Vec<Series> {
+    one(n as f64)
+}
+
 fn counters(snapshot: &Snapshot) -> Vec<Metric> {
-    let Snapshot {
-        figures, totals, ..
-    } = snapshot;
-    let count = |n: u64| one(n as f64);
-    let seconds = || Some(Unit::Seconds);
-    let bytes = || Some(Unit::Bytes);
-    let mut counts = vec![
+    let mut all = requests(&snapshot.figures);
+    all.extend(events(&snapshot.totals));
+    if let Some(cpu) = snapshot.process.cpu {
+        all.push((
+            "process_cpu",
+            "CPU time of the process.",
+            Some(Unit::Seconds),
+            one(cpu),
+        ));
+    }
+    all
+}
+
+/// Counters of requests and of their bytes.
+fn requests(figures: &Figures) -> Vec<Metric> {
+    vec![
         (
             "headwaiter_requests",
             "Requests by class of their status.",
@@ -88,15 +101,21 @@ fn counters(snapshot: &Snapshot) -> Vec<Metric> {
         (
             "headwaiter_received",
             "Request bytes, heads included.",
-            bytes(),
+            Some(Unit::Bytes),
             count(figures.bytes_in),
         ),
         (
             "headwaiter_sent",
             "Reply bytes, heads included.",
-            bytes(),
+            Some(Unit::Bytes),
             count(figures.bytes_out),
         ),
+    ]
+}
+
+/// Counters of connections and of what happened to the server.
+fn events(totals: &Totals) -> Vec<Metric> {
+    vec![
         (
             "headwaiter_connections",
             "Connections accepted.",
@@ -139,30 +158,20 @@ fn counters(snapshot: &Snapshot) -> Vec<Metric> {
             None,
             count(totals.panics),
         ),
-    ];
-    if let Some(cpu) = snapshot.process.cpu {
-        counts.push((
-            "process_cpu",
-            "CPU time of the process.",
-            seconds(),
-            one(cpu),
-        ));
-    }
-    counts
+    ]
 }
 
 fn gauges(snapshot: &Snapshot) -> Vec<Metric> {
-    let (look, census) = (&snapshot.queue, &snapshot.census);
-    let seconds = || Some(Unit::Seconds);
-    let bytes = || Some(Unit::Bytes);
-    let states = [
-        ("idle", census.idle),
-        ("receiving", census.receiving),
-        ("waiting", look.waiting as u64),
-        ("running", snapshot.channels_running()),
-        ("sending", census.sending),
-    ];
-    let mut all = vec![
+    let mut all = workers(snapshot);
+    all.extend(channels(snapshot));
+    all.extend(process(snapshot));
+    all
+}
+
+/// Gauges of the queue and of the workers.
+fn workers(snapshot: &Snapshot) -> Vec<Metric> {
+    let look = &snapshot.queue;
+    vec![
         (
             "headwaiter_queue_depth",
             "Requests waiting for a worker.",
@@ -172,7 +181,7 @@ fn gauges(snapshot: &Snapshot) -> Vec<Metric> {
         (
             "headwaiter_queue_oldest_wait",
             "How long the oldest of them has waited.",
-            seconds(),
+            Some(Unit::Seconds),
             one(look.oldest_wait.as_secs_f64()),
         ),
         (
@@ -193,6 +202,20 @@ fn gauges(snapshot: &Snapshot) -> Vec<Metric> {
             None,
             one(look.target as f64),
         ),
+    ]
+}
+
+/// Gauges of connections and of the bytes that are held for them.
+fn channels(snapshot: &Snapshot) -> Vec<Metric> {
+    let census = &snapshot.census;
+    let states = [
+        ("idle", census.idle),
+        ("receiving", census.receiving),
+        ("waiting", snapshot.queue.waiting as u64),
+        ("running", snapshot.channels_running()),
+        ("sending", census.sending),
+    ];
+    vec![
         (
             "headwaiter_channels",
             "Open connections by what they are doing.",
@@ -202,7 +225,7 @@ fn gauges(snapshot: &Snapshot) -> Vec<Metric> {
         (
             "headwaiter_spool",
             "Bytes of requests and replies held.",
-            bytes(),
+            Some(Unit::Bytes),
             by(
                 "where",
                 [("memory", census.memory), ("disk", snapshot.spool_disk)],
@@ -211,7 +234,7 @@ fn gauges(snapshot: &Snapshot) -> Vec<Metric> {
         (
             "headwaiter_unsent",
             "Reply bytes that clients have not taken.",
-            bytes(),
+            Some(Unit::Bytes),
             one(census.unsent as f64),
         ),
         (
@@ -220,12 +243,17 @@ fn gauges(snapshot: &Snapshot) -> Vec<Metric> {
             None,
             one(f64::from(u8::from(snapshot.server.draining))),
         ),
-    ];
+    ]
+}
+
+/// Gauges that the system keeps of the process, where it does.
+fn process(snapshot: &Snapshot) -> Vec<Metric> {
+    let mut all = Vec::new();
     if let Some(rss) = snapshot.process.resident {
         all.push((
             "process_resident_memory",
             "Memory in use.",
-            bytes(),
+            Some(Unit::Bytes),
             one(rss as f64),
         ));
     }

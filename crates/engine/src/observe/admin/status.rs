@@ -12,9 +12,6 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
         server,
         advice,
         queue,
-        census,
-        figures,
-        totals,
         process,
         ..
     } = snapshot;
@@ -38,49 +35,8 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
             "text": advice.text,
             "threads": advice.threads,
         },
-        "now": {
-            "queue_depth": queue.waiting,
-            "oldest_wait": queue.oldest_wait.as_secs_f64(),
-            "workers_busy": snapshot.running,
-            "workers": queue.workers,
-            "active_limit": queue.target,
-            "channels": {
-                "idle": census.idle,
-                "receiving": census.receiving,
-                "waiting": queue.waiting,
-                "running": snapshot.channels_running(),
-                "sending": census.sending,
-            },
-            "spool_memory": census.memory,
-            "spool_disk": snapshot.spool_disk,
-            "unsent": census.unsent,
-            "gil_probe": snapshot.probe_now.map(|wait| wait.as_secs_f64()),
-        },
-        "totals": {
-            "requests": figures.statuses().map(pair).collect::<Map<_, _>>(),
-            "ends": End::ALL
-                .map(|end| pair((end.name(), figures.end(end))))
-                .into_iter()
-                .collect::<Map<_, _>>(),
-            "refusals": figures.rules.iter().filter(|(_, n)| *n > 0).copied().map(pair)
-                .collect::<Map<_, _>>(),
-            "bytes_in": figures.bytes_in,
-            "bytes_out": figures.bytes_out,
-            "connections": totals.connections,
-            "health_checks": totals.health_checks,
-            "evicted": totals.evicted,
-            "accept_pauses": totals.accept_pauses,
-            "send_timeouts": totals.send_timeouts,
-            "access_log_dropped": totals.access_log_dropped,
-            "panics": totals.panics,
-            "phases": Phase::ALL
-                .iter()
-                .map(|(phase, name)| {
-                    let all = figures.phase(*phase);
-                    ((*name).to_owned(), json!({"count": all.count(), "sum": all.sum()}))
-                })
-                .collect::<Map<_, _>>(),
-        },
+        "now": now(snapshot),
+        "totals": totals(snapshot),
         "quantiles": quantiles(snapshot),
         "process": {
             "cpu": process.cpu,
@@ -90,6 +46,61 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
         },
         "workers": snapshot.workers,
         "waiting": snapshot.waiting,
+    })
+}
+
+/// What the server does at this moment.
+fn now(snapshot: &Snapshot) -> Value {
+    let Snapshot { queue, census, .. } = snapshot;
+    json!({
+        "queue_depth": queue.waiting,
+        "oldest_wait": queue.oldest_wait.as_secs_f64(),
+        "workers_busy": snapshot.running,
+        "workers": queue.workers,
+        "active_limit": queue.target,
+        "channels": {
+            "idle": census.idle,
+            "receiving": census.receiving,
+            "waiting": queue.waiting,
+            "running": snapshot.channels_running(),
+            "sending": census.sending,
+        },
+        "spool_memory": census.memory,
+        "spool_disk": snapshot.spool_disk,
+        "unsent": census.unsent,
+        "gil_probe": snapshot.probe_now.map(|wait| wait.as_secs_f64()),
+    })
+}
+
+/// What was counted since the server started.
+fn totals(snapshot: &Snapshot) -> Value {
+    let Snapshot {
+        figures, totals, ..
+    } = snapshot;
+    json!({
+        "requests": figures.statuses().map(pair).collect::<Map<_, _>>(),
+        "ends": End::ALL
+            .map(|end| pair((end.name(), figures.end(end))))
+            .into_iter()
+            .collect::<Map<_, _>>(),
+        "refusals": figures.rules.iter().filter(|(_, n)| *n > 0).copied().map(pair)
+            .collect::<Map<_, _>>(),
+        "bytes_in": figures.bytes_in,
+        "bytes_out": figures.bytes_out,
+        "connections": totals.connections,
+        "health_checks": totals.health_checks,
+        "evicted": totals.evicted,
+        "accept_pauses": totals.accept_pauses,
+        "send_timeouts": totals.send_timeouts,
+        "access_log_dropped": totals.access_log_dropped,
+        "panics": totals.panics,
+        "phases": Phase::ALL
+            .iter()
+            .map(|(phase, name)| {
+                let all = figures.phase(*phase);
+                ((*name).to_owned(), json!({"count": all.count(), "sum": all.sum()}))
+            })
+            .collect::<Map<_, _>>(),
     })
 }
 
