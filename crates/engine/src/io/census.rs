@@ -70,16 +70,16 @@ fn add(census: &mut Census, channel: &Channel) {
     }
     match channel.state {
         State::Idle => census.idle += 1,
-        State::Head | State::Body => census.receiving += 1,
+        State::Head(_) | State::Body(_) => census.receiving += 1,
         State::Task => census.in_task += 1,
-        State::Pending | State::Replying | State::Refusing | State::Lingering => {
+        State::Pending(_) | State::Replying(_) | State::Refusing(_) | State::Lingering => {
             census.sending += 1;
         }
     }
     let unsent = channel.lane.unsent();
     census.unsent += unsent.all;
     census.memory += unsent.memory + channel.inbuf.len() as u64;
-    let exchange = channel.exchange.as_ref();
+    let exchange = channel.state.exchange();
     census.memory += exchange.map_or(0, |exchange| exchange.body.in_memory().len()) as u64;
 }
 

@@ -14,26 +14,68 @@ use crate::store::budget::{Budget, Grant};
 use crate::store::parts::{Part, Parts};
 use crate::store::spool::FREE;
 
-/// Where a channel is on a request's way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a channel is on a request's way, with the request while the channel holds it.
+///
+/// A step that needs the request takes the whole state, which leaves the channel idle for so long. The step
+/// ends by setting the next state or by closing the channel.
+#[derive(Debug, Default)]
 pub(crate) enum State {
     /// Between requests: the cheapest thing there is.
+    #[default]
     Idle,
     /// Part of a head has come.
-    Head,
+    Head(Box<Exchange>),
     /// The head is complete, the body is not.
-    Body,
-    /// The request waits for a worker or is run by one.
+    Body(Box<Exchange>),
+    /// The request waits in the queue or a worker runs it. One of the two holds it.
     Task,
     /// Another thread prepares the answer; no worker is involved.
-    Pending,
-    /// The worker is through; what is left of the reply is being sent.
-    Replying,
-    /// A refusal is being sent; nothing that comes behind it will be read as a request.
-    Refusing,
-    /// All is sent and our side is closed; what still comes in is thrown away, so that the client
+    Pending(Box<Exchange>),
+    /// The worker has finished. The I/O thread sends what is left of the reply.
+    Replying(Box<Exchange>),
+    /// The I/O thread sends a refusal and reads nothing that comes behind the request.
+    Refusing(Box<Exchange>),
+    /// All is sent and our side is closed. The I/O thread throws away what still comes in, so that the client
     /// can read the reply before a reset would destroy it (RFC 9112 §9.6).
     Lingering,
+}
+
+impl State {
+    /// The request that the channel holds.
+    pub(crate) fn exchange(&self) -> Option<&Exchange> {
+        match self {
+            Self::Head(exchange)
+            | Self::Body(exchange)
+            | Self::Pending(exchange)
+            | Self::Replying(exchange)
+            | Self::Refusing(exchange) => Some(exchange),
+            Self::Idle | Self::Task | Self::Lingering => None,
+        }
+    }
+
+    /// The request that the channel holds.
+    pub(crate) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
+        match self {
+            Self::Head(exchange)
+            | Self::Body(exchange)
+            | Self::Pending(exchange)
+            | Self::Replying(exchange)
+            | Self::Refusing(exchange) => Some(exchange),
+            Self::Idle | Self::Task | Self::Lingering => None,
+        }
+    }
+
+    /// Takes the request out of a channel that closes.
+    pub(crate) fn into_exchange(self) -> Option<Box<Exchange>> {
+        match self {
+            Self::Head(exchange)
+            | Self::Body(exchange)
+            | Self::Pending(exchange)
+            | Self::Replying(exchange)
+            | Self::Refusing(exchange) => Some(exchange),
+            Self::Idle | Self::Task | Self::Lingering => None,
+        }
+    }
 }
 
 /// A channel. What a worker needs of it is in its [`Link`].
@@ -49,9 +91,7 @@ pub(crate) struct Channel {
     pub(crate) grant: Option<Grant>,
     /// How far `inbuf` was searched for the end of a head.
     pub(crate) scanned: usize,
-    /// The request being received, or the one whose reply is being sent.
-    pub(crate) exchange: Option<Box<Exchange>>,
-    /// Replies before that one, whose bytes stand first in `sending`.
+    /// Replies before the one of `state`, whose bytes stand first in `sending`.
     pub(crate) ahead: VecDeque<Ahead>,
     /// Reply bytes the kernel has not taken.
     pub(crate) sending: Parts,
@@ -71,11 +111,10 @@ impl Channel {
         Self {
             lane: Lane::of(&link),
             link,
-            state: State::Idle,
+            state: State::default(),
             inbuf: Vec::new(),
             grant: None,
             scanned: 0,
-            exchange: None,
             ahead: VecDeque::new(),
             sending: Parts::default(),
             readable: false,
@@ -92,7 +131,7 @@ impl Channel {
     pub(crate) fn reads_on(&self) -> bool {
         let reads = matches!(
             self.state,
-            State::Idle | State::Head | State::Body | State::Lingering
+            State::Idle | State::Head(_) | State::Body(_) | State::Lingering
         );
         reads && self.readable
     }
@@ -104,7 +143,7 @@ impl Channel {
 
     /// Whether what comes in next may be long: a body, or what is thrown away.
     pub(crate) fn reads_bulk(&self) -> bool {
-        matches!(self.state, State::Body | State::Lingering)
+        matches!(self.state, State::Body(_) | State::Lingering)
     }
 
     /// Whether what it sends next is in a file.
@@ -115,6 +154,17 @@ impl Channel {
     /// Whether bytes have come in behind the last request, in the kernel or here. A system call.
     pub(crate) fn has_request(&self) -> bool {
         self.readable || !self.inbuf.is_empty() || self.link.stream.has_unread()
+    }
+
+    /// Takes the request that is being received, if there is one.
+    pub(crate) fn take_received(&mut self) -> Option<Box<Exchange>> {
+        match std::mem::take(&mut self.state) {
+            State::Head(exchange) | State::Body(exchange) => Some(exchange),
+            other => {
+                self.state = other;
+                None
+            }
+        }
     }
 
     /// Keeps `data` until the channel is read on.
@@ -169,7 +219,7 @@ impl Channel {
     /// The exchanges it holds, in order.
     pub(crate) fn replies(&mut self) -> impl Iterator<Item = &mut Exchange> {
         let ahead = self.ahead.iter_mut().map(|ahead| &mut *ahead.exchange);
-        ahead.chain(self.exchange.as_deref_mut())
+        ahead.chain(self.state.exchange_mut())
     }
 }
 

@@ -58,12 +58,11 @@ impl IoLoop {
             let Some(channel) = self.channels.get(index).filter(|c| !c.link.admin) else {
                 continue;
             };
-            let state = channel.state;
             self.guarded(Some(channel.link.token), |me| {
                 crate::inject_panic("drain");
-                match state {
+                match me.channels[index].state {
                     State::Idle => me.drain_idle(index),
-                    State::Head => me.refuse(index, Refusal::Draining),
+                    State::Head(_) => me.refuse_received(index, Refusal::Draining),
                     _ => {}
                 }
             });
@@ -81,11 +80,11 @@ impl IoLoop {
         self.hear_the_last();
         let replying = |index: &usize| {
             let channel = &self.channels[*index];
-            let exchange = channel.exchange.as_ref();
-            channel.state == State::Replying
-                && !channel.link.admin
-                // Its worker may be in the iterable's `close()` still, and is cut, too: as one request.
-                && exchange.is_none_or(|exchange| self.shared.running.cut_reply(&exchange.record))
+            let State::Replying(exchange) = &channel.state else {
+                return false;
+            };
+            // The worker of the reply may still be in the iterable's `close()` and is cut, too: as one request.
+            !channel.link.admin && self.shared.running.cut_reply(&exchange.record)
         };
         let lost = self.outstanding
             + self.batch.len()

@@ -33,7 +33,7 @@ impl IoLoop {
         );
         self.guarded(Some(token), |me| {
             let Some(index) = me.find(token) else { return };
-            if broken && me.channels[index].state != State::Lingering {
+            if broken && !matches!(me.channels[index].state, State::Lingering) {
                 return me.client_gone(index);
             }
             if priority {
@@ -66,7 +66,7 @@ impl IoLoop {
     fn on_readable(&mut self, index: usize) {
         let channel = &mut self.channels[index];
         channel.readable = true;
-        if channel.state == State::Task && channel.lane.set_pending() {
+        if matches!(channel.state, State::Task) && channel.lane.set_pending() {
             // Its worker has answered already and did not wake us.
             self.read_mail();
             return;
@@ -82,7 +82,7 @@ impl IoLoop {
     fn client_finished(&mut self, index: usize) {
         let channel = &mut self.channels[index];
         if channel.link.set(FIN) & FIN == 0
-            && channel.state == State::Task
+            && matches!(channel.state, State::Task)
             && channel.sending.is_empty()
         {
             self.channels.arm(index, Some(self.now + PROBE_AFTER));

@@ -115,10 +115,12 @@ impl IoLoop {
             let mut fit = open.filter(|index| wanted(&self.channels[*index]));
             fit.next()
         };
-        let oldest = is(|channel| channel.state == State::Idle && !channel.has_request())
-            .or_else(|| is(|channel| matches!(channel.state, State::Head | State::Lingering)))
-            .or_else(|| is(|channel| matches!(channel.state, State::Replying | State::Refusing)))
-            .or_else(|| is(|channel| channel.state == State::Pending));
+        let oldest = is(|channel| matches!(channel.state, State::Idle) && !channel.has_request())
+            .or_else(|| is(|channel| matches!(channel.state, State::Head(_) | State::Lingering)))
+            .or_else(|| {
+                is(|channel| matches!(channel.state, State::Replying(_) | State::Refusing(_)))
+            })
+            .or_else(|| is(|channel| matches!(channel.state, State::Pending(_))));
         if let Some(index) = oldest {
             self.close(index);
         }
@@ -210,7 +212,8 @@ mod tests {
             .unwrap();
         io.turn += 1;
         assert!(io.make_room("no room"));
-        assert_eq!(io.channels.iter().next().unwrap().state, State::Task);
+        let channel = io.channels.iter().next().unwrap();
+        assert!(matches!(channel.state, State::Task));
         assert_eq!((io.channels.len(), io.waiting_tasks()), (1, 1));
     }
 

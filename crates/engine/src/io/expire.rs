@@ -24,9 +24,9 @@ impl IoLoop {
         let channel = &mut self.channels[index];
         match channel.state {
             State::Idle | State::Lingering => self.close(index),
-            State::Head => self.refuse(index, Refusal::HeaderTimeout),
-            State::Body => self.refuse(index, Refusal::BodyTimeout),
-            State::Pending => self.answer_late(index),
+            State::Head(_) => self.refuse_received(index, Refusal::HeaderTimeout),
+            State::Body(_) => self.refuse_received(index, Refusal::BodyTimeout),
+            State::Pending(_) => self.answer_late(index),
             // Only an HTTP/1.1 client must be able to skip what the probe sends.
             State::Task if channel.sending.is_empty() => {
                 channel.lane.probe();
@@ -34,7 +34,7 @@ impl IoLoop {
                     self.client_gone(index);
                 }
             }
-            State::Task | State::Replying | State::Refusing => {
+            State::Task | State::Replying(_) | State::Refusing(_) => {
                 self.shared.counters.send_timeouts.add(1);
                 channel.link.set(TIMED_OUT);
                 for exchange in channel.replies() {

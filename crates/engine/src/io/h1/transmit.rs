@@ -54,7 +54,6 @@ impl IoLoop {
             return self.reply_complete(index, exchange);
         }
         let channel = &mut self.channels[index];
-        channel.state = State::Replying;
         if channel.sending.is_empty() {
             channel.deadline.disarm();
         }
@@ -75,14 +74,14 @@ impl IoLoop {
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(_) => {
-                    channel.exchange = Some(exchange);
+                    channel.state = State::Replying(exchange);
                     return self.client_gone(index);
                 }
             }
         }
         exchange.count_single(&lane);
         exchange.outgoing.move_to(&mut channel.sending);
-        channel.exchange = Some(exchange);
+        channel.state = State::Replying(exchange);
         self.transmit_in_order(index);
     }
 
@@ -135,19 +134,16 @@ impl IoLoop {
             .link
             .set_blocked(matches!(result, Ok(Sent::Blocked)));
         match result {
-            Ok(Sent::All) => match channel.state {
-                State::Replying => {
-                    if let Some(exchange) = channel.exchange.take() {
-                        self.reply_complete(index, exchange);
-                    }
-                }
-                State::Refusing => {
-                    if let Some(exchange) = channel.exchange.take() {
-                        self.finish(index, exchange);
-                    }
+            Ok(Sent::All) => match std::mem::take(&mut channel.state) {
+                State::Replying(exchange) => self.reply_complete(index, exchange),
+                State::Refusing(exchange) => {
+                    self.finish(index, exchange);
                     self.linger(index);
                 }
-                _ => channel.deadline.disarm(),
+                other => {
+                    channel.state = other;
+                    channel.deadline.disarm();
+                }
             },
             Ok(Sent::Share) => self.later(index),
             Ok(Sent::Blocked) => match self.shared.settings.send_timeout {
@@ -160,7 +156,7 @@ impl IoLoop {
             Err(error) => {
                 if error.kind() == std::io::ErrorKind::UnexpectedEof {
                     log::warn!(target: crate::LOG, "a file became shorter while it was sent; its reply is cut");
-                    if let Some(exchange) = &mut channel.exchange {
+                    if let Some(exchange) = channel.state.exchange_mut() {
                         exchange.record.fail(End::AppError, "");
                     }
                 }
@@ -184,7 +180,7 @@ impl IoLoop {
             }
         }
         let channel = &mut self.channels[index];
-        if let Some(exchange) = &mut channel.exchange {
+        if let Some(exchange) = channel.state.exchange_mut() {
             exchange.record.bytes_out += bytes;
         } else {
             channel.lane.note_early(bytes);
@@ -260,15 +256,20 @@ impl IoLoop {
         self.pool.put(exchange, self.now);
     }
 
-    /// Refuses what the channel sends: one reply, nothing behind it is read as a request.
-    pub(crate) fn refuse(&mut self, index: usize, refusal: Refusal) {
+    /// Refuses the request that the channel is receiving, if there is one.
+    pub(crate) fn refuse_received(&mut self, index: usize, refusal: Refusal) {
+        if let Some(exchange) = self.channels[index].take_received() {
+            self.refuse(index, exchange, refusal);
+        }
+    }
+
+    /// Refuses a request of the channel. Nothing that comes behind the request is read.
+    pub(crate) fn refuse(&mut self, index: usize, mut exchange: Box<Exchange>, refusal: Refusal) {
         let date = self.date();
-        let channel = &mut self.channels[index];
-        let head_only = channel.exchange.as_mut().is_some_and(|exchange| {
-            exchange.note_first_line(&channel.inbuf);
-            // A head that was refused itself has left its first line only.
-            exchange.head.is_head() || exchange.first_line.starts_with(b"HEAD ")
-        });
+        let channel = &self.channels[index];
+        exchange.note_first_line(&channel.inbuf);
+        // Of a head that is itself refused, the exchange has the first line only.
+        let head_only = exchange.head.is_head() || exchange.first_line.starts_with(b"HEAD ");
         log::info!(
             target: crate::LOG,
             "refused a request of {}: {} {} ({})",
@@ -284,41 +285,48 @@ impl IoLoop {
             self.shared.settings.ident.as_bytes(),
             head_only,
         );
-        if let Some(exchange) = &mut channel.exchange {
-            exchange.record.refuse(self.now, refusal);
-            exchange.record.reply_head = head_length(&reply);
-            exchange.body.clear();
-        }
-        channel.inbuf = Vec::new();
-        channel.deadline.disarm();
-        if channel.state == State::Idle {
-            self.channels.unlist_idle(index);
-        }
-        self.send_here(index, State::Refusing, reply);
+        exchange.record.refuse(self.now, refusal);
+        exchange.record.reply_head = head_length(&reply);
+        exchange.body.clear();
+        self.send_refusal(index, exchange, reply);
     }
 
-    /// Answers a request on the I/O thread itself.
-    pub(crate) fn reply_here(&mut self, index: usize, exchange: Box<Exchange>, answer: &Answer) {
-        self.answer_here(index, exchange, answer, State::Replying);
-    }
-
-    /// The same; in the state `Refusing` nothing that comes behind the request is read.
-    pub(crate) fn answer_here(
+    /// Refuses a request of the channel with `answer`. Nothing that comes behind the request is read.
+    pub(crate) fn refuse_with(
         &mut self,
         index: usize,
         mut exchange: Box<Exchange>,
         answer: &Answer,
-        state: State,
     ) {
+        let reply = self.write_answer(&mut exchange, answer, false);
+        self.send_refusal(index, exchange, reply);
+    }
+
+    /// Answers a request on the I/O thread itself.
+    pub(crate) fn reply_here(
+        &mut self,
+        index: usize,
+        mut exchange: Box<Exchange>,
+        answer: &Answer,
+    ) {
+        let stays = self.channels[index].link.admin || !self.shared.draining();
+        let keep_alive = exchange.head.keep_alive() && stays;
+        let reply = self.write_answer(&mut exchange, answer, keep_alive);
+        self.send_here(index, State::Replying(exchange), reply);
+    }
+
+    fn write_answer(
+        &mut self,
+        exchange: &mut Exchange,
+        answer: &Answer,
+        keep_alive: bool,
+    ) -> Vec<u8> {
         let mut reply = Vec::new();
         let date = self.date();
-        let admin = self.channels[index].link.admin;
         let context = ReplyContext {
             minor: exchange.head.minor(),
             head: exchange.head.is_head(),
-            keep_alive: exchange.head.keep_alive()
-                && (admin || !self.shared.draining())
-                && state == State::Replying,
+            keep_alive,
             known_length: Some(answer.body.len() as u64),
             date: &date,
             ident: self.shared.settings.ident.as_bytes(),
@@ -333,8 +341,18 @@ impl IoLoop {
         if framing.close {
             exchange.close_after();
         }
-        self.channels[index].exchange = Some(exchange);
-        self.send_here(index, state, reply);
+        reply
+    }
+
+    fn send_refusal(&mut self, index: usize, exchange: Box<Exchange>, reply: Vec<u8>) {
+        let channel = &mut self.channels[index];
+        debug_assert!(
+            !channel.is_listed_idle(),
+            "a channel with a request is not idle"
+        );
+        channel.inbuf = Vec::new();
+        channel.deadline.disarm();
+        self.send_here(index, State::Refusing(exchange), reply);
     }
 
     fn send_here(&mut self, index: usize, state: State, reply: Vec<u8>) {
@@ -364,7 +382,7 @@ impl IoLoop {
     pub(crate) fn client_gone(&mut self, index: usize) {
         let channel = &mut self.channels[index];
         channel.link.mark_gone();
-        if channel.state == State::Task {
+        if matches!(channel.state, State::Task) {
             self.abandon(index);
         }
         self.close(index);
@@ -406,7 +424,7 @@ impl IoLoop {
             }
         }
         let ahead = channel.ahead.drain(..).map(|ahead| ahead.exchange);
-        for mut exchange in ahead.chain(channel.exchange.take()) {
+        for mut exchange in ahead.chain(std::mem::take(&mut channel.state).into_exchange()) {
             exchange.note_first_line(&channel.inbuf);
             exchange.record.stop(self.now, End::Disconnected, "");
             self.record(&mut exchange, &channel.link);
