@@ -1,7 +1,7 @@
 //! Counts the channels of an I/O thread for the figures: on request, and a slice in each turn.
 
 use crate::io::IoLoop;
-use crate::io::channel::{Channel, State};
+use crate::io::channel::{Channel, Phase};
 use crate::record::census::Census;
 
 /// A count under way, on its I/O thread.
@@ -62,25 +62,23 @@ fn add(census: &mut Census, channel: &Channel) {
         // Most channels are idle. An idle one keeps nothing outside of `Channel`, where a look would be a
         // cache miss.
         census.idle += 1;
-        census.memory += channel.inbuf.len() as u64;
+        census.memory += channel.kept() as u64;
         return;
     }
     if channel.link.admin {
         return;
     }
-    match channel.state {
-        State::Idle => census.idle += 1,
-        State::Head(_) | State::Body(_) => census.receiving += 1,
-        State::Task => census.in_task += 1,
-        State::Pending(_) | State::Replying(_) | State::Refusing(_) | State::Lingering => {
+    match channel.phase() {
+        Phase::Idle => census.idle += 1,
+        Phase::Head | Phase::Body => census.receiving += 1,
+        Phase::Task => census.in_task += 1,
+        Phase::Pending | Phase::Replying | Phase::Refusing | Phase::Lingering => {
             census.sending += 1;
         }
     }
     let unsent = channel.lane.unsent();
     census.unsent += unsent.all;
-    census.memory += unsent.memory + channel.inbuf.len() as u64;
-    let exchange = channel.state.exchange();
-    census.memory += exchange.map_or(0, |exchange| exchange.body.in_memory().len()) as u64;
+    census.memory += unsent.memory + channel.kept() as u64;
 }
 
 /// Channels counted in one turn: some 10 microseconds if they are idle, 100 if not.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use headwaiter_http::{Head, Refusal};
 
-use crate::exchange::first_line;
+use crate::exchange::{Exchange, first_line};
 use crate::io::IoLoop;
-use crate::io::channel::State;
+use crate::io::channel::{Channel, Phase};
 use crate::net::address::Peer;
 use crate::record::end::SHUTDOWN_TIMEOUT;
 use crate::record::{End, Ended};
@@ -60,9 +60,9 @@ impl IoLoop {
             };
             self.guarded(Some(channel.link.token), |me| {
                 crate::inject_panic("drain");
-                match me.channels[index].state {
-                    State::Idle => me.drain_idle(index),
-                    State::Head(_) => me.refuse_received(index, Refusal::Draining),
+                match me.channels[index].phase() {
+                    Phase::Idle => me.drain_idle(index),
+                    Phase::Head => me.refuse_received(index, Refusal::Draining),
                     _ => {}
                 }
             });
@@ -78,22 +78,11 @@ impl IoLoop {
     /// Cuts every channel and every waiting task, and says what was lost.
     pub(crate) fn cut_all(&mut self) {
         self.hear_the_last();
-        let replying = |index: &usize| {
-            let channel = &self.channels[*index];
-            let State::Replying(exchange) = &channel.state else {
-                return false;
-            };
-            // The worker of the reply may still be in the iterable's `close()` and is cut, too: as one request.
-            !channel.link.admin && self.shared.running.cut_reply(&exchange.record)
-        };
-        let lost = self.outstanding
-            + self.batch.len()
-            + self
-                .channels
-                .indices()
-                .iter()
-                .filter(|i| replying(i))
-                .count();
+        // The worker of the reply may still be in the iterable's `close()` and is cut, too: as one request.
+        let cut_reply = |reply: &&Exchange| self.shared.running.cut_reply(&reply.record);
+        let clients = self.channels.iter().filter(|channel| !channel.link.admin);
+        let replying = clients.filter_map(Channel::replying).filter(cut_reply);
+        let lost = self.outstanding + self.batch.len() + replying.count();
         self.shared.unfinished.fetch_add(lost, Ordering::SeqCst);
         if self.index == 0 {
             self.guarded(None, Self::cut_running);

@@ -4,7 +4,7 @@ use mio::event::Event;
 
 use crate::exchange::link::{FIN, MARKED};
 use crate::io::IoLoop;
-use crate::io::channel::State;
+use crate::io::channel::Phase;
 use crate::io::h1::receive::PROBE_AFTER;
 use crate::io::shares::ACCEPTS;
 use crate::io::token::Source;
@@ -33,7 +33,7 @@ impl IoLoop {
         );
         self.guarded(Some(token), |me| {
             let Some(index) = me.find(token) else { return };
-            if broken && !matches!(me.channels[index].state, State::Lingering) {
+            if broken && me.channels[index].phase() != Phase::Lingering {
                 return me.client_gone(index);
             }
             if priority {
@@ -56,7 +56,7 @@ impl IoLoop {
             // Nothing is registered anew for writing: the edge comes with any other event, too.
             if writable
                 && let Some(index) = me.find(token)
-                && !me.channels[index].sending.is_empty()
+                && me.channels[index].sends()
             {
                 me.transmit_in_order(index);
             }
@@ -66,7 +66,7 @@ impl IoLoop {
     fn on_readable(&mut self, index: usize) {
         let channel = &mut self.channels[index];
         channel.readable = true;
-        if matches!(channel.state, State::Task) && channel.lane.set_pending() {
+        if channel.phase() == Phase::Task && channel.lane.set_pending() {
             // Its worker has answered already and did not wake us.
             self.read_mail();
             return;
@@ -81,10 +81,7 @@ impl IoLoop {
     /// The client will send no more: noted for the application, and a reason to ask again later.
     fn client_finished(&mut self, index: usize) {
         let channel = &mut self.channels[index];
-        if channel.link.set(FIN) & FIN == 0
-            && matches!(channel.state, State::Task)
-            && channel.sending.is_empty()
-        {
+        if channel.link.set(FIN) & FIN == 0 && channel.phase() == Phase::Task && !channel.sends() {
             self.channels.arm(index, Some(self.now + PROBE_AFTER));
         }
     }
@@ -97,10 +94,10 @@ impl IoLoop {
             };
             self.guarded(Some(token), |me| {
                 let Some(index) = me.find(token) else { return };
-                if me.channels[index].sending.is_empty() {
-                    me.receive(index);
-                } else {
+                if me.channels[index].sends() {
                     me.transmit(index);
+                } else {
+                    me.receive(index);
                 }
             });
         }

@@ -4,7 +4,7 @@ use headwaiter_http::Refusal;
 
 use crate::exchange::link::{GONE, TIMED_OUT};
 use crate::io::IoLoop;
-use crate::io::channel::State;
+use crate::io::channel::Phase;
 use crate::io::shares::DEADLINES;
 use crate::record::End;
 use crate::record::end::SEND_TIMEOUT;
@@ -22,19 +22,19 @@ impl IoLoop {
 
     fn deadline_passed(&mut self, index: usize) {
         let channel = &mut self.channels[index];
-        match channel.state {
-            State::Idle | State::Lingering => self.close(index),
-            State::Head(_) => self.refuse_received(index, Refusal::HeaderTimeout),
-            State::Body(_) => self.refuse_received(index, Refusal::BodyTimeout),
-            State::Pending(_) => self.answer_late(index),
+        match channel.phase() {
+            Phase::Idle | Phase::Lingering => self.close(index),
+            Phase::Head => self.refuse_received(index, Refusal::HeaderTimeout),
+            Phase::Body => self.refuse_received(index, Refusal::BodyTimeout),
+            Phase::Pending => self.answer_late(index),
             // Only an HTTP/1.1 client must be able to skip what the probe sends.
-            State::Task if channel.sending.is_empty() => {
+            Phase::Task if !channel.sends() => {
                 channel.lane.probe();
                 if channel.link.has(GONE) {
                     self.client_gone(index);
                 }
             }
-            State::Task | State::Replying(_) | State::Refusing(_) => {
+            Phase::Task | Phase::Replying | Phase::Refusing => {
                 self.shared.counters.send_timeouts.add(1);
                 channel.link.set(TIMED_OUT);
                 for exchange in channel.replies() {

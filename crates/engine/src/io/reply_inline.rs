@@ -3,7 +3,7 @@
 use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
 use crate::io::IoLoop;
-use crate::io::channel::State;
+use crate::io::h1::State;
 use crate::io::inline::{Answered, InlineRequest};
 
 impl IoLoop {
@@ -33,7 +33,7 @@ impl IoLoop {
         match answered {
             Answered::Now(answer) => self.reply_here(index, exchange, &answer),
             Answered::Later { due } => {
-                channel.state = State::Pending(exchange);
+                channel.protocol.h1().state = State::Pending(exchange);
                 self.channels.arm(index, due);
             }
         }
@@ -59,13 +59,14 @@ impl IoLoop {
 
     fn answer_pending(&mut self, index: usize, answer: &Answer) {
         let channel = &mut self.channels[index];
-        match std::mem::take(&mut channel.state) {
+        let h1 = channel.protocol.h1();
+        match std::mem::take(&mut h1.state) {
             State::Pending(exchange) => {
                 channel.deadline.disarm();
                 self.reply_here(index, exchange, answer);
             }
             // It was answered in between.
-            other => channel.state = other,
+            other => h1.state = other,
         }
     }
 }

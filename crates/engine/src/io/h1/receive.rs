@@ -8,7 +8,8 @@ use headwaiter_http::{BodyDecoder, Decoded, Refusal};
 use crate::exchange::Exchange;
 use crate::exchange::link::{FIN, MARKED};
 use crate::io::IoLoop;
-use crate::io::channel::State;
+use crate::io::channel::Phase;
+use crate::io::h1::State;
 use crate::io::shares::{READ, READ_COST, SCRATCH};
 use crate::net::socket::SHORT_READ_DRAINS;
 
@@ -16,12 +17,12 @@ impl IoLoop {
     /// Digests what was read before, then what can be read now.
     pub(crate) fn receive(&mut self, index: usize) {
         let channel = &mut self.channels[index];
-        let (token, held) = (channel.link.token, !channel.inbuf.is_empty());
-        if held && matches!(channel.state, State::Body(_)) && self.disk.is_used_up() {
+        let (token, held) = (channel.link.token, channel.has_input());
+        if held && channel.phase() == Phase::Body && self.disk.is_used_up() {
             return self.later(index);
         }
-        if held && matches!(channel.state, State::Idle | State::Body(_)) {
-            let rest = std::mem::take(&mut channel.inbuf);
+        if held && matches!(channel.phase(), Phase::Idle | Phase::Body) {
+            let rest = channel.protocol.h1().take_kept();
             self.feed(index, &rest);
         }
         if let Some(index) = self.find(token) {
@@ -30,7 +31,7 @@ impl IoLoop {
         // Once *this thread* drains: a client let go of sooner might still be able to connect again.
         if self.drain.is_some()
             && let Some(index) = self.find(token)
-            && matches!(self.channels[index].state, State::Idle)
+            && self.channels[index].phase() == Phase::Idle
             && !self.channels[index].link.admin
         {
             self.close(index);
@@ -49,19 +50,19 @@ impl IoLoop {
                 share = 0;
                 break;
             }
-            let outcome = match self.channels[index].state {
+            let outcome = match self.channels[index].phase() {
                 // Read on when the reply is out: until then the kernel keeps what comes.
-                State::Task | State::Pending(_) | State::Replying(_) | State::Refusing(_) => break,
+                Phase::Task | Phase::Pending | Phase::Replying | Phase::Refusing => break,
                 // A reply made on this thread left bytes behind its request: those come first.
-                State::Idle if !self.channels[index].inbuf.is_empty() => {
+                Phase::Idle if self.channels[index].has_input() => {
                     self.later(index);
                     break;
                 }
-                State::Body(_) => match self.read_body_in_place(index) {
+                Phase::Body => match self.read_body_in_place(index) {
                     Some(outcome) => outcome,
                     None => self.read_through(index, &mut scratch),
                 },
-                State::Idle | State::Head(_) | State::Lingering => {
+                Phase::Idle | Phase::Head | Phase::Lingering => {
                     self.read_through(index, &mut scratch)
                 }
             };
@@ -104,7 +105,7 @@ impl IoLoop {
         // The end of input, once reported, is not reported again: it has to be read.
         channel.readable =
             !SHORT_READ_DRAINS || got == scratch.len() || channel.link.has(FIN | MARKED);
-        if !matches!(channel.state, State::Lingering) && !channel.link.admin {
+        if channel.phase() != Phase::Lingering && !channel.link.admin {
             self.shared.counters.bytes_in.add(got as u64);
         }
         self.feed(index, &scratch[..got]);
@@ -115,7 +116,7 @@ impl IoLoop {
     fn read_body_in_place(&mut self, index: usize) -> Option<io::Result<usize>> {
         let overflow = self.shared.settings.inbuf_overflow;
         let channel = &mut self.channels[index];
-        let State::Body(exchange) = &mut channel.state else {
+        let State::Body(exchange) = &mut channel.protocol.h1().state else {
             return None;
         };
         let run = exchange.decoder.plain_run();
@@ -146,7 +147,7 @@ impl IoLoop {
             || channel.link.stream.hides_marks()
             || channel.link.has(FIN | MARKED);
         if exchange.decoder.is_done()
-            && let Some(exchange) = channel.take_received()
+            && let Some(exchange) = channel.protocol.h1().take_received()
         {
             self.submit(index, exchange, &[]);
         } else {
@@ -165,10 +166,10 @@ impl IoLoop {
     /// Digests `data`, which the channel has just received.
     pub(crate) fn feed(&mut self, index: usize, data: &[u8]) {
         crate::inject_panic("receive");
-        let channel = &mut self.channels[index];
-        match std::mem::take(&mut channel.state) {
+        let h1 = self.channels[index].protocol.h1();
+        match std::mem::take(&mut h1.state) {
             State::Idle => {
-                channel.scanned = 0;
+                h1.scanned = 0;
                 self.channels.unlist_idle(index);
                 let exchange = self.pool.take(self.now);
                 if let Some(exchange) = self.feed_head(index, exchange, data) {
@@ -176,19 +177,19 @@ impl IoLoop {
                 }
             }
             State::Head(exchange) => {
-                let mut whole = match channel.take_input(data.len(), &self.shared.budget) {
+                let mut whole = match h1.take_input(data.len(), &self.shared.budget) {
                     Ok(whole) => whole,
                     Err(refusal) => return self.refuse(index, exchange, refusal),
                 };
                 whole.extend_from_slice(data);
                 if let Some(exchange) = self.feed_head(index, exchange, &whole) {
-                    let channel = &mut self.channels[index];
-                    channel.state = State::Head(exchange);
-                    channel.inbuf = whole;
+                    let h1 = self.channels[index].protocol.h1();
+                    h1.state = State::Head(exchange);
+                    h1.put_back(whole);
                 }
             }
             State::Body(exchange) => self.feed_body(index, exchange, data),
-            State::Lingering => channel.state = State::Lingering,
+            State::Lingering => h1.state = State::Lingering,
             State::Task | State::Pending(_) | State::Replying(_) | State::Refusing(_) => {
                 unreachable!("not read in this state")
             }
@@ -203,7 +204,7 @@ impl IoLoop {
         data: &[u8],
     ) -> Option<Box<Exchange>> {
         let limits = self.shared.settings.head_limits();
-        let scanned = &mut self.channels[index].scanned;
+        let scanned = &mut self.channels[index].protocol.h1().scanned;
         exchange.record.bytes_in = data.len() as u64;
         match exchange.head.parse(data, scanned, limits) {
             Ok(Some(consumed)) => {
@@ -223,13 +224,14 @@ impl IoLoop {
     /// `data` is the first part of a head, which has to be complete within `header_timeout`.
     fn begin_head(&mut self, index: usize, exchange: Box<Exchange>, data: &[u8]) {
         let channel = &mut self.channels[index];
-        if let Err(refusal) = channel.keep_input(data, &self.shared.budget) {
+        let h1 = channel.protocol.h1();
+        if let Err(refusal) = h1.keep_input(data, &self.shared.budget) {
             return self.refuse(index, exchange, refusal);
         }
         if self.drain.is_some() && !channel.link.admin {
             return self.refuse(index, exchange, Refusal::Draining);
         }
-        channel.state = State::Head(exchange);
+        h1.state = State::Head(exchange);
         let most = self.shared.settings.header_timeout;
         self.channels.arm(index, most.map(|most| self.now + most));
     }
@@ -247,7 +249,8 @@ impl IoLoop {
             return self.submit(index, exchange, rest);
         }
         let channel = &mut self.channels[index];
-        channel.grant = None;
+        let h1 = channel.protocol.h1();
+        h1.drop_grant();
         if rest.is_empty() && exchange.head.expects_continue() {
             // Nothing is queued on this channel now, and 25 bytes fit any send buffer.
             let _ = channel.link.stream.send(headwaiter_http::CONTINUE);
@@ -255,7 +258,7 @@ impl IoLoop {
         if rest.is_empty() {
             return self.await_body(index, exchange);
         }
-        if self.disk.is_used_up() && channel.keep_input(rest, &self.shared.budget).is_ok() {
+        if self.disk.is_used_up() && h1.keep_input(rest, &self.shared.budget).is_ok() {
             // The body may need a file, and this turn has no time left for the disk.
             self.await_body(index, exchange);
             return self.later(index);
@@ -349,7 +352,7 @@ impl IoLoop {
 
     /// The body made progress and is not complete.
     fn await_body(&mut self, index: usize, exchange: Box<Exchange>) {
-        self.channels[index].state = State::Body(exchange);
+        self.channels[index].protocol.h1().state = State::Body(exchange);
         self.arm_body_timeout(index);
     }
 
@@ -362,12 +365,13 @@ impl IoLoop {
     /// The request is complete: a task, unless it is answered here. `rest` came in behind it.
     fn submit(&mut self, index: usize, mut exchange: Box<Exchange>, rest: &[u8]) {
         let channel = &mut self.channels[index];
-        channel.scanned = 0;
         channel.deadline.disarm();
+        let h1 = channel.protocol.h1();
+        h1.scanned = 0;
         exchange.record.received = Some(self.now);
         let inline = self.inline.as_ref();
         if channel.link.admin || inline.is_some_and(|inline| inline.takes(&exchange.head)) {
-            if let Err(refusal) = channel.keep_input(rest, &self.shared.budget) {
+            if let Err(refusal) = h1.keep_input(rest, &self.shared.budget) {
                 return self.refuse(index, exchange, refusal);
             }
             return self.answer_inline(index, exchange);
@@ -379,7 +383,8 @@ impl IoLoop {
         }
         exchange.lane = Some(channel.lane.clone());
         let rest = self.read_ahead(&mut exchange, rest);
-        if let Err(refusal) = self.channels[index].keep_input(rest, &self.shared.budget) {
+        let h1 = self.channels[index].protocol.h1();
+        if let Err(refusal) = h1.keep_input(rest, &self.shared.budget) {
             self.drop_followers(&mut exchange, false);
             return self.refuse(index, exchange, refusal);
         }
@@ -389,11 +394,11 @@ impl IoLoop {
     /// The channel has a task, which will be in the queue at the end of this turn.
     pub(crate) fn hand_in(&mut self, index: usize, exchange: Box<Exchange>) {
         let channel = &mut self.channels[index];
-        channel.state = State::Task;
+        channel.protocol.h1().state = State::Task;
         let knows_interim = exchange.head.minor() > 0;
         channel
             .lane
-            .begin_request(!channel.inbuf.is_empty() || channel.readable, knows_interim);
+            .begin_request(channel.has_input() || channel.readable, knows_interim);
         if knows_interim && channel.link.has(FIN) {
             self.channels.arm(index, Some(self.now + PROBE_AFTER));
         }

@@ -151,8 +151,7 @@ mod tests {
     use std::io::{Read, Write};
 
     use super::*;
-    use crate::io::IoLoop;
-    use crate::io::channel::State;
+    use crate::io::channel::Phase;
     use crate::io::inline::Endpoint;
     use crate::io::tests::{connect, with_idle};
     use crate::observe::watch::Watcher;
@@ -166,8 +165,7 @@ mod tests {
         for client in &mut clients {
             client.write_all(b"GET /stacks HTTP/1.0\r\n\r\n").unwrap();
         }
-        let is_pending = |io: &IoLoop, index| matches!(io.channels[index].state, State::Pending(_));
-        while !(0..3).all(|index| is_pending(&io, index)) {
+        while (0..3).any(|index| io.channels[index].phase() != Phase::Pending) {
             io.turn().unwrap();
         }
         let watcher = Watcher::new(&observatory);
