@@ -2,7 +2,7 @@
 //! counts some channels in each turn.
 
 use crate::io::IoLoop;
-use crate::io::channel::{Channel, State};
+use crate::io::channel::{Channel, Phase};
 use crate::record::census::Census;
 
 /// The count that one I/O thread is making.
@@ -63,25 +63,23 @@ fn add(census: &mut Census, channel: &Channel) {
         // Most channels are idle. An idle channel holds nothing outside of `Channel`. To look there would be a
         // cache miss.
         census.idle += 1;
-        census.memory += channel.inbuf.len() as u64;
+        census.memory += channel.kept() as u64;
         return;
     }
     if channel.link.admin {
         return;
     }
-    match channel.state {
-        State::Idle => census.idle += 1,
-        State::Head | State::Body => census.receiving += 1,
-        State::Task => census.in_task += 1,
-        State::Pending | State::Replying | State::Refusing | State::Lingering => {
+    match channel.phase() {
+        Phase::Idle => census.idle += 1,
+        Phase::Head | Phase::Body => census.receiving += 1,
+        Phase::Task => census.in_task += 1,
+        Phase::Pending | Phase::Replying | Phase::Refusing | Phase::Lingering => {
             census.sending += 1;
         }
     }
     let unsent = channel.lane.unsent();
     census.unsent += unsent.all;
-    census.memory += unsent.memory + channel.inbuf.len() as u64;
-    let exchange = channel.exchange.as_ref();
-    census.memory += exchange.map_or(0, |exchange| exchange.body.in_memory().len()) as u64;
+    census.memory += unsent.memory + channel.kept() as u64;
 }
 
 /// Most channels counted in one turn. This takes some 10 microseconds if they are idle, and 100 if not.

@@ -1,40 +1,13 @@
-//! One client connection as its I/O thread sees it.
+//! One client connection as its I/O thread sees it, whatever protocol it speaks.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-
-use headwaiter_http::Refusal;
 
 use crate::exchange::Exchange;
 use crate::exchange::lane::Lane;
 use crate::exchange::link::Link;
 use crate::io::deadlines::Deadline;
+use crate::io::h1;
 use crate::io::idle::Neighbours;
-use crate::store::budget::{Budget, Grant};
-use crate::store::parts::{Part, Parts};
-use crate::store::spool::FREE;
-
-/// Where a channel is on a request's way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// Between requests: the cheapest thing there is.
-    Idle,
-    /// Part of a head has come.
-    Head,
-    /// The head is complete, the body is not.
-    Body,
-    /// The request waits for a worker or is run by one.
-    Task,
-    /// Another thread prepares the answer; no worker is involved.
-    Pending,
-    /// The worker is through; what is left of the reply is being sent.
-    Replying,
-    /// A refusal is being sent; nothing that comes behind it will be read as a request.
-    Refusing,
-    /// All is sent and our side is closed; what still comes in is thrown away, so that the client
-    /// can read the reply before a reset would destroy it (RFC 9112 §9.6).
-    Lingering,
-}
 
 /// A channel. What a worker needs of it is in its [`Link`].
 #[derive(Debug)]
@@ -42,19 +15,7 @@ pub(crate) struct Channel {
     pub(crate) link: Arc<Link>,
     /// What its requests, one at a time, share with their workers.
     pub(crate) lane: Lane,
-    pub(crate) state: State,
-    /// Bytes read that belong to no complete head yet, or to the next request.
-    pub(crate) inbuf: Vec<u8>,
-    /// Memory for that, besides its first [`FREE`] bytes.
-    pub(crate) grant: Option<Grant>,
-    /// How far `inbuf` was searched for the end of a head.
-    pub(crate) scanned: usize,
-    /// The request being received, or the one whose reply is being sent.
-    pub(crate) exchange: Option<Box<Exchange>>,
-    /// Replies before that one, whose bytes stand first in `sending`.
-    pub(crate) ahead: VecDeque<Ahead>,
-    /// Reply bytes the kernel has not taken.
-    pub(crate) sending: Parts,
+    pub(in crate::io) protocol: Protocol,
     /// The kernel may hold bytes we have not read.
     pub(crate) readable: bool,
     /// It stands in the queue of channels with more to do.
@@ -66,18 +27,39 @@ pub(crate) struct Channel {
     pub(in crate::io) idle: Option<Neighbours>,
 }
 
+/// What a channel's protocol keeps of it. It lies in the channel, so that a connection takes no further allocation.
+#[derive(Debug)]
+pub(crate) enum Protocol {
+    H1(h1::Connection),
+}
+
+/// Where a channel is on a request's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Between requests.
+    Idle,
+    /// Part of a head has come.
+    Head,
+    /// The head is complete, the body is not.
+    Body,
+    /// The request waits for a worker or is run by one.
+    Task,
+    /// Another thread prepares the answer.
+    Pending,
+    /// The worker has finished, and the reply is being sent.
+    Replying,
+    /// A refusal is being sent.
+    Refusing,
+    /// All is sent, and what still comes in is thrown away.
+    Lingering,
+}
+
 impl Channel {
     pub(crate) fn new(link: Arc<Link>, accepted_in: u64) -> Self {
         Self {
             lane: Lane::of(&link),
             link,
-            state: State::Idle,
-            inbuf: Vec::new(),
-            grant: None,
-            scanned: 0,
-            exchange: None,
-            ahead: VecDeque::new(),
-            sending: Parts::default(),
+            protocol: Protocol::H1(h1::Connection::default()),
             readable: false,
             queued_again: false,
             deadline: Deadline::default(),
@@ -85,14 +67,19 @@ impl Channel {
             idle: None,
         }
     }
-}
 
-impl Channel {
+    /// Where the channel is on a request's way.
+    pub(crate) fn phase(&self) -> Phase {
+        match &self.protocol {
+            Protocol::H1(h1) => h1.phase(),
+        }
+    }
+
     /// Whether what has come in is still being read, so that its end will be found there.
     pub(crate) fn reads_on(&self) -> bool {
         let reads = matches!(
-            self.state,
-            State::Idle | State::Head | State::Body | State::Lingering
+            self.phase(),
+            Phase::Idle | Phase::Head | Phase::Body | Phase::Lingering
         );
         reads && self.readable
     }
@@ -104,79 +91,69 @@ impl Channel {
 
     /// Whether what comes in next may be long: a body, or what is thrown away.
     pub(crate) fn reads_bulk(&self) -> bool {
-        matches!(self.state, State::Body | State::Lingering)
-    }
-
-    /// Whether what it sends next is in a file.
-    pub(crate) fn sends_from_disk(&self) -> bool {
-        self.sending.front().is_some_and(Part::is_on_disk)
+        matches!(self.phase(), Phase::Body | Phase::Lingering)
     }
 
     /// Whether bytes have come in behind the last request, in the kernel or here. A system call.
     pub(crate) fn has_request(&self) -> bool {
-        self.readable || !self.inbuf.is_empty() || self.link.stream.has_unread()
+        self.readable || self.has_input() || self.link.stream.has_unread()
     }
 
-    /// Keeps `data` until the channel is read on.
-    ///
-    /// # Errors
-    ///
-    /// There is no memory for it, by the budget or by the system.
-    pub(crate) fn keep_input(&mut self, data: &[u8], budget: &Arc<Budget>) -> Result<(), Refusal> {
-        self.inbuf = Vec::new();
-        self.grant = None;
-        if data.is_empty() {
-            return Ok(());
+    /// Whether it keeps bytes that were read and not digested.
+    pub(crate) fn has_input(&self) -> bool {
+        match &self.protocol {
+            Protocol::H1(h1) => h1.has_input(),
         }
-        self.room_for(data.len(), budget)?;
-        self.inbuf.extend_from_slice(data);
-        Ok(())
     }
 
-    /// Takes out the input kept so far, with room for `more` bytes.
-    ///
-    /// # Errors
-    ///
-    /// As [`Channel::keep_input`].
-    pub(crate) fn take_input(
-        &mut self,
-        more: usize,
-        budget: &Arc<Budget>,
-    ) -> Result<Vec<u8>, Refusal> {
-        let size = self.inbuf.len() + more;
-        if size > self.inbuf.capacity() {
-            let plenty = self.room_for(size.max(2 * self.inbuf.len()), budget);
-            plenty.or_else(|_| self.room_for(size, budget))?;
+    /// Bytes of requests that it keeps in memory.
+    pub(crate) fn kept(&self) -> usize {
+        match &self.protocol {
+            Protocol::H1(h1) => h1.kept(),
         }
-        Ok(std::mem::take(&mut self.inbuf))
     }
 
-    /// Makes room for `size` bytes of input in all; the first ones are every channel's own.
-    fn room_for(&mut self, size: usize, budget: &Arc<Budget>) -> Result<(), Refusal> {
-        let taken = self.grant.as_ref().map_or(0, |grant| grant.within);
-        let wanted = (size.saturating_sub(FREE) as u64).saturating_sub(taken);
-        if wanted > 0 {
-            let grant = self.grant.get_or_insert_with(|| Grant::of(budget));
-            if !grant.add(wanted, 0) {
-                return Err(Refusal::SpoolFull);
-            }
+    /// Whether the kernel has not taken all bytes that the channel sends.
+    pub(crate) fn sends(&self) -> bool {
+        match &self.protocol {
+            Protocol::H1(h1) => h1.sends(),
         }
-        let more = size - self.inbuf.len();
-        let room = self.inbuf.try_reserve_exact(more);
-        room.map_err(|_| Refusal::Internal)
     }
 
-    /// The exchanges it holds, in order.
+    /// Whether what it sends next is in a file.
+    pub(crate) fn sends_from_disk(&self) -> bool {
+        match &self.protocol {
+            Protocol::H1(h1) => h1.sends_from_disk(),
+        }
+    }
+
+    /// The request whose reply is being sent, all of which its worker has handed over.
+    pub(crate) fn replying(&self) -> Option<&Exchange> {
+        match &self.protocol {
+            Protocol::H1(h1) => h1.replying(),
+        }
+    }
+
+    /// The requests it holds, in order.
     pub(crate) fn replies(&mut self) -> impl Iterator<Item = &mut Exchange> {
-        let ahead = self.ahead.iter_mut().map(|ahead| &mut *ahead.exchange);
-        ahead.chain(self.exchange.as_deref_mut())
+        match &mut self.protocol {
+            Protocol::H1(h1) => h1.replies(),
+        }
     }
 }
 
-/// A reply that leaves before that of a later request on the same channel.
-#[derive(Debug)]
-pub(crate) struct Ahead {
-    pub(crate) exchange: Box<Exchange>,
-    /// Its bytes that the kernel has not taken.
-    pub(crate) left: u64,
+impl Protocol {
+    /// The state of a channel that speaks HTTP/1.1.
+    pub(in crate::io) fn h1_ref(&self) -> &h1::Connection {
+        match self {
+            Self::H1(h1) => h1,
+        }
+    }
+
+    /// The state of a channel that speaks HTTP/1.1.
+    pub(in crate::io) fn h1(&mut self) -> &mut h1::Connection {
+        match self {
+            Self::H1(h1) => h1,
+        }
+    }
 }

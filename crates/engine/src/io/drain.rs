@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use headwaiter_http::{Head, Refusal};
 
-use crate::exchange::first_line;
+use crate::exchange::{Exchange, first_line};
 use crate::io::IoLoop;
-use crate::io::channel::State;
+use crate::io::channel::{Channel, Phase};
 use crate::net::address::Peer;
 use crate::record::end::SHUTDOWN_TIMEOUT;
 use crate::record::{End, Ended};
@@ -58,12 +58,11 @@ impl IoLoop {
             let Some(channel) = self.channels.get(index).filter(|c| !c.link.admin) else {
                 continue;
             };
-            let state = channel.state;
             self.guarded(Some(channel.link.token), |me| {
                 crate::inject_panic("drain");
-                match state {
-                    State::Idle => me.drain_idle(index),
-                    State::Head => me.refuse(index, Refusal::Draining),
+                match me.channels[index].phase() {
+                    Phase::Idle => me.drain_idle(index),
+                    Phase::Head => me.refuse_received(index, Refusal::Draining),
                     _ => {}
                 }
             });
@@ -79,22 +78,11 @@ impl IoLoop {
     /// Cuts every channel and every waiting task. Counts and logs the lost requests.
     pub(crate) fn cut_all(&mut self) {
         self.hear_the_last();
-        let replying = |index: &usize| {
-            let channel = &self.channels[*index];
-            let exchange = channel.exchange.as_ref();
-            channel.state == State::Replying
-                && !channel.link.admin
-                // The worker may still run the iterable's `close()`. Then `cut_running` counts this request.
-                && exchange.is_none_or(|exchange| self.shared.running.cut_reply(&exchange.record))
-        };
-        let lost = self.outstanding
-            + self.batch.len()
-            + self
-                .channels
-                .indices()
-                .iter()
-                .filter(|i| replying(i))
-                .count();
+        // The worker may still run the iterable's `close()`. Then `cut_running` counts this request.
+        let cut_reply = |reply: &&Exchange| self.shared.running.cut_reply(&reply.record);
+        let clients = self.channels.iter().filter(|channel| !channel.link.admin);
+        let replying = clients.filter_map(Channel::replying).filter(cut_reply);
+        let lost = self.outstanding + self.batch.len() + replying.count();
         self.shared.unfinished.fetch_add(lost, Ordering::SeqCst);
         if self.index == 0 {
             self.guarded(None, Self::cut_running);

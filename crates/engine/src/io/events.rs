@@ -4,7 +4,7 @@ use mio::event::Event;
 
 use crate::exchange::link::{FIN, MARKED};
 use crate::io::IoLoop;
-use crate::io::channel::State;
+use crate::io::channel::Phase;
 use crate::io::h1::receive::PROBE_AFTER;
 use crate::io::shares::ACCEPTS;
 use crate::io::token::Source;
@@ -33,7 +33,7 @@ impl IoLoop {
         );
         self.guarded(Some(token), |me| {
             let Some(index) = me.find(token) else { return };
-            if broken && me.channels[index].state != State::Lingering {
+            if broken && me.channels[index].phase() != Phase::Lingering {
                 return me.client_gone(index);
             }
             if priority {
@@ -56,7 +56,7 @@ impl IoLoop {
             // The socket is registered for writing all the time, so this event also comes when nothing waits.
             if writable
                 && let Some(index) = me.find(token)
-                && !me.channels[index].sending.is_empty()
+                && me.channels[index].sends()
             {
                 me.transmit_in_order(index);
             }
@@ -66,7 +66,7 @@ impl IoLoop {
     fn on_readable(&mut self, index: usize) {
         let channel = &mut self.channels[index];
         channel.readable = true;
-        if channel.state == State::Task && channel.lane.set_pending() {
+        if channel.phase() == Phase::Task && channel.lane.set_pending() {
             // The worker has answered already, without a wake-up. So read its message.
             self.read_mail();
             return;
@@ -81,10 +81,7 @@ impl IoLoop {
     /// The client has sent FIN. Notes this for the application, and probes the client later (`PROBE_AFTER`).
     fn client_finished(&mut self, index: usize) {
         let channel = &mut self.channels[index];
-        if channel.link.set(FIN) & FIN == 0
-            && channel.state == State::Task
-            && channel.sending.is_empty()
-        {
+        if channel.link.set(FIN) & FIN == 0 && channel.phase() == Phase::Task && !channel.sends() {
             self.channels.arm(index, Some(self.now + PROBE_AFTER));
         }
     }
@@ -97,10 +94,10 @@ impl IoLoop {
             };
             self.guarded(Some(token), |me| {
                 let Some(index) = me.find(token) else { return };
-                if me.channels[index].sending.is_empty() {
-                    me.receive(index);
-                } else {
+                if me.channels[index].sends() {
                     me.transmit(index);
+                } else {
+                    me.receive(index);
                 }
             });
         }

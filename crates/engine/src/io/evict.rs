@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::exchange::message::{Mailbox, Message};
 use crate::io::IoLoop;
-use crate::io::channel::{Channel, State};
+use crate::io::channel::{Channel, Phase};
 
 impl IoLoop {
     /// Closes an idle channel of this thread, or asks another thread to close one. Returns `false` if there is no
@@ -116,10 +116,10 @@ impl IoLoop {
             let mut fit = open.filter(|index| wanted(&self.channels[*index]));
             fit.next()
         };
-        let oldest = is(|channel| channel.state == State::Idle && !channel.has_request())
-            .or_else(|| is(|channel| matches!(channel.state, State::Head | State::Lingering)))
-            .or_else(|| is(|channel| matches!(channel.state, State::Replying | State::Refusing)))
-            .or_else(|| is(|channel| channel.state == State::Pending));
+        let oldest = is(|channel| channel.phase() == Phase::Idle && !channel.has_request())
+            .or_else(|| is(|channel| matches!(channel.phase(), Phase::Head | Phase::Lingering)))
+            .or_else(|| is(|channel| matches!(channel.phase(), Phase::Replying | Phase::Refusing)))
+            .or_else(|| is(|channel| channel.phase() == Phase::Pending));
         if let Some(index) = oldest {
             self.close(index);
         }
@@ -211,7 +211,7 @@ mod tests {
             .unwrap();
         io.turn += 1;
         assert!(io.make_room("no room"));
-        assert_eq!(io.channels.iter().next().unwrap().state, State::Task);
+        assert_eq!(io.channels.iter().next().unwrap().phase(), Phase::Task);
         assert_eq!((io.channels.len(), io.waiting_tasks()), (1, 1));
     }
 

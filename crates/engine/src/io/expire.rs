@@ -4,7 +4,7 @@ use headwaiter_http::Refusal;
 
 use crate::exchange::link::{GONE, TIMED_OUT};
 use crate::io::IoLoop;
-use crate::io::channel::State;
+use crate::io::channel::Phase;
 use crate::io::shares::DEADLINES;
 use crate::record::End;
 use crate::record::end::SEND_TIMEOUT;
@@ -22,19 +22,19 @@ impl IoLoop {
 
     fn deadline_passed(&mut self, index: usize) {
         let channel = &mut self.channels[index];
-        match channel.state {
-            State::Idle | State::Lingering => self.close(index),
-            State::Head => self.refuse(index, Refusal::HeaderTimeout),
-            State::Body => self.refuse(index, Refusal::BodyTimeout),
-            State::Pending => self.answer_late(index),
+        match channel.phase() {
+            Phase::Idle | Phase::Lingering => self.close(index),
+            Phase::Head => self.refuse_received(index, Refusal::HeaderTimeout),
+            Phase::Body => self.refuse_received(index, Refusal::BodyTimeout),
+            Phase::Pending => self.answer_late(index),
             // The deadline of a task is that of the probe. `probe` sends to HTTP/1.1 clients only: these must skip it.
-            State::Task if channel.sending.is_empty() => {
+            Phase::Task if !channel.sends() => {
                 channel.lane.probe();
                 if channel.link.has(GONE) {
                     self.client_gone(index);
                 }
             }
-            State::Task | State::Replying | State::Refusing => {
+            Phase::Task | Phase::Replying | Phase::Refusing => {
                 self.shared.counters.send_timeouts.add(1);
                 channel.link.set(TIMED_OUT);
                 for exchange in channel.replies() {

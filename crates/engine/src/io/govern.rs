@@ -94,8 +94,7 @@ impl IoLoop {
             self.outstanding = self.outstanding.saturating_sub(1);
             self.drop_followers(&mut exchange, false);
             if let Some(index) = self.find(lane.token()) {
-                self.channels[index].exchange = Some(exchange);
-                self.refuse(index, refusal);
+                self.refuse(index, exchange, refusal);
             } else {
                 exchange.record.stop(self.now, End::Disconnected, "");
                 self.record(&mut exchange, lane.link());

@@ -365,7 +365,7 @@ pub(crate) mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::io::channel::{Channel, State};
+    use crate::io::channel::{Channel, Phase};
     use crate::net::address::Peer;
     use crate::net::socket::Stream;
     use crate::settings::Settings;
@@ -392,7 +392,7 @@ pub(crate) mod tests {
 
     /// How many channels wait for an answer from another thread.
     pub(crate) fn pending(io: &IoLoop) -> usize {
-        let is_pending = |channel: &&Channel| channel.state == State::Pending;
+        let is_pending = |channel: &&Channel| channel.phase() == Phase::Pending;
         io.channels.iter().filter(is_pending).count()
     }
 

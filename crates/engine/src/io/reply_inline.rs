@@ -3,25 +3,15 @@
 use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
 use crate::io::IoLoop;
-use crate::io::channel::State;
+use crate::io::h1::State;
 use crate::io::inline::{Answered, InlineRequest};
 
 impl IoLoop {
-    /// Judges a request of the admin endpoint by its head. `false`: it is refused.
-    pub(crate) fn admit_inline(&mut self, index: usize) -> bool {
-        let channel = &mut self.channels[index];
-        let (Some(exchange), Some(inline)) = (&channel.exchange, &self.admin.inline) else {
-            return false;
-        };
-        let Some(answer) = inline.refuse(&exchange.head, channel.link.peer) else {
-            return true;
-        };
-        channel.inbuf = Vec::new();
-        channel.deadline.disarm();
-        if let Some(exchange) = channel.exchange.take() {
-            self.answer_here(index, exchange, &answer, State::Refusing);
-        }
-        false
+    /// Judges a request by its head. Returns the answer that the admin endpoint refuses it with, if it does.
+    pub(crate) fn refused_inline(&self, index: usize, exchange: &Exchange) -> Option<Answer> {
+        let link = &self.channels[index].link;
+        let inline = self.admin.inline.as_ref().filter(|_| link.admin)?;
+        inline.refuse(&exchange.head, link.peer)
     }
 
     /// Has a complete request answered.
@@ -43,8 +33,7 @@ impl IoLoop {
         match answered {
             Answered::Now(answer) => self.reply_here(index, exchange, &answer),
             Answered::Later { due } => {
-                channel.exchange = Some(exchange);
-                channel.state = State::Pending;
+                channel.protocol.h1().state = State::Pending(exchange);
                 self.channels.arm(index, due);
             }
         }
@@ -70,12 +59,14 @@ impl IoLoop {
 
     fn answer_pending(&mut self, index: usize, answer: &Answer) {
         let channel = &mut self.channels[index];
-        if channel.state != State::Pending {
-            return;
-        }
-        channel.deadline.disarm();
-        if let Some(exchange) = channel.exchange.take() {
-            self.reply_here(index, exchange, answer);
+        let h1 = channel.protocol.h1();
+        match std::mem::take(&mut h1.state) {
+            State::Pending(exchange) => {
+                channel.deadline.disarm();
+                self.reply_here(index, exchange, answer);
+            }
+            // It was answered in between.
+            other => h1.state = other,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! HTTP/1.1 on a channel: bytes in up to a complete request, requests that come in one behind the other, bytes out.
 
+mod connection;
 pub(crate) mod pipeline;
 pub(crate) mod receive;
 pub(crate) mod transmit;
 pub(crate) mod uploads;
+
+pub(in crate::io) use connection::{Connection, State};
 
 /// Bytes up to the end of the empty line.
 pub(crate) fn head_length(reply: &[u8]) -> u64 {

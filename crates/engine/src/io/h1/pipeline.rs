@@ -11,7 +11,6 @@
 
 use crate::exchange::Exchange;
 use crate::io::IoLoop;
-use crate::io::channel::Ahead;
 use crate::record::{End, Record};
 
 impl IoLoop {
@@ -53,26 +52,21 @@ impl IoLoop {
     /// Takes the reply of `exchange`, whose follower is under way to a worker: it leaves with others.
     pub(crate) fn reply_ahead(&mut self, index: usize, mut exchange: Box<Exchange>) {
         let channel = &mut self.channels[index];
-        let lane = &channel.lane;
-        if channel.sending.is_empty() {
+        let (lane, h1) = (&channel.lane, channel.protocol.h1());
+        if !h1.sends() {
             // A probe was due, at most.
             channel.deadline.disarm();
         }
         if exchange.is_streamed() {
-            lane.collect(exchange.place, &mut channel.sending);
+            lane.collect(exchange.place, &mut h1.sending);
         }
         exchange.count_single(lane);
-        exchange.outgoing.append_to(&mut channel.sending);
-        // Not what the link calls unsent: that may count bytes of the follower already.
-        let all = channel.sending.size().all;
-        let before: u64 = channel.ahead.iter().map(|ahead| ahead.left).sum();
-        let left = all - before;
-        if all == 0 {
+        exchange.outgoing.append_to(&mut h1.sending);
+        match h1.put_ahead(exchange) {
+            None => self.corked.push(channel.link.token),
             // Streamed, and the kernel has all of it.
-            return self.finish(index, exchange);
+            Some(exchange) => self.finish(index, exchange),
         }
-        channel.ahead.push_back(Ahead { exchange, left });
-        self.corked.push(channel.link.token);
     }
 
     /// Hands in what came in behind a reply that had to leave first, since the client reads too slowly
@@ -88,7 +82,7 @@ impl IoLoop {
         for token in corked.drain(..) {
             self.guarded(Some(token), |me| {
                 if let Some(index) = me.find(token)
-                    && !me.channels[index].ahead.is_empty()
+                    && me.channels[index].protocol.h1().has_ahead()
                 {
                     me.transmit(index);
                 }

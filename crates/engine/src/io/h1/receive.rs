@@ -8,7 +8,8 @@ use headwaiter_http::{BodyDecoder, Decoded, Refusal};
 use crate::exchange::Exchange;
 use crate::exchange::link::{FIN, MARKED};
 use crate::io::IoLoop;
-use crate::io::channel::State;
+use crate::io::channel::Phase;
+use crate::io::h1::State;
 use crate::io::shares::{READ, READ_COST, SCRATCH};
 use crate::net::socket::SHORT_READ_DRAINS;
 
@@ -16,12 +17,12 @@ impl IoLoop {
     /// Digests what was read before, then what can be read now.
     pub(crate) fn receive(&mut self, index: usize) {
         let channel = &mut self.channels[index];
-        let (token, held) = (channel.link.token, !channel.inbuf.is_empty());
-        if held && channel.state == State::Body && self.disk.is_used_up() {
+        let (token, held) = (channel.link.token, channel.has_input());
+        if held && channel.phase() == Phase::Body && self.disk.is_used_up() {
             return self.later(index);
         }
-        if held && matches!(channel.state, State::Idle | State::Body) {
-            let rest = std::mem::take(&mut channel.inbuf);
+        if held && matches!(channel.phase(), Phase::Idle | Phase::Body) {
+            let rest = channel.protocol.h1().take_kept();
             self.feed(index, &rest);
         }
         if let Some(index) = self.find(token) {
@@ -30,7 +31,7 @@ impl IoLoop {
         // Once *this thread* drains: a client let go of sooner might still be able to connect again.
         if self.drain.is_some()
             && let Some(index) = self.find(token)
-            && self.channels[index].state == State::Idle
+            && self.channels[index].phase() == Phase::Idle
             && !self.channels[index].link.admin
         {
             self.close(index);
@@ -49,19 +50,19 @@ impl IoLoop {
                 share = 0;
                 break;
             }
-            let outcome = match self.channels[index].state {
+            let outcome = match self.channels[index].phase() {
                 // Read on when the reply is out: until then the kernel keeps what comes.
-                State::Task | State::Pending | State::Replying | State::Refusing => break,
+                Phase::Task | Phase::Pending | Phase::Replying | Phase::Refusing => break,
                 // A reply made on this thread left bytes behind its request: those come first.
-                State::Idle if !self.channels[index].inbuf.is_empty() => {
+                Phase::Idle if self.channels[index].has_input() => {
                     self.later(index);
                     break;
                 }
-                State::Body => match self.read_body_in_place(index) {
+                Phase::Body => match self.read_body_in_place(index) {
                     Some(outcome) => outcome,
                     None => self.read_through(index, &mut scratch),
                 },
-                State::Idle | State::Head | State::Lingering => {
+                Phase::Idle | Phase::Head | Phase::Lingering => {
                     self.read_through(index, &mut scratch)
                 }
             };
@@ -104,7 +105,7 @@ impl IoLoop {
         // The end of input, once reported, is not reported again: it has to be read.
         channel.readable =
             !SHORT_READ_DRAINS || got == scratch.len() || channel.link.has(FIN | MARKED);
-        if self.channels[index].state != State::Lingering && !self.channels[index].link.admin {
+        if channel.phase() != Phase::Lingering && !channel.link.admin {
             self.shared.counters.bytes_in.add(got as u64);
         }
         self.feed(index, &scratch[..got]);
@@ -115,7 +116,9 @@ impl IoLoop {
     fn read_body_in_place(&mut self, index: usize) -> Option<io::Result<usize>> {
         let overflow = self.shared.settings.inbuf_overflow;
         let channel = &mut self.channels[index];
-        let exchange = channel.exchange.as_mut()?;
+        let State::Body(exchange) = &mut channel.protocol.h1().state else {
+            return None;
+        };
         let run = exchange.decoder.plain_run();
         if run < IN_PLACE {
             return None;
@@ -143,10 +146,12 @@ impl IoLoop {
             || got == most
             || channel.link.stream.hides_marks()
             || channel.link.has(FIN | MARKED);
-        if exchange.decoder.is_done() {
-            self.submit(index, &[]);
+        if exchange.decoder.is_done()
+            && let Some(exchange) = channel.protocol.h1().take_received()
+        {
+            self.submit(index, exchange, &[]);
         } else {
-            self.await_body(index);
+            self.arm_body_timeout(index);
         }
         Some(Ok(got))
     }
@@ -161,115 +166,110 @@ impl IoLoop {
     /// Digests `data`, which the channel has just received.
     pub(crate) fn feed(&mut self, index: usize, data: &[u8]) {
         crate::inject_panic("receive");
-        match self.channels[index].state {
+        let h1 = self.channels[index].protocol.h1();
+        match std::mem::take(&mut h1.state) {
             State::Idle => {
+                h1.scanned = 0;
                 self.channels.unlist_idle(index);
                 let exchange = self.pool.take(self.now);
-                let channel = &mut self.channels[index];
-                channel.exchange = Some(exchange);
-                channel.scanned = 0;
-                self.feed_head(index, data);
-            }
-            State::Head => {
-                let token = self.channels[index].link.token;
-                let channel = &mut self.channels[index];
-                let mut whole = match channel.take_input(data.len(), &self.shared.budget) {
-                    Ok(whole) => whole,
-                    Err(refusal) => return self.refuse(index, refusal),
-                };
-                whole.extend_from_slice(data);
-                self.feed_head(index, &whole);
-                // It may be gone: answered and closed, or refused and unreachable.
-                if let Some(index) = self.find(token)
-                    && self.channels[index].state == State::Head
-                    && self.channels[index].inbuf.is_empty()
-                {
-                    self.channels[index].inbuf = whole;
+                if let Some(exchange) = self.feed_head(index, exchange, data) {
+                    self.begin_head(index, exchange, data);
                 }
             }
-            State::Body => self.feed_body(index, data),
-            State::Lingering => {}
-            State::Task | State::Pending | State::Replying | State::Refusing => {
+            State::Head(exchange) => {
+                let mut whole = match h1.take_input(data.len(), &self.shared.budget) {
+                    Ok(whole) => whole,
+                    Err(refusal) => return self.refuse(index, exchange, refusal),
+                };
+                whole.extend_from_slice(data);
+                if let Some(exchange) = self.feed_head(index, exchange, &whole) {
+                    let h1 = self.channels[index].protocol.h1();
+                    h1.state = State::Head(exchange);
+                    h1.put_back(whole);
+                }
+            }
+            State::Body(exchange) => self.feed_body(index, exchange, data),
+            State::Lingering => h1.state = State::Lingering,
+            State::Task | State::Pending(_) | State::Replying(_) | State::Refusing(_) => {
                 unreachable!("not read in this state")
             }
         }
     }
 
-    /// `data` is all that has come of this head so far.
-    fn feed_head(&mut self, index: usize, data: &[u8]) {
+    /// `data` is all that has come of this head so far. Returns the exchange while the head is incomplete.
+    fn feed_head(
+        &mut self,
+        index: usize,
+        mut exchange: Box<Exchange>,
+        data: &[u8],
+    ) -> Option<Box<Exchange>> {
         let limits = self.shared.settings.head_limits();
-        let channel = &mut self.channels[index];
-        let Some(exchange) = channel.exchange.as_mut() else {
-            return;
-        };
+        let scanned = &mut self.channels[index].protocol.h1().scanned;
         exchange.record.bytes_in = data.len() as u64;
-        match exchange.head.parse(data, &mut channel.scanned, limits) {
+        match exchange.head.parse(data, scanned, limits) {
             Ok(Some(consumed)) => {
                 exchange.record.bytes_in = consumed as u64;
                 exchange.record.head = Some(self.now);
-                self.head_complete(index, &data[consumed..]);
+                self.head_complete(index, exchange, &data[consumed..]);
             }
-            Ok(None) if channel.state == State::Head => {}
-            Ok(None) => {
-                channel.state = State::Head;
-                if let Err(refusal) = channel.keep_input(data, &self.shared.budget) {
-                    return self.refuse(index, refusal);
-                }
-                let admin = channel.link.admin;
-                let most = self.shared.settings.header_timeout;
-                self.channels.arm(index, most.map(|most| self.now + most));
-                if self.drain.is_some() && !admin {
-                    self.refuse(index, Refusal::Draining);
-                }
-            }
+            Ok(None) => return Some(exchange),
             Err(refusal) => {
                 exchange.note_first_line(data);
-                self.refuse(index, refusal);
+                self.refuse(index, exchange, refusal);
             }
         }
+        None
     }
 
-    fn head_complete(&mut self, index: usize, rest: &[u8]) {
-        if self.channels[index].link.admin && !self.admit_inline(index) {
-            return;
+    /// `data` is the first part of a head, which has to be complete within `header_timeout`.
+    fn begin_head(&mut self, index: usize, exchange: Box<Exchange>, data: &[u8]) {
+        let channel = &mut self.channels[index];
+        let h1 = channel.protocol.h1();
+        if let Err(refusal) = h1.keep_input(data, &self.shared.budget) {
+            return self.refuse(index, exchange, refusal);
+        }
+        if self.drain.is_some() && !channel.link.admin {
+            return self.refuse(index, exchange, Refusal::Draining);
+        }
+        h1.state = State::Head(exchange);
+        let most = self.shared.settings.header_timeout;
+        self.channels.arm(index, most.map(|most| self.now + most));
+    }
+
+    fn head_complete(&mut self, index: usize, mut exchange: Box<Exchange>, rest: &[u8]) {
+        if let Some(answer) = self.refused_inline(index, &exchange) {
+            return self.refuse_with(index, exchange, &answer);
         }
         let settings = &self.shared.settings;
-        let channel = &mut self.channels[index];
-        let Some(exchange) = channel.exchange.as_mut() else {
-            return;
-        };
         match BodyDecoder::new(exchange.head.framing(), settings.max_request_body_size) {
             Ok(decoder) => exchange.decoder = decoder,
-            Err(refusal) => return self.refuse(index, refusal),
+            Err(refusal) => return self.refuse(index, exchange, refusal),
         }
         if exchange.decoder.is_done() {
-            return self.submit(index, rest);
+            return self.submit(index, exchange, rest);
         }
-        channel.state = State::Body;
-        channel.grant = None;
+        let channel = &mut self.channels[index];
+        let h1 = channel.protocol.h1();
+        h1.drop_grant();
         if rest.is_empty() && exchange.head.expects_continue() {
             // Nothing is queued on this channel now, and 25 bytes fit any send buffer.
             let _ = channel.link.stream.send(headwaiter_http::CONTINUE);
         }
-        self.await_body(index);
         if rest.is_empty() {
-            return;
+            return self.await_body(index, exchange);
         }
-        let channel = &mut self.channels[index];
-        if self.disk.is_used_up() && channel.keep_input(rest, &self.shared.budget).is_ok() {
-            // It may need a file, and this turn has no time left for the disk.
+        if self.disk.is_used_up() && h1.keep_input(rest, &self.shared.budget).is_ok() {
+            // The body may need a file, and this turn has no time left for the disk.
+            self.await_body(index, exchange);
             return self.later(index);
         }
-        self.feed_body(index, rest);
+        self.feed_body(index, exchange, rest);
     }
 
     /// Decodes `data` and keeps its body bytes all at once: what goes to disk costs one system call per
     /// read, however small the chunks are.
-    fn feed_body(&mut self, index: usize, mut data: &[u8]) {
+    fn feed_body(&mut self, index: usize, mut exchange: Box<Exchange>, mut data: &[u8]) {
         let whole = data.len();
-        let Some(exchange) = self.channels[index].exchange.as_mut() else {
-            return;
-        };
         // The only piece need not be copied.
         let (mut first, mut gathered): (&[u8], _) = (&[], std::mem::take(&mut self.gathered));
         gathered.clear();
@@ -284,7 +284,7 @@ impl IoLoop {
                     } else {
                         if gathered.is_empty() {
                             if gathered.try_reserve(first.len() + data.len()).is_err() {
-                                return self.refuse(index, Refusal::Internal);
+                                return self.refuse(index, exchange, Refusal::Internal);
                             }
                             gathered.extend_from_slice(first);
                         }
@@ -301,41 +301,35 @@ impl IoLoop {
             &gathered
         };
         if outcome.is_ok()
-            && let Err(error) = self.keep_body(index, bytes)
+            && let Err(error) = self.keep_body(&mut exchange, bytes)
         {
             self.shared.storage_trouble(&error);
-            return self.refuse(index, Refusal::SpoolFull);
+            return self.refuse(index, exchange, Refusal::SpoolFull);
         }
         self.gathered = gathered;
-        let Some(exchange) = self.channels[index].exchange.as_mut() else {
-            return;
-        };
         match outcome {
             Ok(Decoded::Data { .. }) => unreachable!("taken in the loop"),
             Ok(Decoded::NeedMore { .. }) => {
                 exchange.record.bytes_in += whole as u64;
-                self.await_body(index);
+                self.await_body(index, exchange);
             }
             Ok(Decoded::Done { consumed }) => {
                 let rest = &data[consumed..];
                 exchange.record.bytes_in += (whole - rest.len()) as u64;
-                self.submit(index, rest);
+                self.submit(index, exchange, rest);
             }
             Err(refusal) => {
                 exchange.record.bytes_in += whole as u64;
-                self.refuse(index, refusal);
+                self.refuse(index, exchange, refusal);
             }
         }
     }
 
     /// Keeps `bytes` of a body. If they need a file and all are in use, a slower upload gives its file up.
-    fn keep_body(&mut self, index: usize, bytes: &[u8]) -> io::Result<()> {
+    fn keep_body(&mut self, upload: &mut Exchange, bytes: &[u8]) -> io::Result<()> {
         let overflow = self.shared.settings.inbuf_overflow;
         loop {
-            let Some(exchange) = self.channels[index].exchange.as_mut() else {
-                return Ok(());
-            };
-            let (body, budget) = (&mut exchange.body, &self.shared.budget);
+            let (body, budget) = (&mut upload.body, &self.shared.budget);
             let kept = if body.has_file() {
                 self.disk.measure(|| body.append(bytes, overflow, budget))
             } else {
@@ -349,7 +343,7 @@ impl IoLoop {
             let lacks_file = kept.is_err() && !body.has_file();
             if !lacks_file
                 || !self.shared.budget.is_out_of_files()
-                || !self.slowest_gives_way_to(index)
+                || !self.slowest_gives_way_to(upload)
             {
                 return kept;
             }
@@ -357,56 +351,54 @@ impl IoLoop {
     }
 
     /// The body made progress and is not complete.
-    fn await_body(&mut self, index: usize) {
+    fn await_body(&mut self, index: usize, exchange: Box<Exchange>) {
+        self.channels[index].protocol.h1().state = State::Body(exchange);
+        self.arm_body_timeout(index);
+    }
+
+    /// More of the body has to come within `body_timeout`.
+    fn arm_body_timeout(&mut self, index: usize) {
         let most = self.shared.settings.body_timeout;
         self.channels.arm(index, most.map(|most| self.now + most));
     }
 
     /// The request is complete: a task, unless it is answered here. `rest` came in behind it.
-    fn submit(&mut self, index: usize, rest: &[u8]) {
+    fn submit(&mut self, index: usize, mut exchange: Box<Exchange>, rest: &[u8]) {
         let channel = &mut self.channels[index];
-        channel.scanned = 0;
         channel.deadline.disarm();
-        let Some(mut exchange) = channel.exchange.take() else {
-            return;
-        };
+        let h1 = channel.protocol.h1();
+        h1.scanned = 0;
         exchange.record.received = Some(self.now);
         let inline = self.inline.as_ref();
         if channel.link.admin || inline.is_some_and(|inline| inline.takes(&exchange.head)) {
-            if let Err(refusal) = channel.keep_input(rest, &self.shared.budget) {
-                return self.refuse_task(index, exchange, refusal);
+            if let Err(refusal) = h1.keep_input(rest, &self.shared.budget) {
+                return self.refuse(index, exchange, refusal);
             }
             return self.answer_inline(index, exchange);
         }
         if let Some(limit) = self.shared.settings.queue_limit
             && self.shared.queue.is_full(self.batch.len(), limit)
         {
-            channel.exchange = Some(exchange);
-            return self.refuse(index, Refusal::QueueFull);
+            return self.refuse(index, exchange, Refusal::QueueFull);
         }
         exchange.lane = Some(channel.lane.clone());
         let rest = self.read_ahead(&mut exchange, rest);
-        if let Err(refusal) = self.channels[index].keep_input(rest, &self.shared.budget) {
+        let h1 = self.channels[index].protocol.h1();
+        if let Err(refusal) = h1.keep_input(rest, &self.shared.budget) {
             self.drop_followers(&mut exchange, false);
-            return self.refuse_task(index, exchange, refusal);
+            return self.refuse(index, exchange, refusal);
         }
         self.hand_in(index, exchange);
-    }
-
-    /// What came in behind the request can not be kept, so that its channel could not go on.
-    fn refuse_task(&mut self, index: usize, exchange: Box<Exchange>, refusal: Refusal) {
-        self.channels[index].exchange = Some(exchange);
-        self.refuse(index, refusal);
     }
 
     /// The channel has a task, which will be in the queue at the end of this turn.
     pub(crate) fn hand_in(&mut self, index: usize, exchange: Box<Exchange>) {
         let channel = &mut self.channels[index];
-        channel.state = State::Task;
+        channel.protocol.h1().state = State::Task;
         let knows_interim = exchange.head.minor() > 0;
         channel
             .lane
-            .begin_request(!channel.inbuf.is_empty() || channel.readable, knows_interim);
+            .begin_request(channel.has_input() || channel.readable, knows_interim);
         if knows_interim && channel.link.has(FIN) {
             self.channels.arm(index, Some(self.now + PROBE_AFTER));
         }

@@ -9,8 +9,8 @@ use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
 use crate::exchange::link::{Link, TIMED_OUT};
 use crate::io::IoLoop;
-use crate::io::channel::{Ahead, State};
-use crate::io::h1::head_length;
+use crate::io::channel::Phase;
+use crate::io::h1::{State, head_length};
 use crate::io::shares::{SEND, SEND_AT_LEAST};
 use crate::record::End;
 use crate::record::end::SEND_TIMEOUT;
@@ -54,13 +54,13 @@ impl IoLoop {
             return self.reply_complete(index, exchange);
         }
         let channel = &mut self.channels[index];
-        channel.state = State::Replying;
-        if channel.sending.is_empty() {
+        let h1 = channel.protocol.h1();
+        if !h1.sends() {
             channel.deadline.disarm();
         }
         if exchange.is_streamed() {
-            lane.collect(exchange.place, &mut channel.sending);
-        } else if channel.sending.is_empty()
+            lane.collect(exchange.place, &mut h1.sending);
+        } else if !h1.sends()
             && let Some(bytes) = exchange.outgoing.single()
         {
             // The common case: one buffer, one write, nothing queued.
@@ -75,14 +75,14 @@ impl IoLoop {
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(_) => {
-                    channel.exchange = Some(exchange);
+                    h1.state = State::Replying(exchange);
                     return self.client_gone(index);
                 }
             }
         }
         exchange.count_single(&lane);
-        exchange.outgoing.move_to(&mut channel.sending);
-        channel.exchange = Some(exchange);
+        exchange.outgoing.move_to(&mut h1.sending);
+        h1.state = State::Replying(exchange);
         self.transmit_in_order(index);
     }
 
@@ -92,11 +92,12 @@ impl IoLoop {
             return;
         };
         let channel = &mut self.channels[index];
-        if channel.sending.is_empty() {
+        let h1 = channel.protocol.h1();
+        if !h1.sends() {
             // A probe was due, at most.
             channel.deadline.disarm();
         }
-        channel.lane.collect(place, &mut channel.sending);
+        channel.lane.collect(place, &mut h1.sending);
         self.transmit_in_order(index);
     }
 
@@ -118,7 +119,7 @@ impl IoLoop {
         let mut sent = Size::default();
         let result = send_parts(
             &channel.link.stream,
-            &mut channel.sending,
+            &mut channel.protocol.h1().sending,
             share,
             &mut self.scratch,
             &mut self.disk,
@@ -131,23 +132,21 @@ impl IoLoop {
             self.count_sent(index, sent.all);
         }
         let channel = &mut self.channels[index];
+        let h1 = channel.protocol.h1();
         channel
             .link
             .set_blocked(matches!(result, Ok(Sent::Blocked)));
         match result {
-            Ok(Sent::All) => match channel.state {
-                State::Replying => {
-                    if let Some(exchange) = channel.exchange.take() {
-                        self.reply_complete(index, exchange);
-                    }
-                }
-                State::Refusing => {
-                    if let Some(exchange) = channel.exchange.take() {
-                        self.finish(index, exchange);
-                    }
+            Ok(Sent::All) => match std::mem::take(&mut h1.state) {
+                State::Replying(exchange) => self.reply_complete(index, exchange),
+                State::Refusing(exchange) => {
+                    self.finish(index, exchange);
                     self.linger(index);
                 }
-                _ => channel.deadline.disarm(),
+                other => {
+                    h1.state = other;
+                    channel.deadline.disarm();
+                }
             },
             Ok(Sent::Share) => self.later(index),
             Ok(Sent::Blocked) => match self.shared.settings.send_timeout {
@@ -160,7 +159,7 @@ impl IoLoop {
             Err(error) => {
                 if error.kind() == std::io::ErrorKind::UnexpectedEof {
                     log::warn!(target: crate::LOG, "a file became shorter while it was sent; its reply is cut");
-                    if let Some(exchange) = &mut channel.exchange {
+                    if let Some(exchange) = h1.state.exchange_mut() {
                         exchange.record.fail(End::AppError, "");
                     }
                 }
@@ -171,23 +170,12 @@ impl IoLoop {
 
     /// Gives `bytes` that the kernel has taken to the replies they belong to.
     fn count_sent(&mut self, index: usize, mut bytes: u64) {
-        while let Some(first) = self.channels[index].ahead.front_mut() {
-            let take = bytes.min(first.left);
-            first.exchange.record.bytes_out += take;
-            first.left -= take;
-            bytes -= take;
-            if first.left > 0 {
-                return;
-            }
-            if let Some(Ahead { exchange, .. }) = self.channels[index].ahead.pop_front() {
-                self.finish(index, exchange);
-            }
+        while let Some(complete) = self.channels[index].protocol.h1().count_ahead(&mut bytes) {
+            self.finish(index, complete);
         }
-        let channel = &mut self.channels[index];
-        if let Some(exchange) = &mut channel.exchange {
-            exchange.record.bytes_out += bytes;
-        } else {
-            channel.lane.note_early(bytes);
+        if bytes > 0 {
+            let channel = &mut self.channels[index];
+            channel.protocol.h1().count_last(bytes, &channel.lane);
         }
     }
 
@@ -216,9 +204,10 @@ impl IoLoop {
         if let Some(next) = behind {
             return self.go_on_with(index, next);
         }
+        self.channels[index].protocol.h1().state = State::Idle;
         self.become_idle(index, since);
         let channel = &self.channels[index];
-        if channel.readable || !channel.inbuf.is_empty() {
+        if channel.readable || channel.has_input() {
             // Not here: a pipeline answered on this thread would nest as deep as it is long.
             self.later(index);
         } else if self.drain.is_some() {
@@ -232,7 +221,7 @@ impl IoLoop {
     /// The channel waits for its next request.
     pub(crate) fn become_idle(&mut self, index: usize, since: Instant) {
         let channel = &mut self.channels[index];
-        channel.state = State::Idle;
+        debug_assert_eq!(channel.phase(), Phase::Idle, "the last request is over");
         let listed = !channel.link.admin;
         let most = self.shared.settings.channel_timeout;
         self.channels.arm(index, most.map(|most| since + most));
@@ -260,15 +249,20 @@ impl IoLoop {
         self.pool.put(exchange, self.now);
     }
 
-    /// Refuses what the channel sends: one reply, nothing behind it is read as a request.
-    pub(crate) fn refuse(&mut self, index: usize, refusal: Refusal) {
+    /// Refuses the request that the channel is receiving, if there is one.
+    pub(crate) fn refuse_received(&mut self, index: usize, refusal: Refusal) {
+        if let Some(exchange) = self.channels[index].protocol.h1().take_received() {
+            self.refuse(index, exchange, refusal);
+        }
+    }
+
+    /// Refuses a request of the channel. Nothing that comes behind the request is read.
+    pub(crate) fn refuse(&mut self, index: usize, mut exchange: Box<Exchange>, refusal: Refusal) {
         let date = self.date();
         let channel = &mut self.channels[index];
-        let head_only = channel.exchange.as_mut().is_some_and(|exchange| {
-            exchange.note_first_line(&channel.inbuf);
-            // A head that was refused itself has left its first line only.
-            exchange.head.is_head() || exchange.first_line.starts_with(b"HEAD ")
-        });
+        exchange.note_first_line(channel.protocol.h1().input());
+        // Of a head that is itself refused, the exchange has the first line only.
+        let head_only = exchange.head.is_head() || exchange.first_line.starts_with(b"HEAD ");
         log::info!(
             target: crate::LOG,
             "refused a request of {}: {} {} ({})",
@@ -284,41 +278,48 @@ impl IoLoop {
             self.shared.settings.ident.as_bytes(),
             head_only,
         );
-        if let Some(exchange) = &mut channel.exchange {
-            exchange.record.refuse(self.now, refusal);
-            exchange.record.reply_head = head_length(&reply);
-            exchange.body.clear();
-        }
-        channel.inbuf = Vec::new();
-        channel.deadline.disarm();
-        if channel.state == State::Idle {
-            self.channels.unlist_idle(index);
-        }
-        self.send_here(index, State::Refusing, reply);
+        exchange.record.refuse(self.now, refusal);
+        exchange.record.reply_head = head_length(&reply);
+        exchange.body.clear();
+        self.send_refusal(index, exchange, reply);
     }
 
-    /// Answers a request on the I/O thread itself.
-    pub(crate) fn reply_here(&mut self, index: usize, exchange: Box<Exchange>, answer: &Answer) {
-        self.answer_here(index, exchange, answer, State::Replying);
-    }
-
-    /// The same; in the state `Refusing` nothing that comes behind the request is read.
-    pub(crate) fn answer_here(
+    /// Refuses a request of the channel with `answer`. Nothing that comes behind the request is read.
+    pub(crate) fn refuse_with(
         &mut self,
         index: usize,
         mut exchange: Box<Exchange>,
         answer: &Answer,
-        state: State,
     ) {
+        let reply = self.write_answer(&mut exchange, answer, false);
+        self.send_refusal(index, exchange, reply);
+    }
+
+    /// Answers a request on the I/O thread itself.
+    pub(crate) fn reply_here(
+        &mut self,
+        index: usize,
+        mut exchange: Box<Exchange>,
+        answer: &Answer,
+    ) {
+        let stays = self.channels[index].link.admin || !self.shared.draining();
+        let keep_alive = exchange.head.keep_alive() && stays;
+        let reply = self.write_answer(&mut exchange, answer, keep_alive);
+        self.send_here(index, State::Replying(exchange), reply);
+    }
+
+    fn write_answer(
+        &mut self,
+        exchange: &mut Exchange,
+        answer: &Answer,
+        keep_alive: bool,
+    ) -> Vec<u8> {
         let mut reply = Vec::new();
         let date = self.date();
-        let admin = self.channels[index].link.admin;
         let context = ReplyContext {
             minor: exchange.head.minor(),
             head: exchange.head.is_head(),
-            keep_alive: exchange.head.keep_alive()
-                && (admin || !self.shared.draining())
-                && state == State::Replying,
+            keep_alive,
             known_length: Some(answer.body.len() as u64),
             date: &date,
             ident: self.shared.settings.ident.as_bytes(),
@@ -333,27 +334,39 @@ impl IoLoop {
         if framing.close {
             exchange.close_after();
         }
-        self.channels[index].exchange = Some(exchange);
-        self.send_here(index, state, reply);
+        reply
+    }
+
+    fn send_refusal(&mut self, index: usize, exchange: Box<Exchange>, reply: Vec<u8>) {
+        let channel = &mut self.channels[index];
+        debug_assert!(
+            !channel.is_listed_idle(),
+            "a channel with a request is not idle"
+        );
+        channel.protocol.h1().drop_input();
+        channel.deadline.disarm();
+        self.send_here(index, State::Refusing(exchange), reply);
     }
 
     fn send_here(&mut self, index: usize, state: State, reply: Vec<u8>) {
         let channel = &mut self.channels[index];
-        channel.state = state;
+        let h1 = channel.protocol.h1();
+        h1.state = state;
         let part = Part::Copied { data: reply, at: 0 };
         channel.lane.account(Size {
             all: part.left(),
             memory: part.left(),
         });
-        channel.sending.push(part);
+        h1.sending.push(part);
         self.transmit(index);
     }
 
     /// Closes our side and throws away what still comes, for a moment.
     fn linger(&mut self, index: usize) {
         let channel = &mut self.channels[index];
-        channel.state = State::Lingering;
-        channel.inbuf = Vec::new();
+        let h1 = channel.protocol.h1();
+        h1.state = State::Lingering;
+        h1.drop_input();
         channel.link.stream.shutdown_write();
         channel.readable = true;
         self.channels.arm(index, Some(self.now + LINGER));
@@ -364,7 +377,7 @@ impl IoLoop {
     pub(crate) fn client_gone(&mut self, index: usize) {
         let channel = &mut self.channels[index];
         channel.link.mark_gone();
-        if channel.state == State::Task {
+        if channel.phase() == Phase::Task {
             self.abandon(index);
         }
         self.close(index);
@@ -405,9 +418,9 @@ impl IoLoop {
                 self.shared.channels.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        let ahead = channel.ahead.drain(..).map(|ahead| ahead.exchange);
-        for mut exchange in ahead.chain(channel.exchange.take()) {
-            exchange.note_first_line(&channel.inbuf);
+        let h1 = channel.protocol.h1();
+        for mut exchange in h1.take_all() {
+            exchange.note_first_line(h1.input());
             exchange.record.stop(self.now, End::Disconnected, "");
             self.record(&mut exchange, &channel.link);
             self.drop_followers(&mut exchange, true);
@@ -417,7 +430,7 @@ impl IoLoop {
         // A worker may keep the descriptor open, or a process that the application has forked: the
         // client need not wait for them.
         channel.link.stream.shutdown_both();
-        if !channel.sending.is_empty() {
+        if channel.sends() {
             self.pool.note_burst(self.now);
         }
         drop(channel);

@@ -10,29 +10,30 @@ use headwaiter_http::Refusal;
 
 use crate::exchange::Exchange;
 use crate::io::IoLoop;
-use crate::io::channel::State;
+use crate::io::h1::State;
 
 impl IoLoop {
-    /// Refuses the slowest upload that has a file, so that the upload `index` can have one. `false`: that
-    /// one is the slowest itself, or none has lasted long enough to be judged.
-    pub(crate) fn slowest_gives_way_to(&mut self, index: usize) -> bool {
-        let rated = self.channels.indices().into_iter().filter_map(|other| {
-            let channel = &self.channels[other];
-            let upload = channel.exchange.as_deref()?;
-            let competes = other == index || upload.body.has_file();
-            let rate = self
-                .rate(upload)
-                .filter(|_| competes && channel.state == State::Body)?;
-            Some((other, rate))
+    /// Refuses the slowest upload that has a file, so that `newcomer` can have one. `false`: the newcomer is
+    /// slower than all of them, or none has lasted long enough to be judged.
+    pub(crate) fn slowest_gives_way_to(&mut self, newcomer: &Exchange) -> bool {
+        let rated = self.channels.indices().into_iter().filter_map(|index| {
+            let State::Body(upload) = &self.channels[index].protocol.h1_ref().state else {
+                return None;
+            };
+            let rate = self.rate(upload).filter(|_| upload.body.has_file())?;
+            Some((index, rate))
         });
         let slowest = rated.min_by(|(_, one), (_, other)| one.total_cmp(other));
-        let Some((slowest, _)) = slowest.filter(|(slowest, _)| *slowest != index) else {
+        let Some((slowest, rate)) = slowest else {
             return false;
         };
-        if let Some(upload) = &mut self.channels[slowest].exchange {
-            upload.body.give_up_file();
+        if self.rate(newcomer).is_some_and(|own| own < rate) {
+            return false;
         }
-        self.refuse(slowest, Refusal::SpoolFull);
+        if let Some(mut upload) = self.channels[slowest].protocol.h1().take_received() {
+            upload.body.give_up_file();
+            self.refuse(slowest, upload, Refusal::SpoolFull);
+        }
         true
     }
 
@@ -163,7 +164,16 @@ mod tests {
         let (mut one, mut other) = (begin(&mut io), begin(&mut io));
         let channels = io.channels.indices();
         let lengths = |io: &IoLoop| {
-            let length = |index: &usize| io.channels[*index].exchange.as_ref().unwrap().body.len();
+            let length = |index: &usize| {
+                io.channels[*index]
+                    .protocol
+                    .h1_ref()
+                    .state
+                    .exchange()
+                    .unwrap()
+                    .body
+                    .len()
+            };
             channels.iter().map(length).collect::<Vec<_>>()
         };
         for client in [&mut one, &mut other] {
@@ -181,7 +191,7 @@ mod tests {
         let index = io.channels.indices()[2];
         io.channels[index].readable = true;
         io.receive(index);
-        assert_eq!(io.channels[index].inbuf, b"abc");
+        assert_eq!(io.channels[index].protocol.h1().input(), b"abc");
         for _ in 0..2 {
             io.disk.begin_turn();
             io.go_on();
