@@ -192,7 +192,6 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("max_request_header_size", kinds.BYTES, 262144, "Limits", """
         Largest request head; a larger one gets 431.""", minimum=1),
     # Browsers send 15 to 25 fields and proxies add a few; gunicorn stops at 100.
-    # Browsers send 15 to 25 fields and proxies add a few; gunicorn stops at 100.
     _row("max_request_header_fields", kinds.INTEGER, 512, "Limits", """
         Most header fields of a request; with more it gets 431.""", minimum=1, waitress="absent"),
     _row("max_request_body_size", kinds.BYTES, 1073741824, "Limits", """

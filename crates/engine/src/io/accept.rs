@@ -1,5 +1,5 @@
 //! New connections: accepts them within `connection_limit` and gives each to an I/O thread. `evict.rs` makes room
-//! when no descriptor is left.
+//! when the limit is reached or no descriptor is free.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -180,7 +180,7 @@ fn workers(snapshot: &Snapshot) -> Vec<Metric> {
         ),
         (
             "headwaiter_queue_oldest_wait",
-            "How long the oldest of them has waited.",
+            "How long the oldest waiting request has waited.",
             Some(Unit::Seconds),
             one(look.oldest_wait.as_secs_f64()),
         ),
