@@ -267,7 +267,7 @@ fn a_half_closed_client_gets_its_reply() {
 fn a_task_completed_without_a_byte_closes_its_channel() {
     let site = Site::new(settings(), |task| {
         if task.head().path() == b"/nothing" {
-            return task.close_after();
+            return task.cut();
         }
         echo_path(task);
     });
