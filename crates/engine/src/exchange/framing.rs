@@ -15,7 +15,7 @@ use headwaiter_http::{
 use crate::store::outgoing::{Held, Outgoing};
 use crate::store::parts::Part;
 
-/// How far a reply is framed. Call order: `head`, then body bytes in any of their forms, then `finish`.
+/// The framing of one reply, as far as it is written. Call order: `head`, body bytes in any of their forms, `finish`.
 #[derive(Debug, Default)]
 pub(crate) struct ReplyFraming {
     /// `None` until the head is written.
@@ -66,7 +66,8 @@ impl ReplyFraming {
         }
     }
 
-    /// Appends `data`: a few bytes as a copy, many by the reference that `hold` makes to so many of them.
+    /// Appends `data`. Copies a small one; for a large one `hold` makes a reference to as many bytes from its front as
+    /// its argument says.
     ///
     /// # Errors
     ///

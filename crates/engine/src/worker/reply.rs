@@ -1,18 +1,19 @@
-//! The application's reply: head, body, end. The binding says what they are, and the engine frames them.
+//! The application's reply: head, body, end. The binding gives them, and the engine frames them.
 //!
 //! Call order: [`Task::reply_head`], then body bytes in any of their forms, then [`Task::finish_reply`]. Until bytes
-//! were handed over, [`Task::discard`] starts again. [`Task::cut`] ends a reply that cannot be completed, and
-//! [`Task::refuse`] is a whole reply.
+//! were handed over, [`Task::discard`] starts again. [`Task::cut`] ends a reply that cannot be completed.
+//! [`Task::refuse`] writes a whole reply.
 //!
 //! Elsewhere: framing (`exchange/framing.rs`); handing bytes over before the end (`task.rs`).
 
 use std::collections::TryReserveError;
 use std::fs::File;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use headwaiter_http::{Refusal, ReplyContext, ReplyHead};
 
 use crate::exchange::framing::Mismatch;
+use crate::record::Record;
 use crate::store::outgoing::Held;
 use crate::worker::task::Task;
 
@@ -49,12 +50,12 @@ impl Task {
         let keep_alive = self.keep_alive();
         // The application chooses the length of its fields; the server's own fields are short.
         let most = head.len() + SERVER_FIELDS;
-        self.exchange_mut().outgoing.tail().try_reserve(most)?;
+        let (exchange, shared) = self.exchange_and_shared();
+        exchange.outgoing.tail().try_reserve(most)?;
         let mut timing = Vec::new();
         if options.server_timing {
-            self.write_server_timing(&mut timing);
+            write_server_timing(&exchange.record, shared.now(), &mut timing);
         }
-        let (exchange, shared) = self.exchange_and_shared();
         let context = ReplyContext {
             minor: exchange.head.minor(),
             head: exchange.head.is_head(),
@@ -69,8 +70,8 @@ impl Task {
         Ok(())
     }
 
-    /// Appends body bytes: a few as a copy, many by the reference that `hold` makes to the first so many of `data`.
-    /// Bytes for which the head has no room are dropped.
+    /// Appends body bytes. Copies a small `data`; for a large one `hold` makes a reference to as many bytes from its
+    /// front as its argument says. Bytes beyond Content-Length are dropped.
     ///
     /// # Errors
     ///
@@ -171,23 +172,21 @@ impl Task {
         }
         appended
     }
+}
 
-    /// Appends a `Server-Timing` field line (W3C Server Timing), in milliseconds: the wait for a worker, the wait for
-    /// the interpreter, and the time in the application so far.
-    fn write_server_timing(&mut self, out: &mut Vec<u8>) {
-        let (exchange, shared) = self.exchange_and_shared();
-        let record = &exchange.record;
-        let phases = record.phases();
-        let taken = record.taken.unwrap_or(record.arrived);
-        let millis = |span: Duration| span.as_secs_f64() * 1000.0;
-        let line = format!(
-            "Server-Timing: queue;dur={:.3}, gil;dur={:.3}, app;dur={:.3}\r\n",
-            millis(phases.queue.unwrap_or_default()),
-            millis(phases.gil.unwrap_or_default()),
-            millis(shared.now().saturating_duration_since(taken)),
-        );
-        out.extend_from_slice(line.as_bytes());
-    }
+/// Appends a `Server-Timing` field line (W3C Server Timing), in milliseconds: the wait for a worker, the wait for
+/// the interpreter, and the time in the application until `now`.
+fn write_server_timing(record: &Record, now: Instant, out: &mut Vec<u8>) {
+    let phases = record.phases();
+    let taken = record.taken.unwrap_or(record.arrived);
+    let millis = |span: Duration| span.as_secs_f64() * 1000.0;
+    let line = format!(
+        "Server-Timing: queue;dur={:.3}, gil;dur={:.3}, app;dur={:.3}\r\n",
+        millis(phases.queue.unwrap_or_default()),
+        millis(phases.gil.unwrap_or_default()),
+        millis(now.saturating_duration_since(taken)),
+    );
+    out.extend_from_slice(line.as_bytes());
 }
 
 /// How many bytes the server adds to a head, rounded up.
