@@ -263,7 +263,7 @@ pub fn begin(task: &mut Task, length: Option<usize>, fields: &[(&str, &str)]) {
         head.field(name.as_bytes(), value.as_bytes()).unwrap();
     }
     let options = HeadOptions {
-        date: b"Sun, 06 Nov 1994 08:49:37 GMT",
+        date: DATE,
         known_length: length.map(|length| length as u64),
         server_timing: false,
     };
@@ -319,6 +319,9 @@ pub fn settings() -> Settings {
         ..Settings::for_tests()
     }
 }
+
+/// The `Date` of replies.
+pub const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
 /// What a test waits at most for something that should happen at once.
 pub const PATIENCE: Duration = Duration::from_secs(20);
