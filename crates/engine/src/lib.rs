@@ -30,6 +30,7 @@ mod store;
 mod sys;
 mod worker;
 
+pub use exchange::framing::Mismatch;
 pub use net::address::{BindError, ListenSpec, Listening, Peer};
 pub use net::listener::{BindOptions, Listeners};
 pub use observe::overseer::{Orders, Oversight, SlowRequest};
@@ -48,6 +49,7 @@ pub use sys::inject::{POINTS as PANIC_POINTS, inject_panic};
 pub use sys::stack::{Stack, Taken};
 pub use sys::throttle::Seldom;
 pub use worker::Tasks;
+pub use worker::reply::HeadOptions;
 pub use worker::task::{Client, ClientGone, Flushed, Task};
 
 /// The `log` target of the engine's events.

@@ -73,8 +73,7 @@ fn a_client_that_takes_nothing_is_cut_and_its_worker_told() {
     };
     let (tell, told) = std::sync::mpsc::channel();
     let site = Site::new(limits, move |task| {
-        task.buffer()
-            .extend_from_slice(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+        common::begin(task, None, &[("Connection", "close")]);
         while stream(task, &[b'x'; 1 << 16]) {}
         tell.send(()).unwrap();
     });

@@ -5,8 +5,9 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use common::{Site, answer, echo_path, request, settings};
+use common::{Site, answer, begin, echo_path, request, settings, stream};
 use headwaiter_engine::Settings;
+use headwaiter_http::Refusal;
 
 #[test]
 fn keep_alive_serves_one_request_after_the_other() {
@@ -267,7 +268,7 @@ fn a_half_closed_client_gets_its_reply() {
 fn a_task_completed_without_a_byte_closes_its_channel() {
     let site = Site::new(settings(), |task| {
         if task.head().path() == b"/nothing" {
-            return task.close_after();
+            return task.cut();
         }
         echo_path(task);
     });
@@ -302,5 +303,42 @@ fn many_clients_at_once_on_several_io_threads() {
         });
         let server = site.stop();
         assert_eq!(server.unfinished(), 0);
+    }
+}
+
+#[test]
+fn a_reply_begins_again_until_it_is_out_and_closes_where_it_is_incomplete() {
+    let site = Site::new(settings(), |task| match task.head().path() {
+        b"/again" => {
+            begin(task, Some(9), &[]);
+            task.reply_body_copied(b"wrong").unwrap();
+            task.discard();
+            assert!(!task.has_head());
+            answer(task, b"right");
+        }
+        b"/short" => {
+            begin(task, Some(9), &[]);
+            assert!(stream(task, b"short"));
+            assert_eq!(task.finish_reply().missing, 4);
+        }
+        b"/cut" => {
+            begin(task, Some(9), &[]);
+            assert!(stream(task, b"cut"));
+            task.reply_body_copied(b"never").unwrap();
+            task.cut();
+        }
+        _ => task.refuse(Refusal::Forwarded, common::DATE),
+    });
+    let mut client = site.connect();
+    assert_eq!(client.get("/again").body, b"right");
+    assert_eq!(client.get("/again").body, b"right");
+    for (path, line, end) in [
+        ("/short", "HTTP/1.1 200 OK", "\r\n\r\nshort"),
+        ("/cut", "HTTP/1.1 200 OK", "\r\n\r\ncut"),
+        ("/refused", "HTTP/1.1 400 Bad Request", "malformed.\n"),
+    ] {
+        let reply = site.connect().send(request(path)).rest();
+        let text = String::from_utf8(reply).unwrap();
+        assert!(text.starts_with(line) && text.ends_with(end), "{text}");
     }
 }

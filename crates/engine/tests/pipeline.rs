@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{Gate, Site, answer, echo_path, request, settings, stream, wait_for};
+use common::{Gate, Site, answer, begin, echo_path, request, settings, stream, wait_for};
 use headwaiter_engine::Settings;
 
 /// Pipelined requests for `/0`, `/1` and so on.
@@ -47,10 +47,11 @@ fn streams_large_and_small_replies_mix_in_one_pipeline() {
         let body = vec![b'x'; 300_000];
         match task.head().path() {
             b"/stream" => {
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                stream(task, head.as_bytes());
+                begin(task, Some(body.len()), &[]);
+                stream(task, b"");
                 body.chunks(10_000)
                     .for_each(|piece| assert!(stream(task, piece)));
+                task.finish_reply();
             }
             b"/large" => answer(task, &body),
             _ => echo_path(task),
@@ -93,10 +94,14 @@ fn a_reply_that_closes_drops_what_came_behind_it() {
     let count = Arc::clone(&served);
     let site = Site::new(settings(), move |task| {
         count.fetch_add(1, Ordering::SeqCst);
-        echo_path(task);
-        if task.head().path() == b"/2" {
-            task.close_after();
-        }
+        let path = task.head().path().to_vec();
+        let fields: &[_] = match &path[..] {
+            b"/2" => &[("Connection", "close")],
+            _ => &[],
+        };
+        begin(task, Some(path.len()), fields);
+        task.reply_body_copied(&path).unwrap();
+        task.finish_reply();
     });
     let mut client = site.connect();
     client.send(pipeline(numbered(10)));
@@ -195,14 +200,12 @@ fn streams_of_small_pieces_keep_their_order_and_their_sizes() {
     const PIECES: usize = 20_000;
     let site = Site::new(settings(), |task| {
         let path = task.head().path().to_vec();
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
-            PIECES * path.len()
-        );
-        assert!(stream(task, head.as_bytes()));
+        begin(task, Some(PIECES * path.len()), &[]);
+        assert!(stream(task, b""));
         for _ in 0..PIECES {
             assert!(stream(task, &path));
         }
+        task.finish_reply();
     });
     let mut client = site.connect();
     for _ in 0..3 {
@@ -221,8 +224,10 @@ fn a_streamed_reply_that_is_out_is_complete_whatever_comes_of_the_next() {
     let door = gate.clone();
     let site = Site::new(settings(), move |task| {
         if task.head().path() == b"/stream" {
-            stream(task, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwhol");
+            begin(task, Some(4), &[]);
+            stream(task, b"whol");
             door.wait();
+            task.finish_reply();
         } else {
             door.wait();
             echo_path(task);

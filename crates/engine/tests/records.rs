@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{Client, Gate, Site, answer, echo_path, request, settings, stream};
+use common::{Client, Gate, Site, answer, begin, echo_path, request, settings, stream};
 use headwaiter_engine::{AccessLogTarget, End, Server, Settings};
 use serde_json::Value;
 
@@ -81,11 +81,11 @@ fn phases_of_thousands_of_mixed_requests_add_up_and_match_what_clients_see() {
             echo_path(task);
         }
         b"/large" => {
-            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n";
-            task.buffer().extend_from_slice(head);
+            begin(task, Some(300_000), &[]);
             for _ in 0..3 {
                 assert!(stream(task, &[b'x'; 100_000]));
             }
+            task.finish_reply();
         }
         _ => echo_path(task),
     });
@@ -183,7 +183,7 @@ fn every_end_has_exactly_one_line() {
     let site = Site::new(settings, move |task| match task.head().path() {
         b"/fails" => {
             task.set_end(End::AppError);
-            task.close_after();
+            task.cut();
         }
         b"/wait" => {
             through.open(1);
@@ -310,8 +310,7 @@ fn a_client_that_takes_nothing_is_recorded_as_cut() {
         ..settings()
     });
     let site = Site::new(settings, |task| {
-        task.buffer()
-            .extend_from_slice(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+        begin(task, None, &[("Connection", "close")]);
         while stream(task, &[b'x'; 1 << 16]) {}
         task.set_end(End::Disconnected);
     });

@@ -41,7 +41,6 @@ impl Server {
             .collect::<PyResult<Vec<_>>>()?;
         let site = Site {
             application,
-            ident: boundary.ident.as_str().into(),
             overlong: Seldom::new(Duration::from_secs(60)),
             multithread: settings.most_workers() > 1,
             unknown_parameter_logged: false.into(),

@@ -1,6 +1,5 @@
 //! The application and its settings: what all workers of one server share.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use headwaiter_engine::Seldom;
@@ -11,7 +10,6 @@ use pyo3::prelude::*;
 pub(crate) struct Site {
     pub(crate) application: Py<PyAny>,
     pub(crate) boundary: Boundary,
-    pub(crate) ident: Arc<str>,
     /// Limits how often bodies longer than their Content-Length are logged.
     pub(crate) overlong: Seldom,
     /// Whether several threads may call the application at once.

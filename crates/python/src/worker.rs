@@ -2,11 +2,10 @@
 //! iterable that the application returned.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use headwaiter_engine::{End, Peer, Poker, Server, Task, Tasks};
+use headwaiter_engine::{End, Mismatch, Peer, Poker, Server, Task, Tasks};
 use headwaiter_http::{ProxyOutcome, ProxyPeer, Refusal, ReplyHead};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
@@ -189,7 +188,6 @@ impl Worker<'_> {
             task,
             std::mem::take(&mut self.head),
             date,
-            Arc::clone(&self.site.ident),
             self.site.boundary.server_timing,
             self.poker.clone(),
         )
@@ -258,9 +256,9 @@ impl Worker<'_> {
         let Finished {
             mut task,
             mut head,
-            missing,
-            overlong,
+            mismatch,
         } = finished;
+        let Mismatch { missing, overlong } = mismatch;
         if missing > 0 {
             task.spoil(End::AppError);
             let path = task.head().path().escape_ascii().to_string();
@@ -299,10 +297,7 @@ impl Worker<'_> {
             ),
         );
         let date = *self.tasks.date();
-        let head_only = task.head().is_head();
-        refusal.write_reply(task.buffer(), &date, self.site.ident.as_bytes(), head_only);
-        task.set_refused(refusal);
-        task.close_after();
+        task.refuse(refusal, &date);
         self.tasks.complete(task);
     }
 

@@ -1,9 +1,11 @@
 //! One request and its reply, as data. The I/O thread fills it, a worker runs it, and the I/O thread recycles it.
 //!
 //! Elsewhere: what the two threads share of the request (`lane.rs`) and of its connection (`link.rs`), what they tell
-//! each other (`message.rs`), and what a worker may do with it (`worker/task.rs`).
+//! each other (`message.rs`), how the reply is framed (`framing.rs`), and what a worker may do with the request
+//! (`worker/task.rs`).
 
 pub(crate) mod answer;
+pub(crate) mod framing;
 pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod message;
@@ -12,6 +14,7 @@ use std::time::Instant;
 
 use headwaiter_http::{BodyDecoder, Framing, Head};
 
+use crate::exchange::framing::ReplyFraming;
 use crate::exchange::lane::Lane;
 use crate::exchange::link::Link;
 use crate::net::address::Peer;
@@ -29,6 +32,8 @@ pub(crate) struct Exchange {
     pub(crate) record: Record,
     /// The way to its channel, from the complete request to the end of the reply.
     pub(crate) lane: Option<Lane>,
+    /// How far the reply in `outgoing` is framed.
+    pub(crate) framing: ReplyFraming,
     pub(crate) outgoing: Outgoing,
     pub(crate) spill: Spill,
     delivery: Delivery,
@@ -53,6 +58,7 @@ impl Exchange {
             body: Spool::default(),
             record: Record::new(now),
             lane: None,
+            framing: ReplyFraming::default(),
             outgoing: Outgoing::default(),
             spill: Spill::default(),
             delivery: Delivery::default(),
@@ -71,6 +77,7 @@ impl Exchange {
         self.decoder = no_body();
         self.body.clear();
         self.lane = None;
+        self.framing = ReplyFraming::default();
         self.outgoing.clear();
         self.spill = Spill::default();
         debug_assert!(

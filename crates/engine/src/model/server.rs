@@ -159,14 +159,19 @@ impl Site {
 }
 
 fn respond(task: &mut Task, path: &str) {
-    task.buffer().extend_from_slice(reply_to(path).as_bytes());
+    // The clients of the model expect the bytes of `reply_to`, without the fields that the server adds.
+    let append = |task: &mut Task, text: &str| {
+        let buffer = task.exchange_mut().outgoing.tail();
+        buffer.extend_from_slice(text.as_bytes());
+    };
+    append(task, &reply_to(path));
     if path.ends_with("stream") {
         // The head is sent, and the rest with the end of the task.
         task.flush().unwrap();
     }
-    task.buffer().extend_from_slice(path.as_bytes());
+    append(task, path);
     if path.ends_with("close") {
-        task.close_after();
+        task.exchange_mut().close_after();
     }
 }
 

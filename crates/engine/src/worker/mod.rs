@@ -18,9 +18,10 @@
 //! the worker keeps its last reply until [`Tasks::park`], where it is detached from the interpreter, and sends the
 //! reply there by itself.
 //!
-//! Elsewhere: the task (`task.rs`), leading (`leader.rs`, `seat.rs`), which worker may take a task (`queue/`).
+//! Elsewhere: the task (`task.rs`) and its reply (`reply.rs`), leading (`leader.rs`, `seat.rs`), which worker may take a task (`queue/`).
 
 pub(crate) mod leader;
+pub(crate) mod reply;
 pub(crate) mod seat;
 pub(crate) mod task;
 

@@ -1,15 +1,13 @@
 //! A request in the hands of the worker that runs it, and what its application may ask about the client.
 //!
 //! `worker/mod.rs` makes a [`Task`] of an [`Exchange`] that it takes from the queue; the binding reads the request
-//! and appends the reply. Elsewhere: sending the reply, and the end of the task.
+//! and appends the reply. Elsewhere: what a reply is made of (`reply.rs`), sending the reply, and the end of the task.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use headwaiter_http::{Head, Refusal};
+use headwaiter_http::Head;
 
 use crate::exchange::Exchange;
 use crate::exchange::lane::{Lane, WeakLane};
@@ -18,8 +16,7 @@ use crate::exchange::message::Message;
 use crate::net::address::{Listening, Peer};
 use crate::record::{End, Record};
 use crate::shared::Shared;
-use crate::store::outgoing::Held;
-use crate::store::parts::{Part, Size};
+use crate::store::parts::Size;
 use crate::store::spool::Spool;
 
 /// The client has left, or was cut by `send_timeout`: nothing can be sent to it any more.
@@ -37,9 +34,8 @@ pub enum Flushed {
 
 /// A complete request in a worker's hands, and the way back for its reply.
 ///
-/// Reply bytes are appended with [`Task::buffer`], [`Task::hold`] and [`Task::send_file`], handed
-/// over early with [`Task::flush`] where the application streams, and for good with
-/// [`crate::Tasks::complete`].
+/// The reply is appended as head, body and end ([`Task::reply_head`] and those below it), handed over early with
+/// [`Task::flush`] where the application streams, and for good with [`crate::Tasks::complete`].
 #[derive(Debug)]
 pub struct Task {
     /// Present until the task is completed.
@@ -76,7 +72,7 @@ impl Task {
         self.exchange.take()
     }
 
-    fn exchange(&self) -> &Exchange {
+    pub(super) fn exchange(&self) -> &Exchange {
         let Some(exchange) = &self.exchange else {
             unreachable!("taken only by value")
         };
@@ -88,6 +84,13 @@ impl Task {
             unreachable!("taken only by value")
         };
         exchange
+    }
+
+    pub(super) fn exchange_and_shared(&mut self) -> (&mut Exchange, &Shared) {
+        let Some(exchange) = &mut self.exchange else {
+            unreachable!("taken only by value")
+        };
+        (exchange, &self.shared)
     }
 
     /// The request's head.
@@ -140,42 +143,9 @@ impl Task {
         &mut self.exchange_mut().record
     }
 
-    /// The buffer for reply bytes that are copied.
-    pub fn buffer(&mut self) -> &mut Vec<u8> {
-        self.exchange_mut().outgoing.tail()
-    }
-
-    /// Appends bytes that are not copied.
-    pub fn hold(&mut self, data: Box<dyn Held>) {
-        self.exchange_mut()
-            .outgoing
-            .push(Part::Held { data, at: 0 });
-    }
-
-    /// Appends `len` bytes of `file` from `offset`.
-    pub fn send_file(&mut self, file: Arc<File>, offset: u64, len: u64) {
-        if len > 0 {
-            self.exchange_mut().outgoing.push(Part::File {
-                file,
-                offset,
-                left: len,
-            });
-        }
-    }
-
     /// Whether any reply byte was handed over already.
     pub fn flushed(&self) -> bool {
         self.exchange().is_streamed()
-    }
-
-    /// Drops reply bytes that were not handed over.
-    pub fn discard(&mut self) {
-        self.exchange_mut().outgoing.clear();
-    }
-
-    /// Makes the I/O thread close the channel after this reply.
-    pub fn close_after(&mut self) {
-        self.exchange_mut().close_after();
     }
 
     /// Hands the bytes appended so far to the I/O thread. Never blocks.
@@ -185,7 +155,7 @@ impl Task {
     /// [`ClientGone`]; the bytes are dropped.
     pub fn flush(&mut self) -> Result<Flushed, ClientGone> {
         if self.lane.link().has(GONE) {
-            self.discard();
+            self.exchange_mut().outgoing.clear();
             return Err(ClientGone);
         }
         if self.exchange_mut().outgoing.is_empty() {
@@ -249,7 +219,7 @@ impl Task {
         }
         let gone = self.lane.link().has(GONE);
         if gone {
-            self.discard();
+            self.exchange_mut().outgoing.clear();
         } else {
             self.hand_over();
         }
@@ -298,28 +268,6 @@ impl Task {
     /// Notes how the request ended.
     pub fn set_end(&mut self, end: End) {
         self.exchange_mut().record.end = end;
-    }
-
-    /// Notes that `refusal` is the answer.
-    pub fn set_refused(&mut self, refusal: Refusal) {
-        let now = self.shared.now();
-        self.exchange_mut().record.refuse(now, refusal);
-    }
-
-    /// Appends a `Server-Timing` field line (W3C Server Timing), in milliseconds: the wait for a worker, the wait for
-    /// the interpreter, and the time in the application so far.
-    pub fn write_server_timing(&self, out: &mut Vec<u8>) {
-        let record = &self.exchange().record;
-        let phases = record.phases();
-        let taken = record.taken.unwrap_or(record.arrived);
-        let millis = |span: Duration| span.as_secs_f64() * 1000.0;
-        let line = format!(
-            "Server-Timing: queue;dur={:.3}, gil;dur={:.3}, app;dur={:.3}\r\n",
-            millis(phases.queue.unwrap_or_default()),
-            millis(phases.gil.unwrap_or_default()),
-            millis(self.shared.now().saturating_duration_since(taken)),
-        );
-        out.extend_from_slice(line.as_bytes());
     }
 
     /// Notes the client that a trusted proxy has named, for the access log.

@@ -11,8 +11,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use headwaiter_engine::{
-    BindError, Flushed, ListenSpec, Listeners, Listening, Server, Settings, Task,
+    BindError, Flushed, HeadOptions, ListenSpec, Listeners, Listening, Server, Settings, Task,
 };
+use headwaiter_http::ReplyHead;
 
 pub type App = Arc<dyn Fn(&mut Task) + Send + Sync>;
 
@@ -249,14 +250,25 @@ pub fn request(path: &str) -> String {
 
 /// A complete reply with `body`.
 pub fn answer(task: &mut Task, body: &[u8]) {
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-    task.buffer().extend_from_slice(head.as_bytes());
-    task.buffer().extend_from_slice(body);
-    task.record().status = 200;
-    task.record().reply_head = head.len() as u64;
-    if !task.keep_alive() {
-        task.close_after();
+    begin(task, Some(body.len()), &[]);
+    task.reply_body_copied(body).unwrap();
+    task.finish_reply();
+}
+
+/// The head of a reply whose body has `length` bytes, if that is known.
+pub fn begin(task: &mut Task, length: Option<usize>, fields: &[(&str, &str)]) {
+    let mut head = ReplyHead::new();
+    head.begin(b"200 OK").unwrap();
+    for (name, value) in fields {
+        head.field(name.as_bytes(), value.as_bytes()).unwrap();
     }
+    let options = HeadOptions {
+        date: DATE,
+        known_length: length.map(|length| length as u64),
+        server_timing: false,
+    };
+    task.reply_head(&mut head, &options).unwrap();
+    task.record().status = head.status();
 }
 
 /// Answers with the path.
@@ -267,7 +279,7 @@ pub fn echo_path(task: &mut Task) {
 
 /// Streams `data`, waiting for the client where the engine says so. `false`: the client is gone.
 pub fn stream(task: &mut Task, data: &[u8]) -> bool {
-    task.buffer().extend_from_slice(data);
+    task.reply_body_copied(data).unwrap();
     match task.flush() {
         Ok(Flushed::HandedOver) => true,
         Ok(Flushed::Full) => task.make_room().is_ok(),
@@ -307,6 +319,9 @@ pub fn settings() -> Settings {
         ..Settings::for_tests()
     }
 }
+
+/// The `Date` of replies.
+pub const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
 /// What a test waits at most for something that should happen at once.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,7 +1,7 @@
 //! The reply and the log record for an application that failed.
 
-use headwaiter_engine::{End, Task};
-use headwaiter_http::{ReplyContext, ReplyHead};
+use headwaiter_engine::{End, HeadOptions, Task};
+use headwaiter_http::ReplyHead;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -18,33 +18,31 @@ pub(crate) fn answer(
 ) {
     task.discard();
     let mut head = ReplyHead::new();
-    // Cannot fail: the server's own status and field are valid.
+    // Cannot fail: the server's own status and fields are valid.
     let _ = head
         .begin(b"500 Internal Server Error")
-        .and_then(|()| head.field(b"Content-Type", b"text/plain; charset=utf-8"));
+        .and_then(|()| head.field(b"Content-Type", b"text/plain; charset=utf-8"))
+        .and_then(|_| head.field(b"Connection", b"close"));
     let body = match error {
         Some(error) if site.boundary.expose_tracebacks => {
             format!("Internal Server Error\n\n{}", traceback(py, error))
         }
         _ => "Internal Server Error\n\nThe application failed to answer this request.\n".to_owned(),
     };
-    let context = ReplyContext {
-        minor: task.head().minor(),
-        head: task.head().is_head(),
-        keep_alive: false,
-        known_length: Some(body.len() as u64),
+    let options = HeadOptions {
         date,
-        ident: site.boundary.ident.as_bytes(),
-        extra: b"",
+        known_length: Some(body.len() as u64),
+        server_timing: false,
     };
-    let is_head = task.head().is_head();
-    head.finish(&context, task.buffer());
-    let length = task.buffer().len();
-    task.record().reply_head = length as u64;
-    if !is_head {
-        task.buffer().extend_from_slice(body.as_bytes());
+    let answered = task
+        .reply_head(&mut head, &options)
+        .and_then(|()| task.reply_body_copied(body.as_bytes()));
+    if answered.is_ok() {
+        task.finish_reply();
+    } else {
+        // There is no memory for the reply: the client gets none.
+        task.cut();
     }
-    task.close_after();
     task.set_end(End::AppError);
     task.record().status = 500;
 }

@@ -19,8 +19,8 @@ pub(crate) fn respond(
 ) -> PyResult<bool> {
     let used_up = iterate(py, start, result)?;
     // Writes the head of a reply without a body, which fails without memory.
-    let framed = |reply: &mut Reply| reply.head.started().then(|| reply.frame(Some(0)));
-    start.in_turn(py, framed)?.ok_or_else(not_started)??;
+    let begin = |reply: &mut Reply| reply.head.started().then(|| reply.begin(Some(0)));
+    start.in_turn(py, begin)?.ok_or_else(not_started)??;
     Ok(used_up)
 }
 
@@ -153,7 +153,7 @@ fn stream<'py>(
         if !single {
             start.flush_in_turn(py)?;
         }
-        if start.in_turn(py, |reply| reply.is_full())? {
+        if start.in_turn(py, |reply| reply.task.is_reply_full())? {
             // The rest would be dropped, and an endless iterable would hold the worker for nothing.
             return Ok(false);
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use headwaiter_http::{BodyKind, Refusal, ReplyContext};
+use headwaiter_http::{Refusal, ReplyContext};
 
 use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
@@ -325,13 +325,12 @@ impl IoLoop {
             ident: self.shared.settings.ident.as_bytes(),
             extra: answer.fields,
         };
-        let framing = answer.head().finish(&context, &mut reply);
-        exchange.record.reply_head = reply.len() as u64;
+        let framing = &mut exchange.framing;
+        exchange.record.reply_head = framing.head(&mut answer.head(), &context, &mut reply);
         exchange.record.status = answer.status;
-        if framing.kind != BodyKind::None {
-            reply.extend_from_slice(&answer.body);
-        }
-        if framing.close {
+        let copied = framing.copy(&answer.body, &mut reply);
+        let (_, closes) = framing.finish(&mut reply);
+        if closes || copied.is_err() {
             exchange.close_after();
         }
         reply
