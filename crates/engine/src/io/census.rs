@@ -1,7 +1,8 @@
 //! Counts the channels of an I/O thread for the figures: on request, and a slice in each turn.
 
 use crate::io::IoLoop;
-use crate::io::channel::{Channel, Phase};
+use crate::io::channel::Channel;
+use crate::io::phase::Phase;
 use crate::record::census::Census;
 
 /// A count under way, on its I/O thread.

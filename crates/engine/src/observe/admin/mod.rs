@@ -151,8 +151,8 @@ mod tests {
     use std::io::{Read, Write};
 
     use super::*;
-    use crate::io::channel::Phase;
     use crate::io::inline::Endpoint;
+    use crate::io::phase::Phase;
     use crate::io::tests::{connect, with_idle};
     use crate::observe::watch::Watcher;
 
