@@ -2,7 +2,8 @@
 //! counts some channels in each turn.
 
 use crate::io::IoLoop;
-use crate::io::channel::{Channel, Phase};
+use crate::io::channel::Channel;
+use crate::io::phase::Phase;
 use crate::record::census::Census;
 
 /// The count that one I/O thread is making.

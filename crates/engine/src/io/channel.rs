@@ -8,6 +8,7 @@ use crate::exchange::link::Link;
 use crate::io::deadlines::Deadline;
 use crate::io::h1;
 use crate::io::idle::Neighbours;
+use crate::io::phase::Phase;
 
 /// A channel. What a worker needs of it is in its [`Link`].
 #[derive(Debug)]
@@ -31,27 +32,6 @@ pub(crate) struct Channel {
 #[derive(Debug)]
 pub(crate) enum Protocol {
     H1(h1::Connection),
-}
-
-/// Where a channel is on a request's way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Between requests.
-    Idle,
-    /// Part of a head has come.
-    Head,
-    /// The head is complete, the body is not.
-    Body,
-    /// The request waits for a worker or is run by one.
-    Task,
-    /// Another thread prepares the answer.
-    Pending,
-    /// The worker has finished, and the reply is being sent.
-    Replying,
-    /// A refusal is being sent.
-    Refusing,
-    /// All is sent, and what still comes in is thrown away.
-    Lingering,
 }
 
 impl Channel {
@@ -106,6 +86,13 @@ impl Channel {
         }
     }
 
+    /// The bytes that were read and not digested.
+    pub(crate) fn input(&self) -> &[u8] {
+        match &self.protocol {
+            Protocol::H1(h1) => h1.input(),
+        }
+    }
+
     /// Bytes of requests that it keeps in memory.
     pub(crate) fn kept(&self) -> usize {
         match &self.protocol {
@@ -138,6 +125,13 @@ impl Channel {
     pub(crate) fn replies(&mut self) -> impl Iterator<Item = &mut Exchange> {
         match &mut self.protocol {
             Protocol::H1(h1) => h1.replies(),
+        }
+    }
+
+    /// Takes out the requests it holds, in order: it closes.
+    pub(crate) fn take_requests(&mut self) -> impl Iterator<Item = Box<Exchange>> + use<> {
+        match &mut self.protocol {
+            Protocol::H1(h1) => h1.take_requests(),
         }
     }
 }

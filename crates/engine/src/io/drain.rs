@@ -7,7 +7,8 @@ use headwaiter_http::{Head, Refusal};
 
 use crate::exchange::{Exchange, first_line};
 use crate::io::IoLoop;
-use crate::io::channel::{Channel, Phase};
+use crate::io::channel::Channel;
+use crate::io::phase::Phase;
 use crate::net::address::Peer;
 use crate::record::end::SHUTDOWN_TIMEOUT;
 use crate::record::{End, Ended};

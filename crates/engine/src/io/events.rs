@@ -4,8 +4,8 @@ use mio::event::Event;
 
 use crate::exchange::link::{FIN, MARKED};
 use crate::io::IoLoop;
-use crate::io::channel::Phase;
 use crate::io::h1::receive::PROBE_AFTER;
+use crate::io::phase::Phase;
 use crate::io::shares::ACCEPTS;
 use crate::io::token::Source;
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use crate::exchange::message::{Mailbox, Message};
 use crate::io::IoLoop;
-use crate::io::channel::{Channel, Phase};
+use crate::io::channel::Channel;
+use crate::io::phase::Phase;
 
 impl IoLoop {
     /// Closes an idle channel of this thread, or asks another thread to close one. Returns `false` if there is no

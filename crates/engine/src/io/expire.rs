@@ -4,7 +4,7 @@ use headwaiter_http::Refusal;
 
 use crate::exchange::link::{GONE, TIMED_OUT};
 use crate::io::IoLoop;
-use crate::io::channel::Phase;
+use crate::io::phase::Phase;
 use crate::io::shares::DEADLINES;
 use crate::record::End;
 use crate::record::end::SEND_TIMEOUT;

@@ -2,8 +2,8 @@
 //!
 //! An I/O thread owns its channels and never attaches to an interpreter, never waits for a worker
 //! and never runs application code. The rest of it lives beside this file by responsibility:
-//! `accept.rs` and `evict.rs` (new connections, limits), `receive.rs` (bytes in, up to a complete task),
-//! `transmit.rs` (bytes out, the end of a reply, closing), `expire.rs` (deadlines, drain).
+//! `accept.rs` and `evict.rs` (new connections, limits), `h1/` (bytes in, up to a complete task, and bytes out),
+//! `close.rs` (the end of requests and channels), `expire.rs` and `drain.rs` (deadlines, the end of the loop).
 //!
 //! A bug in handling one channel costs that channel: it is caught here and the channel is closed.
 
@@ -12,6 +12,7 @@ pub(crate) mod accepting;
 pub(crate) mod census;
 pub(crate) mod channel;
 pub(crate) mod channels;
+mod close;
 pub(crate) mod deadlines;
 pub(crate) mod drain;
 mod events;
@@ -26,9 +27,9 @@ pub(crate) mod inline;
 mod nap;
 pub(crate) mod observer;
 mod pace;
+pub(crate) mod phase;
 pub(crate) mod pool;
 mod recycle;
-mod reply_inline;
 mod run;
 pub(crate) mod seen;
 mod shares;
@@ -365,7 +366,8 @@ pub(crate) mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::io::channel::{Channel, Phase};
+    use crate::io::channel::Channel;
+    use crate::io::phase::Phase;
     use crate::net::address::Peer;
     use crate::net::socket::Stream;
     use crate::settings::Settings;

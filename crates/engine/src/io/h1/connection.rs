@@ -11,7 +11,7 @@ use headwaiter_http::Refusal;
 
 use crate::exchange::Exchange;
 use crate::exchange::lane::Lane;
-use crate::io::channel::Phase;
+use crate::io::phase::Phase;
 use crate::store::budget::{Budget, Grant};
 use crate::store::parts::{Part, Parts};
 use crate::store::spool::FREE;
@@ -131,7 +131,7 @@ impl Connection {
     }
 
     /// The bytes that were read and are kept.
-    pub(super) fn input(&self) -> &[u8] {
+    pub(in crate::io) fn input(&self) -> &[u8] {
         &self.inbuf
     }
 
@@ -278,7 +278,7 @@ impl Connection {
     }
 
     /// Takes out all requests, in order: the channel closes.
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Box<Exchange>> + use<> {
+    pub(in crate::io) fn take_requests(&mut self) -> impl Iterator<Item = Box<Exchange>> + use<> {
         let ahead = std::mem::take(&mut self.ahead).into_iter();
         let last = std::mem::take(&mut self.state).into_exchange();
         ahead.map(|ahead| ahead.exchange).chain(last)

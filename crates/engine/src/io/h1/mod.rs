@@ -1,8 +1,11 @@
 //! HTTP/1.1 on a channel: bytes in up to a complete request, requests that come in one behind the other, bytes out.
 
+mod answer;
+mod body;
 mod connection;
 pub(crate) mod pipeline;
 pub(crate) mod receive;
+mod reply_inline;
 pub(crate) mod transmit;
 pub(crate) mod uploads;
 

@@ -1,22 +1,18 @@
-//! Bytes out: replies, refusals, the end of a reply, and closing.
+//! Bytes out: replies of workers, up to the end of a reply and the next request.
+//!
+//! Elsewhere: replies that the I/O thread makes itself (`answer.rs`), closing (`io/close.rs`).
 
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
-
-use headwaiter_http::{Refusal, ReplyContext};
+use std::time::Duration;
 
 use crate::exchange::Exchange;
-use crate::exchange::answer::Answer;
-use crate::exchange::link::{Link, TIMED_OUT};
+use crate::exchange::link::TIMED_OUT;
 use crate::io::IoLoop;
-use crate::io::channel::Phase;
-use crate::io::h1::{State, head_length};
+use crate::io::h1::State;
 use crate::io::shares::{SEND, SEND_AT_LEAST};
 use crate::record::End;
 use crate::record::end::SEND_TIMEOUT;
-use crate::settings::Abandoned;
 use crate::store::outgoing::{Sent, send_parts};
-use crate::store::parts::{Part, Size};
+use crate::store::parts::Size;
 
 impl IoLoop {
     /// A worker is through with `exchange`.
@@ -218,148 +214,6 @@ impl IoLoop {
         }
     }
 
-    /// The channel waits for its next request.
-    pub(crate) fn become_idle(&mut self, index: usize, since: Instant) {
-        let channel = &mut self.channels[index];
-        debug_assert_eq!(channel.phase(), Phase::Idle, "the last request is over");
-        let listed = !channel.link.admin;
-        let most = self.shared.settings.channel_timeout;
-        self.channels.arm(index, most.map(|most| since + most));
-        if listed {
-            self.channels.list_idle(index);
-        }
-    }
-
-    /// Records what is over and keeps its buffers for the next request.
-    pub(crate) fn finish(&mut self, index: usize, mut exchange: Box<Exchange>) {
-        if let Some(ended) = exchange.end(&self.channels[index].link, || self.shared.now()) {
-            self.recorder.record(ended);
-        }
-        self.keep(exchange);
-    }
-
-    /// Records a request that ends now without its channel.
-    pub(crate) fn record(&mut self, exchange: &mut Exchange, link: &Link) {
-        if let Some(ended) = exchange.end(link, || self.shared.now()) {
-            self.recorder.record(ended);
-        }
-    }
-
-    pub(crate) fn keep(&mut self, exchange: Box<Exchange>) {
-        self.pool.put(exchange, self.now);
-    }
-
-    /// Refuses the request that the channel is receiving, if there is one.
-    pub(crate) fn refuse_received(&mut self, index: usize, refusal: Refusal) {
-        if let Some(exchange) = self.channels[index].protocol.h1().take_received() {
-            self.refuse(index, exchange, refusal);
-        }
-    }
-
-    /// Refuses a request of the channel. Nothing that comes behind the request is read.
-    pub(crate) fn refuse(&mut self, index: usize, mut exchange: Box<Exchange>, refusal: Refusal) {
-        let date = self.date();
-        let channel = &mut self.channels[index];
-        exchange.note_first_line(channel.protocol.h1().input());
-        // Of a head that is itself refused, the exchange has the first line only.
-        let head_only = exchange.head.is_head() || exchange.first_line.starts_with(b"HEAD ");
-        log::info!(
-            target: crate::LOG,
-            "refused a request of {}: {} {} ({})",
-            channel.link.peer,
-            refusal.status(),
-            refusal.reason(),
-            refusal.rule(),
-        );
-        let mut reply = Vec::new();
-        refusal.write_reply(
-            &mut reply,
-            &date,
-            self.shared.settings.ident.as_bytes(),
-            head_only,
-        );
-        exchange.record.refuse(self.now, refusal);
-        exchange.record.reply_head = head_length(&reply);
-        exchange.body.clear();
-        self.send_refusal(index, exchange, reply);
-    }
-
-    /// Refuses a request of the channel with `answer`. Nothing that comes behind the request is read.
-    pub(crate) fn refuse_with(
-        &mut self,
-        index: usize,
-        mut exchange: Box<Exchange>,
-        answer: &Answer,
-    ) {
-        let reply = self.write_answer(&mut exchange, answer, false);
-        self.send_refusal(index, exchange, reply);
-    }
-
-    /// Answers a request on the I/O thread itself.
-    pub(crate) fn reply_here(
-        &mut self,
-        index: usize,
-        mut exchange: Box<Exchange>,
-        answer: &Answer,
-    ) {
-        let stays = self.channels[index].link.admin || !self.shared.draining();
-        let keep_alive = exchange.head.keep_alive() && stays;
-        let reply = self.write_answer(&mut exchange, answer, keep_alive);
-        self.send_here(index, State::Replying(exchange), reply);
-    }
-
-    fn write_answer(
-        &mut self,
-        exchange: &mut Exchange,
-        answer: &Answer,
-        keep_alive: bool,
-    ) -> Vec<u8> {
-        let mut reply = Vec::new();
-        let date = self.date();
-        let context = ReplyContext {
-            minor: exchange.head.minor(),
-            head: exchange.head.is_head(),
-            keep_alive,
-            known_length: Some(answer.body.len() as u64),
-            date: &date,
-            ident: self.shared.settings.ident.as_bytes(),
-            extra: answer.fields,
-        };
-        let framing = &mut exchange.framing;
-        exchange.record.reply_head = framing.head(&mut answer.head(), &context, &mut reply);
-        exchange.record.status = answer.status;
-        let copied = framing.copy(&answer.body, &mut reply);
-        let (_, closes) = framing.finish(&mut reply);
-        if closes || copied.is_err() {
-            exchange.close_after();
-        }
-        reply
-    }
-
-    fn send_refusal(&mut self, index: usize, exchange: Box<Exchange>, reply: Vec<u8>) {
-        let channel = &mut self.channels[index];
-        debug_assert!(
-            !channel.is_listed_idle(),
-            "a channel with a request is not idle"
-        );
-        channel.protocol.h1().drop_input();
-        channel.deadline.disarm();
-        self.send_here(index, State::Refusing(exchange), reply);
-    }
-
-    fn send_here(&mut self, index: usize, state: State, reply: Vec<u8>) {
-        let channel = &mut self.channels[index];
-        let h1 = channel.protocol.h1();
-        h1.state = state;
-        let part = Part::Copied { data: reply, at: 0 };
-        channel.lane.account(Size {
-            all: part.left(),
-            memory: part.left(),
-        });
-        h1.sending.push(part);
-        self.transmit(index);
-    }
-
     /// Closes our side and throws away what still comes, for a moment.
     fn linger(&mut self, index: usize) {
         let channel = &mut self.channels[index];
@@ -370,71 +224,6 @@ impl IoLoop {
         channel.readable = true;
         self.channels.arm(index, Some(self.now + LINGER));
         self.later(index);
-    }
-
-    /// The client can no longer be reached.
-    pub(crate) fn client_gone(&mut self, index: usize) {
-        let channel = &mut self.channels[index];
-        channel.link.mark_gone();
-        if channel.phase() == Phase::Task {
-            self.abandon(index);
-        }
-        self.close(index);
-    }
-
-    /// Drops the channel's task if it still waits and nobody needs it to run.
-    fn abandon(&mut self, index: usize) {
-        let policy = self.shared.settings.abandoned_requests;
-        let lane = &self.channels[index].lane;
-        let place = lane.place();
-        let wanted = |exchange: &Exchange| {
-            let drop = policy == Abandoned::Drop
-                || policy == Abandoned::DropSafe && exchange.head.is_safe();
-            drop && exchange.lane.as_ref().is_some_and(|own| own.is(lane))
-        };
-        let dropped = match self.batch.iter().position(|exchange| wanted(exchange)) {
-            Some(at) => Some(self.batch.remove(at)),
-            None => {
-                let taken = self.shared.queue.remove_if(place, wanted);
-                self.outstanding -= usize::from(taken.is_some());
-                taken
-            }
-        };
-        if let Some(mut exchange) = dropped {
-            exchange.record.stop(self.now, End::Abandoned, "");
-            self.drop_followers(&mut exchange, true);
-            self.finish(index, exchange);
-        }
-    }
-
-    /// Forgets the channel; its descriptor closes when no worker holds it any more. A request that
-    /// was being received or answered ends with it.
-    pub(crate) fn close(&mut self, index: usize) {
-        let mut channel = self.channels.remove(index);
-        match channel.link.admin {
-            true => self.admin.open.retain(|token| *token != channel.link.token),
-            false => {
-                self.shared.channels.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        let h1 = channel.protocol.h1();
-        for mut exchange in h1.take_all() {
-            exchange.note_first_line(h1.input());
-            exchange.record.stop(self.now, End::Disconnected, "");
-            self.record(&mut exchange, &channel.link);
-            self.drop_followers(&mut exchange, true);
-            self.keep(exchange);
-        }
-        channel.link.mark_gone();
-        // A worker may keep the descriptor open, or a process that the application has forked: the
-        // client need not wait for them.
-        channel.link.stream.shutdown_both();
-        if channel.sends() {
-            self.pool.note_burst(self.now);
-        }
-        drop(channel);
-        self.note_fewer_channels();
-        self.note_room();
     }
 }
 

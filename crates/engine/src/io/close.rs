@@ -1,0 +1,108 @@
+//! The end of requests and of channels: what is over is recorded, and its memory is kept or given back.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::exchange::Exchange;
+use crate::exchange::link::Link;
+use crate::io::IoLoop;
+use crate::io::phase::Phase;
+use crate::record::End;
+use crate::settings::Abandoned;
+
+impl IoLoop {
+    /// The channel waits for its next request.
+    pub(crate) fn become_idle(&mut self, index: usize, since: Instant) {
+        let channel = &mut self.channels[index];
+        debug_assert_eq!(channel.phase(), Phase::Idle, "the last request is over");
+        let listed = !channel.link.admin;
+        let most = self.shared.settings.channel_timeout;
+        self.channels.arm(index, most.map(|most| since + most));
+        if listed {
+            self.channels.list_idle(index);
+        }
+    }
+
+    /// Records what is over and keeps its buffers for the next request.
+    pub(crate) fn finish(&mut self, index: usize, mut exchange: Box<Exchange>) {
+        if let Some(ended) = exchange.end(&self.channels[index].link, || self.shared.now()) {
+            self.recorder.record(ended);
+        }
+        self.keep(exchange);
+    }
+
+    /// Records a request that ends now without its channel.
+    pub(crate) fn record(&mut self, exchange: &mut Exchange, link: &Link) {
+        if let Some(ended) = exchange.end(link, || self.shared.now()) {
+            self.recorder.record(ended);
+        }
+    }
+
+    pub(crate) fn keep(&mut self, exchange: Box<Exchange>) {
+        self.pool.put(exchange, self.now);
+    }
+
+    /// The client can no longer be reached.
+    pub(crate) fn client_gone(&mut self, index: usize) {
+        let channel = &mut self.channels[index];
+        channel.link.mark_gone();
+        if channel.phase() == Phase::Task {
+            self.abandon(index);
+        }
+        self.close(index);
+    }
+
+    /// Drops the channel's task if it still waits and nobody needs it to run.
+    fn abandon(&mut self, index: usize) {
+        let policy = self.shared.settings.abandoned_requests;
+        let lane = &self.channels[index].lane;
+        let place = lane.place();
+        let wanted = |exchange: &Exchange| {
+            let drop = policy == Abandoned::Drop
+                || policy == Abandoned::DropSafe && exchange.head.is_safe();
+            drop && exchange.lane.as_ref().is_some_and(|own| own.is(lane))
+        };
+        let dropped = match self.batch.iter().position(|exchange| wanted(exchange)) {
+            Some(at) => Some(self.batch.remove(at)),
+            None => {
+                let taken = self.shared.queue.remove_if(place, wanted);
+                self.outstanding -= usize::from(taken.is_some());
+                taken
+            }
+        };
+        if let Some(mut exchange) = dropped {
+            exchange.record.stop(self.now, End::Abandoned, "");
+            self.drop_followers(&mut exchange, true);
+            self.finish(index, exchange);
+        }
+    }
+
+    /// Forgets the channel; its descriptor closes when no worker holds it any more. A request that
+    /// was being received or answered ends with it.
+    pub(crate) fn close(&mut self, index: usize) {
+        let mut channel = self.channels.remove(index);
+        match channel.link.admin {
+            true => self.admin.open.retain(|token| *token != channel.link.token),
+            false => {
+                self.shared.channels.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        for mut exchange in channel.take_requests() {
+            exchange.note_first_line(channel.input());
+            exchange.record.stop(self.now, End::Disconnected, "");
+            self.record(&mut exchange, &channel.link);
+            self.drop_followers(&mut exchange, true);
+            self.keep(exchange);
+        }
+        channel.link.mark_gone();
+        // A worker may keep the descriptor open, or a process that the application has forked: the
+        // client need not wait for them.
+        channel.link.stream.shutdown_both();
+        if channel.sends() {
+            self.pool.note_burst(self.now);
+        }
+        drop(channel);
+        self.note_fewer_channels();
+        self.note_room();
+    }
+}

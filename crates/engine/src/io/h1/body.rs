@@ -1,0 +1,157 @@
+//! Bodies in: from a socket to the request's spool.
+
+use std::io;
+
+use headwaiter_http::{Decoded, Refusal};
+
+use crate::exchange::Exchange;
+use crate::exchange::link::{FIN, MARKED};
+use crate::io::IoLoop;
+use crate::io::h1::State;
+use crate::io::shares::SCRATCH;
+use crate::net::socket::SHORT_READ_DRAINS;
+
+impl IoLoop {
+    /// Reads a long run of plain body bytes straight into the spool. `None`: not such a moment.
+    pub(super) fn read_body_in_place(&mut self, index: usize) -> Option<io::Result<usize>> {
+        let overflow = self.shared.settings.inbuf_overflow;
+        let channel = &mut self.channels[index];
+        let State::Body(exchange) = &mut channel.protocol.h1().state else {
+            return None;
+        };
+        let run = exchange.decoder.plain_run();
+        if run < IN_PLACE {
+            return None;
+        }
+        if exchange.body.is_empty() {
+            // Not before some of it has come.
+            return None;
+        }
+        let (memory, most) =
+            exchange
+                .body
+                .memory_for(run, SCRATCH, overflow, &self.shared.budget)?;
+        let got = match channel.link.stream.recv_append(memory, most) {
+            Ok(0) => {
+                self.end_of_input(index);
+                return Some(Ok(0));
+            }
+            Ok(got) => got,
+            Err(error) => return Some(Err(error)),
+        };
+        exchange.decoder.advance(got as u64);
+        exchange.record.bytes_in += got as u64;
+        self.shared.counters.bytes_in.add(got as u64);
+        channel.readable = !SHORT_READ_DRAINS
+            || got == most
+            || channel.link.stream.hides_marks()
+            || channel.link.has(FIN | MARKED);
+        if exchange.decoder.is_done()
+            && let Some(exchange) = channel.protocol.h1().take_received()
+        {
+            self.submit(index, exchange, &[]);
+        } else {
+            self.arm_body_timeout(index);
+        }
+        Some(Ok(got))
+    }
+
+    /// Decodes `data` and keeps its body bytes all at once: what goes to disk costs one system call per
+    /// read, however small the chunks are.
+    pub(super) fn feed_body(&mut self, index: usize, mut exchange: Box<Exchange>, mut data: &[u8]) {
+        let whole = data.len();
+        // The only piece need not be copied.
+        let (mut first, mut gathered): (&[u8], _) = (&[], std::mem::take(&mut self.gathered));
+        gathered.clear();
+        let outcome = loop {
+            match exchange.decoder.decode(data) {
+                Ok(Decoded::Data {
+                    data: piece,
+                    consumed,
+                }) => {
+                    if first.is_empty() {
+                        first = piece;
+                    } else {
+                        if gathered.is_empty() {
+                            if gathered.try_reserve(first.len() + data.len()).is_err() {
+                                return self.refuse(index, exchange, Refusal::Internal);
+                            }
+                            gathered.extend_from_slice(first);
+                        }
+                        gathered.extend_from_slice(piece);
+                    }
+                    data = &data[consumed..];
+                }
+                end => break end,
+            }
+        };
+        let bytes = if gathered.is_empty() {
+            first
+        } else {
+            &gathered
+        };
+        if outcome.is_ok()
+            && let Err(error) = self.keep_body(&mut exchange, bytes)
+        {
+            self.shared.storage_trouble(&error);
+            return self.refuse(index, exchange, Refusal::SpoolFull);
+        }
+        self.gathered = gathered;
+        match outcome {
+            Ok(Decoded::Data { .. }) => unreachable!("taken in the loop"),
+            Ok(Decoded::NeedMore { .. }) => {
+                exchange.record.bytes_in += whole as u64;
+                self.await_body(index, exchange);
+            }
+            Ok(Decoded::Done { consumed }) => {
+                let rest = &data[consumed..];
+                exchange.record.bytes_in += (whole - rest.len()) as u64;
+                self.submit(index, exchange, rest);
+            }
+            Err(refusal) => {
+                exchange.record.bytes_in += whole as u64;
+                self.refuse(index, exchange, refusal);
+            }
+        }
+    }
+
+    /// Keeps `bytes` of a body. If they need a file and all are in use, a slower upload gives its file up.
+    fn keep_body(&mut self, upload: &mut Exchange, bytes: &[u8]) -> io::Result<()> {
+        let overflow = self.shared.settings.inbuf_overflow;
+        loop {
+            let (body, budget) = (&mut upload.body, &self.shared.budget);
+            let kept = if body.has_file() {
+                self.disk.measure(|| body.append(bytes, overflow, budget))
+            } else {
+                let kept = body.append(bytes, overflow, budget);
+                if body.has_file() {
+                    // Making a file takes several calls, of which each may be slow.
+                    self.disk.use_up();
+                }
+                kept
+            };
+            let lacks_file = kept.is_err() && !body.has_file();
+            if !lacks_file
+                || !self.shared.budget.is_out_of_files()
+                || !self.slowest_gives_way_to(upload)
+            {
+                return kept;
+            }
+        }
+    }
+
+    /// The body made progress and is not complete.
+    pub(super) fn await_body(&mut self, index: usize, exchange: Box<Exchange>) {
+        self.channels[index].protocol.h1().state = State::Body(exchange);
+        self.arm_body_timeout(index);
+    }
+
+    /// More of the body has to come within `body_timeout`.
+    fn arm_body_timeout(&mut self, index: usize) {
+        let most = self.shared.settings.body_timeout;
+        self.channels.arm(index, most.map(|most| self.now + most));
+    }
+}
+
+/// Shorter runs of body bytes are not worth a read of their own.
+const IN_PLACE: u64 = 8 * 1024;
