@@ -4,10 +4,11 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::exchange::Exchange;
-use crate::exchange::link::Link;
+use crate::exchange::link::{Link, TIMED_OUT};
 use crate::io::IoLoop;
 use crate::io::phase::Phase;
 use crate::record::End;
+use crate::record::end::SEND_TIMEOUT;
 use crate::settings::Abandoned;
 
 impl IoLoop {
@@ -28,6 +29,20 @@ impl IoLoop {
         if let Some(ended) = exchange.end(&self.channels[index].link, || self.shared.now()) {
             self.recorder.record(ended);
         }
+        self.keep(exchange);
+    }
+
+    /// Ends a request whose client left, or was cut, while the application ran.
+    pub(super) fn done_after_close(&mut self, mut exchange: Box<Exchange>, link: &Link) {
+        if link.has(TIMED_OUT) {
+            // The application was told that the client has left.
+            exchange.record.end = End::Cut;
+            exchange.record.rule = SEND_TIMEOUT;
+        } else {
+            exchange.record.fail(End::Disconnected, "");
+        }
+        self.record(&mut exchange, link);
+        self.drop_followers(&mut exchange, true);
         self.keep(exchange);
     }
 

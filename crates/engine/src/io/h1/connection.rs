@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use headwaiter_http::Refusal;
+use headwaiter_http::{HeadLimits, Refusal};
 
 use crate::exchange::Exchange;
 use crate::exchange::lane::Lane;
@@ -21,7 +21,7 @@ use crate::store::spool::FREE;
 /// A step that needs the request takes the whole state, which leaves the connection idle for so long. The step
 /// ends by setting the next state or by closing the channel.
 #[derive(Debug, Default)]
-pub(in crate::io) enum State {
+pub(super) enum State {
     /// Between requests: the cheapest thing there is.
     #[default]
     Idle,
@@ -44,7 +44,7 @@ pub(in crate::io) enum State {
 
 impl State {
     /// The request that the connection holds.
-    pub(in crate::io) fn exchange(&self) -> Option<&Exchange> {
+    pub(super) fn exchange(&self) -> Option<&Exchange> {
         match self {
             Self::Head(exchange)
             | Self::Body(exchange)
@@ -56,7 +56,7 @@ impl State {
     }
 
     /// The request that the connection holds.
-    pub(in crate::io) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
+    pub(super) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
         match self {
             Self::Head(exchange)
             | Self::Body(exchange)
@@ -68,7 +68,7 @@ impl State {
     }
 
     /// Takes the request out of a connection that closes.
-    pub(in crate::io) fn into_exchange(self) -> Option<Box<Exchange>> {
+    fn into_exchange(self) -> Option<Box<Exchange>> {
         match self {
             Self::Head(exchange)
             | Self::Body(exchange)
@@ -83,13 +83,13 @@ impl State {
 /// The state of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Connection {
-    pub(in crate::io) state: State,
+    pub(super) state: State,
     /// Bytes read that belong to no complete head yet, or to the next request.
     inbuf: Vec<u8>,
     /// Memory for `inbuf`, besides its first [`FREE`] bytes.
     grant: Option<Grant>,
     /// How far `inbuf` was searched for the end of a head.
-    pub(super) scanned: usize,
+    scanned: usize,
     /// Replies before the one of `state`, whose bytes stand first in `sending`.
     ahead: VecDeque<Ahead>,
     /// Reply bytes the kernel has not taken.
@@ -156,6 +156,30 @@ impl Connection {
         self.grant = None;
     }
 
+    /// Parses a head; `data` is all that has come of it so far. Returns the length of a complete head.
+    ///
+    /// # Errors
+    ///
+    /// The head is malformed or outgrows `limits`.
+    pub(super) fn parse_head(
+        &mut self,
+        exchange: &mut Exchange,
+        data: &[u8],
+        limits: HeadLimits,
+    ) -> Result<Option<usize>, Refusal> {
+        exchange.record.bytes_in = data.len() as u64;
+        let parsed = exchange.head.parse(data, &mut self.scanned, limits);
+        match parsed {
+            Ok(Some(consumed)) => {
+                exchange.record.bytes_in = consumed as u64;
+                self.scanned = 0;
+            }
+            Ok(None) => {}
+            Err(_) => exchange.note_first_line(data),
+        }
+        parsed
+    }
+
     /// Takes the request that is being received, if there is one.
     pub(super) fn take_received(&mut self) -> Option<Box<Exchange>> {
         match std::mem::take(&mut self.state) {
@@ -172,11 +196,7 @@ impl Connection {
     /// # Errors
     ///
     /// There is no memory for it, by the budget or by the system.
-    pub(in crate::io) fn keep_input(
-        &mut self,
-        data: &[u8],
-        budget: &Arc<Budget>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn keep_input(&mut self, data: &[u8], budget: &Arc<Budget>) -> Result<(), Refusal> {
         self.inbuf = Vec::new();
         self.grant = None;
         if data.is_empty() {
@@ -192,7 +212,7 @@ impl Connection {
     /// # Errors
     ///
     /// As [`Connection::keep_input`].
-    pub(in crate::io) fn take_input(
+    pub(super) fn take_input(
         &mut self,
         more: usize,
         budget: &Arc<Budget>,
@@ -291,4 +311,58 @@ struct Ahead {
     exchange: Box<Exchange>,
     /// Its bytes that the kernel has not taken.
     left: u64,
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A connection with replies of `lengths` bytes, none of them the last one.
+    fn with_ahead(lengths: &[usize]) -> Connection {
+        let mut h1 = Connection::default();
+        for length in lengths {
+            let data = vec![b'x'; *length];
+            h1.sending.push(Part::Copied { data, at: 0 });
+            let exchange = Box::new(Exchange::new(Instant::now()));
+            assert!(h1.put_ahead(exchange).is_none());
+        }
+        h1
+    }
+
+    #[test]
+    fn bytes_are_counted_for_the_replies_in_order() {
+        let mut h1 = with_ahead(&[10, 20]);
+        let mut bytes = 15;
+        let first = h1.count_ahead(&mut bytes);
+        assert_eq!((first.unwrap().record.bytes_out, bytes), (10, 5));
+        assert!(h1.count_ahead(&mut bytes).is_none());
+        assert_eq!((bytes, h1.has_ahead()), (0, true));
+        bytes = 17;
+        let second = h1.count_ahead(&mut bytes);
+        assert_eq!((second.unwrap().record.bytes_out, bytes), (20, 2));
+        assert!(h1.count_ahead(&mut bytes).is_none());
+        assert_eq!((bytes, h1.has_ahead()), (2, false));
+    }
+
+    #[test]
+    fn a_reply_that_the_kernel_has_taken_is_not_put_ahead() {
+        let exchange = Box::new(Exchange::new(Instant::now()));
+        let mut h1 = with_ahead(&[]);
+        assert!(h1.put_ahead(exchange).is_some());
+        assert!(!h1.has_ahead());
+    }
+
+    #[test]
+    fn a_closing_connection_gives_up_its_requests_in_order() {
+        let mut h1 = with_ahead(&[1, 2]);
+        h1.state = State::Replying(Box::new(Exchange::new(Instant::now())));
+        for (place, exchange) in h1.replies().enumerate() {
+            exchange.place = place as u8;
+        }
+        let places: Vec<_> = h1.take_requests().map(|exchange| exchange.place).collect();
+        assert_eq!(places, [0, 1, 2]);
+        assert_eq!((h1.phase(), h1.has_ahead()), (Phase::Idle, false));
+    }
 }

@@ -9,7 +9,8 @@ mod reply_inline;
 pub(crate) mod transmit;
 pub(crate) mod uploads;
 
-pub(in crate::io) use connection::{Connection, State};
+pub(in crate::io) use connection::Connection;
+use connection::State;
 
 /// Bytes up to the end of the empty line.
 pub(crate) fn head_length(reply: &[u8]) -> u64 {

@@ -125,7 +125,6 @@ impl IoLoop {
         let h1 = self.channels[index].protocol.h1();
         match std::mem::take(&mut h1.state) {
             State::Idle => {
-                h1.scanned = 0;
                 self.channels.unlist_idle(index);
                 let exchange = self.pool.take(self.now);
                 if let Some(exchange) = self.feed_head(index, exchange, data) {
@@ -160,19 +159,14 @@ impl IoLoop {
         data: &[u8],
     ) -> Option<Box<Exchange>> {
         let limits = self.shared.settings.head_limits();
-        let scanned = &mut self.channels[index].protocol.h1().scanned;
-        exchange.record.bytes_in = data.len() as u64;
-        match exchange.head.parse(data, scanned, limits) {
+        let h1 = self.channels[index].protocol.h1();
+        match h1.parse_head(&mut exchange, data, limits) {
             Ok(Some(consumed)) => {
-                exchange.record.bytes_in = consumed as u64;
                 exchange.record.head = Some(self.now);
                 self.head_complete(index, exchange, &data[consumed..]);
             }
             Ok(None) => return Some(exchange),
-            Err(refusal) => {
-                exchange.note_first_line(data);
-                self.refuse(index, exchange, refusal);
-            }
+            Err(refusal) => self.refuse(index, exchange, refusal),
         }
         None
     }
@@ -227,7 +221,6 @@ impl IoLoop {
         let channel = &mut self.channels[index];
         channel.deadline.disarm();
         let h1 = channel.protocol.h1();
-        h1.scanned = 0;
         exchange.record.received = Some(self.now);
         let inline = self.inline.as_ref();
         if channel.link.admin || inline.is_some_and(|inline| inline.takes(&exchange.head)) {

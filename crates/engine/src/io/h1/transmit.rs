@@ -5,12 +5,10 @@
 use std::time::Duration;
 
 use crate::exchange::Exchange;
-use crate::exchange::link::TIMED_OUT;
 use crate::io::IoLoop;
 use crate::io::h1::State;
 use crate::io::shares::{SEND, SEND_AT_LEAST};
 use crate::record::End;
-use crate::record::end::SEND_TIMEOUT;
 use crate::store::outgoing::{Sent, send_parts};
 use crate::store::parts::Size;
 
@@ -28,17 +26,7 @@ impl IoLoop {
         };
         exchange.record.bytes_out += lane.take_early();
         let Some(index) = index else {
-            // The client left, or was cut, while the application ran.
-            if lane.link().has(TIMED_OUT) {
-                // The application was told of it as of a client that left.
-                exchange.record.end = End::Cut;
-                exchange.record.rule = SEND_TIMEOUT;
-            } else {
-                exchange.record.fail(End::Disconnected, "");
-            }
-            self.record(&mut exchange, lane.link());
-            self.drop_followers(&mut exchange, true);
-            return self.keep(exchange);
+            return self.done_after_close(exchange, lane.link());
         };
         if exchange.has_follower() {
             return self.reply_ahead(index, exchange);
