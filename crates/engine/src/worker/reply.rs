@@ -34,7 +34,7 @@ impl Task {
         self.exchange().framing.has_head()
     }
 
-    /// Appends the head of the reply, unless the reply has one. It says whether the channel stays open.
+    /// Appends the head of the reply, once ([`Task::has_head`]). The head says whether the channel stays open.
     ///
     /// # Errors
     ///
@@ -44,9 +44,6 @@ impl Task {
         head: &mut ReplyHead,
         options: &HeadOptions<'_>,
     ) -> Result<(), TryReserveError> {
-        if self.has_head() {
-            return Ok(());
-        }
         let keep_alive = self.keep_alive();
         // The application chooses the length of its fields; the server's own fields are short.
         let most = head.len() + SERVER_FIELDS;

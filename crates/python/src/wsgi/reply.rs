@@ -85,6 +85,9 @@ impl Reply {
 
     /// Writes the head unless it is written already. `known` is the length of the whole body, if known.
     pub(crate) fn begin(&mut self, known: Option<u64>) -> Result<(), NoMemory> {
+        if self.task.has_head() {
+            return Ok(());
+        }
         let options = HeadOptions {
             date: &self.date,
             known_length: known,
