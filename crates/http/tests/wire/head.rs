@@ -190,6 +190,20 @@ fn continue_is_expected_only_before_a_body_on_http_1_1() {
     }
 }
 
+/// The server looks at the length of a name before it compares bytes.
+#[test]
+fn a_field_whose_name_is_as_long_as_another_is_not_taken_for_it() {
+    let head = parsed(
+        "PUT / HTTP/1.1\r\nHost: a\r\nFrom: b\r\nAccept: 100-continue\r\nUser-Agent: close\r\n\
+        Content-Type: a/b\r\nX-Request-Id: c\r\nContent-Length: 1\r\nAccept-Charset: 2\r\n\
+        X-Forwarded-Proto: chunked\r\n\r\n",
+    );
+    assert!(!head.expects_continue());
+    assert!(head.keep_alive());
+    assert_eq!(head.framing(), Framing::Length(1));
+    assert_eq!(head.host(), Some(&b"a"[..]));
+}
+
 #[test]
 fn framing_comes_from_the_fields() {
     let framing = |fields| parsed(&format!("PUT / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).framing();

@@ -22,6 +22,7 @@ pub(crate) const CHUNKED_ACCEPTED: &[(&[u8], &[u8])] = &[
     // White space where RFC 9112 §7.1.1 has it, which recipients must remove (RFC 9110 §5.6.3).
     (b"5; a=b\r\nhello\r\n0\r\n\r\n", b"hello"),
     (b"5 ;a=b\r\nhello\r\n0\r\n\r\n", b"hello"),
+    (b"5 \t ;a\r\nhello\r\n0\r\n\r\n", b"hello"),
     (
         b"5\t; \ta \t=\t b ; c =\"d\"\t;e;f\r\nhello\r\n0 ;g\r\n\r\n",
         b"hello",
