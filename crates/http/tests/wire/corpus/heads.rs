@@ -58,6 +58,10 @@ pub(crate) const HEADS_REFUSED: &[Refused] = &[
         Refusal::RequestLine,
     ),
     (b"\x05\x01\x00", Refusal::ControlByte), // SOCKS
+    (
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: \x16\r\n", // a byte of TLS, but not the first one
+        Refusal::ControlByte,
+    ),
     (b"SSH-2.0-OpenSSH_9.9\r\n", Refusal::RequestLine),
     // Line ends (CVE-2019-16785).
     (b"GET / HTTP/1.1\nHost: a\r\n\r\n", Refusal::BareLf),
