@@ -389,3 +389,20 @@ impl QueueState {
 
 /// The most workers woken by one step (without a GIL).
 const WAKE_BATCH: usize = 8;
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_that_are_about_to_be_pushed_count_and_free_workers_make_room() {
+        let queue = Queue::new(2, true);
+        for workers in 0..3 {
+            let limit = 2;
+            let full = |more| queue.is_full(more, limit);
+            assert!(!full(limit + workers - 1));
+            assert!(full(limit + workers) && full(limit + workers + 1));
+            queue.join();
+        }
+    }
+}
