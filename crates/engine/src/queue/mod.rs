@@ -393,6 +393,42 @@ const WAKE_BATCH: usize = 8;
 #[cfg(all(test, not(shuttle)))]
 mod tests {
     use super::*;
+    use crate::sys::sync::now;
+
+    fn tasks(count: usize) -> Vec<Box<Exchange>> {
+        (0..count).map(|_| Box::new(Exchange::new(now()))).collect()
+    }
+
+    #[test]
+    fn a_nap_ends_when_half_of_the_tasks_are_taken() {
+        let queue = Queue::new(1, true);
+        let worker = queue.join();
+        queue.push(&mut tasks(8));
+        let Found::Task { low: false, .. } = queue.take(worker) else {
+            panic!("nobody naps");
+        };
+        assert_eq!(
+            (queue.taken_if_deep(8), queue.taken_if_deep(7)),
+            (None, Some(1))
+        );
+        queue.watch_half();
+        for (left, ends) in [(6, false), (5, false), (4, false), (3, true), (2, false)] {
+            let Found::Task { low, .. } = queue.take(worker) else {
+                panic!("the only worker may take every task");
+            };
+            assert_eq!((queue.waiting(), low), (left, ends));
+        }
+    }
+
+    #[test]
+    fn a_worker_that_is_to_leave_takes_no_task() {
+        let queue = Queue::new(1, true);
+        let worker = queue.join();
+        queue.retire(1);
+        queue.push(&mut tasks(1));
+        assert!(matches!(queue.take(worker), Found::Nothing));
+        assert_eq!(queue.waiting(), 1);
+    }
 
     #[test]
     fn tasks_that_are_about_to_be_pushed_count_and_free_workers_make_room() {
