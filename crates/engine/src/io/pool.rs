@@ -18,6 +18,8 @@ pub(crate) struct ExchangePool {
     free: Vec<Box<Exchange>>,
     /// When to free memory after a burst; `None` without a burst.
     shrinks: Option<Instant>,
+    /// The fewest unused exchanges since `shrinks` was set: that many were of no use.
+    spare: usize,
     /// The number of requests chained behind others, in all channels. See `h1/pipeline.rs`.
     followers: usize,
 }
@@ -27,6 +29,7 @@ impl ExchangePool {
     pub(crate) fn take(&mut self, now: Instant) -> Box<Exchange> {
         match self.free.pop() {
             Some(mut exchange) => {
+                self.spare = self.spare.min(self.free.len());
                 exchange.record = Record::new(now);
                 exchange
             }
@@ -38,12 +41,13 @@ impl ExchangePool {
     pub(crate) fn put(&mut self, mut exchange: Box<Exchange>, now: Instant) {
         self.followers -= usize::from(exchange.place > 0);
         let bytes = exchange.record.bytes_in + exchange.record.bytes_out;
-        if bytes > LARGE || self.free.len() >= USUAL {
-            self.note_burst(now);
-        }
         exchange.clear();
         if self.free.len() < MOST {
             self.free.push(exchange);
+        }
+        // Small requests go on after a burst, so they do not put off what is due.
+        if bytes > LARGE || self.free.len() > USUAL && self.shrinks.is_none() {
+            self.note_burst(now);
         }
     }
 
@@ -51,6 +55,7 @@ impl ExchangePool {
     #[cold]
     pub(crate) fn note_burst(&mut self, now: Instant) {
         self.shrinks = Some(now + QUIET);
+        self.spare = self.free.len();
     }
 
     /// When to free memory after a burst; `None` without a burst.
@@ -58,15 +63,19 @@ impl ExchangePool {
         self.shrinks
     }
 
-    /// Drops most exchanges if a burst is over. Returns whether it has dropped them.
+    /// Drops most exchanges if a burst is over, unless requests still use most of them. Returns whether it has
+    /// dropped them.
     pub(in crate::io) fn shrink(&mut self, now: Instant) -> bool {
-        let over = self.shrinks.is_some_and(|at| at <= now);
-        if over {
-            self.shrinks = None;
+        if self.shrinks.is_none_or(|at| at > now) {
+            return false;
+        }
+        self.shrinks = None;
+        let in_use = self.free.len() > USUAL && self.spare <= CALM;
+        if !in_use {
             self.free.truncate(CALM);
             self.free.shrink_to_fit();
         }
-        over
+        !in_use
     }
 
     #[cfg(all(test, unix, not(shuttle)))]

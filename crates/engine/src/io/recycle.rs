@@ -87,6 +87,28 @@ mod tests {
     }
 
     #[test]
+    fn small_requests_after_a_burst_do_not_put_it_off() {
+        let (_shared, mut io, _clients) = with_idle(0);
+        serve(&mut io, 2 * USUAL, 0);
+        for _ in 0..4 {
+            io.now += QUIET / 4;
+            serve(&mut io, USUAL, 0);
+        }
+        io.shrink();
+        assert_eq!(io.pool.len(), CALM);
+    }
+
+    #[test]
+    fn a_pool_that_is_in_use_does_not_shrink() {
+        let (_shared, mut io, _clients) = with_idle(0);
+        serve(&mut io, 2 * USUAL, 0);
+        serve(&mut io, 2 * USUAL, 0);
+        io.now += QUIET;
+        io.shrink();
+        assert_eq!((io.pool.len(), io.pool.shrinks()), (2 * USUAL, None));
+    }
+
+    #[test]
     fn a_pool_has_a_limit() {
         let (_shared, mut io, _clients) = with_idle(0);
         serve(&mut io, MOST + 1, 0);
