@@ -1,7 +1,7 @@
 """Every worker computes, or one of them holds the GIL: what needs no Python goes on.
 
-The latencies are printed (``pytest -s``); asserted is only that none of them waits for Python: all of it happens
-before Python's own replies come.
+The latencies are printed (``pytest -s``); asserted is only that none of them waits for Python: all
+of it happens before Python's own replies come.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PROMPT = 1.0
 
 
 def check_io_goes_on(server: ServerProcess, busy: list[Client]) -> None:
-    """Health answers, refusals and deadlines, while Python is busy with the requests of ``busy``."""
+    """Health answers, refusals and deadlines, while Python is busy with what ``busy`` asked for."""
     health, refusals = Latencies("health_path"), Latencies("refusals")
     slow = server.connect()
     slow.send(b"GET / HTTP/1.1\r\nHost:")
