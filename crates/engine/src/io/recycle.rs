@@ -1,7 +1,8 @@
 //! Gives memory back to the system after a burst.
 //!
 //! Without this, the process would keep the memory of a burst of uploads or connections for ever. When
-//! [`QUIET`](crate::io::pool::QUIET) has passed since the last event of a burst, the I/O thread drops most of its pool.
+//! [`QUIET`](crate::io::pool::QUIET) has passed since the last event of a burst, the I/O thread drops most of its pool,
+//! unless requests still use most of it.
 //! The thread that closes large files then returns free pages to the system (`store/temp.rs`). Each burst costs one
 //! wake-up; without a burst there is none.
 
