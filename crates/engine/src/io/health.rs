@@ -31,7 +31,7 @@ impl Inline for Health {
         Answered::Now(readiness(&self.0, request.now))
     }
 
-    fn late(&self, now: Instant) -> Answer {
+    fn late(&mut self, _token: usize, now: Instant) -> Answer {
         readiness(&self.0, now)
     }
 }

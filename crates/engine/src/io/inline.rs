@@ -30,7 +30,8 @@ pub(crate) trait Inline: fmt::Debug + Send {
     fn answer(&mut self, request: &InlineRequest<'_>) -> Answered;
 
     /// The answer to a request that [`Answered::Later`] promised and that has not come in time.
-    fn late(&self, now: Instant) -> Answer;
+    /// The [`Later`] of the channel `token` must not answer any more.
+    fn late(&mut self, token: usize, now: Instant) -> Answer;
 }
 
 /// A complete request, as an [`Inline`] sees it.
@@ -39,10 +40,26 @@ pub(crate) struct InlineRequest<'a> {
     pub(crate) head: &'a Head,
     pub(crate) now: Instant,
     pub(in crate::io) mailbox: &'a Arc<Mailbox>,
-    pub(in crate::io) token: usize,
+    pub(crate) token: usize,
 }
 
 impl InlineRequest<'_> {
+    /// A request of a channel that there need not be.
+    #[cfg(all(test, unix, not(shuttle)))]
+    pub(crate) fn for_tests<'a>(
+        mailbox: &'a Arc<Mailbox>,
+        head: &'a Head,
+        token: usize,
+        now: Instant,
+    ) -> InlineRequest<'a> {
+        InlineRequest {
+            head,
+            now,
+            mailbox,
+            token,
+        }
+    }
+
     /// What another thread needs to answer the request.
     pub(crate) fn later(&self) -> Later {
         Later {
@@ -70,6 +87,11 @@ pub(crate) struct Later {
 }
 
 impl Later {
+    /// Whether this answers the channel with this token.
+    pub(crate) fn is_for(&self, token: usize) -> bool {
+        self.token == token
+    }
+
     /// Sends the answer. It is dropped if the channel is closed or was answered already.
     pub(crate) fn answer(self, answer: Answer) {
         self.mailbox.post(Message::Answer(self.token, answer), true);

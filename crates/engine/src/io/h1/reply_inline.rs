@@ -48,11 +48,13 @@ impl IoLoop {
 
     /// The answer to the request of a channel has not come in time.
     pub(crate) fn answer_late(&mut self, index: usize) {
-        let inline = match self.channels[index].link.admin {
-            true => &self.admin.inline,
-            false => &self.inline,
+        let link = &self.channels[index].link;
+        let inline = match link.admin {
+            true => &mut self.admin.inline,
+            false => &mut self.inline,
         };
-        if let Some(answer) = inline.as_ref().map(|inline| inline.late(self.now)) {
+        let (token, now) = (link.token, self.now);
+        if let Some(answer) = inline.as_mut().map(|inline| inline.late(token, now)) {
             self.answer_pending(index, &answer);
         }
     }

@@ -45,7 +45,7 @@ impl Admin {
     }
 
     /// Stacks are the interpreter's: the thread that probes it collects them, and may have to wait.
-    fn ask_for_stacks(&self, request: &InlineRequest<'_>) -> Answered {
+    fn ask_for_stacks(&mut self, request: &InlineRequest<'_>) -> Answered {
         let waiting = Arc::clone(&self.stacks);
         let deliver = move |text: String| {
             let waiting = std::mem::take(&mut *lock(&waiting));
@@ -54,9 +54,14 @@ impl Admin {
             }
         };
         // First in line, then the order: the stacks may be there at once.
-        lock(&self.stacks).push(request.later());
+        let mut stacks = lock(&self.stacks);
+        if stacks.len() == MOST_WAITING {
+            stacks.remove(0);
+        }
+        stacks.push(request.later());
+        drop(stacks);
         if !self.observatory.watch.ask_for_stacks(Box::new(deliver)) {
-            return Answered::Now(self.late(request.now));
+            return Answered::Now(self.late(request.token, request.now));
         }
         Answered::Later {
             due: Some(request.now + STACKS_PATIENCE),
@@ -102,7 +107,8 @@ impl Inline for Admin {
     }
 
     /// Only stacks have a deadline. Says which requests may be the reason.
-    fn late(&self, now: Instant) -> Answer {
+    fn late(&mut self, token: usize, now: Instant) -> Answer {
+        lock(&self.stacks).retain(|request| !request.is_for(token));
         shown(Answer::text(
             200,
             show::instead_of_stacks(&self.observatory.shared, now),
@@ -143,6 +149,8 @@ const FIELDS: &[u8] = b"Cache-Control: no-store\r\n\
     X-Content-Type-Options: nosniff\r\n\
     Content-Security-Policy: default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
     img-src data:; connect-src 'self'; frame-ancestors 'none'\r\n";
+/// Requests that wait for stacks. Clients that left are among them, so the oldest gives way.
+const MOST_WAITING: usize = 64;
 /// How long `/stacks` waits for the interpreter.
 const STACKS_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -179,5 +187,26 @@ mod tests {
             let len = client.read(&mut reply).unwrap();
             assert!(reply[..len].ends_with(b"\r\n\r\nthe stacks"));
         }
+    }
+
+    #[test]
+    fn a_request_that_was_answered_late_waits_no_more() {
+        let (shared, io, _) = with_idle(0);
+        let head = Head::new();
+        let mut admin = Admin::new(&Arc::new(Observatory::new(&shared)));
+        let waiting = Arc::clone(&admin.stacks);
+        let now = shared.now();
+        for token in 0..MOST_WAITING + 3 {
+            let request = InlineRequest::for_tests(io.mailbox(), &head, token, now);
+            admin.ask_for_stacks(&request);
+        }
+        assert_eq!(lock(&waiting).len(), MOST_WAITING);
+        admin.late(MOST_WAITING, now);
+        assert_eq!(lock(&waiting).len(), MOST_WAITING - 1);
+        assert!(
+            !lock(&waiting)
+                .iter()
+                .any(|request| request.is_for(MOST_WAITING))
+        );
     }
 }
