@@ -1,0 +1,1 @@
+"""Several processes behind one port: how they start, share, change and end."""
