@@ -6,6 +6,7 @@ mod connection;
 pub(crate) mod pipeline;
 pub(crate) mod receive;
 mod reply_inline;
+mod steps;
 pub(crate) mod transmit;
 pub(crate) mod uploads;
 
