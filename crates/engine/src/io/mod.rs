@@ -1,9 +1,14 @@
 //! The loop of an I/O thread: one turn is poll, mail, events, deadlines, hand-over.
 //!
 //! An I/O thread owns its channels and never attaches to an interpreter, never waits for a worker
-//! and never runs application code. The rest of it lives beside this file by responsibility:
-//! `accept.rs` and `evict.rs` (new connections, limits), `h1/` (bytes in, up to a complete task, and bytes out),
-//! `close.rs` (the end of requests and channels), `expire.rs` and `drain.rs` (deadlines, the end of the loop).
+//! and never runs application code. [`IoLoop`] turns events into work; the work belongs to other types:
+//!
+//! - [`Desk`] (`desk.rs`, `close.rs`, `evict.rs`, `expire.rs`, `recycle.rs`) has the channels and what their requests
+//!   need: the pool, the recorder, tasks in flight, buffers, room for connections.
+//! - `h1::Receiver` and `h1::Sender` serve one channel at the desk: bytes in, up to a complete task, and bytes out.
+//! - [`Accepting`] (`accept.rs`) has the listeners, [`Governing`] looks at the queue, [`Counting`] counts channels.
+//!
+//! `drain.rs` ends the loop, `run.rs` is for whoever makes its turns, `guard.rs` catches panics.
 //!
 //! A bug in handling one channel costs that channel: it is caught here and the channel is closed.
 
@@ -139,8 +144,8 @@ impl IoLoop {
         self.governing.settle();
     }
 
-    /// One turn: sleep until something happens, then deal with all of it. The tasks it brings are in
-    /// `batch`.
+    /// One turn: sleep until something happens, then deal with all of it. The tasks that the turn brings
+    /// stay at the desk until they are handed over.
     pub(crate) fn turn(&mut self) -> io::Result<()> {
         // Gone if a bug has ended the last turn in its middle.
         let mut events = self
