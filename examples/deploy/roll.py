@@ -3,10 +3,10 @@
 
     roll.py --restart 'ssh {} systemctl restart headwaiter' web1 web2
 
-The names are those of ``server`` lines in the backend. A server is restarted only while all others
-are up, so the site is never without one; the first command that fails ends the roll. Between SIGTERM
-and the end headwaiter's readiness path answers 503 for ``drain_delay``: that is when HAProxy takes
-the server out, so this script need not tell it.
+The names are those of the ``server`` lines in the backend. A server is restarted only while all of
+them are up, and the first command that fails ends the roll. The script does not tell HAProxy to
+spare a server: after SIGTERM headwaiter's readiness path answers 503 for ``drain_delay``, while it
+goes on serving, and HAProxy sees that.
 """
 
 from __future__ import annotations
