@@ -20,9 +20,12 @@ from . import FRONT, HOST, WEB1, WEB2
 from .app import BLOCK, BLOCKS
 from .proxies import haproxy_command, nginx_command, running, server_states
 
-pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="only Linux has all of 127.0.0.0/8"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not sys.platform.startswith("linux"), reason="only Linux has all of 127.0.0.0/8"
+    ),
+]
 COMMANDS = {"haproxy": haproxy_command, "nginx": nginx_command}
 
 

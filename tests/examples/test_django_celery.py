@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import procfs
 from tests.support.process import ServerProcess, environment, start_server
 from tests.support.tools import program
 from tests.support.waiting import eventually
@@ -20,7 +23,6 @@ from tests.support.waiting import eventually
 from . import EXAMPLES
 from .browser import TIMEOUT, Browser
 
-pytest.importorskip("celery")
 pytestmark = pytest.mark.slow
 
 SITE = EXAMPLES / "django_celery"
@@ -84,6 +86,7 @@ def worker(env: dict[str, str], redis: ServerProcess) -> Iterator[ServerProcess]
     with ServerProcess(argv, environment(**env), SITE, ()) as process:
         process.wait_for_log(r" ready\.", timeout=60)
         yield process
+        process.stop(timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +143,16 @@ def test_jobs_are_cancelled_while_they_run_and_while_they_wait(browser: Browser)
     # The only worker takes this job once it has let go of the one and passed over the other.
     assert wait_for(browser, start(browser, QUICK), "done", "failed")["state"] == "done"
     assert {state(browser, job)["state"] for job in (waits, runs)} == {"cancelled"}
+
+
+@pytest.mark.skipif(not procfs.AVAILABLE, reason="finds the process in /proc")
+def test_a_job_whose_process_dies_has_failed(browser: Browser, worker: ServerProcess) -> None:
+    job = start(browser, LONG)
+    wait_for(browser, job, "running")
+    for child in Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    assert wait_for(browser, job, "failed")["primes"] is None
+    assert wait_for(browser, start(browser, QUICK), "done", "failed")["state"] == "done"
 
 
 def test_a_form_with_an_impossible_number_starts_nothing(browser: Browser) -> None:

@@ -62,13 +62,12 @@ USE_TZ = True
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/0")
 # The database has the state of each job, so nobody asks Celery for results.
 CELERY_TASK_IGNORE_RESULT = True
-# A job whose worker died goes to another worker.
+# A worker acknowledges a job at its end, and takes no second one meanwhile: idle workers get it.
 CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
-# Redis gives an unfinished job to a second worker after an hour, so every job ends before that.
-CELERY_TASK_SOFT_TIME_LIMIT = 1800
-# Each worker process takes one job at a time, and leaves the others to those that are idle.
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# A job that is not acknowledged within an hour goes to another worker, as its own is lost with its
+# machine. So no job may take that long.
+CELERY_TASK_SOFT_TIME_LIMIT = 1800
 # A request does not wait for a Redis that is away: the view answers 503 after these attempts.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.2}
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
