@@ -16,6 +16,8 @@ from tests.support.tools import program
 
 from . import DEPLOY, changed, needs_processes
 
+KILLING = 15
+"""Seconds in which a parent ends a process that does not leave: SIGABRT, then SIGKILL."""
 ROWS = {row.name: row for row in ADJUSTMENTS}
 FLAGS = {row.flag: row for row in ADJUSTMENTS}
 
@@ -102,7 +104,7 @@ def test_adjustments_exist_and_a_stop_has_the_time_that_they_take(
 ) -> None:
     given = values()
     assert given["health_path"] == "/ready"
-    assert given["drain_delay"] + given["shutdown_timeout"] < patience()
+    assert given["drain_delay"] + given["shutdown_timeout"] + KILLING <= patience()
 
 
 @needs_processes
