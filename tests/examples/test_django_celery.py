@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.dashboard import chromium
 from tests.support import procfs
 from tests.support.process import ServerProcess, environment, start_server
 from tests.support.tools import program
@@ -143,6 +144,46 @@ def test_jobs_are_cancelled_while_they_run_and_while_they_wait(browser: Browser)
     # The only worker takes this job once it has let go of the one and passed over the other.
     assert wait_for(browser, start(browser, QUICK), "done", "failed")["state"] == "done"
     assert {state(browser, job)["state"] for job in (waits, runs)} == {"cancelled"}
+
+
+@pytest.mark.skipif(chromium.find() is None, reason="no Chromium")
+@pytest.mark.usefixtures("worker")
+def test_the_page_follows_a_job_and_cancels_one(browser: Browser) -> None:
+    """In a real browser: the form's script goes to the page, the page's script asks for news."""
+
+    def becomes(condition: str) -> None:
+        """Asks anew each time, as the page may be another one by then."""
+
+        def holds() -> bool:
+            try:
+                return page.evaluate(f"document.readyState === 'complete' && ({condition})") is True
+            except AssertionError:  # left while it was asked, or without such an element
+                return False
+
+        eventually(holds, condition, TIMEOUT)
+
+    def begin(job: dict[str, int]) -> None:
+        becomes("document.querySelector('input[name=limit]') !== null")
+        page.evaluate(f"document.querySelector('input[name=limit]').value = {job['limit']}")
+        page.evaluate("document.querySelector('form button').click()")
+
+    def becomes_state(text: str) -> None:
+        becomes(f"document.querySelector('[role=status]').textContent === '{text}'")
+
+    visitor = chromium.Browser()
+    try:
+        page = visitor.open(browser.base)
+        begin(QUICK)
+        becomes_state(f"done: {PRIMES} primes")
+        assert page.evaluate("document.querySelector('#job form').hidden")
+        page.evaluate("document.querySelector('a').click()")
+        begin(LONG)
+        becomes_state("running")
+        page.evaluate("document.querySelector('#job button').click()")
+        becomes_state("cancelled")
+        assert page.errors() == []
+    finally:
+        visitor.close()
 
 
 @pytest.mark.skipif(not procfs.AVAILABLE, reason="finds the process in /proc")
