@@ -11,6 +11,8 @@ from typing import Any, Callable
 import pytest
 import yaml
 
+from headwaiter._settings import flags
+from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.table import ADJUSTMENTS
 from tests.support.tools import program
 
@@ -18,40 +20,46 @@ from . import DEPLOY, changed, needs_processes
 
 KILLING = 15
 """Seconds in which a parent ends a process that does not leave: SIGABRT, then SIGKILL."""
-ROWS = {row.name: row for row in ADJUSTMENTS}
-FLAGS = {row.flag: row for row in ADJUSTMENTS}
 
 
-def adjustments_of(flags: list[str]) -> dict[str, Any]:
-    """Flags as the command line would read them; one that does not exist is a KeyError."""
-    values = {}
-    for flag in flags:
-        name, given, value = flag.partition("=")
-        row = FLAGS[name]
-        assert given or row.is_boolean, f"{name} has no value"
-        values[row.name] = row.cast(value if given else True)
-    return values
+def adjustments(command: list[str]) -> Adjustments:
+    """The adjustments of a command as ``headwaiter`` would have them; a mistake is an error."""
+    options = flags.parse(command)
+    assert options.application == "site.wsgi:application"
+    given = {row.name: vars(options)[row.name] for row in ADJUSTMENTS if row.name in options}
+    return Adjustments.from_flags(given, options.config)
 
 
-def file_values() -> dict[str, Any]:
-    """Values of ``headwaiter.toml``; a name that does not exist is a KeyError."""
-    tomllib = pytest.importorskip("tomllib", reason="Python 3.11 and later")
-    values = tomllib.loads((DEPLOY / "headwaiter.toml").read_text(encoding="utf-8"))
-    return {name: ROWS[name].cast(value) for name, value in values.items()}
+def service_adjustments() -> Adjustments:
+    """Those of the unit's command, with our copy of the file that it names."""
+    command = unit("ExecStart").split()[1:]
+    place = command.index("--config=/etc/headwaiter.toml")
+    pytest.importorskip("tomllib", reason="Python 3.11 and later read TOML")
+    command[place] = f"--config={DEPLOY / 'headwaiter.toml'}"
+    return adjustments(command)
 
 
-def container_values() -> dict[str, Any]:
-    """Flags of the Dockerfile's command."""
-    command = json.loads(dockerfile()["CMD"])
-    assert command[-1] == "site.wsgi:application"
-    return adjustments_of(command[:-1])
+def container_adjustments() -> Adjustments:
+    """Those of the Dockerfile's command."""
+    return adjustments(json.loads(dockerfile()["CMD"]))
 
 
-def pod_values() -> dict[str, Any]:
-    """Flags of the Deployment."""
-    arguments = pod()["containers"][0]["args"]
-    assert arguments[-1] == "site.wsgi:application"
-    return adjustments_of(arguments[:-1])
+def pod_adjustments() -> Adjustments:
+    """Those of the Deployment."""
+    return adjustments(pod()["containers"][0]["args"])
+
+
+def seconds(found: Adjustments, *names: str) -> float:
+    """These adjustments together."""
+    effective = found.effective()
+    return sum(effective[name].value for name in names)
+
+
+def unit(key: str) -> str:
+    """The value of ``key`` in the service unit."""
+    text = (DEPLOY / "headwaiter.service").read_text(encoding="utf-8")
+    (value,) = re.findall(rf"(?m)^{key}=(.+)$", text)
+    return str(value)
 
 
 def dockerfile() -> dict[str, str]:
@@ -76,8 +84,7 @@ def web() -> Any:
 
 
 def service_patience() -> float:
-    text = (DEPLOY / "headwaiter.service").read_text(encoding="utf-8")
-    return float(re.findall(r"(?m)^TimeoutStopSec=(\d+)$", text)[0])
+    return float(unit("TimeoutStopSec"))
 
 
 def container_patience() -> float:
@@ -92,26 +99,26 @@ def pod_patience() -> float:
 
 @needs_processes
 @pytest.mark.parametrize(
-    ("values", "patience"),
+    ("find", "patience"),
     [
-        (file_values, service_patience),
-        (container_values, container_patience),
-        (pod_values, pod_patience),
+        (service_adjustments, service_patience),
+        (container_adjustments, container_patience),
+        (pod_adjustments, pod_patience),
     ],
 )
 def test_adjustments_exist_and_a_stop_has_the_time_that_they_take(
-    values: Callable[[], dict[str, Any]], patience: Callable[[], float]
+    find: Callable[[], Adjustments], patience: Callable[[], float]
 ) -> None:
-    given = values()
-    assert given["health_path"] == "/ready"
-    assert given["drain_delay"] + given["shutdown_timeout"] + KILLING <= patience()
+    found = find()
+    assert found.health_path == "/ready"
+    assert seconds(found, "drain_delay", "shutdown_timeout") + KILLING <= patience()
 
 
 @needs_processes
 def test_the_container_runs_headwaiter_as_process_1() -> None:
     assert json.loads(dockerfile()["ENTRYPOINT"]) == ["headwaiter"]
     check = json.loads(dockerfile()["HEALTHCHECK"].partition("CMD ")[2])
-    assert container_values()["health_path"] in check[-1]
+    assert container_adjustments().health_path in check[-1]
     compile(check[-1], "HEALTHCHECK", "exec")
 
 
@@ -136,7 +143,9 @@ def test_probes_ask_what_the_pod_answers() -> None:
     )
     # Readiness has turned to 503 and was asked often enough before anything is closed.
     probe = container["readinessProbe"]
-    assert probe["periodSeconds"] * (probe["failureThreshold"] + 1) < pod_values()["drain_delay"]
+    assert probe["periodSeconds"] * (probe["failureThreshold"] + 1) < seconds(
+        pod_adjustments(), "drain_delay"
+    )
 
 
 def test_the_manifests_select_the_pods() -> None:
@@ -152,7 +161,7 @@ def test_the_manifests_select_the_pods() -> None:
 def test_haproxy_notices_within_drain_delay() -> None:
     text = (DEPLOY / "haproxy.cfg").read_text(encoding="utf-8")
     interval, fall = re.findall(r"check inter (\d+)ms fall (\d+)", text)[0]
-    assert (int(fall) + 1) * int(interval) / 1000 < file_values()["drain_delay"]
+    assert (int(fall) + 1) * int(interval) / 1000 < seconds(service_adjustments(), "drain_delay")
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
