@@ -52,7 +52,7 @@ def pod_adjustments() -> Adjustments:
 def seconds(found: Adjustments, *names: str) -> float:
     """These adjustments together."""
     effective = found.effective()
-    return sum(effective[name].value for name in names)
+    return float(sum(effective[name].value for name in names))
 
 
 def unit(key: str) -> str:
