@@ -128,7 +128,7 @@ wheel: $(VENV)/.build    ## A wheel for PYTHON, in dist/
 
 clean:            ## Remove everything that the commands above made
 	cargo clean
-	rm -rf .venv .venv-* dist fuzz/target examples/django_site/var
+	rm -rf .venv .venv-* dist fuzz/target examples/*/var
 	find python -name '_headwaiter*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
 from tests.support.process import ServerProcess, environment, start_server
 
 from . import EXAMPLES
+from .browser import TIMEOUT, Browser
 
 SITE = EXAMPLES / "django_site"
-TIMEOUT = 30
 
 
 def manage(var: Path, *argv: str) -> subprocess.CompletedProcess[str]:
@@ -59,30 +58,6 @@ def site(var: Path) -> Iterator[ServerProcess]:
 def browser(site: ServerProcess) -> Iterator[Browser]:
     with Browser(site) as session:
         yield session
-
-
-class Browser(requests.Session):
-    """A session that resolves paths against the site and knows Django's form token."""
-
-    def __init__(self, site: ServerProcess) -> None:
-        super().__init__()
-        assert not isinstance(site.address, str), "listens on TCP"
-        self.base = "http://{}:{}".format(*site.address)
-
-    def visit(self, path: str, **query: object) -> requests.Response:
-        params = {name: str(value) for name, value in query.items()}
-        return self.get(self.base + path, params=params, timeout=TIMEOUT)
-
-    def submit(self, path: str, **request: object) -> requests.Response:
-        """Posts the form of ``path`` as a browser would, its hidden token included."""
-        found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.visit(path).text)
-        assert found, "the form has no token"
-        return self.post(
-            self.base + path,
-            headers={"X-CSRFToken": found[1]},
-            timeout=TIMEOUT,
-            **request,  # type: ignore[arg-type]
-        )
 
 
 def test_the_sites_own_tests_pass(tmp_path: Path) -> None:
