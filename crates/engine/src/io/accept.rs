@@ -117,6 +117,7 @@ impl IoLoop {
         if let Some(index) = self.install(stream, peer, listener)
             && listener.is_some()
             && self.drain.is_some()
+            && !self.hand_over_channel(index)
         {
             self.drain_idle(index);
         }
