@@ -21,7 +21,7 @@ PACKAGE = ROOT / "python/headwaiter"
 
 ORDER = {
     ENGINE: [
-        *("sys", "net", "store", "record", "settings", "exchange", "queue", "shared", "io"),
+        *("sys", "net", "store", "record", "settings", "exchange", "queue", "siblings", "shared", "io"),
         *("worker", "observe", "signals", "server"),
     ],
     BINDING: ["process", "errors", "site", "settings", "wsgi", "worker", "server"],

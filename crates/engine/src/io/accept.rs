@@ -41,6 +41,7 @@ impl Accepting {
                 }
             }
             match self.accept(n) {
+                Accepted::Connection(stream, _) if desk.place(&stream, n) => {}
                 Accepted::Connection(stream, peer) => self.assign(stream, peer, n, desk, registry),
                 Accepted::Nobody => return,
                 Accepted::Failed => {}
@@ -55,7 +56,7 @@ impl Accepting {
         self.note_more();
     }
 
-    /// Gives a new connection to the next I/O thread in turn.
+    /// Counts a new connection and gives it to an I/O thread.
     fn assign(
         &mut self,
         stream: Stream,
@@ -66,6 +67,18 @@ impl Accepting {
     ) {
         desk.shared.channels.fetch_add(1, Ordering::Relaxed);
         desk.shared.counters.connections.add(1);
+        self.distribute(stream, peer, listener, desk, registry);
+    }
+
+    /// Gives a connection to the next I/O thread in turn.
+    pub(in crate::io) fn distribute(
+        &mut self,
+        stream: Stream,
+        peer: Peer,
+        listener: usize,
+        desk: &mut Desk,
+        registry: &Registry,
+    ) {
         let mailboxes = desk.shared.mailboxes.get().map_or(&[][..], Vec::as_slice);
         let owner = self.next_owner(mailboxes.len());
         match mailboxes.get(owner) {
@@ -135,10 +148,27 @@ impl Desk {
     pub(in crate::io) fn adopt(
         &mut self,
         registry: &Registry,
-        mut stream: Stream,
+        stream: Stream,
         peer: Peer,
         listener: Option<usize>,
     ) {
+        if let Some(index) = self.install(registry, stream, peer, listener)
+            && listener.is_some()
+            && self.drain.is_some()
+            && !self.hand_over_channel(index)
+        {
+            self.drain_idle(index);
+        }
+    }
+
+    /// Makes the connection an idle channel; returns its index, unless the system refuses to watch it.
+    pub(in crate::io) fn install(
+        &mut self,
+        registry: &Registry,
+        mut stream: Stream,
+        peer: Peer,
+        listener: Option<usize>,
+    ) -> Option<usize> {
         let token = self.channels.next_token();
         if let Err(error) = stream.register(registry, Token(token)) {
             if listener.is_some() {
@@ -147,7 +177,7 @@ impl Desk {
             if self.shared.accept_log.pass(self.now) {
                 log::warn!(target: crate::LOG, "a connection could not be watched: {error}");
             }
-            return;
+            return None;
         }
         let link = Link::new(
             stream,
@@ -164,9 +194,7 @@ impl Desk {
         }
         self.become_idle(index, self.now);
         crate::inject_panic("adopt");
-        if listener.is_some() && self.drain.is_some() {
-            self.drain_idle(index);
-        }
+        Some(index)
     }
 }
 

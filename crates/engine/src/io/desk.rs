@@ -9,6 +9,8 @@ use std::time::Instant;
 use headwaiter_http::DateLine;
 
 use crate::exchange::message::Mailbox;
+#[cfg(not(unix))]
+use crate::io::alone::Leaving;
 use crate::io::buffers::Buffers;
 use crate::io::channels::Channels;
 use crate::io::health::Health;
@@ -16,6 +18,8 @@ use crate::io::in_flight::InFlight;
 use crate::io::inline::{Endpoint, Inline};
 use crate::io::pool::ExchangePool;
 use crate::io::room::Room;
+#[cfg(unix)]
+use crate::io::siblings::Leaving;
 use crate::record::recorder::Recorder;
 use crate::shared::Shared;
 use crate::store::disk::DiskTime;
@@ -45,6 +49,7 @@ pub(in crate::io) struct Desk {
     date: DateLine,
     /// When the drain ends; `None` before it begins.
     pub(in crate::io) drain: Option<Instant>,
+    pub(in crate::io) leaving: Leaving,
     /// When this turn began.
     pub(in crate::io) now: Instant,
     /// Turns made.
@@ -74,6 +79,7 @@ impl Desk {
             corked: Vec::new(),
             date: DateLine::default(),
             drain: None,
+            leaving: Leaving::default(),
             now: shared.now(),
             turn: 0,
         }

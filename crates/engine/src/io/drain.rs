@@ -21,7 +21,9 @@ impl IoLoop {
         self.notice_drain();
         match self.desk.shared.stage() {
             Stage::Serving => {}
-            Stage::Draining if self.desk.drain.is_none_or(|end| end > self.seen.upto()) => {}
+            Stage::Draining if self.desk.drain.is_none_or(|end| end > self.seen.upto()) => {
+                self.desk.go_on_leaving();
+            }
             Stage::Draining => {
                 self.desk.shared.advance(Stage::Cutting);
                 self.cut_all();
@@ -45,7 +47,13 @@ impl IoLoop {
             self.guarded(None, |_| observer.drain_begins());
         }
         self.desk.room.forget_pause();
-        for n in 0..self.accepting.len() {
+        self.desk.begin_leaving();
+        // The siblings accept what a server leaves behind that hands its channels over.
+        let listeners = match self.desk.shared.hands_over() {
+            true => 0,
+            false => self.accepting.len(),
+        };
+        for n in 0..listeners {
             let most = usize::try_from(self.desk.shared.settings.backlog).unwrap_or(usize::MAX);
             self.guarded(None, |me| me.accept_from(n, most));
         }
@@ -63,6 +71,7 @@ impl IoLoop {
             self.guarded(Some(channel.link.token), |me| {
                 crate::inject_panic("drain");
                 match me.desk.channels[index].phase() {
+                    Phase::Idle | Phase::Head if me.desk.hand_over_channel(index) => {}
                     Phase::Idle => me.desk.drain_idle(index),
                     Phase::Head => me.desk.refuse_received(index, Refusal::Draining),
                     _ => {}
@@ -183,11 +192,12 @@ impl IoLoop {
             // As long as the first thread accepts, it may give this one a connection.
             && self.desk.shared.is_listening_over()
             && self.desk.mailbox.is_empty()
+            && !self.desk.awaits_arrivals()
     }
 }
 
 impl Desk {
-    /// Closes an idle channel. If a request has arrived unread, serves this first.
+    /// Closes an idle channel or hands it over. If a request has arrived unread, serves this first.
     pub(in crate::io) fn drain_idle(&mut self, index: usize) {
         self.channels[index].readable = true;
         self.receive(index);

@@ -14,6 +14,8 @@
 
 pub(crate) mod accept;
 pub(crate) mod accepting;
+#[cfg(not(unix))]
+mod alone;
 mod buffers;
 pub(crate) mod census;
 pub(crate) mod channel;
@@ -42,6 +44,8 @@ mod room;
 mod run;
 pub(crate) mod seen;
 mod shares;
+#[cfg(unix)]
+mod siblings;
 mod token;
 
 use std::io;
@@ -108,7 +112,7 @@ impl IoLoop {
         }
         let single_core = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
         let desk = Desk::new(index, shared, Arc::new(Mailbox::new(waker)), admin);
-        Ok(Self {
+        let io = Self {
             poll,
             events: Some(Events::with_capacity(EVENTS)),
             inbox: Vec::new(),
@@ -120,7 +124,9 @@ impl IoLoop {
             seen: Seen::new(desk.now),
             failed_turns: 0,
             desk,
-        })
+        };
+        io.watch_inbox()?;
+        Ok(io)
     }
 
     /// Has `observer` told what the loop sees.
@@ -190,6 +196,8 @@ impl IoLoop {
         self.follow_stage();
         self.flush_records();
         self.count_if_requested();
+        self.end_departures();
+        self.desk.publish_turn();
         Ok(())
     }
 
@@ -211,6 +219,9 @@ impl IoLoop {
         }
         if let Some(end) = self.desk.drain {
             sooner(at(end));
+        }
+        if let Some(period) = self.desk.leaving_period() {
+            sooner(period);
         }
         if let Some(due) = self.desk.pool.shrinks() {
             sooner(at(due));

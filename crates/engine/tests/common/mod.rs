@@ -27,10 +27,15 @@ pub struct Site {
 
 impl Site {
     pub fn new(settings: Settings, app: impl Fn(&mut Task) + Send + Sync + 'static) -> Self {
-        let app: App = Arc::new(app);
-        let threads = settings.threads;
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
-        let server = Arc::new(bind(settings, &[any]).unwrap());
+        Self::of(bind(settings, &[any]).unwrap(), app)
+    }
+
+    /// A site of a server that has not started.
+    pub fn of(server: Server, app: impl Fn(&mut Task) + Send + Sync + 'static) -> Self {
+        let app: App = Arc::new(app);
+        let threads = server.settings().threads;
+        let server = Arc::new(server);
         let Listening::Tcp(address) = server.listening()[0] else {
             panic!("a TCP address")
         };

@@ -45,7 +45,8 @@ impl Sender<'_> {
 
     /// Answers a request on the I/O thread itself.
     pub(super) fn reply_here(&mut self, mut exchange: Box<Exchange>, answer: &Answer) {
-        let stays = self.desk.channels[self.index].link.admin || !self.desk.shared.draining();
+        let admin = self.desk.channels[self.index].link.admin;
+        let stays = admin || !self.desk.shared.ends_connections();
         let keep_alive = exchange.head.keep_alive() && stays;
         let reply = self.write_answer(&mut exchange, answer, keep_alive);
         self.send_here(State::Replying(exchange), reply);

@@ -60,12 +60,9 @@ impl<'a> Receiver<'a> {
             self.read();
         }
         // Once *this thread* drains: a client let go of sooner might still be able to connect again.
-        if self.desk.drain.is_some()
-            && self.is_open()
-            && self.desk.channels[self.index].phase() == Phase::Idle
-            && !self.desk.channels[self.index].link.admin
+        if self.desk.drain.is_some() && self.is_open() && !self.desk.channels[self.index].link.admin
         {
-            self.desk.close(self.index);
+            self.desk.part_with(self.index);
         }
     }
 
@@ -147,6 +144,16 @@ impl<'a> Receiver<'a> {
         self.desk.close(self.index);
     }
 
+    /// Digests `data`, which was read before the connection came here, then what can be read now.
+    pub(super) fn receive_behind(&mut self, data: &[u8]) {
+        if !data.is_empty() {
+            self.feed(data);
+        }
+        if self.is_open() {
+            self.receive();
+        }
+    }
+
     /// Digests `data`, which the channel has just received.
     fn feed(&mut self, data: &[u8]) {
         crate::inject_panic("receive");
@@ -201,7 +208,7 @@ impl<'a> Receiver<'a> {
         if let Err(refusal) = h1.keep_input(data, &self.desk.shared.budget) {
             return self.refuse(exchange, refusal);
         }
-        if self.desk.drain.is_some() && !channel.link.admin {
+        if self.desk.drain.is_some() && !channel.link.admin && !self.desk.shared.hands_over() {
             return self.refuse(exchange, Refusal::Draining);
         }
         h1.state = State::Head(exchange);

@@ -15,6 +15,11 @@ impl Desk {
         Receiver::new(self, index).receive();
     }
 
+    /// Digests `data`, which was read before the connection came here, then what can be read now.
+    pub(in crate::io) fn receive_behind(&mut self, index: usize, data: &[u8]) {
+        Receiver::new(self, index).receive_behind(data);
+    }
+
     /// Refuses the request that the channel is receiving, if there is one.
     pub(in crate::io) fn refuse_received(&mut self, index: usize, refusal: Refusal) {
         if let Some(exchange) = self.channels[index].protocol.h1().take_received() {

@@ -195,6 +195,9 @@ impl<'a> Sender<'a> {
         }
         self.desk.channels[self.index].protocol.h1().state = State::Idle;
         self.desk.become_idle(self.index, since);
+        if self.desk.leaves_now(self.index) {
+            return;
+        }
         let channel = &self.desk.channels[self.index];
         if channel.readable || channel.has_input() {
             // Not here: a pipeline answered on this thread would nest as deep as it is long.
