@@ -9,8 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
 
@@ -50,13 +49,21 @@ class Manager:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.servers = {name: start(name) for name in ADDRESSES}
+        self.servers: dict[str, ServerProcess] = {}
         self.restarted: list[str] = []
         self._listener = Listener(str(path))
         self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
 
-    def close(self) -> None:
+    def __enter__(self) -> Manager:
+        self._thread.start()
+        try:
+            self.servers.update((name, start(name)) for name in ADDRESSES)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
         with Client(str(self.path)) as connection:
             connection.send("")
             connection.recv()
@@ -83,15 +90,6 @@ class Manager:
         return True
 
 
-@contextmanager
-def manager(folder: Path) -> Iterator[Manager]:
-    manager = Manager(folder / "manager.sock")
-    try:
-        yield manager
-    finally:
-        manager.close()
-
-
 def roll(folder: Path) -> None:
     """``roll.py`` as an administrator calls it, with our own manager in place of systemd."""
     restart = [sys.executable, "-m", "tests.deploy.restart", str(folder / "manager.sock"), "{}"]
@@ -103,7 +101,7 @@ def roll(folder: Path) -> None:
 
 def test_no_request_is_lost_while_both_servers_are_restarted(folder: Path) -> None:
     with ExitStack() as stack:
-        managed = stack.enter_context(manager(folder))
+        managed = stack.enter_context(Manager(folder / "manager.sock"))
         stack.enter_context(running(haproxy_command(folder), folder))
         load = stack.enter_context(Load(FRONT))
         for _ in range(ROLLS):
@@ -117,7 +115,8 @@ def test_no_request_is_lost_while_both_servers_are_restarted(folder: Path) -> No
 
 def test_a_server_that_does_not_come_back_ends_the_roll(folder: Path) -> None:
     """The other one is left alone."""
-    with manager(folder) as managed, running(haproxy_command(folder), folder):
+    command = haproxy_command(folder)
+    with Manager(folder / "manager.sock") as managed, running(command, folder):
         argv = [sys.executable, str(DEPLOY / "roll.py"), f"--haproxy={stats_socket(folder)}"]
         argv += ["--restart=false", *ADDRESSES]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
