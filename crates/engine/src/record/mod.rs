@@ -13,6 +13,7 @@ pub(crate) mod census;
 pub(crate) mod counters;
 pub(crate) mod end;
 pub(crate) mod histogram;
+pub(crate) mod quota;
 pub(crate) mod recorder;
 
 use std::time::{Duration, Instant};
