@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from headwaiter import _application, _headwaiter
-from headwaiter._process import logs, output, shutdown, signals, systemd
+from headwaiter._process import logs, output, pid_file, signals, systemd
+from headwaiter._process.exits import CUT, DONE, NOT_STARTED, USAGE
 from headwaiter._process.interpreter import python_build
 from headwaiter._settings.adjustments import Adjustments, Effective
 from headwaiter._settings.flags import UsageError, make_parser, parse
@@ -30,7 +31,6 @@ from headwaiter.server import Server, run_until_signalled
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-DONE, NOT_STARTED, USAGE, CUT = 0, 1, 2, shutdown.CUT
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -42,12 +42,16 @@ def run(arguments: Sequence[str]) -> int:
     """Do what ``arguments`` ask for; the program's name is not among them.
 
     Returns:
-        The exit status: 0 done, 1 could not start, 2 wrong usage, 3 requests were cut.
+        The exit status, see ``_process/exits.py``.
     """
     if arguments and arguments[0] == "top":
         from headwaiter._top import command
 
         return command.run(arguments[1:])
+    if arguments and arguments[0] == "ctl":
+        from headwaiter._parent import ctl
+
+        return ctl.run(arguments[1:])
     try:
         options = parse(list(arguments))
         if options.help:
@@ -68,6 +72,8 @@ def run(arguments: Sequence[str]) -> int:
             return _check(options, adjustments)
     except UsageError as error:
         return _fail(f"{error}\nSee headwaiter --help.", USAGE)
+    if adjustments.supervised_by():
+        return _supervise(arguments, options, adjustments)
     try:
         application = _load(options.application, call=options.call)
         _configure_logging(options)
@@ -75,10 +81,24 @@ def run(arguments: Sequence[str]) -> int:
     except StartError as error:
         return _fail(str(error), NOT_STARTED)
     try:
-        run_until_signalled(server, ends_process=True)
+        with pid_file.held(adjustments.pid_file):
+            run_until_signalled(server, ends_process=True)
     except (OSError, RuntimeError) as error:  # such as no descriptor or thread left
         return _fail(f"cannot serve: {error}", NOT_STARTED)
     return CUT if server.unfinished else DONE
+
+
+def _supervise(
+    arguments: Sequence[str], options: Namespace, adjustments: Adjustments
+) -> int:
+    """Serve by child processes, which load the application."""
+    from headwaiter._parent import start
+
+    _configure_logging(options)
+    try:
+        return start.run(arguments, adjustments)
+    except start.StartError as error:
+        return _fail(str(error), NOT_STARTED)
 
 
 def _check(options: Namespace, adjustments: Adjustments) -> int:
