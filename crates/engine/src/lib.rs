@@ -14,6 +14,8 @@
     allow(clippy::disallowed_methods, reason = "tests choose their times")
 )]
 
+#[cfg(unix)]
+mod control;
 mod exchange;
 mod io;
 #[cfg(all(test, shuttle))]
@@ -30,6 +32,8 @@ mod store;
 mod sys;
 mod worker;
 
+#[cfg(unix)]
+pub use control::{Control, Leave};
 pub use exchange::framing::Mismatch;
 pub use net::address::{BindError, ListenSpec, Listening, Peer};
 pub use net::listener::{BindOptions, Listeners};

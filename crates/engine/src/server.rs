@@ -263,6 +263,16 @@ impl Server {
         SignalWatch::start(&self.shared, signals, onwards, wanted, give_up)
     }
 
+    /// Does what the parent process says, and tells it about this server. Call it before [`Server::start`].
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a descriptor.
+    #[cfg(unix)]
+    pub fn obey(&self, control: &crate::control::Control) -> io::Result<()> {
+        control.join(&self.observatory)
+    }
+
     /// Moves the clock that deadlines count from, so that tests need not wait.
     #[doc(hidden)]
     pub fn move_clock(&self, by: Duration) {

@@ -147,7 +147,9 @@ mod tests {
             while let Some(frame) = received.next().unwrap() {
                 frames.push(frame);
                 let mut passed = UnixStream::from(received.descriptor().unwrap());
-                passed.write_all(frames[frames.len() - 1].to_string().as_bytes()).unwrap();
+                passed
+                    .write_all(frames[frames.len() - 1].to_string().as_bytes())
+                    .unwrap();
             }
         }
         for (end, frame) in ends.iter_mut().zip(frames) {

@@ -9,7 +9,7 @@
 
 pub(super) mod metrics;
 mod pages;
-pub(super) mod show;
+pub(crate) mod show;
 mod status;
 
 use std::sync::{Arc, Mutex, PoisonError};
