@@ -21,8 +21,8 @@ PACKAGE = ROOT / "python/headwaiter"
 
 ORDER = {
     ENGINE: [
-        *("sys", "net", "store", "record", "settings", "exchange", "queue", "shared", "io"),
-        *("worker", "observe", "signals", "control", "server"),
+        *("sys", "net", "store", "record", "settings", "exchange", "queue", "siblings"),
+        *("shared", "io", "worker", "observe", "signals", "control", "server"),
     ],
     BINDING: ["process", "errors", "site", "settings", "wsgi", "worker", "server"],
     PACKAGE: [

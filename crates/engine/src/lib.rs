@@ -27,6 +27,8 @@ mod record;
 mod server;
 mod settings;
 mod shared;
+#[cfg(unix)]
+mod siblings;
 mod signals;
 mod store;
 mod sys;
@@ -43,6 +45,8 @@ pub use record::access_log::{AccessLogFormat, AccessLogTarget, FormatError};
 pub use record::{End, Record};
 pub use server::{OnFinished, Poker, Server};
 pub use settings::{Abandoned, Settings};
+#[cfg(unix)]
+pub use siblings::{Line, Page, Running, Siblings, State, forward, inbox_pair};
 #[cfg(unix)]
 pub use signals::handler;
 pub use signals::{SAME_STOP, SignalWatch};

@@ -15,6 +15,8 @@ use crate::record::census::CensusTable;
 use crate::record::counters::Counters;
 use crate::record::recorder::Shards;
 use crate::settings::Settings;
+#[cfg(unix)]
+use crate::siblings::Siblings;
 use crate::store::budget::{Budget, Limits};
 use crate::store::shelf::Shelf;
 use crate::sys::sync;
@@ -58,6 +60,9 @@ pub(crate) struct Shared {
     pub(crate) queue_log: Seldom,
     pub(crate) accept_log: Seldom,
     panic_log: Seldom,
+    /// The processes that serve the same listeners.
+    #[cfg(unix)]
+    pub(crate) siblings: Option<Arc<Siblings>>,
 }
 
 /// How far the end has come.
@@ -109,6 +114,8 @@ impl Shared {
             queue_log: Seldom::new(Duration::from_secs(1)),
             accept_log: Seldom::new(MINUTE),
             panic_log: Seldom::new(Duration::from_secs(1)),
+            #[cfg(unix)]
+            siblings: None,
             settings,
             listening,
         }
