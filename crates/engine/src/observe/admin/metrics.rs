@@ -10,7 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::observe::snapshot::{Snapshot, Totals};
-use crate::record::recorder::Figures;
+use crate::record::figures::Figures;
 use crate::record::{End, Phase};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -297,7 +297,7 @@ impl Collector for Exposition {
         self.encode_histograms(&mut encoder)?;
         let server = &self.0.server;
         let labels = [
-            ("version", server.version),
+            ("version", &*server.version),
             ("python", &server.python),
             ("gil", if server.gil { "true" } else { "false" }),
         ];

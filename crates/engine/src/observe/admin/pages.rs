@@ -7,14 +7,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
 
 use super::shown;
 use super::{metrics, show, status};
 use crate::exchange::answer::Answer;
 use crate::io::inline::{Answered, InlineRequest, Later};
-use crate::observe::Observatory;
 use crate::observe::snapshot::Snapshot;
+use crate::observe::{Observatory, PATIENCE};
 
 /// A page that shows figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,5 +122,3 @@ fn serve(observatory: &Observatory, orders: &Receiver<(Later, Page)>) {
 }
 
 const JSON: &str = "application/json";
-/// How long a count may take. If an I/O thread is held up longer, the page shows its last count.
-const PATIENCE: Duration = Duration::from_millis(500);
