@@ -7,6 +7,8 @@
 pub(crate) mod admin;
 pub(crate) mod advice;
 pub(crate) mod overseer;
+#[cfg(all(unix, not(all(test, shuttle))))]
+pub(crate) mod overview;
 pub(crate) mod pool;
 pub(crate) mod snapshot;
 pub(crate) mod watch;

@@ -155,6 +155,13 @@ impl Snapshot {
         }
     }
 
+    /// All channels.
+    #[cfg(unix)]
+    pub(crate) fn channels(&self) -> u64 {
+        let census = &self.census;
+        census.idle + census.receiving + census.in_task + census.sending
+    }
+
     /// Channels with a request that runs.
     pub(crate) fn channels_running(&self) -> u64 {
         self.census
@@ -163,7 +170,7 @@ impl Snapshot {
     }
 }
 
-fn url(listening: &Listening) -> String {
+pub(super) fn url(listening: &Listening) -> String {
     match listening {
         Listening::Tcp(address) => format!("http://{address}"),
         Listening::Unix(path) => format!("unix:{}", path.display()),
