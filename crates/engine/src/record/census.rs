@@ -6,11 +6,14 @@
 use std::ops::AddAssign;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::sys::sync::atomic::{AtomicU64, Ordering};
 use crate::sys::sync::{self, Condvar, Mutex};
 
 /// Channels by what they do, and bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Census {
     /// Between requests.
     pub(crate) idle: u64,

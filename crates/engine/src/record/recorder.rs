@@ -7,7 +7,6 @@
 //! The thread that ends a request calls [`Recorder::record`]. That this happens once per request is the rule
 //! of whoever makes the [`Ended`]: `Exchange::end`, or the cut of a running request (`io/expire.rs`).
 
-use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,13 +14,11 @@ use headwaiter_http::DateLine;
 
 use crate::record::access_log::AccessLog;
 use crate::record::end::rules;
-use crate::record::histogram::{Distribution, Histogram, Tally};
+use crate::record::figures::{Figures, STATUS_CLASSES};
+use crate::record::histogram::{Histogram, Tally};
 use crate::record::quota::Quota;
 use crate::record::{End, Ended, Phase, Record};
 use crate::sys::sync;
-
-/// Classes of status codes: no status, 1xx to 5xx.
-const STATUS_CLASSES: usize = 6;
 
 /// The counters and histograms of one thread.
 #[derive(Debug)]
@@ -115,10 +112,7 @@ impl Shards {
 
     /// The sum of all shards.
     pub(crate) fn figures(&self) -> Figures {
-        let mut sum = Figures {
-            rules: rules().map(|rule| (rule, 0)).collect(),
-            ..Figures::default()
-        };
+        let mut sum = Figures::default();
         for shard in &*self.all.lock().unwrap_or_else(PoisonError::into_inner) {
             add(&mut sum.statuses, &shard.statuses);
             add(&mut sum.ends, &shard.ends);
@@ -128,7 +122,7 @@ impl Shards {
             sum.bytes_in += shard.bytes_in.get();
             sum.bytes_out += shard.bytes_out.get();
             sum.closing += Duration::from_nanos(shard.closing.get());
-            for (into, histogram) in sum.phases.iter_mut().zip(&shard.phases) {
+            for (into, histogram) in sum.phases.0.iter_mut().zip(&shard.phases) {
                 histogram.add_to(into);
             }
         }
@@ -139,61 +133,6 @@ impl Shards {
 fn add(into: &mut [u64], tallies: &[Tally]) {
     for (into, tally) in into.iter_mut().zip(tallies) {
         *into += tally.get();
-    }
-}
-
-/// The sum of all shards at one moment.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Figures {
-    statuses: [u64; STATUS_CLASSES],
-    ends: [u64; End::ALL.len()],
-    /// Number of requests that each of [`rules`] ended, zeros included.
-    pub(crate) rules: Vec<(&'static str, u64)>,
-    pub(crate) bytes_in: u64,
-    pub(crate) bytes_out: u64,
-    /// Time that all workers spent after replies.
-    pub(crate) closing: Duration,
-    phases: [Distribution; Phase::ALL.len()],
-}
-
-impl Figures {
-    pub(crate) fn phase(&self, phase: Phase) -> &Distribution {
-        &self.phases[phase as usize]
-    }
-
-    pub(crate) fn end(&self, end: End) -> u64 {
-        self.ends[end as usize]
-    }
-
-    /// Number of requests recorded.
-    pub(crate) fn requests(&self) -> u64 {
-        self.ends.iter().sum()
-    }
-
-    /// Number of requests per status class; `none` counts requests without a reply.
-    pub(crate) fn statuses(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let names = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
-        names.into_iter().zip(self.statuses)
-    }
-}
-
-impl AddAssign<&Self> for Figures {
-    fn add_assign(&mut self, other: &Self) {
-        let numbers = |into: &mut [u64], more: &[u64]| {
-            into.iter_mut().zip(more).for_each(|(into, n)| *into += n);
-        };
-        debug_assert_eq!(self.rules.len(), other.rules.len());
-        numbers(&mut self.statuses, &other.statuses);
-        numbers(&mut self.ends, &other.ends);
-        for ((_, into), (_, n)) in self.rules.iter_mut().zip(&other.rules) {
-            *into += n;
-        }
-        self.bytes_in += other.bytes_in;
-        self.bytes_out += other.bytes_out;
-        self.closing += other.closing;
-        for (into, phase) in self.phases.iter_mut().zip(&other.phases) {
-            *into += phase;
-        }
     }
 }
 
