@@ -88,9 +88,7 @@ def run(arguments: Sequence[str]) -> int:
     return CUT if server.unfinished else DONE
 
 
-def _supervise(
-    arguments: Sequence[str], options: Namespace, adjustments: Adjustments
-) -> int:
+def _supervise(arguments: Sequence[str], options: Namespace, adjustments: Adjustments) -> int:
     """Serve by child processes, which load the application."""
     from headwaiter._parent import start
 

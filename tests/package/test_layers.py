@@ -27,7 +27,17 @@ ORDER = {
     BINDING: ["process", "errors", "site", "settings", "wsgi", "worker", "server"],
     PACKAGE: [
         *("_headwaiter", "exceptions", "_process", "_settings", "adjustments", "settings"),
-        *("_workers", "server", "_top", "_parent", "_application", "cli", "__main__", "paste", "_waitress"),
+        *(
+            "_workers",
+            "server",
+            "_top",
+            "_parent",
+            "_application",
+            "cli",
+            "__main__",
+            "paste",
+            "_waitress",
+        ),
         *("__init__", "_as_waitress", "_pyinstaller"),
     ],
 }
