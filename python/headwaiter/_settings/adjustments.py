@@ -130,7 +130,9 @@ class Adjustments(AdjustmentValues):
         for row in ADJUSTMENTS:
             setattr(self, row.name, paths.made_absolute(row, getattr(self, row.name)))
         if sys.platform == "win32" and self.supervised_by():
-            raise ValueError(f"{self.supervised_by()}: not on Windows, where the server is one process")
+            raise ValueError(
+                f"{self.supervised_by()}: not on Windows, where the server is one process"
+            )
         self._resolve_proxies()
         self._resolve_spool()
         self._resolve_listen()
