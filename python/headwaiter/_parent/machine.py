@@ -96,14 +96,14 @@ class Machine(Replacements):
         that the child was running."""
         self._pass(now)
         child = self.children.pop(slot)
-        text = f"process {slot} {ended(status)}{running}"
+        text = f"process {slot} {ended(status)}"
         place = self._place_of(child)
         if self.stopping:
-            self._left_in_stop(child, text, status)
+            self._left_in_stop(child, text + running, status)
         elif place is None:
-            self._left(child, text, status)
+            self._left(child, text + running, status)
         elif child.phase is Phase.READY:
-            self._died(place, child, text)
+            self._died(place, child, text + running)
         else:
             self._failed_to_start(place, child, child.failure or f"{text} while it started")
         self._settle()
