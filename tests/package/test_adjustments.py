@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headwaiter import ADJUSTMENTS, Adjustments
+from headwaiter import ADJUSTMENTS, Adjustments, create_server
 from headwaiter._settings import defaults, reference
 from headwaiter._settings.flags import make_parser
 from headwaiter._settings.types import AdjustmentKeywords, AdjustmentValues, ServerKeywords
@@ -181,3 +181,33 @@ def test_little_memory_leaves_some_for_replies(monkeypatch: pytest.MonkeyPatch) 
 def test_defaults_are_not_shared() -> None:
     Adjustments().trusted_proxy_headers.add("forwarded")
     assert Adjustments().trusted_proxy_headers == set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="one process there")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("processes", 2),
+        ("processes", "auto"),
+        ("max_requests", 500),
+        ("max_rss", 1 << 30),
+        ("max_lifetime", 60),
+        ("drain_delay", 1),
+        ("control", "x"),
+    ],
+)
+def test_what_needs_a_parent_process(name: str, value: Any) -> None:
+    adjustments: dict[str, Any] = {name: value}
+    assert Adjustments(**adjustments).supervised_by() == name
+    with pytest.raises(ValueError, match=f"^{name} .*headwaiter MODULE:OBJECT"):
+        create_server(lambda _environ, _start: [], **adjustments)
+
+
+def test_one_process_needs_no_parent() -> None:
+    assert Adjustments(processes=1, pid_file="x", max_requests_jitter=5).supervised_by() == ""
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="only Windows refuses")
+def test_windows_has_one_process() -> None:
+    with pytest.raises(ValueError, match="processes: not on Windows"):
+        Adjustments(processes=2)

@@ -8,6 +8,8 @@ import pytest
 
 from headwaiter._parent.cores import Cores, quota
 
+QUOTA, PERIOD = "cpu/a/cpu.cfs_quota_us", "cpu/a/cpu.cfs_period_us"
+
 
 @pytest.mark.parametrize(
     ("affinity", "limit", "expected"),
@@ -26,9 +28,9 @@ def test_the_lesser_counts_rounded_down(affinity: int, limit: float | None, expe
         ("0::/a/b", {"a/cpu.max": "200000 100000", "a/b/cpu.max": "max 100000"}, 2.0),
         ("0::/a/b", {"a/cpu.max": "200000 100000", "a/b/cpu.max": "50000 100000"}, 0.5),
         ("0::/../elsewhere", {"cpu.max": "300000 100000"}, 3.0),
-        ("4:cpu,cpuacct:/a", {"cpu/a/cpu.cfs_quota_us": "50000", "cpu/a/cpu.cfs_period_us": "100000"}, 0.5),
-        ("4:cpu,cpuacct:/a", {"cpu/a/cpu.cfs_quota_us": "-1", "cpu/a/cpu.cfs_period_us": "100000"}, None),
-        ("5:memory:/a", {"cpu/a/cpu.cfs_quota_us": "50000", "cpu/a/cpu.cfs_period_us": "100000"}, None),
+        ("4:cpu,cpuacct:/a", {QUOTA: "50000", PERIOD: "100000"}, 0.5),
+        ("4:cpu,cpuacct:/a", {QUOTA: "-1", PERIOD: "100000"}, None),
+        ("5:memory:/a", {QUOTA: "50000", PERIOD: "100000"}, None),
         ("", {"cpu.max": "150000 100000"}, None),
     ],
 )  # fmt: skip

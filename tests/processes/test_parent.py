@@ -24,7 +24,14 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process the
 class Parent(ServerProcess):
     """The parent, and the folder with its control socket and its script."""
 
-    folder: Path
+    def __init__(self, folder: Path, words: str, env: dict[str, str], **settings: object) -> None:
+        self.folder = folder
+        script = folder / "script"
+        script.write_text(words, encoding="ascii")
+        given = {"control": folder / "ctl", "processes": 2, **settings}
+        argv = [sys.executable, "-m", "tests.processes.fake_parent", str(script)]
+        argv += [f"{name}={value}" for name, value in given.items()]
+        super().__init__(argv, environment(**env), ROOT, ())
 
     def ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return run_cli("ctl", f"--control={self.folder / 'ctl'}", *arguments)
@@ -39,13 +46,8 @@ class Parent(ServerProcess):
 def started(
     folder: Path, words: str, env: dict[str, str] | None = None, **settings: object
 ) -> Iterator[Parent]:
-    script = folder / "script"
-    script.write_text(words, encoding="ascii")
-    given = {"control": folder / "ctl", "processes": 2, **settings}
-    argv = [sys.executable, "-m", "tests.processes.fake_parent", str(script)]
-    argv += [f"{name}={value}" for name, value in given.items()]
-    with Parent(argv, environment(**env or {}), ROOT, ()) as parent:
-        parent.folder = folder
+    with Parent(folder, words, env or {}, **settings) as parent:
+        assert isinstance(parent, Parent)
         yield parent
 
 
