@@ -17,6 +17,7 @@ from typing import Any
 
 from headwaiter import _headwaiter
 from headwaiter._parent.channel import Channel
+from headwaiter._settings.sources import PROCESS_VARIABLE
 
 MOST_NAMED = 10
 """The most requests that a log record names."""
@@ -93,7 +94,6 @@ class Children:
         return subprocess.Popen(
             [*self.command, f"--slot={slot}", *flags, "--", *self.arguments],
             pass_fds=[*passed.values(), *self.listeners],
-            stdin=subprocess.DEVNULL,
             cwd=self.directory,
             env=_environment(slot),
         )
@@ -146,4 +146,4 @@ def _environment(slot: int) -> dict[str, str]:
     """The environment of a child: the service manager hears of the parent alone."""
     private = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
     kept = {name: value for name, value in os.environ.items() if name not in private}
-    return {**kept, "HEADWAITER_PROCESS": str(slot)}
+    return {**kept, PROCESS_VARIABLE: str(slot)}

@@ -33,6 +33,8 @@ class Machine(Replacements):
     def __init__(self, config: Config, now: float) -> None:
         super().__init__(config, now)
         self.has_served = False
+        self.restarts = 0
+        """Children that died and were started again."""
         self._first_failure: tuple[str, int] | None = None
         self._pings = 0
         count = 1 if config.adaptive else config.processes
@@ -181,6 +183,7 @@ class Machine(Replacements):
             self._signal(child)
 
     def _died(self, place: Place, child: Child, text: str) -> None:
+        self.restarts += 1
         self._log(logging.ERROR, text)
         if child.ready_at is not None and self.now - child.ready_at >= SETTLED:
             place.deaths = 0
