@@ -115,9 +115,11 @@ class Children:
     def forward(self) -> int:
         """Move the connections of children that are gone to a child that is ready; return how
         many."""
-        ready = [child.outbox for child in self.by_slot.values() if child.is_ready]
         return sum(
-            _headwaiter.forward(inbox, outbox) for _, inbox in self._orphans for outbox in ready
+            self.page.forward(inbox, child.slot, child.outbox)
+            for _, inbox in self._orphans
+            for child in self.by_slot.values()
+            if child.is_ready
         )
 
     def next_time(self) -> float | None:

@@ -56,13 +56,13 @@ def run_command(command: Sequence[str], arguments: Sequence[str], adjustments: A
                 ),
                 config,
                 control=adjustments.control,
-                close_listeners=listeners.close,
+                close_listeners=lambda: _close(listeners, adjustments),
                 banner=lambda: _log_banner(listeners),
             ).run()
     except (pid_file.PidFileError, ControlError) as error:
         raise StartError(str(error)) from None
     finally:
-        listeners.close()
+        _close(listeners, adjustments)
     if ended.error:
         print(f"headwaiter: {ended.error}", file=sys.stderr)
     return ended.status
@@ -80,6 +80,12 @@ def _bind(adjustments: Adjustments) -> _headwaiter.Listeners:
     except OSError as error:
         where = error.filename or ", ".join(map(_shown, adjustments.listeners()))
         raise StartError(f"cannot listen on {where}: {error.strerror or error}") from None
+
+
+def _close(listeners: _headwaiter.Listeners, adjustments: Adjustments) -> None:
+    listeners.close()
+    for sock in adjustments.sockets:  # the extension has duplicates
+        sock.close()
 
 
 def _shown(listener: tuple[object, ...]) -> str:
