@@ -178,6 +178,15 @@ def test_little_memory_leaves_some_for_replies(monkeypatch: pytest.MonkeyPatch) 
     assert (settings.inbuf_total, settings.outbuf_total) == (10 << 20, 64 << 20)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="one process there")
+def test_processes_share_memory_and_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(defaults, "_memory", lambda: 8 << 30)
+    monkeypatch.setattr(defaults, "spool_limit", lambda _directory: 1000)
+    settings = Adjustments(processes=4)
+    assert (settings.inbuf_total, settings.outbuf_total) == (256 << 20, 256 << 20)
+    assert settings.spool_limit == 250
+
+
 def test_defaults_are_not_shared() -> None:
     Adjustments().trusted_proxy_headers.add("forwarded")
     assert Adjustments().trusted_proxy_headers == set()

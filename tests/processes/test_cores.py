@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headwaiter._parent.cores import Cores, quota
+from headwaiter._process.cores import Cores, quota
 
 QUOTA, PERIOD = "cpu/a/cpu.cfs_quota_us", "cpu/a/cpu.cfs_period_us"
 

@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from headwaiter import _headwaiter
-from headwaiter._parent import cores
 from headwaiter._parent.child import Config
 from headwaiter._parent.children import Children
 from headwaiter._parent.control import ControlError
 from headwaiter._parent.loop import Parent
-from headwaiter._process import logs, pid_file
+from headwaiter._process import cores, logs, pid_file
 from headwaiter._process.interpreter import is_free_threaded
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.casts import MOST_PROCESSES
