@@ -21,6 +21,8 @@ use crate::observe::watch::Watcher;
 use crate::record::access_log::AccessLog;
 use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
+#[cfg(unix)]
+use crate::siblings::Siblings;
 use crate::signals::{SignalWatch, Wanted};
 use crate::worker::Tasks;
 use crate::worker::leader::conduct;
@@ -51,6 +53,27 @@ impl Server {
     ///
     /// The access log could not be opened; the listeners are closed.
     pub fn new(settings: Settings, listeners: Listeners) -> Result<Self, BindError> {
+        let shared = Self::share(settings, &listeners)?;
+        Ok(Self::of(shared, listeners))
+    }
+
+    /// A server as by [`Server::new`], whose process is one of `siblings` with the same listeners.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::new`].
+    #[cfg(unix)]
+    pub fn among(
+        siblings: Arc<Siblings>,
+        settings: Settings,
+        listeners: Listeners,
+    ) -> Result<Self, BindError> {
+        let mut shared = Self::share(settings, &listeners)?;
+        shared.siblings = Some(siblings);
+        Ok(Self::of(shared, listeners))
+    }
+
+    fn share(settings: Settings, listeners: &Listeners) -> Result<Shared, BindError> {
         let settings = Settings {
             // A leader must see every task. It would not see those of other I/O threads.
             lend_loop: settings.lend_loop && settings.io_threads == 1,
@@ -64,15 +87,19 @@ impl Server {
         });
         let access_log = access_log.transpose()?.map(Arc::new);
         let listening = addresses(&listeners.serving);
-        let shared = Arc::new(Shared::new(settings, listening, access_log));
-        Ok(Self {
+        Ok(Shared::new(settings, listening, access_log))
+    }
+
+    fn of(shared: Shared, listeners: Listeners) -> Self {
+        let shared = Arc::new(shared);
+        Self {
             admin_listening: addresses(&listeners.admin),
             observatory: Arc::new(Observatory::new(&shared)),
             shared,
             seat: Arc::default(),
             listeners: Mutex::new(listeners),
             threads: Mutex::default(),
-        })
+        }
     }
 
     /// Where it listens, in the order of the specs.
@@ -263,6 +290,16 @@ impl Server {
         SignalWatch::start(&self.shared, signals, onwards, wanted, give_up)
     }
 
+    /// Does what the parent process says, and tells it about this server. Call it before [`Server::start`].
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a descriptor.
+    #[cfg(unix)]
+    pub fn obey(&self, control: &crate::control::Control) -> io::Result<()> {
+        control.join(&self.observatory)
+    }
+
     /// Moves the clock that deadlines count from, so that tests need not wait.
     #[doc(hidden)]
     pub fn move_clock(&self, by: Duration) {
@@ -275,6 +312,14 @@ impl Server {
         self.shared.request_census();
         self.observatory.sample(self.shared.now());
         crate::observe::admin::status(&Snapshot::take(&self.observatory)).to_string()
+    }
+
+    /// This process' figures in the form that `Overview::supply` adds up, as JSON. Waits for the I/O threads
+    /// to count their channels, half a second at most; touches no interpreter.
+    pub fn figures(&self) -> String {
+        self.observatory.count();
+        let snapshot = Snapshot::take(&self.observatory);
+        serde_json::to_string(&snapshot).unwrap_or_default()
     }
 
     /// Opens the access log again, for use after it was renamed.
