@@ -26,7 +26,7 @@ impl Parent {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let (leave, left) = channel();
         let leave = move |status| leave.send(status).unwrap();
-        let control = Control::start(Socket::from(child), Box::new(leave)).unwrap();
+        let control = Control::start(Socket::from(child), None, Box::new(leave)).unwrap();
         (Self { socket, left }, control)
     }
 
