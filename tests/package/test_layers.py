@@ -24,7 +24,10 @@ ORDER = {
         *("sys", "net", "store", "record", "settings", "exchange", "queue", "shared", "io"),
         *("worker", "observe", "signals", "server"),
     ],
-    BINDING: ["process", "errors", "site", "settings", "wsgi", "worker", "server"],
+    BINDING: [
+        *("process", "errors", "site", "settings", "listeners", "overview", "wsgi", "worker"),
+        "server",
+    ],
     PACKAGE: [
         *("_headwaiter", "exceptions", "_process", "_settings", "adjustments", "settings"),
         *("_workers", "server", "_top", "_application", "cli", "__main__", "paste", "_waitress"),

@@ -9,6 +9,9 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 mod errors;
+mod listeners;
+#[cfg(unix)]
+mod overview;
 mod process;
 mod server;
 mod settings;
@@ -24,6 +27,11 @@ mod _headwaiter {
     use pyo3::Bound;
     use pyo3::types::{PyModule, PyModuleMethods};
 
+    #[pymodule_export]
+    use crate::listeners::Listeners;
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::overview::Overview;
     #[pymodule_export]
     use crate::process::logging::{log_put, log_take, log_wait, log_wake};
     #[pymodule_export]

@@ -3,15 +3,16 @@
 use std::io::Write;
 use std::time::Duration;
 
-use headwaiter_engine::{BindError, Listeners, Listening, Seldom, Server as Engine};
+use headwaiter_engine::{BindError, Listeners, Seldom, Server as Engine};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::errors::os_error;
+use crate::listeners::shown;
 use crate::process::descriptor::duplicate;
 use crate::process::outlive::StandStill;
 use crate::process::signals::Signals;
-use crate::settings::{listen_spec, read};
+use crate::settings::{listen_specs, read};
 use crate::site::Site;
 use crate::worker::work;
 
@@ -35,10 +36,7 @@ impl Server {
         listen: Vec<Bound<'_, PyTuple>>,
     ) -> PyResult<Self> {
         let (settings, boundary) = read(settings)?;
-        let specs = listen
-            .iter()
-            .map(listen_spec)
-            .collect::<PyResult<Vec<_>>>()?;
+        let specs = listen_specs(&listen)?;
         let site = Site {
             application,
             overlong: Seldom::new(Duration::from_secs(60)),
@@ -188,19 +186,6 @@ impl Server {
         }
         Ok(())
     }
-}
-
-fn shown<'py>(py: Python<'py>, addresses: &[Listening]) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-    addresses
-        .iter()
-        .map(|listening| match listening {
-            Listening::Tcp(address) => {
-                let kind = if address.is_ipv6() { "inet6" } else { "inet" };
-                (kind, address.ip().to_string(), address.port()).into_pyobject(py)
-            }
-            Listening::Unix(path) => ("unix", path.as_os_str()).into_pyobject(py),
-        })
-        .collect()
 }
 
 fn socket(fileno: i64) -> PyResult<socket2::Socket> {
