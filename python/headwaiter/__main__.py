@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from headwaiter import cli
-from headwaiter._process import output, shutdown
+from headwaiter._process import exits, output, shutdown
 
 INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
@@ -20,17 +20,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     If requests were cut, the process ends here, since their workers may never return.
     """
     _open_standard_streams()
-    status = cli.NOT_STARTED
+    status = exits.NOT_STARTED
     try:
         status = cli.run(sys.argv[1:] if argv is None else argv)
         with output.written():
             pass  # flush what the application has printed
     except output.Lost as error:
         print(f"headwaiter: {error}", file=sys.stderr)
-        status = status or cli.NOT_STARTED
+        status = status or exits.NOT_STARTED
     except KeyboardInterrupt:  # such as while the application was loaded
         return INTERRUPTED
-    if status == cli.CUT:
+    if status == exits.CUT:
         shutdown.leave(status)
     return status
 

@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from headwaiter import _headwaiter
-from headwaiter._process import logs, shutdown, signals, systemd
+from headwaiter._process import logs, pid_file, shutdown, signals, systemd
 from headwaiter._process.interpreter import check_threads, python_build
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.listen import bracketed
@@ -254,7 +254,13 @@ def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeyw
         TypeError: An adjustment has a type that it cannot have.
         OSError: An address could not be bound.
     """
-    return Server(application, Adjustments(**adjustments))
+    adj = Adjustments(**adjustments)
+    if adj.supervised_by():
+        raise ValueError(
+            f"{adj.supervised_by()} asks for more than this process: "
+            "start the command line, headwaiter MODULE:OBJECT, instead"
+        )
+    return Server(application, adj)
 
 
 def serve(
@@ -273,7 +279,9 @@ def serve(
     """
     if not _quiet:
         logs.configure_unless_configured()
-    run_until_signalled(create_server(application, **adjustments), quiet=_quiet)
+    server = create_server(application, **adjustments)
+    with pid_file.held(server.adj.pid_file):
+        run_until_signalled(server, quiet=_quiet)
 
 
 def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bool = False) -> None:

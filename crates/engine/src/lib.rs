@@ -14,6 +14,8 @@
     allow(clippy::disallowed_methods, reason = "tests choose their times")
 )]
 
+#[cfg(unix)]
+mod control;
 mod exchange;
 mod io;
 #[cfg(all(test, shuttle))]
@@ -25,11 +27,15 @@ mod record;
 mod server;
 mod settings;
 mod shared;
+#[cfg(unix)]
+mod siblings;
 mod signals;
 mod store;
 mod sys;
 mod worker;
 
+#[cfg(unix)]
+pub use control::{Control, Leave};
 pub use exchange::framing::Mismatch;
 pub use net::address::{BindError, ListenSpec, Listening, Peer};
 pub use net::listener::{BindOptions, Listeners};
@@ -41,6 +47,8 @@ pub use record::access_log::{AccessLogFormat, AccessLogTarget, FormatError};
 pub use record::{End, Record};
 pub use server::{OnFinished, Poker, Server};
 pub use settings::{Abandoned, Settings};
+#[cfg(unix)]
+pub use siblings::{Line, Page, Running, Siblings, State, forward, inbox_pair};
 #[cfg(unix)]
 pub use signals::handler;
 pub use signals::{SAME_STOP, SignalWatch};

@@ -21,6 +21,8 @@ use crate::observe::watch::Watcher;
 use crate::record::access_log::AccessLog;
 use crate::settings::Settings;
 use crate::shared::{Shared, Stage};
+#[cfg(unix)]
+use crate::siblings::Siblings;
 use crate::signals::{SignalWatch, Wanted};
 use crate::worker::Tasks;
 use crate::worker::leader::conduct;
@@ -51,6 +53,27 @@ impl Server {
     ///
     /// The access log could not be opened; the listeners are closed.
     pub fn new(settings: Settings, listeners: Listeners) -> Result<Self, BindError> {
+        let shared = Self::share(settings, &listeners)?;
+        Ok(Self::of(shared, listeners))
+    }
+
+    /// A server as by [`Server::new`], whose process is one of `siblings` with the same listeners.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::new`].
+    #[cfg(unix)]
+    pub fn among(
+        siblings: Arc<Siblings>,
+        settings: Settings,
+        listeners: Listeners,
+    ) -> Result<Self, BindError> {
+        let mut shared = Self::share(settings, &listeners)?;
+        shared.siblings = Some(siblings);
+        Ok(Self::of(shared, listeners))
+    }
+
+    fn share(settings: Settings, listeners: &Listeners) -> Result<Shared, BindError> {
         let settings = Settings {
             // A leader must see every task. It would not see those of other I/O threads.
             lend_loop: settings.lend_loop && settings.io_threads == 1,
@@ -64,15 +87,19 @@ impl Server {
         });
         let access_log = access_log.transpose()?.map(Arc::new);
         let listening = addresses(&listeners.serving);
-        let shared = Arc::new(Shared::new(settings, listening, access_log));
-        Ok(Self {
+        Ok(Shared::new(settings, listening, access_log))
+    }
+
+    fn of(shared: Shared, listeners: Listeners) -> Self {
+        let shared = Arc::new(shared);
+        Self {
             admin_listening: addresses(&listeners.admin),
             observatory: Arc::new(Observatory::new(&shared)),
             shared,
             seat: Arc::default(),
             listeners: Mutex::new(listeners),
             threads: Mutex::default(),
-        })
+        }
     }
 
     /// Where it listens, in the order of the specs.
@@ -261,6 +288,16 @@ impl Server {
             reopening,
         };
         SignalWatch::start(&self.shared, signals, onwards, wanted, give_up)
+    }
+
+    /// Does what the parent process says, and tells it about this server. Call it before [`Server::start`].
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a descriptor.
+    #[cfg(unix)]
+    pub fn obey(&self, control: &crate::control::Control) -> io::Result<()> {
+        control.join(&self.observatory)
     }
 
     /// Moves the clock that deadlines count from, so that tests need not wait.

@@ -15,6 +15,8 @@ use crate::record::census::CensusTable;
 use crate::record::counters::Counters;
 use crate::record::recorder::Shards;
 use crate::settings::Settings;
+#[cfg(unix)]
+use crate::siblings::Siblings;
 use crate::store::budget::{Budget, Limits};
 use crate::store::shelf::Shelf;
 use crate::sys::sync;
@@ -41,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) channels: AtomicUsize,
     /// Accepting rests until there is room, and wants to know of a channel that was closed elsewhere.
     pub(crate) room_wanted: AtomicBool,
+    /// The health answer is 503, although the server serves.
+    pub(crate) unready: AtomicBool,
     /// I/O threads that have not ended.
     pub(crate) io_threads_alive: AtomicUsize,
     /// Requests cut at the end.
@@ -56,6 +60,9 @@ pub(crate) struct Shared {
     pub(crate) queue_log: Seldom,
     pub(crate) accept_log: Seldom,
     panic_log: Seldom,
+    /// The processes that serve the same listeners.
+    #[cfg(unix)]
+    pub(crate) siblings: Option<Arc<Siblings>>,
 }
 
 /// How far the end has come.
@@ -90,12 +97,13 @@ impl Shared {
             unsent: Arc::default(),
             budget,
             counters: Counters::default(),
-            shards: Shards::default(),
+            shards: Shards::new(settings.max_requests),
             census: CensusTable::new(settings.io_threads.max(1)),
             access_log,
             mailboxes: OnceLock::new(),
             channels: AtomicUsize::new(0),
             room_wanted: AtomicBool::new(false),
+            unready: AtomicBool::new(false),
             io_threads_alive: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
             running: RunningTable::new(&settings),
@@ -106,6 +114,8 @@ impl Shared {
             queue_log: Seldom::new(Duration::from_secs(1)),
             accept_log: Seldom::new(MINUTE),
             panic_log: Seldom::new(Duration::from_secs(1)),
+            #[cfg(unix)]
+            siblings: None,
             settings,
             listening,
         }

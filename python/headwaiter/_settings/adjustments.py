@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headwaiter._settings import defaults, listen, paths
 from headwaiter._settings.casts import thread_bounds
-from headwaiter._settings.sources import Given, collect, from_keywords
+from headwaiter._settings.sources import Given, collect, from_keywords, with_concurrency
 from headwaiter._settings.table import ADJUSTMENTS, BY_NAME
 from headwaiter._settings.types import AdjustmentValues
 
@@ -35,6 +36,10 @@ PROXY_HEADERS = frozenset(
         "forwarded",
     }
 )
+
+
+SUPERVISED = ("processes", "max_requests", "max_rss", "max_lifetime", "drain_delay", "control")
+"""A parent process does what these adjustments ask for."""
 
 
 class Effective(NamedTuple):
@@ -72,7 +77,7 @@ class Adjustments(AdjustmentValues):
         for name, value in flags.items():
             arguments[name] = Given(value, "argument", BY_NAME[name].flag)
         adjustments = cls.__new__(cls)
-        adjustments._resolve(collect(arguments, config))
+        adjustments._resolve(with_concurrency(collect(arguments, config), os.environ))
         return adjustments
 
     def given_names(self) -> set[str]:
@@ -89,6 +94,12 @@ class Adjustments(AdjustmentValues):
             origin, where = (given.origin, given.where) if given else ("default", "")
             result[row.name] = Effective(getattr(self, row.name), origin, where)
         return result
+
+    def supervised_by(self) -> str:
+        """The adjustment that asks for a parent process, or the empty string."""
+        asked = {name: bool(getattr(self, name)) for name in SUPERVISED}
+        asked["processes"] = self.processes != 1
+        return next((name for name, is_asked in asked.items() if is_asked), "")
 
     def engine_settings(self, logger: str) -> dict[str, Any]:
         """The settings for the extension's ``Server``; ``None`` means "off"."""
@@ -118,16 +129,21 @@ class Adjustments(AdjustmentValues):
             warnings.warn("send_bytes has no effect", DeprecationWarning, stacklevel=4)
         for row in ADJUSTMENTS:
             setattr(self, row.name, paths.made_absolute(row, getattr(self, row.name)))
+        if sys.platform == "win32" and self.supervised_by():
+            raise ValueError(
+                f"{self.supervised_by()}: not on Windows, where the server is one process"
+            )
         self._resolve_proxies()
         self._resolve_spool()
         self._resolve_listen()
         self._admin_listeners = listen.admin(self.admin, public=self.admin_public)
+        share = defaults.processes(self.processes)
         if "connection_limit" not in given:
             self.connection_limit = defaults.connection_limit()
         if "inbuf_total" not in given:
-            self.inbuf_total = defaults.inbuf_total()
+            self.inbuf_total = defaults.inbuf_total() // share
         if "outbuf_total" not in given:
-            self.outbuf_total = defaults.outbuf_total()
+            self.outbuf_total = defaults.outbuf_total(share)
 
     def _value(self, name: str) -> Any:
         row = BY_NAME[name]
@@ -181,7 +197,8 @@ class Adjustments(AdjustmentValues):
         if "spool_files" not in self._given:
             self.spool_files = defaults.spool_files()
         if "spool_limit" not in self._given:
-            self.spool_limit = defaults.spool_limit(self.spool_dir)
+            share = defaults.processes(self.processes)
+            self.spool_limit = defaults.spool_limit(self.spool_dir) // share
 
     def _resolve_listen(self) -> None:
         listen.check_sockets(self.sockets)

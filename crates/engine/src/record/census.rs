@@ -92,11 +92,7 @@ impl CensusTable {
     pub(crate) fn wait(&self, number: u64, most: Duration) {
         let end = sync::now() + most;
         let mut lock = self.lock.lock();
-        while self
-            .threads
-            .iter()
-            .any(|thread| thread.number.load(Ordering::SeqCst) < number)
-        {
+        while !self.is_complete(number) {
             let left = end.saturating_duration_since(sync::now());
             let Ok(held) = lock else { return };
             if left.is_zero() {
@@ -107,6 +103,12 @@ impl CensusTable {
                 Err(_) => return,
             };
         }
+    }
+
+    /// Whether every I/O thread has completed count `number`.
+    pub(crate) fn is_complete(&self, number: u64) -> bool {
+        let mut threads = self.threads.iter();
+        threads.all(|thread| thread.number.load(Ordering::SeqCst) >= number)
     }
 
     /// The sum of the last counts.

@@ -14,6 +14,7 @@ pub(crate) mod counters;
 pub(crate) mod end;
 pub(crate) mod figures;
 pub(crate) mod histogram;
+pub(crate) mod quota;
 pub(crate) mod recorder;
 
 use std::time::{Duration, Instant};

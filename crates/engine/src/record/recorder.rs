@@ -16,6 +16,7 @@ use crate::record::access_log::AccessLog;
 use crate::record::end::rules;
 use crate::record::figures::{Figures, STATUS_CLASSES};
 use crate::record::histogram::{Histogram, Tally};
+use crate::record::quota::Quota;
 use crate::record::{End, Ended, Phase, Record};
 use crate::sys::sync;
 
@@ -30,10 +31,11 @@ pub(crate) struct Shard {
     /// Nanoseconds that the worker spent after replies, as in the iterable's `close()`.
     closing: Tally,
     phases: [Histogram; Phase::ALL.len()],
+    quota: Option<Arc<Quota>>,
 }
 
 impl Shard {
-    fn new() -> Self {
+    fn new(quota: Option<Arc<Quota>>) -> Self {
         Self {
             statuses: Default::default(),
             ends: Default::default(),
@@ -42,6 +44,7 @@ impl Shard {
             bytes_out: Tally::default(),
             closing: Tally::default(),
             phases: Default::default(),
+            quota,
         }
     }
 
@@ -61,6 +64,9 @@ impl Shard {
                 histogram.record(span);
             }
         }
+        if let Some(quota) = &self.quota {
+            quota.count();
+        }
     }
 }
 
@@ -70,12 +76,26 @@ pub(crate) struct Shards {
     all: Mutex<Vec<Arc<Shard>>>,
     /// Those of the workers, by number.
     workers: Mutex<Vec<Arc<Shard>>>,
+    quota: Option<Arc<Quota>>,
 }
 
 impl Shards {
+    /// With `max_requests` all shards together count up to it.
+    pub(crate) fn new(max_requests: Option<u64>) -> Self {
+        Self {
+            quota: max_requests.map(|most| Arc::new(Quota::new(most))),
+            ..Self::default()
+        }
+    }
+
+    /// What counts up to `max_requests`.
+    pub(crate) fn quota(&self) -> Option<&Quota> {
+        self.quota.as_deref()
+    }
+
     /// A new shard, for a thread to write to.
     pub(crate) fn add(&self) -> Arc<Shard> {
-        let shard = Arc::new(Shard::new());
+        let shard = Arc::new(Shard::new(self.quota.clone()));
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(Arc::clone(&shard));
         shard

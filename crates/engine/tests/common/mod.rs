@@ -27,6 +27,15 @@ pub struct Site {
 
 impl Site {
     pub fn new(settings: Settings, app: impl Fn(&mut Task) + Send + Sync + 'static) -> Self {
+        Self::prepared(settings, |_| (), app)
+    }
+
+    /// A site whose server `prepare` sees before it starts.
+    pub fn prepared(
+        settings: Settings,
+        prepare: impl FnOnce(&Server),
+        app: impl Fn(&mut Task) + Send + Sync + 'static,
+    ) -> Self {
         let app: App = Arc::new(app);
         let threads = settings.threads;
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
@@ -34,6 +43,7 @@ impl Site {
         let Listening::Tcp(address) = server.listening()[0] else {
             panic!("a TCP address")
         };
+        prepare(&server);
         let (tell, finished) = mpsc::channel();
         server
             .start(Box::new(move || tell.send(()).unwrap()))

@@ -9,7 +9,7 @@
 
 pub(in crate::observe) mod metrics;
 pub(in crate::observe) mod pages;
-pub(super) mod show;
+pub(crate) mod show;
 mod status;
 
 use std::sync::{Arc, Mutex, PoisonError};

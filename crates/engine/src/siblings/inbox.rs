@@ -1,0 +1,172 @@
+//! Messages between siblings: a connection's descriptor, and the bytes that were read from it.
+//!
+//! Many processes write to one inbox, so it is a socket that keeps messages apart.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use socket2::{Domain, Socket, Type};
+
+use super::Page;
+
+/// The two ends of an inbox: the one that its process reads, and the one that its siblings write to.
+///
+/// # Errors
+///
+/// The system has no descriptors left.
+pub fn inbox_pair() -> io::Result<(Socket, Socket)> {
+    Socket::pair(Domain::UNIX, KEEPS_MESSAGES_APART, None)
+}
+
+/// Moves the messages that wait in `inbox`, whose process has died, to the inbox `to` of the process in `slot`.
+/// Returns how many messages moved. It stops when `to` is full or closed.
+///
+/// # Errors
+///
+/// What the system says, except that `inbox` is empty.
+pub fn forward(page: &Page, inbox: &Socket, slot: usize, to: &Socket) -> io::Result<usize> {
+    let mut buffer = vec![0; HEADER + MOST_BYTES];
+    for moved in 0.. {
+        let received = match receive(inbox.as_fd(), &mut buffer) {
+            Ok(Some(received)) => received,
+            Ok(None) => return Ok(moved),
+            Err(error) => return Err(error),
+        };
+        let Some(frame) = received.frame() else {
+            continue;
+        };
+        page.announce(slot);
+        if let Err(error) = frame.send(to) {
+            page.withdraw(slot);
+            return Err(error);
+        }
+    }
+    Ok(0)
+}
+
+/// A connection on its way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) connection: BorrowedFd<'a>,
+    /// Index of the listener that it came in by. All processes have the same listeners.
+    pub(crate) listener: u32,
+    /// A read may stop though more bytes follow. See `exchange::link::MARKED`.
+    pub(crate) marked: bool,
+    /// What was read and not digested: at most [`MOST_BYTES`].
+    pub(crate) bytes: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// Sends the connection to `inbox`. Never blocks.
+    pub(super) fn send(&self, inbox: &Socket) -> io::Result<()> {
+        debug_assert!(
+            self.bytes.len() <= MOST_BYTES,
+            "the receiver has no more room"
+        );
+        let mut header = [0; HEADER];
+        header[..4].copy_from_slice(&self.listener.to_ne_bytes());
+        header[4] = u8::from(self.marked);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut rights = SendAncillaryBuffer::new(&mut space);
+        let descriptors = [self.connection];
+        rights.push(SendAncillaryMessage::ScmRights(&descriptors));
+        let parts = [IoSlice::new(&header), IoSlice::new(self.bytes)];
+        crate::sys::mask::without_sigpipe(|| {
+            loop {
+                match sendmsg(inbox, &parts, &mut rights, FLAGS) {
+                    Err(Errno::INTR) => {}
+                    other => return other.map(drop).map_err(io::Error::from),
+                }
+            }
+        })
+    }
+}
+
+/// A message as it came in.
+#[derive(Debug)]
+pub(crate) struct Received<'a> {
+    /// `None`: the message is none of ours, or this process had no descriptor left for the connection.
+    pub(crate) connection: Option<OwnedFd>,
+    pub(crate) listener: u32,
+    pub(crate) marked: bool,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl Received<'_> {
+    /// The message, for another process.
+    fn frame(&self) -> Option<Frame<'_>> {
+        Some(Frame {
+            connection: self.connection.as_ref()?.as_fd(),
+            listener: self.listener,
+            marked: self.marked,
+            bytes: self.bytes,
+        })
+    }
+}
+
+/// Takes the first message out of `inbox`; `None` if there is none, or if nobody can send any more. `buffer` has room
+/// for a header and [`MOST_BYTES`].
+pub(crate) fn receive<'a>(
+    inbox: BorrowedFd<'_>,
+    buffer: &'a mut [u8],
+) -> io::Result<Option<Received<'a>>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = RecvAncillaryBuffer::new(&mut space);
+    let got = loop {
+        let mut parts = [IoSliceMut::new(buffer)];
+        match recvmsg(inbox, &mut parts, &mut rights, RECV_FLAGS) {
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN | Errno::CONNRESET) => return Ok(None),
+            other => break other?,
+        }
+    };
+    let mut connection = None;
+    for message in rights.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            // A message has one. Others are closed here.
+            connection = descriptors.last();
+        }
+    }
+    if got.bytes == 0 && connection.is_none() {
+        return Ok(None);
+    }
+    if got.bytes < HEADER || got.flags.contains(ReturnFlags::TRUNC) {
+        connection = None;
+    }
+    #[cfg(not(target_os = "linux"))]
+    if let Some(connection) = &connection {
+        rustix::io::fcntl_setfd(connection, rustix::io::FdFlags::CLOEXEC)?;
+    }
+    let (header, bytes) = buffer[..got.bytes].split_at(HEADER.min(got.bytes));
+    let listener = header.first_chunk().copied().unwrap_or_default();
+    Ok(Some(Received {
+        connection,
+        listener: u32::from_ne_bytes(listener),
+        marked: header.get(4) == Some(&1),
+        bytes,
+    }))
+}
+
+/// Bytes that travel with a connection at most.
+pub(crate) const MOST_BYTES: usize = 16 * 1024;
+/// Bytes in front of them.
+const HEADER: usize = 8;
+/// Not every system has the first, and on the others datagrams between the ends of a pair are as reliable.
+#[cfg(target_os = "linux")]
+const KEEPS_MESSAGES_APART: Type = Type::SEQPACKET;
+#[cfg(not(target_os = "linux"))]
+const KEEPS_MESSAGES_APART: Type = Type::DGRAM;
+#[cfg(target_os = "linux")]
+const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+#[cfg(not(target_os = "linux"))]
+const FLAGS: SendFlags = SendFlags::DONTWAIT;
+#[cfg(target_os = "linux")]
+const RECV_FLAGS: RecvFlags = RecvFlags::DONTWAIT.union(RecvFlags::CMSG_CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const RECV_FLAGS: RecvFlags = RecvFlags::DONTWAIT;

@@ -1,0 +1,233 @@
+//! The sibling processes that serve the same listeners: what each of them is doing, and connections that one hands over
+//! to another.
+//!
+//! A parent process makes a [`Page`] of figures and gives every child a slot in it. Each child writes its own line and
+//! reads the lines of its siblings. A connection goes by a message with its descriptor (`inbox.rs`) to the sibling that
+//! `placement.rs` chooses.
+//!
+//! Rule, or a connection is lost: a sender adds to `pending` before it reads the state of the receiver; a process that
+//! leaves writes its state before it reads `pending`. So a process that leaves either finds the message or is seen to
+//! leave.
+//!
+//! Elsewhere: when the loop hands over and receives (`io/siblings/`).
+
+mod inbox;
+mod map;
+mod page;
+mod placement;
+mod running;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use socket2::Socket;
+
+pub(crate) use self::inbox::{Frame, MOST_BYTES, Received, receive};
+pub use self::inbox::{forward, inbox_pair};
+pub use self::page::{Line, Page, State};
+use self::placement::{Figures, choose};
+pub use self::running::Running;
+
+/// This process among its siblings.
+#[derive(Debug)]
+pub struct Siblings {
+    page: Page,
+    slot: usize,
+    /// Where the siblings leave their messages.
+    inbox: Socket,
+    /// The inboxes of the siblings, by their slots.
+    others: Mutex<Vec<(usize, Socket)>>,
+    /// This process leaves, and siblings were ready to take its connections.
+    hands_over: AtomicBool,
+}
+
+/// What became of a connection that was to be handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// It is in the inbox of a sibling.
+    Sent,
+    /// The inboxes of all siblings that are ready are full.
+    Full,
+    /// No sibling is ready.
+    Nobody,
+}
+
+impl Siblings {
+    /// This process has the slot `slot` of `page`, and reads `inbox`.
+    ///
+    /// # Errors
+    ///
+    /// The page has no such slot, or the system refuses to make the inbox non-blocking.
+    pub fn new(page: Page, slot: usize, inbox: Socket) -> io::Result<Self> {
+        if slot >= page.slots() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the page has no such slot",
+            ));
+        }
+        inbox.set_nonblocking(true)?;
+        page.set_state(slot, State::Starting);
+        Ok(Self {
+            page,
+            slot,
+            inbox,
+            others: Mutex::default(),
+            hands_over: AtomicBool::new(false),
+        })
+    }
+
+    /// The page of figures.
+    pub fn page(&self) -> &Page {
+        &self.page
+    }
+
+    /// The slot of this process.
+    pub fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// The sibling in `slot` reads what is sent to `inbox`.
+    pub fn add(&self, slot: usize, inbox: Socket) {
+        if slot == self.slot || slot >= self.page.slots() {
+            return;
+        }
+        let mut others = self.lock();
+        others.retain(|(other, _)| *other != slot);
+        others.push((slot, inbox));
+    }
+
+    /// The sibling in `slot` has ended.
+    pub fn remove(&self, slot: usize) {
+        self.lock().retain(|(other, _)| *other != slot);
+    }
+
+    pub(crate) fn inbox(&self) -> BorrowedFd<'_> {
+        self.inbox.as_fd()
+    }
+
+    /// Writes the figures of this process. The first call makes it ready.
+    pub(crate) fn publish(&self, figures: Figures) {
+        self.page.publish(self.slot, figures);
+    }
+
+    /// The figures of this process, as last written.
+    pub(crate) fn own(&self) -> Line {
+        self.page.line(self.slot)
+    }
+
+    /// The worker `worker` runs a request.
+    pub(crate) fn note_running(&self, worker: usize, method: &[u8], path: &[u8]) {
+        self.page.note_running(self.slot, worker, method, path);
+    }
+
+    /// The worker `worker` is free.
+    pub(crate) fn note_free(&self, worker: usize) {
+        self.page.note_free(self.slot, worker);
+    }
+
+    /// From now on this process takes no connections. It hands its own over if a sibling is ready now.
+    pub(crate) fn leave(&self) {
+        self.page.set_state(self.slot, State::Leaving);
+        if !self.candidates(&self.lock()).is_empty() {
+            self.hands_over.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether this process leaves and hands its connections over.
+    pub(crate) fn hands_over(&self) -> bool {
+        self.hands_over.load(Ordering::SeqCst)
+    }
+
+    /// Whether a sibling is about to leave a message for this process, which has not received it.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.page.line(self.slot).pending > 0
+    }
+
+    /// Counts a message of a sibling as received.
+    pub(crate) fn received(&self) {
+        self.page.withdraw(self.slot);
+    }
+
+    /// Whether this process should leave new connections to a sibling: it has no idle worker, and a sibling has.
+    pub(crate) fn defers(&self) -> bool {
+        let others = self.lock();
+        let own = self.own();
+        !own.is_free()
+            && self
+                .candidates(&others)
+                .iter()
+                .any(|(_, line)| line.is_free())
+    }
+
+    /// Hands a new connection over if a sibling can serve it sooner. This process has `connections` now.
+    pub(crate) fn place(&self, connections: usize, frame: &Frame<'_>) -> bool {
+        let others = self.lock();
+        let own = Line {
+            connections: u32::try_from(connections).unwrap_or(u32::MAX),
+            ..self.own()
+        };
+        let candidates = self.candidates(&others);
+        choose(own, &candidates).is_some_and(|slot| self.send(&others, slot, frame) == Sent::Sent)
+    }
+
+    /// Hands a connection over to the sibling with the fewest, whatever this process could do with it.
+    pub(crate) fn hand_over(&self, frame: &Frame<'_>) -> Sent {
+        let others = self.lock();
+        let mut candidates = self.candidates(&others);
+        candidates.sort_by_key(|(_, line)| (!line.is_free(), line.load()));
+        let mut outcome = Sent::Nobody;
+        for (slot, _) in candidates {
+            match self.send(&others, slot, frame) {
+                Sent::Sent => return Sent::Sent,
+                Sent::Full => outcome = Sent::Full,
+                Sent::Nobody => {}
+            }
+        }
+        outcome
+    }
+
+    /// The lines of the siblings that are ready; none while the whole server stops.
+    fn candidates(&self, others: &[(usize, Socket)]) -> Vec<(usize, Line)> {
+        if self.page.is_stopping() {
+            return Vec::new();
+        }
+        let lines = others
+            .iter()
+            .map(|(slot, _)| (*slot, self.page.line(*slot)));
+        lines
+            .filter(|(_, line)| line.state == State::Ready)
+            .collect()
+    }
+
+    fn send(&self, others: &[(usize, Socket)], slot: usize, frame: &Frame<'_>) -> Sent {
+        let Some((_, inbox)) = others.iter().find(|(other, _)| *other == slot) else {
+            return Sent::Nobody;
+        };
+        // The receiver may leave at any moment: see the rule at the head of this file.
+        self.page.announce(slot);
+        let sent = match self.page.line(slot).state {
+            State::Ready => frame.send(inbox),
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        };
+        match sent {
+            Ok(()) => Sent::Sent,
+            Err(error) => {
+                self.page.withdraw(slot);
+                match error.kind() {
+                    // It has ended. Its parent will say so.
+                    io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::NotConnected => Sent::Nobody,
+                    _ => Sent::Full,
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(usize, Socket)>> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

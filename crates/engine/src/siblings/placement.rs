@@ -1,0 +1,89 @@
+//! Which process serves a new connection. Pure: figures in, a slot out.
+
+use super::page::Line;
+
+/// What a process writes into its line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    pub(crate) idle: u32,
+    pub(crate) waiting: u32,
+    pub(crate) connections: u32,
+    /// The loop has made a turn.
+    pub(crate) turn: bool,
+}
+
+/// The slot of the sibling that should serve a new connection; `None`: this process, whose line is `own`.
+///
+/// A process with an idle worker comes before one without, since it can serve the connection at once. Among equals the
+/// one with the fewest connections is best, if it has at least [`FEWER`] fewer than this process.
+pub(super) fn choose(own: Line, ready: &[(usize, Line)]) -> Option<usize> {
+    let (slot, best) = ready
+        .iter()
+        .min_by_key(|(slot, line)| (!line.is_free(), line.load(), *slot))?;
+    let better = match (best.is_free(), own.is_free()) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => best.load().saturating_add(FEWER) <= own.load(),
+    };
+    better.then_some(*slot)
+}
+
+/// Passing a connection on for a smaller difference would cost more than it gains.
+const FEWER: u32 = 2;
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+
+    fn line(idle: u32, connections: u32, pending: u32) -> Line {
+        Line {
+            idle,
+            connections,
+            pending,
+            ..Line::default()
+        }
+    }
+
+    #[test]
+    fn a_connection_goes_where_it_is_served_soonest() {
+        let (free, full) = (line(1, 5, 0), line(0, 5, 0));
+        for (own, ready, chosen) in [
+            (free, vec![], None),
+            (full, vec![], None),
+            (full, vec![(3, free)], Some(3)),
+            (full, vec![(3, full)], None),
+            (free, vec![(3, line(1, 3, 0))], Some(3)),
+            (free, vec![(3, line(1, 4, 0))], None),
+            // Its idle worker is spoken for, and so are two of its places.
+            (full, vec![(3, line(1, 5, 1))], None),
+            (free, vec![(3, line(2, 3, 1))], None),
+            // A busy process does not get more because it has few.
+            (free, vec![(3, line(0, 0, 0))], None),
+            (full, vec![(3, line(0, 3, 0))], Some(3)),
+            (full, vec![(1, line(0, 0, 0)), (3, line(1, 9, 0))], Some(3)),
+            (full, vec![(1, line(2, 9, 0)), (3, line(1, 8, 0))], Some(3)),
+        ] {
+            assert_eq!(choose(own, &ready), chosen, "{own:?} {ready:?}");
+        }
+    }
+
+    /// Whoever accepts: with idle workers everywhere no process ends with many more than another.
+    #[test]
+    fn a_burst_is_spread_evenly() {
+        for processes in 2..6 {
+            let mut lines = vec![line(100, 0, 0); processes];
+            for nth in 0..64 {
+                let acceptor = if nth < 50 { 0 } else { nth % processes };
+                let others = (0..processes).filter(|slot| *slot != acceptor);
+                let ready: Vec<_> = others.map(|slot| (slot, lines[slot])).collect();
+                match choose(lines[acceptor], &ready) {
+                    Some(slot) => lines[slot].pending += 1,
+                    None => lines[acceptor].connections += 1,
+                }
+            }
+            let loads = || lines.iter().map(Line::load);
+            let (most, least) = (loads().max().unwrap(), loads().min().unwrap());
+            assert!(most <= least + 2, "{processes}: {lines:?}");
+        }
+    }
+}
