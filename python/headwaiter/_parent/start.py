@@ -18,6 +18,7 @@ from headwaiter._parent.child import Config
 from headwaiter._parent.children import Children
 from headwaiter._parent.control import ControlError
 from headwaiter._parent.loop import Parent
+from headwaiter._parent.overview import Admin
 from headwaiter._process import cores, logs, pid_file
 from headwaiter._process.interpreter import is_free_threaded
 from headwaiter._settings.adjustments import Adjustments
@@ -49,12 +50,15 @@ def run_command(command: Sequence[str], arguments: Sequence[str], adjustments: A
         with pid_file.held(adjustments.pid_file):
             config, more = _config(adjustments)
             page = _headwaiter.Page(slots=SLOTS)
+            filenos, directory = listeners.filenos(), logical_directory()
+            children = Children(command, [*more, *arguments], filenos, page, directory)
+            settings = adjustments.engine_settings(logs.logger_name())
+            admin = Admin(listeners, settings, children) if settings["admin"] else None
             ended = Parent(
-                Children(
-                    command, [*more, *arguments], listeners.filenos(), page, logical_directory()
-                ),
+                children,
                 config,
                 control=adjustments.control,
+                admin=admin,
                 close_listeners=lambda: _close(listeners, adjustments),
                 banner=lambda: _log_banner(listeners),
             ).run()
