@@ -25,7 +25,8 @@ ORDER = {
         *("shared", "io", "worker", "observe", "signals", "control", "server"),
     ],
     BINDING: [
-        *("process", "errors", "site", "settings", "listeners", "wsgi", "worker", "server"),
+        *("process", "errors", "site", "settings", "listeners", "overview", "wsgi", "worker"),
+        "server",
     ],
     PACKAGE: [
         *("_headwaiter", "exceptions", "_process", "_settings", "adjustments", "settings"),

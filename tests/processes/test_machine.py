@@ -111,7 +111,7 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
         ],
     ),
     "a stop while children start": (
-        {},
+        {"drain_delay": 5.0},
         [
             (" ", "start 0, start 1"),
             ("TERM", "cut 0, cut 1, close"),

@@ -16,7 +16,7 @@ use crate::record::counters::Counters;
 use crate::record::recorder::Shards;
 use crate::settings::Settings;
 #[cfg(unix)]
-use crate::siblings::Siblings;
+use crate::siblings::{Figures, Siblings};
 use crate::store::budget::{Budget, Limits};
 use crate::store::shelf::Shelf;
 use crate::sys::sync;
@@ -147,8 +147,26 @@ impl Shared {
 
     /// Moves on to `stage`, never back, and tells every I/O thread.
     pub(crate) fn advance(&self, stage: Stage) {
+        #[cfg(unix)]
+        if let Some(siblings) = &self.siblings {
+            siblings.leave();
+        }
         self.stage.fetch_max(stage as u8, Ordering::SeqCst);
         self.wake_io_threads();
+    }
+
+    /// Whether the server drains and hands its connections over to sibling processes.
+    pub(crate) fn hands_over(&self) -> bool {
+        #[cfg(unix)]
+        let hands_over = self.siblings.as_ref().is_some_and(|all| all.hands_over());
+        #[cfg(not(unix))]
+        let hands_over = false;
+        hands_over
+    }
+
+    /// Whether replies end their connections, since the server drains.
+    pub(crate) fn ends_connections(&self) -> bool {
+        self.draining() && !self.hands_over()
     }
 
     /// No connection will be accepted any more; the other I/O threads may end from here on.
@@ -174,8 +192,44 @@ impl Shared {
         }
     }
 
+    /// Tells sibling processes how this one is doing. `more`: tasks that are about to be queued; `turn`: the first I/O
+    /// thread has made a turn.
+    #[cfg(unix)]
+    pub(crate) fn publish(&self, more: usize, turn: bool) {
+        let Some(siblings) = &self.siblings else {
+            return;
+        };
+        let connections = self.channels.load(Ordering::Relaxed);
+        self.queue.show_free(|free, waiting| {
+            let waiting = waiting + more;
+            siblings.publish(Figures {
+                idle: if waiting > 0 { 0 } else { free as u32 },
+                waiting: waiting as u32,
+                connections: connections as u32,
+                turn,
+            });
+        });
+    }
+
+    /// The worker `worker` has taken `exchange`; `None`: it found no task.
+    pub(crate) fn publish_worker(&self, worker: usize, exchange: Option<&Exchange>) {
+        #[cfg(unix)]
+        if let Some(siblings) = &self.siblings {
+            if let Some(exchange) = exchange {
+                siblings.note_running(worker, exchange.head.method(), exchange.head.path());
+            }
+            self.publish(0, false);
+        }
+        #[cfg(not(unix))]
+        let _ = (worker, exchange);
+    }
+
     /// The worker of `exchange` is free.
     pub(crate) fn note_free(&self, exchange: &mut Exchange) {
+        #[cfg(unix)]
+        if let (Some(siblings), Some(worker)) = (&self.siblings, exchange.record.worker) {
+            siblings.note_free(worker as usize);
+        }
         if let Some(freed) = self.running.note_free(exchange, || self.now()) {
             self.after_freed(&freed);
         }
@@ -184,6 +238,10 @@ impl Shared {
     /// `worker` is free after a reply that was noted as complete; and the time since then.
     pub(crate) fn note_through(&self, worker: usize) -> Option<Duration> {
         let (freed, span) = self.running.note_through(worker, self.now())?;
+        #[cfg(unix)]
+        if let Some(siblings) = &self.siblings {
+            siblings.note_free(worker);
+        }
         self.after_freed(&freed);
         Some(span)
     }

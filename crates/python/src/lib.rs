@@ -10,6 +10,8 @@
 
 mod errors;
 mod listeners;
+#[cfg(unix)]
+mod overview;
 mod process;
 mod server;
 mod settings;
@@ -27,6 +29,9 @@ mod _headwaiter {
 
     #[pymodule_export]
     use crate::listeners::Listeners;
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::overview::Overview;
     #[cfg(unix)]
     #[pymodule_export]
     use crate::process::control::Control;

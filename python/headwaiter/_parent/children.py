@@ -17,6 +17,7 @@ from typing import Any
 
 from headwaiter import _headwaiter
 from headwaiter._parent.channel import Channel
+from headwaiter._settings.sources import SLOT_VARIABLE
 
 MOST_NAMED = 10
 """The most requests that a log record names."""
@@ -93,7 +94,6 @@ class Children:
         return subprocess.Popen(
             [*self.command, f"--slot={slot}", *flags, "--", *self.arguments],
             pass_fds=[*passed.values(), *self.listeners],
-            stdin=subprocess.DEVNULL,
             cwd=self.directory,
             env=_environment(slot),
         )
@@ -115,11 +115,11 @@ class Children:
     def forward(self) -> int:
         """Move the connections of children that are gone to a child that is ready; return how
         many."""
-        ready = [child for child in self.by_slot.values() if child.is_ready]
         return sum(
             self.page.forward(inbox, child.slot, child.outbox)
             for _, inbox in self._orphans
-            for child in ready
+            for child in self.by_slot.values()
+            if child.is_ready
         )
 
     def next_time(self) -> float | None:
@@ -148,4 +148,4 @@ def _environment(slot: int) -> dict[str, str]:
     """The environment of a child: the service manager hears of the parent alone."""
     private = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
     kept = {name: value for name, value in os.environ.items() if name not in private}
-    return {**kept, "HEADWAITER_PROCESS": str(slot)}
+    return {**kept, SLOT_VARIABLE: str(slot)}

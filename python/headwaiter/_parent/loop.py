@@ -33,6 +33,7 @@ from headwaiter._parent.child import Config
 from headwaiter._parent.children import ChildProcess, Children
 from headwaiter._parent.control import Client, ControlSocket
 from headwaiter._parent.machine import Machine
+from headwaiter._parent.overview import Admin
 from headwaiter._process import logs, signals, systemd
 from headwaiter._process.exits import DONE, NOT_STARTED, USAGE
 
@@ -50,6 +51,7 @@ class Parent:
         config: Config,
         *,
         control: str | None,
+        admin: Admin | None,
         close_listeners: Callable[[], None],
         banner: Callable[[], None],
     ) -> None:
@@ -57,6 +59,9 @@ class Parent:
         self._close_listeners = close_listeners
         self._banner = banner
         self._selector = selectors.DefaultSelector()
+        self._admin = admin
+        if admin is not None:
+            self._selector.register(admin.fileno(), selectors.EVENT_READ, lambda _: None)
         self._watchdog = systemd.watchdog_seconds()
         self._began = self._watched = time.monotonic()
         self._reloaders: list[Client] = []
@@ -102,6 +107,8 @@ class Parent:
         self.children.expire(now)
         self._feed_watchdog(now)
         self._act()
+        if self._admin is not None:
+            self._admin.turn(self.machine)
         for child in self.children.by_slot.values():
             self._listen_to(child)
 
@@ -109,8 +116,11 @@ class Parent:
         times = [self.machine.next_time(), self.children.next_time()]
         if self._watchdog is not None:
             times.append(self._watched + self._watchdog)
-        due = min((moment for moment in times if moment is not None), default=None)
-        return None if due is None else max(0.0, due - time.monotonic())
+        now = time.monotonic()
+        waits = [None if moment is None else max(0.0, moment - now) for moment in times]
+        if self._admin is not None:
+            waits.append(self._admin.timeout())
+        return min((wait for wait in waits if wait is not None), default=None)
 
     def _feed_watchdog(self, now: float) -> None:
         if self._watchdog is not None and self._watched + self._watchdog <= now:
@@ -152,6 +162,8 @@ class Parent:
         if not child.is_lost:
             self._lose(child)
         running = self.children.running(child.slot)
+        if self._admin is not None:
+            self._admin.retire(child.slot)
         now = time.monotonic()
         self.children.bury(child, now + ORPHANED)
         self.machine.handle_exit(now, child.slot, code, running)
@@ -187,6 +199,8 @@ class Parent:
             machine.handle_pong(now, slot)
         elif did == "asks":
             machine.handle_asks(now, slot, str(message["why"]))
+        elif self._admin is not None:
+            self._admin.heard(slot, message)
 
     def _asked(self, client: Client, request: dict[str, Any]) -> None:
         now, machine, verb = time.monotonic(), self.machine, request.get("do")
@@ -270,6 +284,8 @@ class Parent:
         ended = self._exit
         for client in self._stoppers if ended else []:
             client.answer(ended.status if ended else DONE, "stopped")
+        if self._admin is not None:
+            self._admin.close()
         if self._socket is not None:
             self._socket.close()
 

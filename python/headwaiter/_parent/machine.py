@@ -33,6 +33,8 @@ class Machine(Replacements):
     def __init__(self, config: Config, now: float) -> None:
         super().__init__(config, now)
         self.has_served = False
+        self.restarts = 0
+        """Children that died and were started again."""
         self._first_failure: tuple[str, int] | None = None
         self._pings = 0
         count = 1 if config.adaptive else config.processes
@@ -96,14 +98,14 @@ class Machine(Replacements):
         that the child was running."""
         self._pass(now)
         child = self.children.pop(slot)
-        text = f"process {slot} {ended(status)}{running}"
+        text = f"process {slot} {ended(status)}"
         place = self._place_of(child)
         if self.stopping:
-            self._left_in_stop(child, text, status)
+            self._left_in_stop(child, text + running, status)
         elif place is None:
-            self._left(child, text, status)
+            self._left(child, text + running, status)
         elif child.phase is Phase.READY:
-            self._died(place, child, text)
+            self._died(place, child, text + running)
         else:
             self._failed_to_start(place, child, child.failure or f"{text} while it started")
         self._settle()
@@ -181,6 +183,7 @@ class Machine(Replacements):
             self._signal(child)
 
     def _died(self, place: Place, child: Child, text: str) -> None:
+        self.restarts += 1
         self._log(logging.ERROR, text)
         if child.ready_at is not None and self.now - child.ready_at >= SETTLED:
             place.deaths = 0

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from headwaiter import _headwaiter
-from headwaiter._parent import cores
 from headwaiter._parent.child import Config
 from headwaiter._parent.children import Children
 from headwaiter._parent.control import ControlError
 from headwaiter._parent.loop import Parent
-from headwaiter._process import logs, pid_file
+from headwaiter._parent.overview import Admin
+from headwaiter._process import cores, logs, pid_file
 from headwaiter._process.interpreter import is_free_threaded
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.casts import MOST_PROCESSES
@@ -50,19 +50,22 @@ def run_command(command: Sequence[str], arguments: Sequence[str], adjustments: A
         with pid_file.held(adjustments.pid_file):
             config, more = _config(adjustments)
             page = _headwaiter.Page(slots=SLOTS)
+            filenos, directory = listeners.filenos(), logical_directory()
+            children = Children(command, [*more, *arguments], filenos, page, directory)
+            settings = adjustments.engine_settings(logs.logger_name())
+            admin = Admin(listeners, settings, children) if settings["admin"] else None
             ended = Parent(
-                Children(
-                    command, [*more, *arguments], listeners.filenos(), page, logical_directory()
-                ),
+                children,
                 config,
                 control=adjustments.control,
-                close_listeners=listeners.close,
+                admin=admin,
+                close_listeners=lambda: _close(listeners, adjustments),
                 banner=lambda: _log_banner(listeners),
             ).run()
     except (pid_file.PidFileError, ControlError) as error:
         raise StartError(str(error)) from None
     finally:
-        listeners.close()
+        _close(listeners, adjustments)
     if ended.error:
         print(f"headwaiter: {ended.error}", file=sys.stderr)
     return ended.status
@@ -80,6 +83,12 @@ def _bind(adjustments: Adjustments) -> _headwaiter.Listeners:
     except OSError as error:
         where = error.filename or ", ".join(map(_shown, adjustments.listeners()))
         raise StartError(f"cannot listen on {where}: {error.strerror or error}") from None
+
+
+def _close(listeners: _headwaiter.Listeners, adjustments: Adjustments) -> None:
+    listeners.close()
+    for sock in adjustments.sockets:  # the extension has duplicates
+        sock.close()
 
 
 def _shown(listener: tuple[object, ...]) -> str:

@@ -161,12 +161,13 @@ class Adjustments(AdjustmentValues):
         self._resolve_listen()
         self.is_observed = bool(self.admin)
         self._admin_listeners = listen.admin(self.admin, public=self.admin_public)
+        share = defaults.processes(self.processes)
         if "connection_limit" not in given:
             self.connection_limit = defaults.connection_limit()
         if "inbuf_total" not in given:
-            self.inbuf_total = defaults.inbuf_total()
+            self.inbuf_total = defaults.inbuf_total() // share
         if "outbuf_total" not in given:
-            self.outbuf_total = defaults.outbuf_total()
+            self.outbuf_total = defaults.outbuf_total(share)
 
     def _value(self, name: str) -> Any:
         row = BY_NAME[name]
@@ -220,7 +221,8 @@ class Adjustments(AdjustmentValues):
         if "spool_files" not in self._given:
             self.spool_files = defaults.spool_files()
         if "spool_limit" not in self._given:
-            self.spool_limit = defaults.spool_limit(self.spool_dir)
+            share = defaults.processes(self.processes)
+            self.spool_limit = defaults.spool_limit(self.spool_dir) // share
 
     def _resolve_listen(self) -> None:
         listen.check_sockets(self.sockets)

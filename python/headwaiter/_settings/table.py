@@ -232,14 +232,15 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         `inbuf_overflow`. At the limit bodies go to temporary files; a larger head gets
         503.""",
         waitress="absent",
-        default_words="an eighth of the memory that the process may use"),
+        default_words="an eighth of the memory that the process may use, divided by `processes`"),
     _row("outbuf_overflow", kinds.BYTES, 1048576, "Limits", """
         A streamed reply with more unsent bytes than this is kept in a temporary file."""),
     _row("outbuf_total", kinds.BYTES, None, "Limits", """
         Most unsent bytes in memory, of all replies together. Beyond it replies go to the
         temporary file, also those that the application returns as a whole. An object that
         is sent to several clients counts once per client.""", waitress="absent",
-        default_words="an eighth of the memory that the process may have, at least 67108864"),
+        default_words="an eighth of the memory that the process may have, divided by `processes`,"
+        " at least 67108864"),
     _row("outbuf_high_watermark", kinds.BYTES, 1073741824, "Limits", """
         Unsent bytes of one connection above which a worker waits for its client.""",
         waitress="differs"),
@@ -251,7 +252,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("spool_limit", kinds.BYTES, None, "Limits", """
         Most bytes in all temporary files together. At the limit workers wait for their
         clients, and an upload that needs a file gets 503.""", waitress="absent",
-        default_words="half of what is free in `spool_dir` at start"),
+        default_words="half of what is free in `spool_dir` at start, divided by `processes`"),
     _row("spool_files", kinds.INTEGER, None, "Limits", """
         Most temporary files of request bodies; a further upload that needs a file gets
         503.""", waitress="absent",

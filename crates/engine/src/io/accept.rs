@@ -34,6 +34,7 @@ impl IoLoop {
                 }
             }
             match self.accepting.accept(n) {
+                Accepted::Connection(stream, _) if self.place(&stream, n) => {}
                 Accepted::Connection(stream, peer) => self.assign(stream, peer, n),
                 Accepted::Nobody => return,
                 Accepted::Failed => {}
@@ -91,10 +92,15 @@ impl IoLoop {
         }
     }
 
-    /// Gives a new connection to the next I/O thread in turn.
+    /// Counts a new connection and gives it to an I/O thread.
     fn assign(&mut self, stream: Stream, peer: Peer, listener: usize) {
         self.shared.channels.fetch_add(1, Ordering::Relaxed);
         self.shared.counters.connections.add(1);
+        self.distribute(stream, peer, listener);
+    }
+
+    /// Gives a connection to the next I/O thread in turn.
+    pub(in crate::io) fn distribute(&mut self, stream: Stream, peer: Peer, listener: usize) {
         let mailboxes = self.shared.mailboxes.get().map_or(&[][..], Vec::as_slice);
         let owner = self.accepting.next_owner(mailboxes.len());
         match mailboxes.get(owner) {
@@ -107,7 +113,23 @@ impl IoLoop {
     }
 
     /// Makes the connection a channel of this thread. `listener` is `None` for the admin endpoint.
-    pub(crate) fn adopt(&mut self, mut stream: Stream, peer: Peer, listener: Option<usize>) {
+    pub(crate) fn adopt(&mut self, stream: Stream, peer: Peer, listener: Option<usize>) {
+        if let Some(index) = self.install(stream, peer, listener)
+            && listener.is_some()
+            && self.drain.is_some()
+            && !self.hand_over_channel(index)
+        {
+            self.drain_idle(index);
+        }
+    }
+
+    /// Makes the connection an idle channel; returns its index, unless the system refuses to watch it.
+    pub(in crate::io) fn install(
+        &mut self,
+        mut stream: Stream,
+        peer: Peer,
+        listener: Option<usize>,
+    ) -> Option<usize> {
         let token = self.channels.next_token();
         if let Err(error) = stream.register(self.poll.registry(), Token(token)) {
             if listener.is_some() {
@@ -116,7 +138,7 @@ impl IoLoop {
             if self.shared.accept_log.pass(self.now) {
                 log::warn!(target: crate::LOG, "a connection could not be watched: {error}");
             }
-            return;
+            return None;
         }
         let link = Link::new(
             stream,
@@ -133,9 +155,7 @@ impl IoLoop {
         }
         self.become_idle(index, self.now);
         crate::inject_panic("adopt");
-        if listener.is_some() && self.drain.is_some() {
-            self.drain_idle(index);
-        }
+        Some(index)
     }
 }
 

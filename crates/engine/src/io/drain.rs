@@ -20,7 +20,9 @@ impl IoLoop {
         self.notice_drain();
         match self.shared.stage() {
             Stage::Serving => {}
-            Stage::Draining if self.drain.is_none_or(|end| end > self.seen.upto()) => {}
+            Stage::Draining if self.drain.is_none_or(|end| end > self.seen.upto()) => {
+                self.go_on_leaving();
+            }
             Stage::Draining => {
                 self.shared.advance(Stage::Cutting);
                 self.cut_all();
@@ -44,7 +46,13 @@ impl IoLoop {
             self.guarded(None, |_| observer.drain_begins());
         }
         self.accepting.forget_pause();
-        for n in 0..self.accepting.len() {
+        self.begin_leaving();
+        // The siblings accept what a server leaves behind that hands its channels over.
+        let listeners = match self.shared.hands_over() {
+            true => 0,
+            false => self.accepting.len(),
+        };
+        for n in 0..listeners {
             let most = usize::try_from(self.shared.settings.backlog).unwrap_or(usize::MAX);
             self.guarded(None, |me| me.accept_from(n, most));
         }
@@ -62,6 +70,7 @@ impl IoLoop {
             self.guarded(Some(channel.link.token), |me| {
                 crate::inject_panic("drain");
                 match me.channels[index].phase() {
+                    Phase::Idle | Phase::Head if me.hand_over_channel(index) => {}
                     Phase::Idle => me.drain_idle(index),
                     Phase::Head => me.refuse_received(index, Refusal::Draining),
                     _ => {}
@@ -70,7 +79,7 @@ impl IoLoop {
         }
     }
 
-    /// Closes an idle channel. If a request has arrived unread, serves this first.
+    /// Closes an idle channel or hands it over. If a request has arrived unread, serves this first.
     pub(crate) fn drain_idle(&mut self, index: usize) {
         self.channels[index].readable = true;
         self.receive(index);
@@ -175,6 +184,7 @@ impl IoLoop {
             // As long as the first thread accepts, it may give this one a connection.
             && self.shared.is_listening_over()
             && self.mailbox.is_empty()
+            && !self.awaits_arrivals()
     }
 }
 

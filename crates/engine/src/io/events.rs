@@ -14,6 +14,8 @@ impl IoLoop {
         let accepted = match Source::of(event.token()) {
             Source::Mailbox => return,
             Source::Channel(token) => return self.on_channel(token, event),
+            Source::Inbox => return self.read_inbox(),
+            Source::Listener(_) if self.defers_accepting() => return,
             Source::Listener(n) => self.guarded(None, |me| me.accept_from(n, ACCEPTS)),
             Source::AdminListener(n) => self.guarded(None, |me| me.accept_admin(n)),
         };

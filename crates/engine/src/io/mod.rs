@@ -9,6 +9,8 @@
 
 pub(crate) mod accept;
 pub(crate) mod accepting;
+#[cfg(not(unix))]
+mod alone;
 pub(crate) mod census;
 pub(crate) mod channel;
 pub(crate) mod channels;
@@ -33,6 +35,8 @@ mod recycle;
 mod run;
 pub(crate) mod seen;
 mod shares;
+#[cfg(unix)]
+mod siblings;
 mod token;
 
 use std::io;
@@ -46,6 +50,8 @@ use crate::exchange::Exchange;
 use crate::exchange::lane::Lane;
 use crate::exchange::message::{Mailbox, Message};
 use crate::io::accepting::Accepting;
+#[cfg(not(unix))]
+use crate::io::alone::Leaving;
 use crate::io::census::Counting;
 use crate::io::channels::Channels;
 use crate::io::health::Health;
@@ -55,6 +61,8 @@ use crate::io::pace::Pace;
 use crate::io::pool::ExchangePool;
 use crate::io::seen::Seen;
 use crate::io::shares::{EVENTS, READ_BODIES, SCRATCH};
+#[cfg(unix)]
+use crate::io::siblings::Leaving;
 use crate::io::token::Source;
 use crate::net::listener::Listener;
 use crate::record::recorder::Recorder;
@@ -96,6 +104,9 @@ pub(crate) struct IoLoop {
     /// Tasks handed to the queue and not given back.
     pub(in crate::io) outstanding: usize,
     pub(in crate::io) drain: Option<Instant>,
+    pub(in crate::io) leaving: Leaving,
+    /// The message of a sibling that is being digested.
+    pub(in crate::io) arrivals: Vec<u8>,
     /// More tasks have waited too long than a turn refuses.
     pub(in crate::io) expiring: bool,
     /// When the governor was last asked.
@@ -132,7 +143,7 @@ impl IoLoop {
             listener.register(poll.registry(), Source::AdminListener(n).token())?;
         }
         let single_core = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
-        Ok(Self {
+        let io = Self {
             index,
             shared: Arc::clone(shared),
             mailbox: Arc::new(Mailbox::new(waker)),
@@ -156,6 +167,8 @@ impl IoLoop {
             date: DateLine::default(),
             outstanding: 0,
             drain: None,
+            leaving: Leaving::default(),
+            arrivals: Vec::new(),
             expiring: false,
             governed: None,
             pace: Pace::new(shared.now(), single_core),
@@ -165,7 +178,9 @@ impl IoLoop {
             seen: Seen::new(shared.now()),
             turn: 0,
             failed_turns: 0,
-        })
+        };
+        io.watch_inbox()?;
+        Ok(io)
     }
 
     /// Has `observer` told what the loop sees.
@@ -237,6 +252,7 @@ impl IoLoop {
         self.follow_stage();
         self.flush_records();
         self.guarded(None, |me| me.count_if_requested());
+        self.publish_turn();
         Ok(())
     }
 
@@ -258,6 +274,9 @@ impl IoLoop {
         }
         if let Some(end) = self.drain {
             sooner(at(end));
+        }
+        if let Some(period) = self.leaving_period() {
+            sooner(period);
         }
         if let Some(due) = self.pool.shrinks() {
             sooner(at(due));

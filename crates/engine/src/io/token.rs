@@ -6,6 +6,8 @@
 pub(in crate::io) enum Source {
     /// The mailbox: another thread has woken the loop.
     Mailbox,
+    /// The inbox: a sibling process hands over a connection.
+    Inbox,
     /// The listener with this index.
     Listener(usize),
     /// The listener of the admin endpoint with this index.
@@ -20,6 +22,7 @@ impl Source {
         match from_the_end {
             0 => Self::Mailbox,
             1..=MOST_LISTENERS => Self::Listener(from_the_end - 1),
+            INBOX => Self::Inbox,
             ADMIN..=LAST => Self::AdminListener(from_the_end - ADMIN),
             _ => Self::Channel(token.0),
         }
@@ -28,6 +31,7 @@ impl Source {
     pub(in crate::io) fn token(self) -> mio::Token {
         mio::Token(match self {
             Self::Mailbox => usize::MAX,
+            Self::Inbox => usize::MAX - INBOX,
             Self::Listener(n) => usize::MAX - 1 - n,
             Self::AdminListener(n) => usize::MAX - ADMIN - n,
             Self::Channel(token) => token,
@@ -40,6 +44,7 @@ const MOST_LISTENERS: usize = 2048;
 /// The first listener of the admin endpoint, counted from the end of the range.
 const ADMIN: usize = 1 + MOST_LISTENERS;
 const LAST: usize = 2 * MOST_LISTENERS;
+const INBOX: usize = LAST + 1;
 
 #[cfg(test)]
 mod tests {
@@ -50,6 +55,7 @@ mod tests {
         let channel = usize::MAX >> 1;
         let mut tokens = vec![
             Source::Mailbox,
+            Source::Inbox,
             Source::Channel(0),
             Source::Channel(channel),
         ];

@@ -8,12 +8,19 @@ use std::fs::File;
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 #[cfg(target_os = "linux")]
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use socket2::SockRef;
+#[cfg(unix)]
+use socket2::Socket;
+
+#[cfg(unix)]
+use crate::net::address::Peer;
 
 /// A connected, non-blocking stream socket.
 #[derive(Debug)]
@@ -29,6 +36,36 @@ pub(crate) enum Stream {
 pub(crate) const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 impl Stream {
+    /// A connection by its descriptor, and its client.
+    ///
+    /// # Errors
+    ///
+    /// The client has left, or the descriptor is not that of a connection.
+    #[cfg(unix)]
+    pub(crate) fn from_fd(fd: OwnedFd) -> io::Result<(Self, Peer)> {
+        let socket = Socket::from(fd);
+        socket.set_nonblocking(true)?;
+        match socket.peer_addr()?.as_socket() {
+            Some(peer) => {
+                let stream = mio::net::TcpStream::from_std(socket.into());
+                Ok((Self::Tcp(stream), Peer::Tcp(peer)))
+            }
+            None => {
+                let stream = mio::net::UnixStream::from_std(socket.into());
+                Ok((Self::Unix(stream), Peer::Unix))
+            }
+        }
+    }
+
+    /// The descriptor.
+    #[cfg(unix)]
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(s) => s.as_fd(),
+            Self::Unix(s) => s.as_fd(),
+        }
+    }
+
     fn sock(&self) -> SockRef<'_> {
         match self {
             Self::Tcp(s) => SockRef::from(s),

@@ -95,6 +95,13 @@ impl Queue {
         }
     }
 
+    /// Shows how many more tasks could run now, and how many wait. The last call of `show` shows the last state.
+    pub(crate) fn show_free(&self, show: impl FnOnce(usize, usize)) {
+        let inner = self.lock();
+        let most = inner.target.min(inner.live);
+        show(most.saturating_sub(inner.running), inner.line.len());
+    }
+
     /// What `show` makes of the `most` oldest waiting tasks. `Copy` values own no memory, so nothing is
     /// allocated while the lock is held.
     pub(crate) fn oldest<T: Copy>(&self, most: usize, show: impl Fn(&Exchange) -> T) -> Vec<T> {

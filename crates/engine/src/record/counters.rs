@@ -20,6 +20,12 @@ macro_rules! counters {
 counters! {
     /// Connections accepted.
     connections,
+    /// Connections handed over to sibling processes.
+    handed_over,
+    /// Connections taken over from sibling processes.
+    taken_over,
+    /// Connections from sibling processes that were closed: their clients have left.
+    not_taken_over,
     /// Requests answered at `health_path`.
     health_checks,
     /// Connections cut because the client took no bytes for `send_timeout`.

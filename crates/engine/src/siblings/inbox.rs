@@ -21,7 +21,10 @@ use super::Page;
 ///
 /// The system has no descriptors left.
 pub fn inbox_pair() -> io::Result<(Socket, Socket)> {
-    Socket::pair(Domain::UNIX, KEEPS_MESSAGES_APART, None)
+    let (read, send) = Socket::pair(Domain::UNIX, KEEPS_MESSAGES_APART, None)?;
+    #[cfg(target_vendor = "apple")]
+    send.set_nosigpipe(true)?;
+    Ok((read, send))
 }
 
 /// Moves the messages that wait in `inbox`, whose process has died, to the inbox `to` of the process in `slot`.
@@ -31,13 +34,9 @@ pub fn inbox_pair() -> io::Result<(Socket, Socket)> {
 ///
 /// What the system says, except that `inbox` is empty.
 pub fn forward(page: &Page, inbox: &Socket, slot: usize, to: &Socket) -> io::Result<usize> {
-    let mut buffer = vec![0; HEADER + MOST_BYTES];
-    for moved in 0.. {
-        let received = match receive(inbox.as_fd(), &mut buffer) {
-            Ok(Some(received)) => received,
-            Ok(None) => return Ok(moved),
-            Err(error) => return Err(error),
-        };
+    let mut buffer = vec![0; LARGEST];
+    let mut moved = 0;
+    while let Some(received) = receive(inbox.as_fd(), &mut buffer)? {
         let Some(frame) = received.frame() else {
             continue;
         };
@@ -46,8 +45,9 @@ pub fn forward(page: &Page, inbox: &Socket, slot: usize, to: &Socket) -> io::Res
             page.withdraw(slot);
             return Err(error);
         }
+        moved += 1;
     }
-    Ok(0)
+    Ok(moved)
 }
 
 /// A connection on its way.
@@ -77,14 +77,12 @@ impl Frame<'_> {
         let descriptors = [self.connection];
         rights.push(SendAncillaryMessage::ScmRights(&descriptors));
         let parts = [IoSlice::new(&header), IoSlice::new(self.bytes)];
-        crate::sys::mask::without_sigpipe(|| {
-            loop {
-                match sendmsg(inbox, &parts, &mut rights, FLAGS) {
-                    Err(Errno::INTR) => {}
-                    other => return other.map(drop).map_err(io::Error::from),
-                }
+        loop {
+            match sendmsg(inbox, &parts, &mut rights, FLAGS) {
+                Err(Errno::INTR) => {}
+                other => return other.map(drop).map_err(io::Error::from),
             }
-        })
+        }
     }
 }
 
@@ -111,7 +109,7 @@ impl Received<'_> {
 }
 
 /// Takes the first message out of `inbox`; `None` if there is none, or if nobody can send any more. `buffer` has room
-/// for a header and [`MOST_BYTES`].
+/// for [`LARGEST`] bytes.
 pub(crate) fn receive<'a>(
     inbox: BorrowedFd<'_>,
     buffer: &'a mut [u8],
@@ -157,6 +155,8 @@ pub(crate) fn receive<'a>(
 pub(crate) const MOST_BYTES: usize = 16 * 1024;
 /// Bytes in front of them.
 const HEADER: usize = 8;
+/// The size of a whole message.
+pub(crate) const LARGEST: usize = HEADER + MOST_BYTES;
 /// Not every system has the first, and on the others datagrams between the ends of a pair are as reliable.
 #[cfg(target_os = "linux")]
 const KEEPS_MESSAGES_APART: Type = Type::SEQPACKET;

@@ -24,10 +24,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use socket2::Socket;
 
-pub(crate) use self::inbox::{Frame, MOST_BYTES, Received, receive};
+pub(crate) use self::inbox::{Frame, LARGEST, MOST_BYTES, Received, receive};
 pub use self::inbox::{forward, inbox_pair};
 pub use self::page::{Line, Page, State};
-use self::placement::{Figures, choose};
+pub(crate) use self::placement::Figures;
+use self::placement::choose;
 pub use self::running::Running;
 
 /// This process among its siblings.
@@ -154,7 +155,7 @@ impl Siblings {
     pub(crate) fn defers(&self) -> bool {
         let others = self.lock();
         let own = self.own();
-        !own.is_free()
+        own.idle == 0
             && self
                 .candidates(&others)
                 .iter()
@@ -169,7 +170,12 @@ impl Siblings {
             ..self.own()
         };
         let candidates = self.candidates(&others);
-        choose(own, &candidates).is_some_and(|slot| self.send(&others, slot, frame) == Sent::Sent)
+        let placed = choose(own, &candidates)
+            .is_some_and(|slot| self.send(&others, slot, frame) == Sent::Sent);
+        // Siblings accept at the same time: they must not wait for the end of this turn.
+        let kept = own.connections.saturating_add(u32::from(!placed));
+        self.page.set_connections(self.slot, kept);
+        placed
     }
 
     /// Hands a connection over to the sibling with the fewest, whatever this process could do with it.

@@ -109,7 +109,9 @@ impl Page {
     /// The requests that the process in `slot` runs, also after its death; longest first.
     pub fn running(&self, slot: usize) -> Vec<Running> {
         let entries = self.slot(slot).map_or(&[][..], |slot| &slot.running[..]);
-        let mut all: Vec<_> = entries.iter().filter_map(running::read).collect();
+        let now = running::monotonic();
+        let read = entries.iter().filter_map(|entry| running::read(entry, now));
+        let mut all: Vec<_> = read.collect();
         all.sort_by_key(|request| std::cmp::Reverse(request.age));
         all
     }
@@ -155,6 +157,12 @@ impl Page {
                 let order = Ordering::SeqCst;
                 let _ = slot.state.compare_exchange(from, to, order, order);
             }
+        }
+    }
+
+    pub(super) fn set_connections(&self, slot: usize, connections: u32) {
+        if let Some(slot) = self.slot(slot) {
+            slot.connections.store(connections, Ordering::Relaxed);
         }
     }
 

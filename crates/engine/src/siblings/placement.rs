@@ -14,16 +14,25 @@ pub(crate) struct Figures {
 
 /// The slot of the sibling that should serve a new connection; `None`: this process, whose line is `own`.
 ///
-/// A process with an idle worker comes before one without, since it can serve the connection at once. Among equals the
-/// one with the fewest connections is best, if it has at least [`FEWER`] fewer than this process.
+/// A process with an idle worker comes before one without, since it can serve the connection at once. If this process
+/// has none, an idle worker counts only if no connection on its way may need it. Among equals the one with the fewest
+/// connections is best, if it has at least [`FEWER`] fewer than this process.
 pub(super) fn choose(own: Line, ready: &[(usize, Line)]) -> Option<usize> {
+    let in_need = own.idle == 0;
+    let can_serve = |line: &Line| {
+        if in_need {
+            line.is_free()
+        } else {
+            line.idle > 0
+        }
+    };
     let (slot, best) = ready
         .iter()
-        .min_by_key(|(slot, line)| (!line.is_free(), line.load(), *slot))?;
-    let better = match (best.is_free(), own.is_free()) {
-        (true, false) => true,
-        (false, true) => false,
-        _ => best.load().saturating_add(FEWER) <= own.load(),
+        .min_by_key(|(slot, line)| (!can_serve(line), line.load(), *slot))?;
+    let has_fewer = best.load().saturating_add(FEWER) <= own.load();
+    let better = match can_serve(best) {
+        true => in_need || has_fewer,
+        false => in_need && has_fewer,
     };
     better.then_some(*slot)
 }
@@ -54,9 +63,10 @@ mod tests {
             (full, vec![(3, full)], None),
             (free, vec![(3, line(1, 3, 0))], Some(3)),
             (free, vec![(3, line(1, 4, 0))], None),
-            // Its idle worker is spoken for, and so are two of its places.
+            // A connection on its way may need the idle worker.
             (full, vec![(3, line(1, 5, 1))], None),
             (free, vec![(3, line(2, 3, 1))], None),
+            (free, vec![(3, line(1, 2, 1))], Some(3)),
             // A busy process does not get more because it has few.
             (free, vec![(3, line(0, 0, 0))], None),
             (full, vec![(3, line(0, 3, 0))], Some(3)),
@@ -71,7 +81,7 @@ mod tests {
     #[test]
     fn a_burst_is_spread_evenly() {
         for processes in 2..6 {
-            let mut lines = vec![line(100, 0, 0); processes];
+            let mut lines = vec![line(1, 0, 0); processes];
             for nth in 0..64 {
                 let acceptor = if nth < 50 { 0 } else { nth % processes };
                 let others = (0..processes).filter(|slot| *slot != acceptor);

@@ -41,7 +41,7 @@ pub(super) fn clear(entry: &Entry) {
 }
 
 /// What the worker runs, unless it is free or just takes another request.
-pub(super) fn read(entry: &Entry) -> Option<Running> {
+pub(super) fn read(entry: &Entry, now: u64) -> Option<Running> {
     let began = entry.began.load(Ordering::Acquire);
     let lengths = entry.lengths.load(Ordering::Relaxed);
     let words = entry.text.iter();
@@ -57,12 +57,12 @@ pub(super) fn read(entry: &Entry) -> Option<Running> {
     Some(Running {
         method: cut(method, lengths & u64::from(u32::MAX)),
         path: cut(path, lengths >> 32),
-        age: Duration::from_nanos(monotonic().saturating_sub(began)),
+        age: Duration::from_nanos(now.saturating_sub(began)),
     })
 }
 
 /// Nanoseconds on a clock that all processes share.
-fn monotonic() -> u64 {
+pub(super) fn monotonic() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

@@ -118,6 +118,7 @@ impl Tasks {
                         // the poll, so wake the loop.
                         self.shared.wake_io_threads();
                     }
+                    self.shared.publish_worker(self.worker, None);
                     return None;
                 }
             },
@@ -138,6 +139,7 @@ impl Tasks {
         let cpu = self.cpu.begin(woken.is_some());
         let running = &self.shared.running;
         running.note_running(self.worker, exchange, cpu);
+        self.shared.publish_worker(self.worker, Some(exchange));
         Some(task)
     }
 

@@ -123,11 +123,11 @@ impl Task {
         self.lane.link().listener as usize
     }
 
-    /// Whether the channel may stay open after the reply: the client allows it, and the server does not drain. A
-    /// drain still serves requests chained behind this one.
+    /// Whether the channel may stay open after the reply: the client allows it, and the server does not drain
+    /// or hands the connection over then. A drain still serves requests chained behind this one.
     pub fn keep_alive(&self) -> bool {
         let exchange = self.exchange();
-        exchange.head.keep_alive() && (exchange.behind.is_some() || !self.shared.draining())
+        exchange.head.keep_alive() && (exchange.behind.is_some() || !self.shared.ends_connections())
     }
 
     /// A handle that tells whether the client is gone, also after the task is complete.

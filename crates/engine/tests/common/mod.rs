@@ -36,14 +36,20 @@ impl Site {
         prepare: impl FnOnce(&Server),
         app: impl Fn(&mut Task) + Send + Sync + 'static,
     ) -> Self {
-        let app: App = Arc::new(app);
-        let threads = settings.threads;
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
-        let server = Arc::new(bind(settings, &[any]).unwrap());
+        let server = bind(settings, &[any]).unwrap();
+        prepare(&server);
+        Self::of(server, app)
+    }
+
+    /// A site of a server that has not started.
+    pub fn of(server: Server, app: impl Fn(&mut Task) + Send + Sync + 'static) -> Self {
+        let app: App = Arc::new(app);
+        let threads = server.settings().threads;
+        let server = Arc::new(server);
         let Listening::Tcp(address) = server.listening()[0] else {
             panic!("a TCP address")
         };
-        prepare(&server);
         let (tell, finished) = mpsc::channel();
         server
             .start(Box::new(move || tell.send(()).unwrap()))

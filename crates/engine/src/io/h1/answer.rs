@@ -62,7 +62,7 @@ impl IoLoop {
         mut exchange: Box<Exchange>,
         answer: &Answer,
     ) {
-        let stays = self.channels[index].link.admin || !self.shared.draining();
+        let stays = self.channels[index].link.admin || !self.shared.ends_connections();
         let keep_alive = exchange.head.keep_alive() && stays;
         let reply = self.write_answer(&mut exchange, answer, keep_alive);
         self.send_here(index, State::Replying(exchange), reply);

@@ -31,10 +31,9 @@ impl IoLoop {
         // Once *this thread* drains: a client let go of sooner might still be able to connect again.
         if self.drain.is_some()
             && let Some(index) = self.find(token)
-            && self.channels[index].phase() == Phase::Idle
             && !self.channels[index].link.admin
         {
-            self.close(index);
+            self.part_with(index);
         }
     }
 
@@ -178,7 +177,7 @@ impl IoLoop {
         if let Err(refusal) = h1.keep_input(data, &self.shared.budget) {
             return self.refuse(index, exchange, refusal);
         }
-        if self.drain.is_some() && !channel.link.admin {
+        if self.drain.is_some() && !channel.link.admin && !self.shared.hands_over() {
             return self.refuse(index, exchange, Refusal::Draining);
         }
         h1.state = State::Head(exchange);

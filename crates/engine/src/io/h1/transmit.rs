@@ -190,6 +190,9 @@ impl IoLoop {
         }
         self.channels[index].protocol.h1().state = State::Idle;
         self.become_idle(index, since);
+        if self.leaves_now(index) {
+            return;
+        }
         let channel = &self.channels[index];
         if channel.readable || channel.has_input() {
             // Not here: a pipeline answered on this thread would nest as deep as it is long.

@@ -1,0 +1,57 @@
+//! The loop on a system where a server has no sibling processes: what `siblings/` does elsewhere.
+
+use std::io;
+use std::time::Duration;
+
+use crate::io::IoLoop;
+use crate::io::phase::Phase;
+use crate::net::socket::Stream;
+
+/// Nothing to be done.
+#[derive(Debug, Default)]
+pub(in crate::io) struct Leaving;
+
+impl IoLoop {
+    pub(in crate::io) fn watch_inbox(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(in crate::io) fn read_inbox(&mut self) {}
+
+    pub(in crate::io) fn publish_turn(&self) {}
+
+    pub(in crate::io) fn defers_accepting(&mut self) -> bool {
+        false
+    }
+
+    pub(in crate::io) fn place(&self, _stream: &Stream, _listener: usize) -> bool {
+        false
+    }
+
+    pub(in crate::io) fn begin_leaving(&mut self) {}
+
+    pub(in crate::io) fn go_on_leaving(&mut self) {}
+
+    pub(in crate::io) fn hand_over_channel(&mut self, _index: usize) -> bool {
+        false
+    }
+
+    pub(in crate::io) fn leaves_now(&mut self, _index: usize) -> bool {
+        false
+    }
+
+    /// Closes a channel that has no request, while the server drains.
+    pub(in crate::io) fn part_with(&mut self, index: usize) {
+        if self.channels[index].phase() == Phase::Idle {
+            self.close(index);
+        }
+    }
+
+    pub(in crate::io) fn leaving_period(&self) -> Option<Duration> {
+        None
+    }
+
+    pub(in crate::io) fn awaits_arrivals(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,139 @@
+//! The loop among the sibling processes of its server: connections come and go with their descriptors.
+//!
+//! `leave.rs` hands over the connections of a server that stops.
+//!
+//! Without siblings each function here costs a look at an empty `Option`.
+
+mod leave;
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mio::Interest;
+use mio::event::Source as _;
+use mio::unix::SourceFd;
+
+pub(in crate::io) use self::leave::Leaving;
+use crate::exchange::link::MARKED;
+use crate::io::IoLoop;
+use crate::io::token::Source;
+use crate::net::socket::Stream;
+use crate::siblings::{Frame, Received, receive};
+
+impl IoLoop {
+    /// The first I/O thread reads the inbox, if there is one.
+    pub(in crate::io) fn watch_inbox(&self) -> io::Result<()> {
+        if let (0, Some(siblings)) = (self.index, &self.shared.siblings) {
+            let inbox = siblings.inbox().as_raw_fd();
+            let (registry, token) = (self.poll.registry(), Source::Inbox.token());
+            SourceFd(&inbox).register(registry, token, Interest::READABLE)?;
+            // The first turn makes this process ready: it must not sleep.
+            self.mailbox.wake();
+        }
+        Ok(())
+    }
+
+    /// Tells the siblings, at the end of a turn, how this process is doing.
+    pub(in crate::io) fn publish_turn(&self) {
+        if self.index == 0 {
+            self.shared.publish(self.batch.len(), true);
+        }
+    }
+
+    /// Whether new connections are left to a sibling, which has an idle worker while this process has none. If the
+    /// sibling has not accepted them after [`DEFERENCE`], this process does.
+    pub(in crate::io) fn defers_accepting(&mut self) -> bool {
+        let defers = self.shared.siblings.as_ref();
+        let defers = self.drain.is_none() && defers.is_some_and(|siblings| siblings.defers());
+        if defers {
+            self.accepting.pause_unless_paused(self.now + DEFERENCE);
+        }
+        defers
+    }
+
+    /// Hands a new connection over if a sibling can serve it sooner.
+    pub(in crate::io) fn place(&self, stream: &Stream, listener: usize) -> bool {
+        let Some(siblings) = &self.shared.siblings else {
+            return false;
+        };
+        let frame = Frame {
+            connection: stream.fd(),
+            listener: listener as u32,
+            marked: false,
+            bytes: &[],
+        };
+        let placed = siblings.place(self.shared.channels.load(Ordering::Relaxed), &frame);
+        if placed {
+            self.shared.counters.connections.add(1);
+            self.shared.counters.handed_over.add(1);
+        }
+        placed
+    }
+
+    /// Takes over every connection in the inbox.
+    pub(in crate::io) fn read_inbox(&mut self) {
+        let Some(siblings) = self.shared.siblings.clone() else {
+            return;
+        };
+        // The loop's own buffer is in use while the bytes are digested.
+        let mut buffer = std::mem::take(&mut self.arrivals);
+        buffer.resize(crate::siblings::LARGEST, 0);
+        loop {
+            match receive(siblings.inbox(), &mut buffer) {
+                Ok(Some(received)) => {
+                    let taken = self.guarded(None, |me| me.take_over(received));
+                    siblings.received();
+                    if !taken {
+                        self.shared.counters.not_taken_over.add(1);
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    if self.shared.accept_log.pass(self.now) {
+                        log::warn!(target: crate::LOG, "the inbox could not be read: {error}");
+                    }
+                    break;
+                }
+            }
+        }
+        self.arrivals = buffer;
+    }
+
+    /// Makes a connection that a sibling has handed over a channel, and reads what has come in.
+    fn take_over(&mut self, received: Received<'_>) {
+        let listener = received.listener as usize;
+        let known = listener < self.shared.listening.len();
+        let connection = received.connection.filter(|_| known);
+        let Some((stream, peer)) = connection.and_then(|fd: OwnedFd| Stream::from_fd(fd).ok())
+        else {
+            // The client has left, or the descriptor has: it is closed here.
+            self.shared.counters.not_taken_over.add(1);
+            return;
+        };
+        self.shared.channels.fetch_add(1, Ordering::Relaxed);
+        self.shared.counters.taken_over.add(1);
+        if received.bytes.is_empty() && !received.marked {
+            return self.distribute(stream, peer, listener);
+        }
+        let Some(index) = self.install(stream, peer, Some(listener)) else {
+            return;
+        };
+        let channel = &mut self.channels[index];
+        let token = channel.link.token;
+        if received.marked {
+            channel.link.set(MARKED);
+        }
+        channel.readable = true;
+        self.guarded(Some(token), |me| {
+            me.feed(index, received.bytes);
+            if let Some(index) = me.find(token) {
+                me.receive(index);
+            }
+        });
+    }
+}
+
+/// How long new connections are left to a sibling.
+const DEFERENCE: Duration = Duration::from_millis(2);
