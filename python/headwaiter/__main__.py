@@ -5,32 +5,32 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headwaiter import cli
-from headwaiter._process import output, shutdown
+from headwaiter._process import exits, output, shutdown
 
 INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, run: Callable[[Sequence[str]], int] = cli.run) -> int:
     """Run the command line (``sys.argv`` without the program, if ``None``) and return its exit
     status.
 
     If requests were cut, the process ends here, since their workers may never return.
     """
     _open_standard_streams()
-    status = cli.NOT_STARTED
+    status = exits.NOT_STARTED
     try:
-        status = cli.run(sys.argv[1:] if argv is None else argv)
+        status = run(sys.argv[1:] if argv is None else argv)
         with output.written():
             pass  # flush what the application has printed
     except output.Lost as error:
         print(f"headwaiter: {error}", file=sys.stderr)
-        status = status or cli.NOT_STARTED
+        status = status or exits.NOT_STARTED
     except KeyboardInterrupt:  # such as while the application was loaded
         return INTERRUPTED
-    if status == cli.CUT:
+    if status == exits.CUT:
         shutdown.leave(status)
     return status
 

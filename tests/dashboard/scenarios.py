@@ -7,7 +7,7 @@ and per second, and :class:`Story` adds them up to the counters that a server wo
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Status = dict[str, Any]
@@ -39,6 +39,9 @@ class Scenario:
     # Each running worker: its number, method, path, share of the time it computes, and for how
     # many seconds one request runs before the next takes its place.
     running: tuple[tuple[int, str, str, float, float], ...] = ()
+    # The threads are those of so many processes, in equal parts. The last process may be silent.
+    processes: int = 0
+    silent: bool = False
 
 
 SCENARIOS = {
@@ -155,6 +158,10 @@ SCENARIOS = {
 }
 
 
+SCENARIOS["processes"] = replace(SCENARIOS["ok"], threads=8, processes=2)
+SCENARIOS["silent-process"] = replace(SCENARIOS["processes"], silent=True)
+
+
 class Story:
     """A server's life: seconds of scenarios, one after the other."""
 
@@ -217,7 +224,11 @@ class Story:
                    "gil_held_share": now.gil_share if now.gil else None}  # fmt: skip
         if not self.clocks:
             process = dict.fromkeys(process)
-        return copy.deepcopy({
+        if now.processes:
+            each = now.threads // now.processes
+            for worker in workers:
+                worker["process"], worker["worker"] = divmod(worker["worker"], each)
+        shown = copy.deepcopy({
             "server": {
                 "version": "0.1.0", "pid": self.pid, "uptime": self.uptime,
                 "listening": ["http://127.0.0.1:8000"],
@@ -242,6 +253,23 @@ class Story:
             "workers": workers,
             "waiting": waiting,
         })  # fmt: skip
+        if now.processes:
+            shown["processes"] = [self._process(slot) for slot in range(now.processes)]
+        return shown
+
+    def _process(self, slot: int) -> Status:
+        """Each does its part; the last one may have fallen silent after half of its requests."""
+        now = self.scenario
+        requests = sum(self.totals["ends"].values()) // now.processes
+        is_silent = now.silent and slot == now.processes - 1
+        each = now.threads // now.processes
+        return {
+            "slot": slot, "pid": self.pid + 1 + slot, "state": "ready", "age": self.uptime - 2,
+            "answered": not is_silent, "workers": each,
+            "workers_busy": sum(number // each == slot for number, *_ in now.running),
+            "waiting": 0, "connections": 6 + slot, "rss": 50 << 20, "cpu": 1.0,
+            "requests": 400 if is_silent else requests,
+        }  # fmt: skip
 
     def _worker(self, number: int) -> Status:
         for worker, method, path, share, length in self.scenario.running:

@@ -223,7 +223,7 @@ def test_asks_for_nothing_but_itself_and_its_status(open_page: Open) -> None:
         admin.wait_for_polls(3)
         wanted = {admin.url, f"{admin.url}status.json", "data:,"}
         assert {admin.url, f"{admin.url}status.json"} <= set(page.requested()) <= wanted
-    assert DASHBOARD.stat().st_size < 34_000
+    assert DASHBOARD.stat().st_size < 36_000
 
 
 CONTRASTS = """(() => {
@@ -248,3 +248,41 @@ CONTRASTS = """(() => {
   }
   return found;
 })()"""
+
+
+PROCESSES = """[...document.querySelectorAll('#processes tbody tr')].map(row =>
+  [...row.children].map(cell => cell.textContent))"""
+
+
+def test_several_processes_have_a_table_and_their_workers_its_numbers(open_page: Open) -> None:
+    with FakeAdmin("processes") as admin:
+        page = open_page(admin)
+        admin.wait_for_polls(3)
+        page.wait_for(f"{PROCESSES}.every(row => Number(row[8]) > 30)")
+        rows = page.evaluate(PROCESSES)
+        assert [row[:3] + row[4:8] for row in rows] == [
+            ["0", "ready", "4712", "2 of 4", "0", "6", "50 MiB"],
+            ["1", "ready", "4713", "0 of 4", "0", "7", "50 MiB"],
+        ]
+        names = page.evaluate(
+            "[...document.querySelectorAll('#lanes .lane')].map(lane => lane.firstChild.textContent)"
+        )
+        assert names[3:5] == ["Worker 0.3", "Worker 1.0"]
+        assert "8 threads in 2 processes" in page.text()
+        assert page.errors() == []
+
+
+def test_a_process_that_does_not_answer_is_named(open_page: Open) -> None:
+    with FakeAdmin("silent-process") as admin:
+        page = open_page(admin)
+        page.wait_for(f"{PROCESSES}.length === 2 && {PROCESSES}[1][8] === '0'")
+        states = [row[1] for row in page.evaluate(PROCESSES)]
+        assert states == ["ready", "ready, does not answer"]
+
+
+def test_one_process_has_no_table(open_page: Open) -> None:
+    with FakeAdmin("ok") as admin:
+        page = open_page(admin)
+        admin.wait_for_polls(2)
+        assert page.evaluate("document.querySelector('#processes').hidden")
+        assert "Processes" not in page.text()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,10 @@ def headwaiter(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         ("idle", [r"^IDLE$", r"^Queue +nothing waits$", r"^0      idle$"]),
         ("slow-clients", [r"^SLOW CLIENTS$", r"^Time +C?a?f{80,}$", r"f=flush \d.\d s"]),
         ("free-threaded", [r"GIL off", r"^0      computing "]),
+        ("processes", [r"^SLOT +STATE +PID +AGE +BUSY +WAITING +CONNECTIONS +MEMORY +REQ/S$",
+                       r"^0 +ready +4712 +9\d s +2/4 +0 +6 +50 MiB +(4\d|5\d)$",
+                       r"^0\.1 +\w+ .* GET / ", r"^1\.3    idle$"]),
+        ("silent-process", [r"^1 +ready \(silent\) +4713 .* 0$"]),
     ],
 )  # fmt: skip
 def test_says_and_shows_what_is_wrong(scenario: str, wanted: list[str]) -> None:
@@ -371,3 +376,19 @@ def test_an_application_may_live_in_a_module_called_top(tmp_path: Path) -> None:
     assert done.returncode == 1, "there is none here, and it was looked for"
     assert "no module named 'top'" in done.stderr
     assert re.search(r"^threads +3 ", done.stdout, re.MULTILINE)
+
+
+def test_many_processes_leave_room_for_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = replace(SCENARIOS["processes"], threads=64, processes=32)
+    monkeypatch.setitem(SCENARIOS, "32 processes", many)
+    lines = picture("32 processes", height=40)
+    (more,) = (n for n, line in enumerate(lines) if line.endswith("more processes"))
+    assert lines[more + 2].startswith("WORKER")
+    assert len(lines) > more + 4
+
+
+def test_one_process_beside_a_parent_has_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCENARIOS, "one", replace(SCENARIOS["processes"], processes=1))
+    text = "\n".join(picture("one"))
+    assert "SLOT" not in text
+    assert re.search(r"^7      idle$", text, re.MULTILINE)

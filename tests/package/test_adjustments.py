@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headwaiter import ADJUSTMENTS, Adjustments
+from headwaiter import ADJUSTMENTS, Adjustments, create_server
 from headwaiter._settings import defaults, reference
 from headwaiter._settings.flags import make_parser
 from headwaiter._settings.types import AdjustmentKeywords, AdjustmentValues, ServerKeywords
@@ -178,6 +178,45 @@ def test_little_memory_leaves_some_for_replies(monkeypatch: pytest.MonkeyPatch) 
     assert (settings.inbuf_total, settings.outbuf_total) == (10 << 20, 64 << 20)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="one process there")
+def test_processes_share_memory_and_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(defaults, "_memory", lambda: 8 << 30)
+    monkeypatch.setattr(defaults, "spool_limit", lambda _directory: 1000)
+    settings = Adjustments(processes=4)
+    assert (settings.inbuf_total, settings.outbuf_total) == (256 << 20, 256 << 20)
+    assert settings.spool_limit == 250
+
+
 def test_defaults_are_not_shared() -> None:
     Adjustments().trusted_proxy_headers.add("forwarded")
     assert Adjustments().trusted_proxy_headers == set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="one process there")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("processes", 2),
+        ("processes", "auto"),
+        ("max_requests", 500),
+        ("max_rss", 1 << 30),
+        ("max_lifetime", 60),
+        ("drain_delay", 1),
+        ("control", "x"),
+    ],
+)
+def test_what_needs_a_parent_process(name: str, value: Any) -> None:
+    adjustments: dict[str, Any] = {name: value}
+    assert Adjustments(**adjustments).supervised_by() == name
+    with pytest.raises(ValueError, match=f"^{name} .*headwaiter MODULE:OBJECT"):
+        create_server(lambda _environ, _start: [], **adjustments)
+
+
+def test_one_process_needs_no_parent() -> None:
+    assert Adjustments(processes=1, pid_file="x", max_requests_jitter=5).supervised_by() == ""
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="only Windows refuses")
+def test_windows_has_one_process() -> None:
+    with pytest.raises(ValueError, match="processes: not on Windows"):
+        Adjustments(processes=2)

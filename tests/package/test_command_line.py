@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from headwaiter import __version__, cli
+from headwaiter._process import exits
 from headwaiter._settings.casts import THREADS
 
 APPLICATION = """
@@ -259,5 +260,5 @@ def test_log_config_that_is_wrong(
 ) -> None:
     (tmp_path / name).write_text(text)
     status, _, err = run(capsys, f"--log-config={name}", "absent:app")
-    assert status == cli.USAGE
+    assert status == exits.USAGE
     assert re.search(says, err), err

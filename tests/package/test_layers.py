@@ -21,13 +21,17 @@ PACKAGE = ROOT / "python/headwaiter"
 
 ORDER = {
     ENGINE: [
-        *("sys", "net", "store", "record", "settings", "exchange", "queue", "siblings", "shared", "io"),
-        *("worker", "observe", "signals", "server"),
+        *("sys", "net", "store", "record", "settings", "exchange", "queue", "siblings"),
+        *("shared", "io", "worker", "observe", "signals", "control", "server"),
     ],
-    BINDING: ["process", "errors", "site", "settings", "wsgi", "worker", "server"],
+    BINDING: [
+        *("process", "errors", "site", "settings", "listeners", "overview", "wsgi", "worker"),
+        "server",
+    ],
     PACKAGE: [
         *("_headwaiter", "exceptions", "_process", "_settings", "adjustments", "settings"),
-        *("_workers", "server", "_top", "_application", "cli", "__main__", "paste", "_waitress"),
+        *("_workers", "server", "_top", "_parent", "_application", "_startup", "cli"),
+        *("__main__", "_child", "paste", "_waitress"),
         *("__init__", "_as_waitress", "_pyinstaller"),
     ],
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,20 @@ def test_a_number_of_another_type_is_refused(tmp_path: Path, line: str, says: st
     path.write_text(line)
     with pytest.raises(ValueError, match=re.escape(f"{path}: {says}")):
         Adjustments(config=str(path))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="one process there")
+def test_the_number_of_processes_that_platforms_set(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text("threads = 2\n")
+    monkeypatch.setenv("WEB_CONCURRENCY", "3")
+    assert Adjustments().processes == 1  # a program is one process
+    found = Adjustments.from_flags({}, str(config)).effective()["processes"]
+    assert found == Effective(3, "environment", "WEB_CONCURRENCY")
+    assert Adjustments.from_flags({"processes": "auto"}, None).processes == "auto"
+    config.write_text("processes = 2\n")
+    assert Adjustments.from_flags({}, str(config)).processes == 2
+    monkeypatch.setenv("WEB_CONCURRENCY", "many")
+    with pytest.raises(ValueError, match=r"^processes: .*'many' \(from WEB_CONCURRENCY\)$"):
+        Adjustments.from_flags({}, None)

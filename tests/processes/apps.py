@@ -1,39 +1,29 @@
-"""Applications for tests of several processes; the soak's application under ``/download`` and so on.
-
-``/pid``          the process that answers
-``/sleep/SECS``   sleeps, then the process
-``/burn/SECS``    computes that long on the CPU with the GIL, then the process
-``/kill``         ends its process by SIGKILL
-"""
+"""Applications for several processes: they tell in which process they run."""
 
 from __future__ import annotations
 
+import json
 import os
-import signal
-import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
-from tests.soak.app import application as exchanges
-from tests.support.wsgi import Environ, StartResponse
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
-def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    action, _, argument = environ["PATH_INFO"][1:].partition("/")
-    if action == "sleep":
-        time.sleep(float(argument))
-    elif action == "burn":
-        burn(float(argument))
-    elif action == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    elif action != "pid":
-        return exchanges(environ, start_response)
-    body = b"%d" % os.getpid()
-    start_response("200 OK", [("Content-Length", str(len(body)))])
+def who(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """The process. With ``?fifo=PATH`` the reply waits until somebody has written there."""
+    fifo = parse_qs(environ.get("QUERY_STRING", "")).get("fifo")
+    if fifo:
+        with open(fifo[0], "rb") as gate:
+            gate.read()
+    body = json.dumps(
+        {
+            "pid": os.getpid(),
+            "slot": os.environ.get("HEADWAITER_PROCESS"),
+            "multiprocess": environ["wsgi.multiprocess"],
+        }
+    ).encode()
+    start_response("200 OK", [("Content-Type", "application/json")])
     return [body]
-
-
-def burn(seconds: float) -> None:
-    """Computes for ``seconds`` of this thread's CPU time."""
-    end = time.thread_time() + seconds
-    while time.thread_time() < end:
-        sum(range(1000))

@@ -24,6 +24,7 @@ from .target import IS_WAITRESS, NAME
 ROOT = Path(__file__).resolve().parents[2]
 URL = re.compile(r"(https?://\S+?:\d+)\b|unix:(\S+)")
 BANNER_TIMEOUT = 30.0
+AMBIENT = ("HEADWAITER_", "PYTHON", "WEB_CONCURRENCY")
 
 
 class ServerProcess(Endpoint):
@@ -177,7 +178,7 @@ def flags(settings: Mapping[str, object]) -> list[str]:
 
 def environment(**extra: str) -> dict[str, str]:
     """This process' environment without anything that would configure the server under test."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("HEADWAITER_", "PYTHON"))}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(AMBIENT)}
     clean["PYTHONUNBUFFERED"] = "1"
     clean.update(extra)
     return clean

@@ -14,6 +14,8 @@
     allow(clippy::disallowed_methods, reason = "tests choose their times")
 )]
 
+#[cfg(unix)]
+mod control;
 mod exchange;
 mod io;
 #[cfg(all(test, shuttle))]
@@ -32,10 +34,14 @@ mod store;
 mod sys;
 mod worker;
 
+#[cfg(unix)]
+pub use control::{Control, Leave};
 pub use exchange::framing::Mismatch;
 pub use net::address::{BindError, ListenSpec, Listening, Peer};
 pub use net::listener::{BindOptions, Listeners};
 pub use observe::overseer::{Orders, Oversight, SlowRequest};
+#[cfg(all(unix, not(all(test, shuttle))))]
+pub use observe::overview::{Overview, Topic, fleet::Member};
 pub use observe::watch::{Probe, Watcher};
 pub use record::access_log::{AccessLogFormat, AccessLogTarget, FormatError};
 pub use record::{End, Record};

@@ -290,6 +290,16 @@ impl Server {
         SignalWatch::start(&self.shared, signals, onwards, wanted, give_up)
     }
 
+    /// Does what the parent process says, and tells it about this server. Call it before [`Server::start`].
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a descriptor.
+    #[cfg(unix)]
+    pub fn obey(&self, control: &crate::control::Control) -> io::Result<()> {
+        control.join(&self.observatory)
+    }
+
     /// Moves the clock that deadlines count from, so that tests need not wait.
     #[doc(hidden)]
     pub fn move_clock(&self, by: Duration) {
@@ -302,6 +312,14 @@ impl Server {
         self.shared.request_census();
         self.observatory.sample(self.shared.now());
         crate::observe::admin::status(&Snapshot::take(&self.observatory)).to_string()
+    }
+
+    /// This process' figures in the form that `Overview::supply` adds up, as JSON. Waits for the I/O threads
+    /// to count their channels, half a second at most; touches no interpreter.
+    pub fn figures(&self) -> String {
+        self.observatory.count();
+        let snapshot = Snapshot::take(&self.observatory);
+        serde_json::to_string(&snapshot).unwrap_or_default()
     }
 
     /// Opens the access log again, for use after it was renamed.

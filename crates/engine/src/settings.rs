@@ -57,6 +57,10 @@ pub struct Settings {
     pub queue_limit: Option<usize>,
     /// Longest wait of a task for a worker; then it is refused with 503.
     pub queue_timeout: Option<Duration>,
+    /// A child asks to be replaced after this many requests.
+    pub max_requests: Option<u64>,
+    /// A child asks to be replaced once it uses more bytes of memory than this.
+    pub max_rss: Option<u64>,
     /// How long requests may run after `stop`; the rest is cut.
     pub shutdown_timeout: Duration,
     /// Largest request head in bytes.
@@ -141,6 +145,8 @@ impl Settings {
             send_timeout: Some(Duration::from_secs(60)),
             queue_limit: None,
             queue_timeout: None,
+            max_requests: None,
+            max_rss: None,
             shutdown_timeout: Duration::from_secs(30),
             max_request_header_size: 262_144,
             max_request_header_fields: 512,

@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) channels: AtomicUsize,
     /// Accepting rests until there is room, and wants to know of a channel that was closed elsewhere.
     pub(crate) room_wanted: AtomicBool,
+    /// The health answer is 503, although the server serves.
+    pub(crate) unready: AtomicBool,
     /// I/O threads that have not ended.
     pub(crate) io_threads_alive: AtomicUsize,
     /// Requests cut at the end.
@@ -95,12 +97,13 @@ impl Shared {
             unsent: Arc::default(),
             budget,
             counters: Counters::default(),
-            shards: Shards::default(),
+            shards: Shards::new(settings.max_requests),
             census: CensusTable::new(settings.io_threads.max(1)),
             access_log,
             mailboxes: OnceLock::new(),
             channels: AtomicUsize::new(0),
             room_wanted: AtomicBool::new(false),
+            unready: AtomicBool::new(false),
             io_threads_alive: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
             running: RunningTable::new(&settings),

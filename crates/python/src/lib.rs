@@ -9,6 +9,9 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 mod errors;
+mod listeners;
+#[cfg(unix)]
+mod overview;
 mod process;
 mod server;
 mod settings;
@@ -25,14 +28,25 @@ mod _headwaiter {
     use pyo3::types::{PyModule, PyModuleMethods};
 
     #[pymodule_export]
+    use crate::listeners::Listeners;
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::overview::Overview;
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::process::control::Control;
+    #[pymodule_export]
     use crate::process::logging::{log_put, log_take, log_wait, log_wake};
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::process::page::{Page, inbox_pair};
     #[pymodule_export]
     use crate::process::signals::{Signals, leave_in};
     #[cfg(unix)]
     #[pymodule_export]
     use crate::process::signals::{
-        leave_by_signals, lingering_signals, outlast_signal, release_signals, signal_action,
-        stop_came, take_signals,
+        ignore_signals, leave_by_signals, lingering_signals, outlast_signal, release_signals,
+        signal_action, stop_came, take_signals,
     };
     #[pymodule_export]
     use crate::process::toml::load_toml;

@@ -83,6 +83,8 @@ fn engine_settings(from: &Adjustments<'_, '_>, py: Python<'_>) -> PyResult<Setti
         send_timeout: from.seconds("send_timeout")?,
         queue_limit: from.get::<Option<usize>>("queue_limit")?.filter(|n| *n > 0),
         queue_timeout: from.seconds("queue_timeout")?,
+        max_requests: from.get("max_requests")?,
+        max_rss: from.get("max_rss")?,
         shutdown_timeout: from.seconds("shutdown_timeout")?.unwrap_or_default(),
         max_request_header_size: from.get("max_request_header_size")?,
         max_request_header_fields: from.get("max_request_header_fields")?,
@@ -159,7 +161,7 @@ fn access_log(target: PathBuf) -> AccessLogTarget {
 
 fn admin(from: &Adjustments<'_, '_>) -> PyResult<Vec<ListenSpec>> {
     let items: Vec<Bound<'_, PyTuple>> = from.get("admin")?;
-    items.iter().map(listen_spec).collect()
+    listen_specs(&items)
 }
 
 /// Implementation and version of Python, such as `CPython 3.14.0`.
@@ -181,9 +183,14 @@ pub(crate) fn gil_enabled(py: Python<'_>) -> PyResult<bool> {
     }
 }
 
+/// Addresses to listen on.
+pub(crate) fn listen_specs(items: &[Bound<'_, PyTuple>]) -> PyResult<Vec<ListenSpec>> {
+    items.iter().map(listen_spec).collect()
+}
+
 /// One address to listen on: `("inet", host, port)`, `("inet6", host, port, flow, scope)`, `("unix", path)` or
 /// `("fd", number)`.
-pub(crate) fn listen_spec(item: &Bound<'_, PyTuple>) -> PyResult<ListenSpec> {
+fn listen_spec(item: &Bound<'_, PyTuple>) -> PyResult<ListenSpec> {
     let kind: String = item.get_item(0)?.extract()?;
     match kind.as_str() {
         "inet" | "inet6" => Ok(ListenSpec::Tcp(socket_address(item)?)),

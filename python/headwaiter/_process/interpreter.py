@@ -10,10 +10,15 @@ import sysconfig
 def python_build() -> str:
     """The interpreter in words, such as ``CPython 3.14.0 (free-threaded)``."""
     gil = "with the GIL"
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    if is_free_threaded():
         enabled = getattr(sys, "_is_gil_enabled", lambda: True)()
         gil = "free-threaded, but the GIL is on" if enabled else "free-threaded"
     return f"{platform.python_implementation()} {platform.python_version()} ({gil})"
+
+
+def is_free_threaded() -> bool:
+    """Whether this build of Python can run without the GIL."""
+    return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
 def check_threads() -> None:

@@ -24,9 +24,7 @@ from collections.abc import Callable, Iterable
 
 from headwaiter import _headwaiter
 from headwaiter._process import logs
-
-CUT = 3
-"""The exit status when requests, or threads of the application, were cut."""
+from headwaiter._process.exits import CUT
 
 # How long the end of the process waits for requests that were cut, and once more for a log that
 # takes nothing at the moment.

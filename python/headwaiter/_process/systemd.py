@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 
 FIRST_DESCRIPTOR = 3
 PATIENCE = 1.0
@@ -34,11 +35,22 @@ def inherited_sockets() -> list[socket.socket]:
     return sockets
 
 
+def watchdog_seconds() -> float | None:
+    """How often the service manager wants to hear ``WATCHDOG=1``: at half the time after which it
+    acts. ``None`` if it has no watchdog for this process."""
+    usec, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not usec.isdigit() or not int(usec) or pid not in ("", str(os.getpid())):
+        return None
+    return int(usec) / 2e6
+
+
 def notify(state: str) -> None:
     """Send ``state`` to the service manager, if there is one. Errors are ignored."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
+    if state == "RELOADING=1":  # the manager compares this moment with that of READY=1
+        state += f"\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
     if address.startswith("@"):  # the abstract namespace of Linux
         address = "\0" + address[1:]
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:

@@ -9,14 +9,16 @@ Waitress, and ``docs/waitress.md`` lists the exceptions.
 from __future__ import annotations
 
 import os
+import random
 import socket
+import sys
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headwaiter._settings import defaults, listen, paths
 from headwaiter._settings.casts import thread_bounds
-from headwaiter._settings.sources import Given, collect, from_keywords
+from headwaiter._settings.sources import Given, collect, from_keywords, with_concurrency
 from headwaiter._settings.table import ADJUSTMENTS, BY_NAME
 from headwaiter._settings.types import AdjustmentValues
 
@@ -35,6 +37,10 @@ PROXY_HEADERS = frozenset(
         "forwarded",
     }
 )
+
+
+SUPERVISED = ("processes", "max_requests", "max_rss", "max_lifetime", "drain_delay", "control")
+"""A parent process does what these adjustments ask for."""
 
 
 class Effective(NamedTuple):
@@ -72,7 +78,7 @@ class Adjustments(AdjustmentValues):
         for name, value in flags.items():
             arguments[name] = Given(value, "argument", BY_NAME[name].flag)
         adjustments = cls.__new__(cls)
-        adjustments._resolve(collect(arguments, config))
+        adjustments._resolve(with_concurrency(collect(arguments, config), os.environ))
         return adjustments
 
     def given_names(self) -> set[str]:
@@ -90,9 +96,20 @@ class Adjustments(AdjustmentValues):
             result[row.name] = Effective(getattr(self, row.name), origin, where)
         return result
 
+    def supervised_by(self) -> str:
+        """The adjustment that asks for a parent process, or the empty string."""
+        asked = {name: bool(getattr(self, name)) for name in SUPERVISED}
+        asked["processes"] = self.processes != 1
+        return next((name for name, is_asked in asked.items() if is_asked), "")
+
     def engine_settings(self, logger: str) -> dict[str, Any]:
         """The settings for the extension's ``Server``; ``None`` means "off"."""
-        settings: dict[str, Any] = {"logger": logger, "multiprocess": False}
+        settings: dict[str, Any] = {
+            "logger": logger,
+            "multiprocess": self._is_child,
+            "max_requests": self._quota() if self._is_child else None,
+            "max_rss": (self.max_rss or None) if self._is_child else None,
+        }
         for row in ADJUSTMENTS:
             if row.engine:
                 value = getattr(self, row.name)
@@ -101,6 +118,22 @@ class Adjustments(AdjustmentValues):
         settings["admin"] = self._admin_listeners
         settings["threads"], settings["threads_max"] = thread_bounds(self.threads)
         return settings
+
+    def become_child(self, sockets: list[socket.socket]) -> None:
+        """Be the adjustments of a child process, which serves ``sockets`` of its parent.
+
+        The parent has the addresses, and serves the admin endpoint for all its children.
+        """
+        self._is_child = True
+        self.listen, self.unix_socket, self.sockets = [], None, sockets
+        self.admin = None
+        self._admin_listeners: list[tuple[Any, ...]] = []
+
+    def _quota(self) -> int | None:
+        """After how many requests this process is replaced."""
+        if not self.max_requests:
+            return None
+        return self.max_requests + random.randint(0, self.max_requests_jitter)
 
     def listeners(self) -> list[tuple[Any, ...]]:
         """The addresses for the extension's ``Server``."""
@@ -112,22 +145,29 @@ class Adjustments(AdjustmentValues):
 
     def _resolve(self, given: Mapping[str, Given]) -> None:
         self._given = given
+        self._is_child = False
         for row in ADJUSTMENTS:
             setattr(self, row.name, self._value(row.name))
         if "send_bytes" in given:
             warnings.warn("send_bytes has no effect", DeprecationWarning, stacklevel=4)
         for row in ADJUSTMENTS:
             setattr(self, row.name, paths.made_absolute(row, getattr(self, row.name)))
+        if sys.platform == "win32" and self.supervised_by():
+            raise ValueError(
+                f"{self.supervised_by()}: not on Windows, where the server is one process"
+            )
         self._resolve_proxies()
         self._resolve_spool()
         self._resolve_listen()
+        self.is_observed = bool(self.admin)
         self._admin_listeners = listen.admin(self.admin, public=self.admin_public)
+        share = defaults.processes(self.processes)
         if "connection_limit" not in given:
             self.connection_limit = defaults.connection_limit()
         if "inbuf_total" not in given:
-            self.inbuf_total = defaults.inbuf_total()
+            self.inbuf_total = defaults.inbuf_total() // share
         if "outbuf_total" not in given:
-            self.outbuf_total = defaults.outbuf_total()
+            self.outbuf_total = defaults.outbuf_total(share)
 
     def _value(self, name: str) -> Any:
         row = BY_NAME[name]
@@ -181,7 +221,8 @@ class Adjustments(AdjustmentValues):
         if "spool_files" not in self._given:
             self.spool_files = defaults.spool_files()
         if "spool_limit" not in self._given:
-            self.spool_limit = defaults.spool_limit(self.spool_dir)
+            share = defaults.processes(self.processes)
+            self.spool_limit = defaults.spool_limit(self.spool_dir) // share
 
     def _resolve_listen(self) -> None:
         listen.check_sockets(self.sockets)

@@ -20,6 +20,7 @@ from typing import Any, Callable
 
 TRUE_WORDS = frozenset({"t", "true", "y", "yes", "on", "1"})
 MOST_THREADS = 65535
+MOST_PROCESSES = 63  # a slot more is needed for a replacement
 AUTO_THREADS = "4-64"
 FALSE_WORDS = frozenset({"", "f", "false", "n", "no", "off", "0", "none"})
 
@@ -77,6 +78,13 @@ def thread_bounds(value: int | str) -> tuple[int, int]:
         return value, value
     least, _, most = value.partition("-")
     return int(least), int(most)
+
+
+def processes(value: Any) -> int | str:
+    """A number, or ``auto``."""
+    if isinstance(value, str) and value.strip().lower() == "auto":
+        return "auto"
+    return integer(value)
 
 
 def duration(value: Any) -> float:
@@ -187,6 +195,7 @@ def one_of(*choices: str) -> Kind:
 BOOLEAN = Kind("a boolean", "", "bool | str", boolean)
 INTEGER = Kind("a whole number", "N", "int | str", integer)
 THREADS = Kind("a whole number, bounds such as 4-64, or auto", "N", "int | str", threads)
+PROCESSES = Kind("a whole number or auto", "N", "int | str", processes)
 BYTES = Kind("a whole number of bytes", "BYTES", "int | str", integer)
 SECONDS = Kind("a number of seconds", "SECONDS", "float | str", duration)
 WHOLE_SECONDS = Kind("a whole number of seconds", "SECONDS", "int | str", integer)

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from headwaiter._process import logs
+from headwaiter._process import cores, logs
 from headwaiter._settings import paths
 
 MOST_CONNECTIONS = 65536
@@ -47,9 +47,15 @@ def inbuf_total() -> int:
     return _memory() // 8
 
 
-def outbuf_total() -> int:
-    """Another eighth, so that clients do not take the application's memory."""
-    return max(_memory() // 8, LEAST_OUTBUF_TOTAL)
+def outbuf_total(share: int) -> int:
+    """Another eighth, so that clients do not take the application's memory; of ``share`` processes
+    each has its part."""
+    return max(_memory() // 8 // share, LEAST_OUTBUF_TOTAL)
+
+
+def processes(value: int | str) -> int:
+    """How many processes share the memory and the disk."""
+    return value if isinstance(value, int) else cores.usable().processes
 
 
 def _memory() -> int:

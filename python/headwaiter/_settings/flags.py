@@ -20,9 +20,10 @@ Each adjustment may also come from the environment (--threads: HEADWAITER_THREAD
 or from a TOML file (threads = 8); a flag beats the environment, which beats the file.
 
 headwaiter top [ADDRESS] shows a running server, started with --admin, in the terminal.
+headwaiter ctl VERB operates one that was started with --control.
 
 Exit status: 0 drained and done, 1 could not start, 2 wrong usage, 3 requests, or threads of
-the application, had to be cut.
+the application, had to be cut, 4 processes kept dying.
 """
 
 

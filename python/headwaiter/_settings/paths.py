@@ -34,7 +34,9 @@ def made_absolute(row: Adjustment, value: Any) -> Any:
             f"{error.strerror}"
         ) from None
     # The address of a Unix socket may be too long as an absolute path.
-    too_long = row.name in ("unix_socket", "admin") and len(os.fsencode(path)) > LONGEST_ADDRESS
+    too_long = (
+        row.name in ("unix_socket", "admin", "control") and len(os.fsencode(path)) > LONGEST_ADDRESS
+    )
     return value if too_long else path
 
 

@@ -24,6 +24,7 @@ from headwaiter._settings.casts import (
     BYTES,
     FIELD_VALUE,
     INTEGER,
+    PROCESSES,
     SECONDS,
     THREADS,
     URL_PREFIX,
@@ -33,6 +34,9 @@ from headwaiter._settings.listen import check_exclusive, excluded_by
 from headwaiter._settings.table import ADJUSTMENTS, BY_NAME, ENVIRONMENT_PREFIX, did_you_mean
 
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+SLOT_VARIABLE = ENVIRONMENT_PREFIX + "PROCESS"
+"""Tells a child of several its number."""
+CONCURRENCY_VARIABLE = "WEB_CONCURRENCY"
 EMPTY_MEANS_NONE = (FIELD_VALUE, URL_PREFIX)
 TABLE = "headwaiter"
 
@@ -68,6 +72,17 @@ def collect(
             if name not in chosen and name not in ignored:
                 chosen[name] = given
     return chosen
+
+
+def with_concurrency(given: Mapping[str, Given], environ: Mapping[str, str]) -> dict[str, Given]:
+    """``given``, and ``processes`` from ``WEB_CONCURRENCY`` if no source names it.
+
+    Platforms set that variable for every program, so only the command line reads it.
+    """
+    value = environ.get(CONCURRENCY_VARIABLE)
+    if not value or "processes" in given:
+        return dict(given)
+    return {**given, "processes": Given(value, "environment", CONCURRENCY_VARIABLE)}
 
 
 def from_keywords(keywords: Mapping[str, Any]) -> dict[str, Given]:
@@ -113,7 +128,7 @@ def _check_type(where: str, name: str, value: Any) -> None:
     """Refuse a TOML value of another type, which is a mistake; casts are as lenient as in
     Waitress."""
     kind = BY_NAME[name].kind
-    whole = kind in (INTEGER, THREADS, BYTES, WHOLE_SECONDS)
+    whole = kind in (INTEGER, THREADS, PROCESSES, BYTES, WHOLE_SECONDS)
     if (whole and isinstance(value, (bool, float))) or (
         kind is SECONDS and isinstance(value, bool)
     ):
@@ -124,7 +139,7 @@ def _check_type(where: str, name: str, value: Any) -> None:
 def _warn_of_typos(environ: Mapping[str, str]) -> None:
     """Warn of unknown variables whose names are close to a known one. Others may use the prefix,
     too."""
-    known = {row.variable for row in ADJUSTMENTS} | {CONFIG_VARIABLE}
+    known = {row.variable for row in ADJUSTMENTS} | {CONFIG_VARIABLE, SLOT_VARIABLE}
     for name in environ:
         if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
             hint = did_you_mean(name, known, cutoff=0.9)

@@ -25,6 +25,7 @@ GROUPS = (
     "Listening",
     "Identity",
     "Threads",
+    "Processes",
     "Proxies",
     "Limits",
     "Deadlines",
@@ -171,6 +172,33 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Pipelined requests of one connection that are read ahead while its first one runs.
         The server notices a client that leaves even at 0.""", waitress="differs"),
 
+    _row("processes", kinds.PROCESSES, 1, "Processes", """
+        Processes that serve, behind one parent that starts and replaces them;
+        [processes.md](processes.md) describes them. `auto` is as many as this process may use
+        cores. The command line takes the variable `WEB_CONCURRENCY` if nothing else says how
+        many.""", minimum=1, maximum=kinds.MOST_PROCESSES, engine=False, waitress="absent"),
+    _row("drain_delay", kinds.SECONDS, 0.0, "Processes", """
+        How long the server goes on serving after SIGTERM while `health_path` and `/ready` answer
+        503, so that load balancers notice.""", maximum=LONGEST, engine=False, waitress="absent"),
+    _row("max_requests", kinds.INTEGER, 0, "Processes", """
+        A process is replaced after so many requests.""", off=0, engine=False, waitress="absent"),
+    _row("max_requests_jitter", kinds.INTEGER, 0, "Processes", """
+        Each process adds a random number up to this to its `max_requests`, so that they are not
+        all replaced at once.""", engine=False, waitress="absent"),
+    _row("max_rss", kinds.BYTES, 0, "Processes", """
+        A process that has more memory than this (its resident set) is replaced.""",
+        off=0, engine=False, waitress="absent"),
+    _row("max_lifetime", kinds.SECONDS, 0.0, "Processes", """
+        A process is replaced when it has served for this long.""",
+        maximum=LONGEST, off=0, engine=False, waitress="absent"),
+    _row("pid_file", kinds.OPTIONAL_PATH, None, "Processes", """
+        A file with the process id of the server (of the parent, if there is one). A stale file is
+        replaced; a file that names a living process is an error.""",
+        engine=False, waitress="absent"),
+    _row("control", kinds.OPTIONAL_PATH, None, "Processes", """
+        Path of a Unix socket for `headwaiter ctl`. Only its owner may connect (mode 0600).""",
+        engine=False, waitress="absent"),
+
     _row("trusted_proxy", kinds.PROXIES, None, "Proxies", """
         Peers whose proxy headers are trusted: an address, a network such as `10.0.0.0/8`,
         `unix` for the peers of a Unix socket, several of these separated by commas, or `*`
@@ -204,14 +232,15 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         `inbuf_overflow`. At the limit bodies go to temporary files; a larger head gets
         503.""",
         waitress="absent",
-        default_words="an eighth of the memory that the process may use"),
+        default_words="an eighth of the memory that the process may use, divided by `processes`"),
     _row("outbuf_overflow", kinds.BYTES, 1048576, "Limits", """
         A streamed reply with more unsent bytes than this is kept in a temporary file."""),
     _row("outbuf_total", kinds.BYTES, None, "Limits", """
         Most unsent bytes in memory, of all replies together. Beyond it replies go to the
         temporary file, also those that the application returns as a whole. An object that
         is sent to several clients counts once per client.""", waitress="absent",
-        default_words="an eighth of the memory that the process may have, at least 67108864"),
+        default_words="an eighth of the memory that the process may have, divided by `processes`,"
+        " at least 67108864"),
     _row("outbuf_high_watermark", kinds.BYTES, 1073741824, "Limits", """
         Unsent bytes of one connection above which a worker waits for its client.""",
         waitress="differs"),
@@ -223,7 +252,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("spool_limit", kinds.BYTES, None, "Limits", """
         Most bytes in all temporary files together. At the limit workers wait for their
         clients, and an upload that needs a file gets 503.""", waitress="absent",
-        default_words="half of what is free in `spool_dir` at start"),
+        default_words="half of what is free in `spool_dir` at start, divided by `processes`"),
     _row("spool_files", kinds.INTEGER, None, "Limits", """
         Most temporary files of request bodies; a further upload that needs a file gets
         503.""", waitress="absent",

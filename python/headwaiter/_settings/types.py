@@ -36,6 +36,14 @@ class AdjustmentKeywords(TypedDict, total=False):
     threads: int | str
     io_threads: int | str
     channel_request_lookahead: int | str
+    processes: int | str
+    drain_delay: float | str
+    max_requests: int | str
+    max_requests_jitter: int | str
+    max_rss: int | str
+    max_lifetime: float | str
+    pid_file: str | os.PathLike[str] | None
+    control: str | os.PathLike[str] | None
     trusted_proxy: str | Iterable[str] | None
     trusted_proxy_count: int | str
     trusted_proxy_headers: str | Iterable[str]
@@ -106,6 +114,14 @@ class AdjustmentValues:
     threads: int | str
     io_threads: int
     channel_request_lookahead: int
+    processes: int | str
+    drain_delay: float
+    max_requests: int
+    max_requests_jitter: int
+    max_rss: int
+    max_lifetime: float
+    pid_file: str | None
+    control: str | None
     trusted_proxy: str | None
     trusted_proxy_count: int
     trusted_proxy_headers: set[str]

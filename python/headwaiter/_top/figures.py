@@ -7,7 +7,7 @@ means cover the time between the two statuses; queue and workers are those of th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headwaiter._top.status import Status
@@ -29,6 +29,28 @@ class Worker:
     client: str = ""
     age: float = 0.0
     cpu: float | None = None  # None: the system does not tell the CPU time of threads
+    process: int | None = None  # its slot, if there are several processes
+
+    @property
+    def name(self) -> str:
+        return str(self.number) if self.process is None else f"{self.process}.{self.number}"
+
+
+@dataclass(frozen=True)
+class Process:
+    """One of several; ``None`` is what it has not told yet."""
+
+    slot: int
+    pid: int
+    state: str
+    age: float
+    answered: bool  # False: the figures are older
+    workers: int | None
+    busy: int | None
+    waiting: int | None
+    connections: int | None
+    rss: int | None
+    rate: float | None  # requests per second
 
 
 @dataclass(frozen=True)
@@ -42,6 +64,7 @@ class Figures:
     gil_bound: bool
     held_back: bool  # idle workers take no request, since they would only wait for the GIL
     workers: tuple[Worker, ...]
+    processes: tuple[Process, ...]  # empty if there is one
     status: Status
 
 
@@ -62,7 +85,8 @@ def figures(before: Status | None, after: Status) -> Figures:
         waits_for = "gil"
     elif (cores or 0.0) > 0.9 * after["server"]["cores"]:
         waits_for = "core"
-    earlier = {worker["worker"]: worker for worker in before["workers"]}
+    earlier = {_key(worker): worker for worker in before["workers"]}
+    processes = _processes(before, after, seconds)
     return Figures(
         outcomes=_outcomes(before["totals"], after["totals"], seconds),
         phases=_phases(before["totals"]["phases"], after["totals"]["phases"]),
@@ -71,9 +95,13 @@ def figures(before: Status | None, after: Status) -> Figures:
         gil_bound=gil_bound,
         held_back=gil_bound and now["queue_depth"] > 0 and now["active_limit"] < now["workers"],
         workers=tuple(
-            _worker(earlier.get(worker["worker"]), worker, seconds, waits_for)
+            replace(
+                _worker(earlier.get(_key(worker)), worker, seconds, waits_for),
+                process=worker.get("process") if processes else None,
+            )
             for worker in after["workers"]
         ),
+        processes=processes,
         status=after,
     )
 
@@ -116,6 +144,38 @@ def _mean(phase: str, before: Status, after: Status) -> float | None:
     was, now = before.get(phase, nothing), after.get(phase, nothing)
     count = now["count"] - was["count"]
     return max(0.0, float((now["sum"] - was["sum"]) / count)) if count > 0 else None
+
+
+def _processes(before: Status, after: Status, seconds: float) -> tuple[Process, ...]:
+    told = after.get("processes") or []
+    if len(told) < 2:
+        return ()
+    counted = {(one["slot"], one["pid"]): one["requests"] for one in before.get("processes") or []}
+
+    def rate(one: dict[str, Any]) -> float | None:
+        was = counted.get((one["slot"], one["pid"]))
+        return None if was is None else _rate(was, one["requests"], seconds)
+
+    return tuple(
+        Process(
+            slot=one["slot"],
+            pid=one["pid"],
+            state=one["state"],
+            age=one["age"],
+            answered=one["answered"],
+            workers=one["workers"],
+            busy=one["workers_busy"],
+            waiting=one["waiting"],
+            connections=one["connections"],
+            rss=one["rss"],
+            rate=rate(one),
+        )
+        for one in told
+    )
+
+
+def _key(worker: dict[str, Any]) -> tuple[object, object]:
+    return worker.get("process"), worker["worker"]
 
 
 def _worker(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from headwaiter._top.figures import CLASSES, PHASES, Figures, Worker
+from headwaiter._top.figures import CLASSES, PHASES, Figures, Process, Worker
 
 # A line is pieces of text and their style; a style is a name in SGR or "".
 Line = list[tuple[str, str]]
@@ -44,6 +44,9 @@ def render(
     """
     now = history[-1]
     lines = [*_head(now, width, trouble), [], *_meters(history, width, blocks), []]
+    if now.processes:
+        half = None if height is None else max(3, (height - len(lines)) // 2)
+        lines += [*_processes(now.processes, half), []]
     left = None if height is None else max(0, height - len(lines) - 1)
     lines += [_table_head(width), *_rows(now, width, left)]
     return [_cut(line, width) for line in lines[: height or None]]
@@ -164,6 +167,35 @@ def _time(now: Figures, width: int) -> list[Line]:
     return [bar, legend]
 
 
+def _processes(processes: Sequence[Process], space: int | None) -> list[Line]:
+    """A head and a row for each process, on ``space`` lines at most."""
+    head = ("SLOT", "STATE", "PID", "AGE", "BUSY", "WAITING", "CONNECTIONS", "MEMORY", "REQ/S")
+    lines: list[Line] = [[(_process_columns(head), "dim")]]
+    for one in processes:
+        unheard = "" if one.answered else " (silent)"
+        busy = "-" if one.busy is None else f"{one.busy}/{one.workers}"
+        told = ("-" if n is None else str(n) for n in (one.waiting, one.connections))
+        rate = "-" if one.rate is None else _count(one.rate)
+        row = (str(one.slot), f"{safe(one.state)}{unheard}", str(one.pid), seconds(one.age), busy,
+               *told, _bytes(one.rss), rate)  # fmt: skip
+        lines.append([(_process_columns(row), "" if one.answered else "bold")])
+    if space is not None and len(lines) > space:
+        more = len(lines) - space + 1
+        lines = [*lines[: space - 1], [(f"... and {more} more processes", "dim")]]
+    return lines
+
+
+def _process_columns(cells: Sequence[str]) -> str:
+    slot, state, pid, *others = cells
+    return f"{slot:<7}{state:<17}{pid:>8}" + "".join(
+        f"{cell:>{width}}" for cell, width in zip(others, (9, 8, 9, 13, 9, 8))
+    )
+
+
+def _bytes(count: int | None) -> str:
+    return "-" if count is None else f"{count / (1 << 20):.0f} MiB"
+
+
 def _table_head(width: int) -> Line:
     return [(_columns("WORKER", "STATE", "AGE", "CPU", "REQUEST", "CLIENT", width), "dim")]
 
@@ -192,9 +224,9 @@ def _rows(now: Figures, width: int, space: int | None) -> list[Line]:
 
 def _worker_row(worker: Worker, width: int, held_back: str) -> Line:
     if worker.state == "idle":
-        return [(_columns(str(worker.number), "idle", "", "", held_back, "", width), "idle")]
+        return [(_columns(worker.name, "idle", "", "", held_back, "", width), "idle")]
     text = _columns(
-        str(worker.number),
+        worker.name,
         WORDS.get(worker.state, worker.state),
         seconds(worker.age),
         seconds(worker.cpu),

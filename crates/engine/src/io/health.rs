@@ -1,6 +1,7 @@
 //! Health checks at `health_path`: answered on the I/O thread, so they work while every worker is busy.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use headwaiter_http::Head;
@@ -42,6 +43,8 @@ pub(crate) fn readiness(shared: &Shared, now: Instant) -> Answer {
     let wait = shared.queue.look(now).oldest_wait;
     if shared.draining() {
         Answer::text(503, "draining\n")
+    } else if shared.unready.load(Ordering::Relaxed) {
+        Answer::text(503, "about to stop\n")
     } else if most.is_some_and(|most| wait > most) {
         Answer::text(503, "requests wait too long for a worker\n")
     } else {

@@ -63,6 +63,12 @@ impl IoLoop {
         self.desk.now
     }
 
+    /// The poll's own descriptor. It is readable when a turn has something to do, for whoever polls it.
+    #[cfg(all(unix, not(all(test, shuttle))))]
+    pub(crate) fn poll_fd(&self) -> std::os::fd::RawFd {
+        std::os::fd::AsRawFd::as_raw_fd(&self.poll)
+    }
+
     /// Looks at the clock, as a turn does. For whoever runs the loop between two turns.
     pub(crate) fn look_at_clock(&mut self) {
         self.desk.now = self.desk.shared.now();

@@ -50,6 +50,27 @@ impl Listeners {
             admin: bind_all(admin, options)?,
         })
     }
+
+    /// Where the sockets for clients listen.
+    pub fn listening(&self) -> Vec<Listening> {
+        addresses(&self.serving)
+    }
+
+    /// Where the sockets of the admin endpoint listen.
+    pub fn admin_listening(&self) -> Vec<Listening> {
+        addresses(&self.admin)
+    }
+
+    /// The descriptors of the sockets for clients.
+    #[cfg(unix)]
+    pub fn filenos(&self) -> Vec<std::os::fd::RawFd> {
+        use std::os::fd::AsRawFd;
+        let fileno = |listener: &Listener| match &listener.acceptor {
+            Acceptor::Tcp(s) => s.as_raw_fd(),
+            Acceptor::Unix(s) => s.as_raw_fd(),
+        };
+        self.serving.iter().map(fileno).collect()
+    }
 }
 
 pub(crate) fn bind_all(

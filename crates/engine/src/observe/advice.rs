@@ -6,7 +6,13 @@
 //! leave nobody waiting, as long as there is CPU for them: the workers' CPU time says how much of a core
 //! each busy thread takes, and with a GIL all of them together cannot take more than one.
 //!
+//! Windows of several processes add up. Each process has a GIL of its own, and all share the machine.
+//!
 //! A pure function of a [`Window`]: no clock, no server.
+
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
 
 use crate::observe::watch::Sample;
 use crate::record::Phase;
@@ -54,10 +60,13 @@ pub(crate) struct Advice {
     pub(crate) text: String,
     /// How many threads would do, where that is the remedy.
     pub(crate) threads: Option<usize>,
+    /// How many processes would do, where that is the remedy.
+    pub(crate) processes: Option<usize>,
 }
 
 /// Averages over some time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Window {
     /// Requests that ended.
     pub(crate) requests: u64,
@@ -85,6 +94,31 @@ pub(crate) struct Window {
     pub(crate) cores: usize,
     pub(crate) threads: usize,
     pub(crate) gil: bool,
+    /// Processes that these figures are of.
+    pub(crate) processes: usize,
+}
+
+impl Default for Window {
+    /// Nothing has happened in one process.
+    fn default() -> Self {
+        Self {
+            requests: 0,
+            busy: 0.0,
+            waiting: 0.0,
+            flushing: 0.0,
+            wait: 0.0,
+            gil_wait: 0.0,
+            probe: 0.0,
+            held: 0.0,
+            worker_cores: None,
+            delayed: 0.0,
+            process_cores: 0.0,
+            cores: 1,
+            threads: 1,
+            gil: true,
+            processes: 1,
+        }
+    }
 }
 
 impl Window {
@@ -115,6 +149,7 @@ impl Window {
             cores: crate::sys::process::cores(),
             threads,
             gil,
+            processes: 1,
         }
     }
 
@@ -127,15 +162,46 @@ impl Window {
     }
 }
 
+impl AddAssign for Window {
+    fn add_assign(&mut self, other: Self) {
+        let (mine, others) = (self.requests as f64, other.requests as f64);
+        let mean = |a: f64, b: f64| (a * mine + b * others) / (mine + others).max(1.0);
+        self.wait = mean(self.wait, other.wait);
+        self.gil_wait = mean(self.gil_wait, other.gil_wait);
+        self.requests += other.requests;
+        self.busy += other.busy;
+        self.waiting += other.waiting;
+        self.flushing += other.flushing;
+        // A request that meets the one GIL that is held waits for it.
+        self.probe = self.probe.max(other.probe);
+        self.held = self.held.max(other.held);
+        self.worker_cores = match (self.worker_cores, other.worker_cores) {
+            (Some(a), Some(b)) => Some(a + b),
+            _ => None,
+        };
+        self.delayed += other.delayed;
+        self.process_cores += other.process_cores;
+        self.cores = self.cores.max(other.cores);
+        self.threads += other.threads;
+        self.gil |= other.gil;
+        self.processes += other.processes;
+    }
+}
+
 /// The verdict on `window`.
 pub(crate) fn advise(window: &Window) -> Advice {
     let w = window;
     if w.gil && w.held >= SHUT && w.probe >= HELD && !(w.waiting >= CROWD && w.wait >= NOTICEABLE) {
         // Not only a worker may hold the GIL, and the next request will wait for it.
-        return gil(&format!(
-            "The GIL is not to be had for {:.0} % of the time, by code that does not let go of it",
-            100.0 * w.held
-        ));
+        return gil(
+            w,
+            w.processes + 1,
+            &format!(
+                "{} is not to be had for {:.0} % of the time, by code that does not let go of it",
+                the_gil(w),
+                100.0 * w.held
+            ),
+        );
     }
     if w.requests == 0 && w.busy < QUIET && w.waiting < QUIET {
         return advice(Kind::Idle, "No requests come in.".into(), None);
@@ -171,31 +237,52 @@ fn crowded(w: &Window) -> Advice {
     // The CPU that the workers ask for; a busy machine gives them less.
     let cores = w.worker_cores.unwrap_or(w.process_cores) + w.delayed;
     let waits = format!("requests wait {} for a worker", time(w.wait));
+    let gils = w.processes as f64;
     let machine_full = w.process_cores.max(cores) >= FULL * w.cores as f64;
     // Threads that compute under the GIL wait for it most of the time; without one they are ready to run.
     let serial = w.gil
-        && w.worker_cores.is_none_or(|used| used <= PARALLEL)
-        && (cores <= PARALLEL || cores < READY * w.busy);
-    if serial && w.cores > 1 && cores >= FULL {
-        return gil(&format!(
-            "The GIL is busy {:.0} % of the time and {waits}",
-            100.0 * cores.min(1.0)
-        ));
+        && w.worker_cores.is_none_or(|used| used <= PARALLEL * gils)
+        && (cores <= PARALLEL * gils || cores < READY * w.busy);
+    if serial && w.cores > w.processes && cores >= FULL * gils {
+        let what = if w.processes == 1 {
+            "The GIL is"
+        } else {
+            "The GILs of all processes are"
+        };
+        return gil(
+            w,
+            more_processes(w, cores),
+            &format!(
+                "{what} busy {:.0} % of the time and {waits}",
+                100.0 * (cores / gils).min(1.0)
+            ),
+        );
     }
     if machine_full {
         let text = format!(
-            "All CPU of the machine is used ({:.1} of {} by this process) and {waits}: more threads will \
+            "All CPU of the machine is used ({:.1} of {} by {}) and {waits}: more {} will \
              not help; cheaper requests or more machines would.",
             w.process_cores,
-            plural(w.cores, "core")
+            plural(w.cores, "core"),
+            if w.processes == 1 {
+                "this process".into()
+            } else {
+                format!("{} processes", w.processes)
+            },
+            threads_or_processes(w),
         );
         return advice(Kind::Cpu, text, None);
     }
     if w.gil && w.gil_wait.max(w.probe) >= HELD && w.gil_wait.max(w.probe) >= w.wait / 4.0 {
-        return gil(&format!(
-            "The GIL is held for {} at a time by code that does not let go of it, and {waits}",
-            time(w.gil_wait.max(w.probe))
-        ));
+        return gil(
+            w,
+            w.processes + 1,
+            &format!(
+                "{} is held for {} at a time by code that does not let go of it, and {waits}",
+                the_gil(w),
+                time(w.gil_wait.max(w.probe))
+            ),
+        );
     }
     more_threads(w, cores, serial, &waits)
 }
@@ -204,7 +291,12 @@ fn crowded(w: &Window) -> Advice {
 /// `cores` is the CPU that the workers ask for; `serial` says that they share one core, because of the GIL.
 fn more_threads(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
     // How many threads the CPU has room for, if each uses as much as a busy thread does now.
-    let room = if serial { FULL } else { FULL * w.cores as f64 };
+    let of = if serial {
+        w.processes.min(w.cores)
+    } else {
+        w.cores
+    };
+    let room = FULL * of as f64;
     let each = (cores / w.busy.max(QUIET)).max(1e-3);
     let useful = (room / each).floor() as usize;
     let wanted = round_up((w.waiting + w.busy).ceil() as usize);
@@ -224,15 +316,25 @@ fn more_threads(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
         return advice(Kind::Ok, text, None);
     }
     if most <= w.threads {
-        if serial {
-            return gil(&format!(
-                "The threads use {cores:.1} cores between them, which is most of what the GIL allows, and {waits}"
-            ));
+        if serial && w.cores > w.processes {
+            let allows = if w.processes == 1 {
+                "the GIL allows"
+            } else {
+                "their GILs allow"
+            };
+            return gil(
+                w,
+                more_processes(w, cores),
+                &format!(
+                    "The threads use {cores:.1} cores between them, which is most of what {allows}, and {waits}"
+                ),
+            );
         }
         let text = format!(
-            "The threads use {cores:.1} of {}, which is most of what there is, and {waits}: more threads will \
+            "The threads use {cores:.1} of {}, which is most of what there is, and {waits}: more {} will \
              not help; cheaper requests or more machines would.",
-            plural(w.cores, "core")
+            plural(w.cores, "core"),
+            threads_or_processes(w),
         );
         return advice(Kind::Cpu, text, None);
     }
@@ -241,19 +343,64 @@ fn more_threads(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
     } else {
         "would shorten it"
     };
+    // The setting is that of each process.
+    let per_process = most.div_ceil(w.processes);
     let text = format!(
-        "{} busy {:.0} % of the time and {waits}; they use {cores:.1} cores: threads={most} {remedy}.",
+        "{} busy {:.0} % of the time and {waits}; they use {cores:.1} cores: threads={per_process}{} {remedy}.",
         threads_are(w.threads),
         100.0 * (w.busy / w.threads as f64).min(1.0),
+        if w.processes == 1 {
+            ""
+        } else {
+            " in each process"
+        },
     );
-    advice(Kind::Threads, text, Some(most))
+    advice(Kind::Threads, text, Some(per_process))
 }
 
-fn gil(what: &str) -> Advice {
-    let text = format!(
-        "{what}: more threads will not help; several processes or free-threaded Python would."
-    );
-    advice(Kind::Gil, text, None)
+/// `processes` is how many would help.
+fn gil(w: &Window, processes: usize, what: &str) -> Advice {
+    let remedy = match cfg!(unix) {
+        true => format!("processes={processes} or free-threaded Python"),
+        false => "free-threaded Python".into(),
+    };
+    let more = if w.processes == 1 {
+        "more threads"
+    } else {
+        "more threads per process"
+    };
+    Advice {
+        processes: cfg!(unix).then_some(processes),
+        ..advice(
+            Kind::Gil,
+            format!("{what}: {more} will not help; {remedy} would."),
+            None,
+        )
+    }
+}
+
+/// How many processes the load asks for, if each request takes as much CPU as it does now. `cores` is the CPU
+/// that the workers ask for.
+fn more_processes(w: &Window, cores: f64) -> usize {
+    let each = cores / w.busy.max(QUIET);
+    let wanted = ((w.waiting + w.busy) * each / FULL).ceil() as usize;
+    wanted.clamp(w.processes + 1, w.cores.max(w.processes + 1))
+}
+
+fn the_gil(w: &Window) -> &'static str {
+    if w.processes == 1 {
+        "The GIL"
+    } else {
+        "The GIL of one process"
+    }
+}
+
+fn threads_or_processes(w: &Window) -> &'static str {
+    if w.processes == 1 {
+        "threads"
+    } else {
+        "threads or processes"
+    }
 }
 
 fn advice(kind: Kind, text: String, threads: Option<usize>) -> Advice {
@@ -261,6 +408,7 @@ fn advice(kind: Kind, text: String, threads: Option<usize>) -> Advice {
         kind,
         text,
         threads,
+        processes: None,
     }
 }
 
@@ -350,6 +498,7 @@ mod tests {
         cores: 2,
         threads: 4,
         gil: true,
+        processes: 1,
     };
     /// Sixteen clients of a view that sleeps.
     const SLEEPY: Window = Window {
@@ -562,6 +711,79 @@ mod tests {
             ..half
         };
         check(most, Kind::Gil, None, "0.8 cores");
+    }
+
+    #[test]
+    fn processes_are_the_remedy_for_a_gil_while_there_are_cores() {
+        let spinning = Window {
+            worker_cores: Some(0.98),
+            process_cores: 1.1,
+            cores: 8,
+            ..SLEEPY
+        };
+        #[track_caller]
+        fn check(window: &Window, kind: Kind, processes: Option<usize>, says: &str) {
+            let advice = advise(window);
+            assert!(advice.text.contains(says), "{}", advice.text);
+            let processes = processes.filter(|_| cfg!(unix));
+            assert_eq!((advice.kind, advice.processes), (kind, processes));
+        }
+        // Sixteen clients ask for four cores and some room.
+        check(&spinning, Kind::Gil, Some(5), "The GIL is busy 98 %");
+        let two_cores = Window {
+            cores: 2,
+            ..spinning
+        };
+        check(&two_cores, Kind::Gil, Some(2), "more threads will not help");
+        let mut two = spinning;
+        two += spinning;
+        check(
+            &two,
+            Kind::Gil,
+            Some(8),
+            "The GILs of all processes are busy 98 %",
+        );
+        let mut full = two_cores;
+        full += two_cores;
+        check(&full, Kind::Cpu, None, "(2.2 of 2 cores by 2 processes)");
+        let mut held = Window {
+            probe: 0.3,
+            held: 0.6,
+            ..CALM
+        };
+        held += CALM;
+        check(
+            &held,
+            Kind::Gil,
+            Some(3),
+            "The GIL of one process is not to be had",
+        );
+    }
+
+    #[test]
+    fn windows_of_processes_add_up() {
+        let mut both = SLEEPY;
+        both += SLEEPY;
+        let advice = advise(&both);
+        // Each of the two gets as many threads as it would alone.
+        assert_eq!((advice.kind, advice.threads), (Kind::Threads, Some(16)));
+        assert!(
+            advice.text.contains("8 threads are busy"),
+            "{}",
+            advice.text
+        );
+        assert!(
+            advice.text.contains("threads=16 in each process"),
+            "{}",
+            advice.text
+        );
+        let mut mixed = SLEEPY;
+        mixed += Window {
+            requests: 12_000,
+            wait: 0.01,
+            ..CALM
+        };
+        assert!((mixed.wait - 0.11).abs() < 1e-9, "{}", mixed.wait);
     }
 
     #[test]

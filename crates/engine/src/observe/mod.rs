@@ -7,6 +7,8 @@
 pub(crate) mod admin;
 pub(crate) mod advice;
 pub(crate) mod overseer;
+#[cfg(all(unix, not(all(test, shuttle))))]
+pub(crate) mod overview;
 pub(crate) mod pool;
 pub(crate) mod snapshot;
 pub(crate) mod watch;
@@ -49,27 +51,37 @@ impl Observatory {
         self.watch.sample(&self.shared, now)
     }
 
+    /// Counts the channels anew and takes a sample. Waits for the I/O threads, so they must not call it.
+    pub(crate) fn count(&self) {
+        self.shared.new_census(PATIENCE);
+        self.sample(self.shared.now());
+    }
+
     /// What would help, by the figures of about the last minute, or of less if the load has changed.
     pub(crate) fn advice(&self) -> Advice {
+        advise(&self.present())
+    }
+
+    /// About the last minute, or less if the load has changed, or the whole run if it is younger.
+    pub(crate) fn present(&self) -> Window {
         match self.watch.window() {
-            Some((first, last)) => self.advise_on_present(&first, &last),
-            None => self.advise_on_whole_run(),
+            Some((first, last)) => self.latest(&first, &last),
+            None => self.whole_run(),
         }
     }
 
-    fn advise_on_whole_run(&self) -> Advice {
+    fn whole_run(&self) -> Window {
         let last = Sample::take(&self.shared, &self.watch);
-        advise(&self.window(self.watch.first(), &last))
+        self.window(self.watch.first(), &last)
     }
 
-    /// Advises on the window from `first` to `last`, or on its last seconds alone if the load has
-    /// clearly changed.
-    fn advise_on_present(&self, first: &Sample, last: &Sample) -> Advice {
+    /// The window from `first` to `last`, or its last seconds alone if the load has clearly changed.
+    fn latest(&self, first: &Sample, last: &Sample) -> Window {
         let minute = self.window(first, last);
         let recent = self.watch.recent();
         let recent = recent.map(|(first, last)| self.window(&first, &last));
-        let changed = recent.as_ref().filter(|now| now.differs_from(&minute));
-        advise(changed.unwrap_or(&minute))
+        let changed = recent.filter(|now| now.differs_from(&minute));
+        changed.unwrap_or(minute)
     }
 
     fn window(&self, first: &Sample, last: &Sample) -> Window {
@@ -92,7 +104,7 @@ impl Observer for Observatory {
         if last.at < first.at + LEAST_OBSERVED {
             return;
         }
-        let advice = self.advise_on_present(&first, &last);
+        let advice = advise(&self.latest(&first, &last));
         let kind = advice.kind as u8;
         let worse = advice.kind.is_trouble() && kind != self.advised.load(Ordering::Relaxed);
         if worse && !self.advice_log.pass(last.at) {
@@ -107,7 +119,7 @@ impl Observer for Observatory {
 
     /// Logs what would have helped.
     fn drain_begins(&self) {
-        let advice = self.advise_on_whole_run();
+        let advice = advise(&self.whole_run());
         if advice.kind != Kind::Idle {
             log::info!(target: crate::LOG, "advice for the whole run: {}", advice.text);
         }
@@ -116,3 +128,5 @@ impl Observer for Observatory {
 
 /// A shorter window says nothing about how a server is used.
 const LEAST_OBSERVED: Duration = Duration::from_secs(10);
+/// How long a count may take. If an I/O thread is held up longer, its last count is shown.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(500);

@@ -1,30 +1,34 @@
 //! Everything that status and metrics show of a server, at one moment, as plain data.
 //!
 //! Snapshots of several processes add up to one (`+=`). Counts, bytes, CPU time and histograms are sums.
-//! Waits are the longest of all. The advice is the most pressing one. What identifies a process (`pid`,
-//! versions) stays that of the first.
+//! Waits are the longest of all. What identifies a process (`pid`, versions) stays that of the first.
+//!
+//! A process tells its parent its snapshot in the serde form. Of a field that only one side knows, the reader
+//! takes the default, so an old and a new version add up while a server is upgraded.
 
 use std::ops::AddAssign;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::net::address::Listening;
 use crate::observe::Observatory;
 use crate::observe::admin::show;
-use crate::observe::advice::Advice;
+use crate::observe::advice::Window;
 use crate::queue::Look;
-use crate::record::Phase;
 use crate::record::census::Census;
+use crate::record::figures::{ByPhase, Figures};
 use crate::record::histogram::Distribution;
-use crate::record::recorder::Figures;
 use crate::sys::process;
 
 /// A server at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Snapshot {
     pub(crate) server: About,
-    pub(crate) advice: Advice,
+    /// What the advice is made of.
+    pub(crate) window: Window,
     pub(crate) queue: Look,
     /// Requests that run.
     pub(crate) running: usize,
@@ -34,9 +38,8 @@ pub(crate) struct Snapshot {
     pub(crate) spool_disk: u64,
     pub(crate) figures: Figures,
     pub(crate) totals: Totals,
-    /// Each phase within about the last minute, in the order of [`Phase::ALL`]; `None` before two samples
-    /// were taken.
-    pub(crate) recent: Option<[Distribution; Phase::ALL.len()]>,
+    /// Each phase within about the last minute; `None` before two samples were taken.
+    pub(crate) recent: Option<ByPhase>,
     /// The waits of the GIL probe.
     pub(crate) probe: Distribution,
     pub(crate) probe_now: Option<Duration>,
@@ -48,9 +51,10 @@ pub(crate) struct Snapshot {
 }
 
 /// What a server is and how it is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct About {
-    pub(crate) version: &'static str,
+    pub(crate) version: String,
     pub(crate) pid: u32,
     pub(crate) uptime: Duration,
     pub(crate) listening: Vec<String>,
@@ -65,7 +69,8 @@ pub(crate) struct About {
 }
 
 /// Counters beside [`Figures`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Totals {
     pub(crate) connections: u64,
     pub(crate) health_checks: u64,
@@ -78,7 +83,8 @@ pub(crate) struct Totals {
 }
 
 /// What the operating system says of the process; `None` where it does not tell.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Process {
     /// CPU seconds.
     pub(crate) cpu: Option<f64>,
@@ -105,7 +111,7 @@ impl Snapshot {
         });
         Self {
             server: About {
-                version: env!("CARGO_PKG_VERSION"),
+                version: env!("CARGO_PKG_VERSION").into(),
                 pid: std::process::id(),
                 uptime: now.saturating_duration_since(watch.first().at),
                 listening: shared.listening.iter().map(url).collect(),
@@ -117,7 +123,7 @@ impl Snapshot {
                 io_threads: settings.io_threads,
                 cores: process::cores(),
             },
-            advice: observatory.advice(),
+            window: observatory.present(),
             queue: shared.queue.look(now),
             running: running.len(),
             census: shared.census.sum(),
@@ -133,12 +139,9 @@ impl Snapshot {
                 access_log_dropped: shared.access_log.as_ref().map_or(0, |log| log.dropped()),
                 panics: counters.panics.get(),
             },
-            recent: watch.window().map(|(first, last)| {
-                Phase::ALL.map(|(phase, _)| {
-                    let earlier = first.figures.phase(phase);
-                    last.figures.phase(phase).since(earlier)
-                })
-            }),
+            recent: watch
+                .window()
+                .map(|(first, last)| last.figures.phases_since(&first.figures)),
             probe: watch.probe_waits(),
             probe_now: watch.probe_now(),
             process: Process {
@@ -152,6 +155,13 @@ impl Snapshot {
         }
     }
 
+    /// All channels.
+    #[cfg(unix)]
+    pub(crate) fn channels(&self) -> u64 {
+        let census = &self.census;
+        census.idle + census.receiving + census.in_task + census.sending
+    }
+
     /// Channels with a request that runs.
     pub(crate) fn channels_running(&self) -> u64 {
         self.census
@@ -160,7 +170,7 @@ impl Snapshot {
     }
 }
 
-fn url(listening: &Listening) -> String {
+pub(super) fn url(listening: &Listening) -> String {
     match listening {
         Listening::Tcp(address) => format!("http://{address}"),
         Listening::Unix(path) => format!("unix:{}", path.display()),
@@ -180,9 +190,7 @@ fn gil_share(observatory: &Observatory) -> Option<f64> {
 impl AddAssign for Snapshot {
     fn add_assign(&mut self, other: Self) {
         self.server += other.server;
-        if other.advice.kind > self.advice.kind {
-            self.advice = other.advice;
-        }
+        self.window += other.window;
         self.queue += other.queue;
         self.running += other.running;
         self.census += other.census;
@@ -190,11 +198,7 @@ impl AddAssign for Snapshot {
         self.figures += &other.figures;
         self.totals += other.totals;
         match (&mut self.recent, other.recent) {
-            (Some(all), Some(more)) => {
-                for (phase, more) in all.iter_mut().zip(&more) {
-                    *phase += more;
-                }
-            }
+            (Some(all), Some(more)) => *all += &more,
             (recent @ None, more) => *recent = more,
             (Some(_), None) => {}
         }
@@ -360,5 +364,37 @@ mod tests {
         assert_eq!(shown, both);
         assert!(lines.len() > 40, "{lines:?}");
         assert_eq!(lines, both_lines);
+    }
+
+    #[test]
+    fn a_snapshot_that_was_written_and_read_shows_the_same() {
+        let load = Load {
+            idle: 2,
+            nonsense: 3,
+            waiting: &["/a"],
+        };
+        let taken = under(&[&load]);
+        let text = serde_json::to_string(&taken).unwrap();
+        let read: Snapshot = serde_json::from_str(&text).unwrap();
+        assert_eq!(status(&read), status(&taken));
+        let page = metrics::page(taken);
+        assert!(page.contains("headwaiter_requests_total{status=\"4xx\"} 3.0\n"));
+        assert_eq!(metrics::page(read), page);
+        assert!(text.len() < 3000, "{} bytes: {text}", text.len());
+    }
+
+    #[test]
+    fn another_version_adds_what_both_know() {
+        let text = r#"{"invention": {"a": 1}, "census": {"idle": 2, "musing": 3}, "figures": {
+            "statuses": {"2xx": 4, "9xx": 5}, "rules": {"whim": 1, "send-timeout": 2},
+            "phases": {"app": {"nanos": 9, "buckets": [[1234, 1], [18446744073709551615, 2]]},
+            "dream": {"nanos": 1}}}}"#;
+        let mut sum: Snapshot = serde_json::from_str(text).unwrap();
+        sum += serde_json::from_str("{}").unwrap();
+        let shown = status(&sum);
+        assert_eq!(shown["now"]["channels"]["idle"], 2);
+        assert_eq!(shown["totals"]["requests"]["2xx"], 4);
+        assert_eq!(shown["totals"]["refusals"], json!({"send-timeout": 2}));
+        assert_eq!(shown["totals"]["phases"]["app"]["count"], 3);
     }
 }

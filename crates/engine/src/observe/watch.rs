@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use crate::observe::Observatory;
 use crate::queue::running::RunningRequest;
+use crate::record::figures::Figures;
 use crate::record::histogram::{Distribution, Histogram};
-use crate::record::recorder::Figures;
 use crate::shared::Shared;
 use crate::sys::sync;
 

@@ -3,6 +3,8 @@
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Queue, QueueState};
 use crate::exchange::Exchange;
 use crate::queue::governor::GovernorSample;
@@ -136,7 +138,8 @@ impl QueueState {
 }
 
 /// The queue at one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Look {
     pub(crate) waiting: usize,
     pub(crate) running: usize,

@@ -6,11 +6,14 @@
 use std::ops::AddAssign;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::sys::sync::atomic::{AtomicU64, Ordering};
 use crate::sys::sync::{self, Condvar, Mutex};
 
 /// Channels by what they do, and bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Census {
     /// Between requests.
     pub(crate) idle: u64,
@@ -89,11 +92,7 @@ impl CensusTable {
     pub(crate) fn wait(&self, number: u64, most: Duration) {
         let end = sync::now() + most;
         let mut lock = self.lock.lock();
-        while self
-            .threads
-            .iter()
-            .any(|thread| thread.number.load(Ordering::SeqCst) < number)
-        {
+        while !self.is_complete(number) {
             let left = end.saturating_duration_since(sync::now());
             let Ok(held) = lock else { return };
             if left.is_zero() {
@@ -104,6 +103,12 @@ impl CensusTable {
                 Err(_) => return,
             };
         }
+    }
+
+    /// Whether every I/O thread has completed count `number`.
+    pub(crate) fn is_complete(&self, number: u64) -> bool {
+        let mut threads = self.threads.iter();
+        threads.all(|thread| thread.number.load(Ordering::SeqCst) >= number)
     }
 
     /// The sum of the last counts.

@@ -7,6 +7,8 @@ use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A number that only one thread changes, so adding to it is a load and a store.
 #[derive(Debug, Default)]
 pub(crate) struct Tally(AtomicU64);
@@ -61,7 +63,8 @@ impl Histogram {
 }
 
 /// A snapshot of one or more histograms.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Sparse", from = "Sparse")]
 pub(crate) struct Distribution {
     buckets: [u64; BUCKETS],
     nanos: u64,
@@ -145,6 +148,38 @@ impl Distribution {
             }
         }
         shown
+    }
+}
+
+/// A distribution in its serde form: buckets by their bounds, without the empty ones. A version with other
+/// bounds puts each where it fits.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Sparse {
+    nanos: u64,
+    /// Upper bound in nanoseconds and count; the last bound is the largest number.
+    buckets: Vec<(u64, u64)>,
+}
+
+impl From<Distribution> for Sparse {
+    fn from(all: Distribution) -> Self {
+        let bounds = BOUNDS.into_iter().chain([u64::MAX]);
+        let buckets = bounds.zip(all.buckets).filter(|(_, n)| *n > 0);
+        Self {
+            nanos: all.nanos,
+            buckets: buckets.collect(),
+        }
+    }
+}
+
+impl From<Sparse> for Distribution {
+    fn from(sparse: Sparse) -> Self {
+        let mut all = Self::default();
+        for (bound, n) in sparse.buckets {
+            all.buckets[bucket_of(bound)] += n;
+        }
+        all.nanos = sparse.nanos;
+        all
     }
 }
 

@@ -12,7 +12,9 @@ pub(crate) mod access_log;
 pub(crate) mod census;
 pub(crate) mod counters;
 pub(crate) mod end;
+pub(crate) mod figures;
 pub(crate) mod histogram;
+pub(crate) mod quota;
 pub(crate) mod recorder;
 
 use std::time::{Duration, Instant};

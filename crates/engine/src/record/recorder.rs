@@ -7,7 +7,6 @@
 //! The thread that ends a request calls [`Recorder::record`]. That this happens once per request is the rule
 //! of whoever makes the [`Ended`]: `Exchange::end`, or the cut of a running request (`io/expire.rs`).
 
-use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,12 +14,11 @@ use headwaiter_http::DateLine;
 
 use crate::record::access_log::AccessLog;
 use crate::record::end::rules;
-use crate::record::histogram::{Distribution, Histogram, Tally};
+use crate::record::figures::{Figures, STATUS_CLASSES};
+use crate::record::histogram::{Histogram, Tally};
+use crate::record::quota::Quota;
 use crate::record::{End, Ended, Phase, Record};
 use crate::sys::sync;
-
-/// Classes of status codes: no status, 1xx to 5xx.
-const STATUS_CLASSES: usize = 6;
 
 /// The counters and histograms of one thread.
 #[derive(Debug)]
@@ -33,10 +31,11 @@ pub(crate) struct Shard {
     /// Nanoseconds that the worker spent after replies, as in the iterable's `close()`.
     closing: Tally,
     phases: [Histogram; Phase::ALL.len()],
+    quota: Option<Arc<Quota>>,
 }
 
 impl Shard {
-    fn new() -> Self {
+    fn new(quota: Option<Arc<Quota>>) -> Self {
         Self {
             statuses: Default::default(),
             ends: Default::default(),
@@ -45,6 +44,7 @@ impl Shard {
             bytes_out: Tally::default(),
             closing: Tally::default(),
             phases: Default::default(),
+            quota,
         }
     }
 
@@ -64,6 +64,9 @@ impl Shard {
                 histogram.record(span);
             }
         }
+        if let Some(quota) = &self.quota {
+            quota.count();
+        }
     }
 }
 
@@ -73,12 +76,26 @@ pub(crate) struct Shards {
     all: Mutex<Vec<Arc<Shard>>>,
     /// Those of the workers, by number.
     workers: Mutex<Vec<Arc<Shard>>>,
+    quota: Option<Arc<Quota>>,
 }
 
 impl Shards {
+    /// With `max_requests` all shards together count up to it.
+    pub(crate) fn new(max_requests: Option<u64>) -> Self {
+        Self {
+            quota: max_requests.map(|most| Arc::new(Quota::new(most))),
+            ..Self::default()
+        }
+    }
+
+    /// What counts up to `max_requests`.
+    pub(crate) fn quota(&self) -> Option<&Quota> {
+        self.quota.as_deref()
+    }
+
     /// A new shard, for a thread to write to.
     pub(crate) fn add(&self) -> Arc<Shard> {
-        let shard = Arc::new(Shard::new());
+        let shard = Arc::new(Shard::new(self.quota.clone()));
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(Arc::clone(&shard));
         shard
@@ -95,10 +112,7 @@ impl Shards {
 
     /// The sum of all shards.
     pub(crate) fn figures(&self) -> Figures {
-        let mut sum = Figures {
-            rules: rules().map(|rule| (rule, 0)).collect(),
-            ..Figures::default()
-        };
+        let mut sum = Figures::default();
         for shard in &*self.all.lock().unwrap_or_else(PoisonError::into_inner) {
             add(&mut sum.statuses, &shard.statuses);
             add(&mut sum.ends, &shard.ends);
@@ -108,7 +122,7 @@ impl Shards {
             sum.bytes_in += shard.bytes_in.get();
             sum.bytes_out += shard.bytes_out.get();
             sum.closing += Duration::from_nanos(shard.closing.get());
-            for (into, histogram) in sum.phases.iter_mut().zip(&shard.phases) {
+            for (into, histogram) in sum.phases.0.iter_mut().zip(&shard.phases) {
                 histogram.add_to(into);
             }
         }
@@ -119,61 +133,6 @@ impl Shards {
 fn add(into: &mut [u64], tallies: &[Tally]) {
     for (into, tally) in into.iter_mut().zip(tallies) {
         *into += tally.get();
-    }
-}
-
-/// The sum of all shards at one moment.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Figures {
-    statuses: [u64; STATUS_CLASSES],
-    ends: [u64; End::ALL.len()],
-    /// Number of requests that each of [`rules`] ended, zeros included.
-    pub(crate) rules: Vec<(&'static str, u64)>,
-    pub(crate) bytes_in: u64,
-    pub(crate) bytes_out: u64,
-    /// Time that all workers spent after replies.
-    pub(crate) closing: Duration,
-    phases: [Distribution; Phase::ALL.len()],
-}
-
-impl Figures {
-    pub(crate) fn phase(&self, phase: Phase) -> &Distribution {
-        &self.phases[phase as usize]
-    }
-
-    pub(crate) fn end(&self, end: End) -> u64 {
-        self.ends[end as usize]
-    }
-
-    /// Number of requests recorded.
-    pub(crate) fn requests(&self) -> u64 {
-        self.ends.iter().sum()
-    }
-
-    /// Number of requests per status class; `none` counts requests without a reply.
-    pub(crate) fn statuses(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let names = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
-        names.into_iter().zip(self.statuses)
-    }
-}
-
-impl AddAssign<&Self> for Figures {
-    fn add_assign(&mut self, other: &Self) {
-        let numbers = |into: &mut [u64], more: &[u64]| {
-            into.iter_mut().zip(more).for_each(|(into, n)| *into += n);
-        };
-        debug_assert_eq!(self.rules.len(), other.rules.len());
-        numbers(&mut self.statuses, &other.statuses);
-        numbers(&mut self.ends, &other.ends);
-        for ((_, into), (_, n)) in self.rules.iter_mut().zip(&other.rules) {
-            *into += n;
-        }
-        self.bytes_in += other.bytes_in;
-        self.bytes_out += other.bytes_out;
-        self.closing += other.closing;
-        for (into, phase) in self.phases.iter_mut().zip(&other.phases) {
-            *into += phase;
-        }
     }
 }
 

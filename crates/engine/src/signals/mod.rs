@@ -10,6 +10,7 @@
 
 #[cfg(unix)]
 pub mod handler;
+pub(crate) mod leaving;
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use socket2::{SockRef, Socket};
 
 use crate::shared::{Shared, Stage};
+use crate::signals::leaving::{Leaving, Look};
 use crate::sys::sync;
 
 /// The thread that watches signals, seen from outside. It ends with [`SignalWatch::close`].
@@ -61,7 +63,7 @@ impl SignalWatch {
 
     /// Python has noticed the stop and is ending the process: give it `more` time.
     pub fn extend(&self, more: Duration) {
-        lock(&self.stops).extend(sync::now(), more);
+        lock(&self.stops).leaving.extend(sync::now(), more);
     }
 
     /// Ends the watch after it has acted on the signals that came before. May be called more than once.
@@ -69,7 +71,7 @@ impl SignalWatch {
         if self.process != std::process::id() {
             return;
         }
-        lock(&self.stops).close();
+        lock(&self.stops).leaving.close();
         // A shutdown wakes the thread even if a child process has a copy of the socket; a close would not.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
         if let Some(thread) = lock(&self.thread).take() {
@@ -99,7 +101,7 @@ fn watch(
     let mut numbers = [0; 64];
     loop {
         // Only this thread moves the deadline forward, so it cannot become earlier during the sleep.
-        let look = lock(stops).look(sync::now());
+        let look = lock(stops).leaving.look(sync::now());
         let timeout = match look {
             // Signals that came before the end are still read.
             Look::Closed => None,
@@ -110,7 +112,7 @@ fn watch(
         let got = match signals.read(&mut numbers) {
             Ok(0) => {
                 // Nobody writes signals any more. A deadline still holds.
-                let look = lock(stops).look(sync::now()); // unlocks before the sleep
+                let look = lock(stops).leaving.look(sync::now()); // unlocks before the sleep
                 match look {
                     Look::Wait(Some(left)) => std::thread::sleep(left),
                     Look::Wait(None) | Look::Closed => return,
@@ -189,8 +191,7 @@ struct Stops {
     shutdown_timeout: Duration,
     first: Option<Instant>,
     cut: bool,
-    closed: bool,
-    leave_by: Option<Instant>,
+    leaving: Leaving,
 }
 
 /// What one signal asks for.
@@ -202,25 +203,13 @@ enum Order {
     Same,
 }
 
-/// What the watching thread does next.
-#[derive(Debug, PartialEq, Eq)]
-enum Look {
-    /// Wait for a signal, no longer than this.
-    Wait(Option<Duration>),
-    /// The deadline has passed.
-    Late,
-    /// End.
-    Closed,
-}
-
 impl Stops {
     fn new(shutdown_timeout: Duration) -> Self {
         Self {
             shutdown_timeout,
             first: None,
             cut: false,
-            closed: false,
-            leave_by: None,
+            leaving: Leaving::default(),
         }
     }
 
@@ -228,8 +217,7 @@ impl Stops {
         match self.first {
             None => {
                 self.first = Some(now);
-                // A sum beyond the clock's range means no deadline.
-                self.leave_by = now.checked_add(self.shutdown_timeout.saturating_add(GRACE));
+                self.leaving.within(now, self.shutdown_timeout);
                 Order::Drain
             }
             Some(first) if self.cut || now.saturating_duration_since(first) < SAME_STOP => {
@@ -237,30 +225,9 @@ impl Stops {
             }
             Some(_) => {
                 self.cut = true;
-                self.leave_by = now.checked_add(GRACE);
+                self.leaving.within(now, Duration::ZERO);
                 Order::Cut
             }
-        }
-    }
-
-    fn extend(&mut self, now: Instant, more: Duration) {
-        if self.leave_by.is_some() {
-            self.leave_by = now.checked_add(more.saturating_add(GRACE));
-        }
-    }
-
-    fn close(&mut self) {
-        self.closed = true;
-    }
-
-    fn look(&self, now: Instant) -> Look {
-        if self.closed {
-            return Look::Closed;
-        }
-        match self.leave_by {
-            None => Look::Wait(None),
-            Some(end) if end <= now => Look::Late,
-            Some(end) => Look::Wait(Some((end - now).max(LEAST_WAIT))),
         }
     }
 }
@@ -269,14 +236,11 @@ impl Stops {
 /// process group, and a parent in that group often passes the signal on to its child. The copy arrives
 /// milliseconds later, a few hundred on an overloaded machine; a person takes longer to signal again.
 pub const SAME_STOP: Duration = Duration::from_millis(500);
-/// Sockets count timeouts in microseconds, and 0 means no timeout.
-const LEAST_WAIT: Duration = Duration::from_micros(1);
-/// How long Python may take to end the process after everything was cut.
-const GRACE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signals::leaving::{GRACE, LEAST_WAIT};
 
     const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -310,21 +274,21 @@ mod tests {
     fn the_process_has_until_after_the_timeout_to_leave() {
         let start = Instant::now();
         let mut stops = Stops::new(TIMEOUT);
-        assert_eq!(stops.look(start), Look::Wait(None));
+        assert_eq!(stops.leaving.look(start), Look::Wait(None));
         stops.signal(start);
-        assert_eq!(stops.look(start), Look::Wait(Some(TIMEOUT + GRACE)));
+        assert_eq!(stops.leaving.look(start), Look::Wait(Some(TIMEOUT + GRACE)));
         let almost = start + TIMEOUT + GRACE - Duration::from_nanos(1);
-        assert_eq!(stops.look(almost), Look::Wait(Some(LEAST_WAIT)));
-        assert_eq!(stops.look(start + TIMEOUT + GRACE), Look::Late);
-        stops.extend(start + TIMEOUT, TIMEOUT);
+        assert_eq!(stops.leaving.look(almost), Look::Wait(Some(LEAST_WAIT)));
+        assert_eq!(stops.leaving.look(start + TIMEOUT + GRACE), Look::Late);
+        stops.leaving.extend(start + TIMEOUT, TIMEOUT);
         assert_eq!(
-            stops.look(start + TIMEOUT + GRACE),
+            stops.leaving.look(start + TIMEOUT + GRACE),
             Look::Wait(Some(TIMEOUT))
         );
         stops.signal(start + TIMEOUT);
-        assert_eq!(stops.look(start + TIMEOUT), Look::Wait(Some(GRACE)));
-        stops.close();
-        assert_eq!(stops.look(start + TIMEOUT + GRACE), Look::Closed);
+        assert_eq!(stops.leaving.look(start + TIMEOUT), Look::Wait(Some(GRACE)));
+        stops.leaving.close();
+        assert_eq!(stops.leaving.look(start + TIMEOUT + GRACE), Look::Closed);
     }
 
     #[test]
@@ -332,6 +296,6 @@ mod tests {
         let start = Instant::now();
         let mut stops = Stops::new(Duration::MAX);
         stops.signal(start);
-        assert_eq!(stops.look(start), Look::Wait(None));
+        assert_eq!(stops.leaving.look(start), Look::Wait(None));
     }
 }

@@ -27,8 +27,19 @@ pub struct Site {
 
 impl Site {
     pub fn new(settings: Settings, app: impl Fn(&mut Task) + Send + Sync + 'static) -> Self {
+        Self::prepared(settings, |_| (), app)
+    }
+
+    /// A site whose server `prepare` sees before it starts.
+    pub fn prepared(
+        settings: Settings,
+        prepare: impl FnOnce(&Server),
+        app: impl Fn(&mut Task) + Send + Sync + 'static,
+    ) -> Self {
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
-        Self::of(bind(settings, &[any]).unwrap(), app)
+        let server = bind(settings, &[any]).unwrap();
+        prepare(&server);
+        Self::of(server, app)
     }
 
     /// A site of a server that has not started.

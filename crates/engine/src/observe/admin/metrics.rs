@@ -10,15 +10,29 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::observe::snapshot::{Snapshot, Totals};
-use crate::record::recorder::Figures;
+use crate::record::figures::Figures;
 use crate::record::{End, Phase};
 
-pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(in crate::observe) const CONTENT_TYPE: &str =
+    "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The page that shows `snapshot`.
 pub(crate) fn page(snapshot: Snapshot) -> String {
+    page_with(snapshot, Vec::new(), Vec::new())
+}
+
+/// The page that shows `snapshot`, and more counters and gauges.
+pub(in crate::observe) fn page_with(
+    snapshot: Snapshot,
+    more_counters: Vec<Metric>,
+    more_gauges: Vec<Metric>,
+) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Exposition(snapshot)));
+    registry.register_collector(Box::new(Exposition {
+        snapshot,
+        more_counters,
+        more_gauges,
+    }));
     let mut text = String::new();
     // A string takes everything.
     let _ = encode(&mut text, &registry);
@@ -26,24 +40,28 @@ pub(crate) fn page(snapshot: Snapshot) -> String {
 }
 
 /// Name, help, unit and values of a counter or a gauge.
-type Metric = (&'static str, &'static str, Option<Unit>, Vec<Series>);
+pub(in crate::observe) type Metric = (&'static str, &'static str, Option<Unit>, Vec<Series>);
 
 /// A value with at most one label.
 #[derive(Debug)]
-struct Series {
+pub(in crate::observe) struct Series {
     label: Option<(&'static str, String)>,
     value: f64,
 }
 
 /// A snapshot that is written in the text format.
 #[derive(Debug)]
-struct Exposition(Snapshot);
+struct Exposition {
+    snapshot: Snapshot,
+    more_counters: Vec<Metric>,
+    more_gauges: Vec<Metric>,
+}
 
 fn one(value: f64) -> Vec<Series> {
     vec![Series { label: None, value }]
 }
 
-fn by<S: Into<String>>(
+pub(in crate::observe) fn by<S: Into<String>>(
     label: &'static str,
     values: impl IntoIterator<Item = (S, u64)>,
 ) -> Vec<Series> {
@@ -56,7 +74,7 @@ fn by<S: Into<String>>(
         .collect()
 }
 
-fn count(n: u64) -> Vec<Series> {
+pub(in crate::observe) fn count(n: u64) -> Vec<Series> {
     one(n as f64)
 }
 
@@ -270,10 +288,11 @@ fn process(snapshot: &Snapshot) -> Vec<Metric> {
 
 impl Collector for Exposition {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for (name, help, unit, series) in counters(&self.0) {
+        for (name, help, unit, series) in counters(&self.snapshot).iter().chain(&self.more_counters)
+        {
             let mut metric =
                 encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Counter)?;
-            for Series { label, value } in &series {
+            for Series { label, value } in series {
                 match label {
                     Some(label) => metric
                         .encode_family(&[(label.0, label.1.as_str())])?
@@ -282,10 +301,10 @@ impl Collector for Exposition {
                 }
             }
         }
-        for (name, help, unit, series) in gauges(&self.0) {
+        for (name, help, unit, series) in gauges(&self.snapshot).iter().chain(&self.more_gauges) {
             let mut metric =
                 encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?;
-            for Series { label, value } in &series {
+            for Series { label, value } in series {
                 match label {
                     Some(label) => metric
                         .encode_family(&[(label.0, label.1.as_str())])?
@@ -295,9 +314,9 @@ impl Collector for Exposition {
             }
         }
         self.encode_histograms(&mut encoder)?;
-        let server = &self.0.server;
+        let server = &self.snapshot.server;
         let labels = [
-            ("version", server.version),
+            ("version", &*server.version),
             ("python", &server.python),
             ("gil", if server.gil { "true" } else { "false" }),
         ];
@@ -319,7 +338,7 @@ impl Exposition {
         )?;
         for (phase, name) in Phase::ALL {
             if !matches!(phase, Phase::Total | Phase::AppCpu) {
-                let all = self.0.figures.phase(phase);
+                let all = self.snapshot.figures.phase(phase);
                 phases
                     .encode_family(&[("phase", name)])?
                     .encode_histogram::<NoLabelSet>(all.sum(), all.count(), &all.shown(), None)?;
@@ -329,17 +348,17 @@ impl Exposition {
             (
                 "headwaiter_request",
                 "First byte in to last byte out.",
-                self.0.figures.phase(Phase::Total),
+                self.snapshot.figures.phase(Phase::Total),
             ),
             (
                 "headwaiter_app_cpu",
                 "CPU time of requests in the application; of very short ones a sample.",
-                self.0.figures.phase(Phase::AppCpu),
+                self.snapshot.figures.phase(Phase::AppCpu),
             ),
             (
                 "headwaiter_gil_probe",
                 "How long a thread that asks ten times a second waited for the GIL.",
-                &self.0.probe,
+                &self.snapshot.probe,
             ),
         ] {
             encoder

@@ -7,9 +7,9 @@
 //! head. Another thread makes the pages that take work (`pages.rs`). The loop keeps the number of its
 //! channels small: the oldest makes room for a newcomer (`io/evict.rs`).
 
-pub(super) mod metrics;
-mod pages;
-pub(super) mod show;
+pub(in crate::observe) mod metrics;
+pub(in crate::observe) mod pages;
+pub(crate) mod show;
 mod status;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -75,32 +75,18 @@ impl Inline for Admin {
     }
 
     fn refuse(&self, head: &Head, peer: Peer) -> Option<Answer> {
-        if !head.is_head() && head.method() != b"GET" {
-            let mut answer = Answer::text(405, "GET only\n");
-            answer.fields = b"Allow: GET, HEAD\r\n";
-            return Some(answer);
-        }
-        if !self.observatory.shared.settings.admin_public
-            && peer != Peer::Unix
-            && !goes_by(head.host())
-        {
-            let text = "The Host header names a host that this endpoint does not go by; \
-                see admin_public.\n";
-            return Some(Answer::text(403, text));
-        }
-        let bodiless = matches!(head.framing(), Framing::None | Framing::Length(0));
-        (!bodiless).then(|| Answer::text(413, "No bodies\n"))
+        refuse(head, peer, self.observatory.shared.settings.admin_public)
     }
 
     fn answer(&mut self, request: &InlineRequest<'_>) -> Answered {
         let answer = match request.head.path() {
             b"/live" => Answer::text(200, "ok\n"),
             b"/ready" => readiness(&self.observatory.shared, request.now),
-            b"/" => Answer::new(200, "text/html; charset=utf-8", DASHBOARD),
+            b"/" => dashboard(),
             b"/stacks" => return self.ask_for_stacks(request),
             path => match Page::at(path) {
                 Some(page) => return self.pages.answer(request, page),
-                None => Answer::text(404, PAGES),
+                None => not_found(),
             },
         };
         Answered::Now(shown(answer))
@@ -114,6 +100,30 @@ impl Inline for Admin {
             show::instead_of_stacks(&self.observatory.shared, now),
         ))
     }
+}
+
+/// Judges a request by its head. `public`: the endpoint answers for any `Host`.
+pub(in crate::observe) fn refuse(head: &Head, peer: Peer, public: bool) -> Option<Answer> {
+    if !head.is_head() && head.method() != b"GET" {
+        let mut answer = Answer::text(405, "GET only\n");
+        answer.fields = b"Allow: GET, HEAD\r\n";
+        return Some(answer);
+    }
+    if !public && peer != Peer::Unix && !goes_by(head.host()) {
+        let text = "The Host header names a host that this endpoint does not go by; \
+            see admin_public.\n";
+        return Some(Answer::text(403, text));
+    }
+    let bodiless = matches!(head.framing(), Framing::None | Framing::Length(0));
+    (!bodiless).then(|| Answer::text(413, "No bodies\n"))
+}
+
+pub(in crate::observe) fn dashboard() -> Answer {
+    Answer::new(200, "text/html; charset=utf-8", DASHBOARD)
+}
+
+pub(in crate::observe) fn not_found() -> Answer {
+    Answer::text(404, PAGES)
 }
 
 /// Whether the endpoint answers when it is called `host`. A page in the browser of somebody on this
@@ -133,7 +143,7 @@ fn goes_by(host: Option<&[u8]>) -> bool {
 }
 
 /// `answer` with the fields that all pages have.
-fn shown(mut answer: Answer) -> Answer {
+pub(in crate::observe) fn shown(mut answer: Answer) -> Answer {
     answer.fields = FIELDS;
     answer
 }

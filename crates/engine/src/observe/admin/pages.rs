@@ -7,18 +7,19 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+
+use serde_json::Value;
 
 use super::shown;
 use super::{metrics, show, status};
 use crate::exchange::answer::Answer;
 use crate::io::inline::{Answered, InlineRequest, Later};
-use crate::observe::Observatory;
 use crate::observe::snapshot::Snapshot;
+use crate::observe::{Observatory, PATIENCE};
 
 /// A page that shows figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
+pub(in crate::observe) enum Page {
     Status,
     Metrics,
     Requests,
@@ -26,7 +27,7 @@ pub(super) enum Page {
 }
 
 impl Page {
-    pub(super) fn at(path: &[u8]) -> Option<Self> {
+    pub(in crate::observe) fn at(path: &[u8]) -> Option<Self> {
         match path {
             b"/status.json" => Some(Self::Status),
             b"/metrics" => Some(Self::Metrics),
@@ -39,20 +40,16 @@ impl Page {
     /// The page as of now.
     pub(super) fn make(self, observatory: &Observatory) -> Answer {
         match self {
-            Self::Status => Answer::new(
-                200,
-                JSON,
-                format!("{}\n", status::status(&Snapshot::take(observatory))),
-            ),
+            Self::Status => json(&status::status(&Snapshot::take(observatory))),
             Self::Metrics => Answer::new(
                 200,
                 metrics::CONTENT_TYPE,
                 metrics::page(Snapshot::take(observatory)),
             ),
-            Self::Requests => {
-                let requests = show::requests(&observatory.shared, observatory.shared.now());
-                Answer::new(200, JSON, format!("{requests}\n"))
-            }
+            Self::Requests => json(&show::requests(
+                &observatory.shared,
+                observatory.shared.now(),
+            )),
             Self::Advice => Answer::text(200, format!("{}\n", observatory.advice().text)),
         }
     }
@@ -122,6 +119,6 @@ fn serve(observatory: &Observatory, orders: &Receiver<(Later, Page)>) {
     }
 }
 
-const JSON: &str = "application/json";
-/// How long a count may take. If an I/O thread is held up longer, the page shows its last count.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(in crate::observe) fn json(value: &Value) -> Answer {
+    Answer::new(200, "application/json", format!("{value}\n"))
+}

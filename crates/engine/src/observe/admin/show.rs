@@ -85,7 +85,7 @@ impl<const N: usize> Start<N> {
 }
 
 /// The answer of `/stacks` when the stacks did not come: the requests that may hold the interpreter.
-pub(super) fn instead_of_stacks(shared: &Shared, now: Instant) -> String {
+pub(crate) fn instead_of_stacks(shared: &Shared, now: Instant) -> String {
     let mut text = String::from(
         "The interpreter could not be had: some thread holds the GIL and does not let go of it, \
          or the server is stopping.\n",

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::observe::advice::advise;
 use crate::observe::snapshot::Snapshot;
 use crate::record::End;
 use crate::record::Phase;
@@ -10,11 +11,11 @@ use crate::record::Phase;
 pub(crate) fn status(snapshot: &Snapshot) -> Value {
     let Snapshot {
         server,
-        advice,
         queue,
         process,
         ..
     } = snapshot;
+    let advice = advise(&snapshot.window);
     json!({
         "server": {
             "version": server.version,
@@ -34,6 +35,7 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
             "kind": advice.kind.name(),
             "text": advice.text,
             "threads": advice.threads,
+            "processes": advice.processes,
         },
         "now": now(snapshot),
         "totals": totals(snapshot),
@@ -109,10 +111,13 @@ fn pair((name, n): (&'static str, u64)) -> (String, Value) {
 }
 
 fn quantiles(snapshot: &Snapshot) -> Map<String, Value> {
-    let phases = snapshot.recent.iter().flatten();
-    let show = |(recent, (_, name)): (&crate::record::histogram::Distribution, &(Phase, &str))| {
+    let Some(recent) = &snapshot.recent else {
+        return Map::new();
+    };
+    let show = |(phase, name): &(Phase, &str)| {
+        let recent = recent.of(*phase);
         let shown = json!({"p50": recent.quantile(0.5), "p99": recent.quantile(0.99)});
         ((*name).to_owned(), shown)
     };
-    phases.zip(&Phase::ALL).map(show).collect()
+    Phase::ALL.iter().map(show).collect()
 }

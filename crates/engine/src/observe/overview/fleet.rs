@@ -1,0 +1,208 @@
+//! The processes of a server as their parent sees them, and the sum of their figures.
+//!
+//! Figures of a process that has ended stay in the sum as far as they count up: no counter and no histogram
+//! ever falls. What it held at that moment (connections, memory, threads) is gone with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::observe::snapshot::{About, Snapshot};
+
+/// A process, as its parent names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its slot.
+    pub slot: usize,
+    /// Its process ID.
+    pub pid: u32,
+    /// What it does; `ready` if it serves.
+    pub state: String,
+}
+
+/// All processes of a server.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    children: BTreeMap<usize, Child>,
+    /// Sums over the processes that have ended. Only what counts up is filled in.
+    ended: Snapshot,
+    /// Processes that died without having been told to leave.
+    pub(super) restarts: u64,
+    pub(super) draining: bool,
+    began: Instant,
+    listening: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Child {
+    member: Member,
+    since: Instant,
+    /// Its figures when it last told them.
+    last: Option<Snapshot>,
+}
+
+impl Fleet {
+    pub(super) fn new(began: Instant, listening: Vec<String>) -> Self {
+        Self {
+            children: BTreeMap::new(),
+            ended: Snapshot::default(),
+            restarts: 0,
+            draining: false,
+            began,
+            listening,
+        }
+    }
+
+    /// These processes exist. Those that are not among them have ended.
+    pub(super) fn set(&mut self, members: Vec<Member>, now: Instant) {
+        let stays = |child: &Child| {
+            let same = |m: &Member| (m.slot, m.pid) == (child.member.slot, child.member.pid);
+            members.iter().any(same)
+        };
+        let gone: Vec<_> = self
+            .children
+            .values()
+            .filter(|child| !stays(child))
+            .collect();
+        for slot in gone
+            .iter()
+            .map(|child| child.member.slot)
+            .collect::<Vec<_>>()
+        {
+            self.retire(slot, None);
+        }
+        for member in members {
+            match self.children.get_mut(&member.slot) {
+                Some(child) => child.member = member,
+                None => {
+                    let child = Child {
+                        member,
+                        since: now,
+                        last: None,
+                    };
+                    self.children.insert(child.member.slot, child);
+                }
+            }
+        }
+    }
+
+    /// The process in `slot` tells its figures. `false`: nobody is there, or they cannot be read.
+    pub(super) fn tell(&mut self, slot: usize, figures: &str) -> bool {
+        let (Some(child), Some(told)) = (self.children.get_mut(&slot), read(figures)) else {
+            return false;
+        };
+        child.last = Some(told);
+        true
+    }
+
+    /// The process in `slot` has ended, with these figures or those that it told last.
+    pub(super) fn retire(&mut self, slot: usize, figures: Option<&str>) {
+        let Some(child) = self.children.remove(&slot) else {
+            return;
+        };
+        if let Some(last) = figures.and_then(read).or(child.last) {
+            count(&mut self.ended, &last);
+        }
+    }
+
+    pub(super) fn slots(&self) -> BTreeSet<usize> {
+        self.children.keys().copied().collect()
+    }
+
+    /// The slots and processes in their order.
+    pub(super) fn members(&self) -> impl Iterator<Item = &Member> {
+        self.children.values().map(|child| &child.member)
+    }
+
+    /// Whether some process serves, and goes on doing so.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.draining && self.members().any(|member| member.state == "ready")
+    }
+
+    /// All processes as one.
+    pub(super) fn sum(&self, now: Instant) -> Snapshot {
+        let mut told = self.children.values().filter_map(Child::told);
+        let mut sum = told.next().unwrap_or_default();
+        told.for_each(|more| sum += more);
+        count(&mut sum, &self.ended);
+        sum.server = About {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            uptime: now.saturating_duration_since(self.began),
+            listening: self.listening.clone(),
+            draining: self.draining,
+            ..sum.server
+        };
+        sum
+    }
+
+    /// A line for each process. Those in `silent` have not answered now: their figures are older.
+    pub(super) fn rows(&self, silent: &BTreeSet<usize>, now: Instant) -> Vec<Row> {
+        let row = |child: &Child| Row {
+            member: child.member.clone(),
+            age: now.saturating_duration_since(child.since),
+            answered: child.last.is_some() && !silent.contains(&child.member.slot),
+            figures: child.last.clone(),
+        };
+        self.children.values().map(row).collect()
+    }
+}
+
+impl Child {
+    /// What it told last. Its workers and requests bear its slot.
+    fn told(&self) -> Option<Snapshot> {
+        let mut told = self.last.clone()?;
+        for shown in told.workers.iter_mut().chain(&mut told.waiting) {
+            shown["process"] = self.member.slot.into();
+        }
+        Some(told)
+    }
+}
+
+/// A process in tables.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) member: Member,
+    age: Duration,
+    /// Whether the figures are of now.
+    pub(super) answered: bool,
+    /// `None` until it has told some.
+    pub(super) figures: Option<Snapshot>,
+}
+
+impl Row {
+    pub(super) fn json(&self) -> Value {
+        let of = self.figures.as_ref();
+        json!({
+            "slot": self.member.slot,
+            "pid": self.member.pid,
+            "state": self.member.state,
+            "age": self.age.as_secs_f64(),
+            "answered": self.answered,
+            "workers": of.map(|of| of.queue.workers),
+            "workers_busy": of.map(|of| of.running),
+            "waiting": of.map(|of| of.queue.waiting),
+            "connections": of.map(Snapshot::channels),
+            "rss": of.and_then(|of| of.process.resident),
+            "cpu": of.and_then(|of| of.process.cpu),
+            "requests": of.map(|of| of.figures.requests()),
+        })
+    }
+}
+
+/// Adds what counts up.
+fn count(sum: &mut Snapshot, ended: &Snapshot) {
+    sum.figures += &ended.figures;
+    sum.totals += ended.totals;
+    sum.probe += &ended.probe;
+    if let Some(cpu) = ended.process.cpu {
+        *sum.process.cpu.get_or_insert_default() += cpu;
+    }
+}
+
+fn read(figures: &str) -> Option<Snapshot> {
+    let read = serde_json::from_str(figures);
+    read.inspect_err(|error| log::warn!(target: crate::LOG, "figures of a process: {error}"))
+        .ok()
+}

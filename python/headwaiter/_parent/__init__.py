@@ -1,0 +1,1 @@
+"""The parent of several server processes; ``start.py`` is the entry."""

@@ -1,0 +1,105 @@
+"""Frames of JSON on the control socket of a child, without blocking.
+
+A frame is four bytes of length, most significant first, and an object. A descriptor travels with
+the first byte of its frame. Rules: what waits to be sent, and a frame that comes, are bounded; a
+socket that breaks a bound, or breaks, has ended.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+from collections import deque
+from typing import Any
+
+MOST_WAITING = 1 << 20
+LARGEST_FRAME = 16 << 20
+READ = 65536
+
+
+class Channel:
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.socket = sock
+        self.ended = False
+        self._received = bytearray()
+        self._waiting: deque[tuple[bytes, int]] = deque()
+        self._size = 0
+
+    @property
+    def wants_to_send(self) -> bool:
+        return bool(self._waiting) and not self.ended
+
+    def send(self, message: dict[str, Any], descriptor: int = -1) -> None:
+        """Send a message, now or when the socket takes it. The descriptor stays the caller's."""
+        data = json.dumps(message).encode()
+        frame = len(data).to_bytes(4, "big") + data
+        self._size += len(frame)
+        self._waiting.append((frame, os.dup(descriptor) if descriptor >= 0 else -1))
+        self.flush()
+        self.ended = self.ended or self._size > MOST_WAITING
+
+    def flush(self) -> None:
+        """Send what the socket takes."""
+        while self._waiting and not self.ended:
+            frame, descriptor = self._waiting[0]
+            try:
+                sent = self._send(frame, descriptor)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                self.ended = True
+                return
+            self._waiting.popleft()
+            self._size -= sent
+            if descriptor >= 0:
+                os.close(descriptor)
+            if sent < len(frame):
+                self._waiting.appendleft((frame[sent:], -1))
+
+    def _send(self, frame: bytes, descriptor: int) -> int:
+        if descriptor < 0:
+            return self.socket.send(frame)
+        rights = array.array("i", [descriptor])
+        return self.socket.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+
+    def receive(self) -> list[dict[str, Any]]:
+        """The messages that have come. Afterwards ``ended`` may be set."""
+        try:
+            while data := self.socket.recv(READ):
+                self._received += data
+                if len(self._received) > LARGEST_FRAME:
+                    break
+            self.ended = True
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            self.ended = True
+        return self._messages()
+
+    def _messages(self) -> list[dict[str, Any]]:
+        messages = []
+        while len(self._received) >= 4:
+            end = 4 + int.from_bytes(self._received[:4], "big")
+            if end > LARGEST_FRAME:
+                self.ended = True
+                break
+            if len(self._received) < end:
+                break
+            try:
+                messages.append(json.loads(self._received[4:end]))
+            except ValueError:
+                self.ended = True
+                break
+            del self._received[:end]
+        return messages
+
+    def close(self) -> None:
+        self.ended = True
+        self.socket.close()
+        for _, descriptor in self._waiting:
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._waiting.clear()

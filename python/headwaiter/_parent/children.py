@@ -1,0 +1,151 @@
+"""The child processes: how they are started, told, and what they leave behind.
+
+Each slot in use has an inbox, to which siblings send connections. The parent keeps both ends of it
+open: a connection that is in the inbox of a child that dies goes to a sibling.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from headwaiter import _headwaiter
+from headwaiter._parent.channel import Channel
+from headwaiter._settings.sources import SLOT_VARIABLE
+
+MOST_NAMED = 10
+"""The most requests that a log record names."""
+
+
+@dataclass
+class ChildProcess:
+    """A child that runs, and what it has said."""
+
+    slot: int
+    popen: subprocess.Popen[bytes]
+    channel: Channel
+    inbox: int
+    outbox: int
+    """The end of the inbox that siblings send to."""
+    began: float
+    report: dict[str, Any] = field(default_factory=dict)
+    is_ready: bool = False
+    is_lost: bool = False
+
+    def close(self) -> None:
+        self.channel.close()
+        os.close(self.inbox)
+        os.close(self.outbox)
+
+
+class Children:
+    """All child processes, by their slots."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        arguments: Sequence[str],
+        listeners: Sequence[int],
+        page: _headwaiter.Page,
+        directory: str,
+    ) -> None:
+        self.command = list(command)
+        self.arguments = list(arguments)
+        self.listeners = list(listeners)
+        self.page = page
+        self.directory = directory
+        self.by_slot: dict[int, ChildProcess] = {}
+        self._orphans: list[tuple[float, int]] = []
+        """Inboxes of children that are gone, each with the time at which it is closed."""
+
+    def start(self, slot: int) -> ChildProcess:
+        """Start a child and introduce it to the others.
+
+        Raises:
+            OSError: The process cannot be started.
+        """
+        self.page.clear(slot)
+        with contextlib.ExitStack() as opened:
+            own, its = socket.socketpair()
+            opened.callback(own.close)
+            inbox, outbox = _headwaiter.inbox_pair()
+            opened.callback(os.close, inbox)
+            opened.callback(os.close, outbox)
+            with its:
+                passed = {"control": its.fileno(), "page": self.page.fileno(), "inbox": inbox}
+                popen = self._spawn(slot, passed)
+            opened.pop_all()
+        child = ChildProcess(slot, popen, Channel(own), inbox, outbox, time.monotonic())
+        for other in self.by_slot.values():
+            self._introduce(child, other)
+            self._introduce(other, child)
+        self.by_slot[slot] = child
+        return child
+
+    def _spawn(self, slot: int, passed: dict[str, int]) -> subprocess.Popen[bytes]:
+        flags = [f"--{name}={descriptor}" for name, descriptor in passed.items()]
+        flags += [f"--listen={descriptor}" for descriptor in self.listeners]
+        return subprocess.Popen(
+            [*self.command, f"--slot={slot}", *flags, "--", *self.arguments],
+            pass_fds=[*passed.values(), *self.listeners],
+            cwd=self.directory,
+            env=_environment(slot),
+        )
+
+    def _introduce(self, child: ChildProcess, sibling: ChildProcess) -> None:
+        child.channel.send({"do": "sibling", "slot": sibling.slot}, sibling.outbox)
+
+    def bury(self, child: ChildProcess, keep_until: float) -> None:
+        """Forget a child that is gone. Its inbox is kept for a while: a sibling may be about to
+        send to it."""
+        del self.by_slot[child.slot]
+        self.page.clear(child.slot)
+        self._orphans.append((keep_until, os.dup(child.inbox)))
+        child.close()
+        for other in self.by_slot.values():
+            other.channel.send({"do": "forget", "slot": child.slot})
+        self.forward()
+
+    def forward(self) -> int:
+        """Move the connections of children that are gone to a child that is ready; return how
+        many."""
+        return sum(
+            self.page.forward(inbox, child.slot, child.outbox)
+            for _, inbox in self._orphans
+            for child in self.by_slot.values()
+            if child.is_ready
+        )
+
+    def next_time(self) -> float | None:
+        """When :meth:`expire` is due."""
+        return min((until for until, _ in self._orphans), default=None)
+
+    def expire(self, now: float) -> None:
+        """Close the inboxes that nobody sends to any more."""
+        if any(until <= now for until, _ in self._orphans):
+            self.forward()
+            for _, inbox in [item for item in self._orphans if item[0] <= now]:
+                os.close(inbox)
+            self._orphans = [item for item in self._orphans if item[0] > now]
+
+    def running(self, slot: int) -> str:
+        """The requests that the child is running, for the log."""
+        requests = self.page.running(slot)
+        if not requests:
+            return ""
+        named = [f"{method} {path} ({age:.1f} s)" for method, path, age in requests[:MOST_NAMED]]
+        more = len(requests) - len(named)
+        return f", running {', '.join(named)}{f' and {more} more' if more else ''}"
+
+
+def _environment(slot: int) -> dict[str, str]:
+    """The environment of a child: the service manager hears of the parent alone."""
+    private = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+    kept = {name: value for name, value in os.environ.items() if name not in private}
+    return {**kept, SLOT_VARIABLE: str(slot)}

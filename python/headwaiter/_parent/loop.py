@@ -1,0 +1,300 @@
+"""The parent's only thread: waits for events, asks the machine, and carries out its decisions.
+
+Events are signals, messages and ends of children, requests of ``headwaiter ctl``, and time. Rules:
+nothing here blocks, and nothing wakes up unless something happened or is due; the parent never
+accepts a connection and never imports the application.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Callable
+
+from headwaiter._parent import status
+from headwaiter._parent.actions import (
+    Action,
+    Exit,
+    Kill,
+    Log,
+    Notify,
+    Reloaded,
+    Start,
+    Stopping,
+    Tell,
+)
+from headwaiter._parent.child import Config
+from headwaiter._parent.children import ChildProcess, Children
+from headwaiter._parent.control import Client, ControlSocket
+from headwaiter._parent.machine import Machine
+from headwaiter._parent.overview import Admin
+from headwaiter._process import logs, signals, systemd
+from headwaiter._process.exits import DONE, NOT_STARTED, USAGE
+
+ORPHANED = 1.0
+"""Seconds in which a sibling may still send to the inbox of a child that is gone."""
+HANDLED = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGTTIN", "SIGTTOU", "SIGCHLD")
+
+
+class Parent:
+    """Runs the children until the server stops."""
+
+    def __init__(
+        self,
+        children: Children,
+        config: Config,
+        *,
+        control: str | None,
+        admin: Admin | None,
+        close_listeners: Callable[[], None],
+        banner: Callable[[], None],
+    ) -> None:
+        self.children = children
+        self._close_listeners = close_listeners
+        self._banner = banner
+        self._selector = selectors.DefaultSelector()
+        self._admin = admin
+        if admin is not None:
+            self._selector.register(admin.fileno(), selectors.EVENT_READ, lambda _: None)
+        self._watchdog = systemd.watchdog_seconds()
+        self._began = self._watched = time.monotonic()
+        self._reloaders: list[Client] = []
+        self._stoppers: list[Client] = []
+        self._exit: Exit | None = None
+        self._socket = ControlSocket(control, self._selector, self._asked) if control else None
+        self.machine = Machine(config, time.monotonic())
+
+    def run(self) -> Exit:
+        """Serve; return how it ended."""
+        with self._selector, self._signals():
+            try:
+                self._act()
+                while self._exit is None:
+                    self._turn()
+            finally:
+                self._end()
+        return self._exit
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Receive signals as bytes on a socket."""
+        with signals.signal_wakeups() as wakeup:
+            assert wakeup is not None, "the command line runs on the main thread"
+            self._selector.register(wakeup, selectors.EVENT_READ, lambda _: self._signalled(wakeup))
+            before = {}
+            for name in HANDLED:
+                number = getattr(signal, name)
+                # Shells start background jobs with SIGINT ignored.
+                if name != "SIGINT" or signal.getsignal(number) is not signal.SIG_IGN:
+                    before[number] = signal.signal(number, lambda _number, _frame: None)
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    def _turn(self) -> None:
+        for key, events in self._selector.select(self._timeout()):
+            key.data(events)
+        now = time.monotonic()
+        self.machine.handle_time(now)
+        self.children.expire(now)
+        self._feed_watchdog(now)
+        self._act()
+        if self._admin is not None:
+            self._admin.turn(self.machine)
+        for child in self.children.by_slot.values():
+            self._listen_to(child)
+
+    def _timeout(self) -> float | None:
+        times = [self.machine.next_time(), self.children.next_time()]
+        if self._watchdog is not None:
+            times.append(self._watched + self._watchdog)
+        now = time.monotonic()
+        waits = [None if moment is None else max(0.0, moment - now) for moment in times]
+        if self._admin is not None:
+            waits.append(self._admin.timeout())
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _feed_watchdog(self, now: float) -> None:
+        if self._watchdog is not None and self._watched + self._watchdog <= now:
+            self._watched = now
+            systemd.notify("WATCHDOG=1")
+
+    # Events.
+
+    def _signalled(self, wakeup: socket.socket) -> None:
+        try:
+            numbers = wakeup.recv(4096)
+        except BlockingIOError:
+            return
+        now, machine = time.monotonic(), self.machine
+        for number in numbers:
+            name = signal.Signals(number).name
+            if name in ("SIGINT", "SIGQUIT", "SIGTERM"):
+                machine.handle_stop(now, name, delayed=name == "SIGTERM")
+            elif name == "SIGHUP":
+                machine.handle_reload(now)
+            elif name == "SIGUSR1":
+                machine.handle_reopen(now)
+            elif name in ("SIGTTIN", "SIGTTOU"):
+                machine.handle_scale(now, len(machine.places) + (1 if name == "SIGTTIN" else -1))
+        if signal.SIGCHLD in numbers:
+            self._reap()
+
+    def _reap(self) -> None:
+        for child in list(self.children.by_slot.values()):
+            code = child.popen.poll()
+            if code is not None:
+                self._ended(child, code)
+        if os.getpid() == 1:
+            _reap_strangers({child.popen.pid for child in self.children.by_slot.values()})
+
+    def _ended(self, child: ChildProcess, code: int) -> None:
+        if not child.is_lost:
+            self._read(child, selectors.EVENT_READ)  # its last words
+        if not child.is_lost:
+            self._lose(child)
+        running = self.children.running(child.slot)
+        if self._admin is not None:
+            self._admin.retire(child.slot)
+        now = time.monotonic()
+        self.children.bury(child, now + ORPHANED)
+        self.machine.handle_exit(now, child.slot, code, running)
+
+    def _read(self, child: ChildProcess, events: int) -> None:
+        if events & selectors.EVENT_WRITE:
+            child.channel.flush()
+        if events & selectors.EVENT_READ:
+            for message in child.channel.receive():
+                self._heard(child, message)
+        if child.channel.ended and not child.is_lost:
+            self._lose(child)
+            self.machine.handle_lost(time.monotonic(), child.slot)
+
+    def _lose(self, child: ChildProcess) -> None:
+        child.is_lost = True
+        self._selector.unregister(child.channel.socket)
+
+    def _heard(self, child: ChildProcess, message: dict[str, Any]) -> None:
+        now, slot, machine = time.monotonic(), child.slot, self.machine
+        did = message.get("did")
+        if did == "ready":
+            if not machine.has_served:
+                self._banner()
+            child.is_ready = True
+            child.report = message
+            logs.logger().info("process %d (pid %d) is ready", slot, child.popen.pid)
+            machine.handle_ready(now, slot, gil=bool(message.get("gil", True)))
+            self.children.forward()
+        elif did == "failed":
+            machine.handle_failed(now, slot, str(message["text"]), int(message["status"]))
+        elif did == "pong":
+            machine.handle_pong(now, slot)
+        elif did == "asks":
+            machine.handle_asks(now, slot, str(message["why"]))
+        elif self._admin is not None:
+            self._admin.heard(slot, message)
+
+    def _asked(self, client: Client, request: dict[str, Any]) -> None:
+        now, machine, verb = time.monotonic(), self.machine, request.get("do")
+        if verb == "status":
+            client.answer(DONE, status.shown(machine, self.children, now, now - self._began))
+        elif verb == "reload" and not machine.stopping:
+            self._reloaders.append(client)
+            machine.handle_reload(now)
+        elif verb == "scale" and not machine.stopping and isinstance(request.get("number"), int):
+            machine.handle_scale(now, request["number"])
+            client.answer(DONE, f"processes: {len(machine.places)}")
+        elif verb == "logs":
+            machine.handle_reopen(now)
+            client.answer(DONE, "logs are reopened")
+        elif verb == "stop":
+            self._stoppers.append(client)
+            machine.handle_stop(now, "headwaiter ctl stop", delayed=True)
+        elif machine.stopping:
+            client.answer(NOT_STARTED, "the server is stopping")
+        else:
+            client.answer(USAGE, f"cannot do {verb!r}")
+
+    # Decisions.
+
+    def _act(self) -> None:
+        while actions := self.machine.take_actions():
+            for action in actions:
+                self._carry_out(action)
+
+    def _carry_out(self, action: Action) -> None:
+        if isinstance(action, Start):
+            self._start(action.slot)
+        elif isinstance(action, (Tell, Kill)):
+            child = self.children.by_slot.get(action.slot)
+            if child is None:  # it has just ended
+                return
+            if isinstance(action, Kill):
+                child.popen.send_signal(action.number)
+                return
+            child.is_ready = child.is_ready and action.what not in ("drain", "cut")
+            number = {} if action.number is None else {"n": action.number}
+            child.channel.send({"do": action.what, **number})
+        elif isinstance(action, Log):
+            logs.logger().log(action.level, "%s", action.text)
+        elif isinstance(action, Notify):
+            systemd.notify(action.state)
+        elif isinstance(action, Stopping):
+            self.children.page.set_stopping()
+            self._close_listeners()
+        elif isinstance(action, Reloaded):
+            for client in self._reloaders:
+                client.answer(NOT_STARTED if action.error else DONE, action.error or "reloaded")
+            self._reloaders.clear()
+        else:
+            self._exit = action
+
+    def _start(self, slot: int) -> None:
+        try:
+            child = self.children.start(slot)
+        except OSError as error:
+            now = time.monotonic()
+            self.machine.handle_failed(now, slot, f"cannot start a process: {error}", NOT_STARTED)
+            self.machine.handle_exit(now, slot, NOT_STARTED)
+            return
+        self._selector.register(
+            child.channel.socket,
+            selectors.EVENT_READ,
+            lambda events: None if child.is_lost else self._read(child, events),
+        )
+
+    def _listen_to(self, child: ChildProcess) -> None:
+        if child.is_lost:
+            return
+        sends = selectors.EVENT_WRITE if child.channel.wants_to_send else 0
+        wanted = selectors.EVENT_READ | sends
+        key = self._selector.get_key(child.channel.socket)
+        if key.events != wanted:
+            self._selector.modify(child.channel.socket, wanted, key.data)
+
+    def _end(self) -> None:
+        ended = self._exit
+        for client in self._stoppers if ended else []:
+            client.answer(ended.status if ended else DONE, "stopped")
+        if self._admin is not None:
+            self._admin.close()
+        if self._socket is not None:
+            self._socket.close()
+
+
+def _reap_strangers(own: set[int]) -> None:
+    """Process 1 inherits every orphan, and has to wait for it."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if found is None or found.si_pid in own:
+                return
+            os.waitpid(found.si_pid, 0)

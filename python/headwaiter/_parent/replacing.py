@@ -1,0 +1,146 @@
+"""The machine's replacement of children: by a reload, at their request, after ``max_lifetime``.
+
+One place at a time: the successor starts and is ready, then the old child leaves; when that one is
+gone the next place is due.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from headwaiter._parent.actions import Notify, Reloaded
+from headwaiter._parent.child import Child, Config, Phase, Place
+from headwaiter._parent.stopping import Stops
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+
+
+def pause(failures: int) -> float:
+    """Seconds before the next start after ``failures`` in a row: 0, then 0.5, 1, 2 ... 30."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10)) if failures else 0.0
+
+
+class Replacements(Stops):
+    def __init__(self, config: Config, now: float) -> None:
+        super().__init__(config, now)
+        self.reloading = False
+        self.reload_error = ""
+        """Why the last reload failed; empty if it did not."""
+        self._replaced: Place | None = None
+        """The place whose successor starts."""
+        self._leaver: Child | None = None
+        """The child that has been replaced and leaves."""
+        self._failures = 0
+        self._retry_at = -math.inf
+
+    def handle_reload(self, now: float) -> None:
+        """Replace every child, so that all have the configuration and the application anew.
+
+        Children that are starting have read the earlier ones: they are started again.
+        """
+        self._pass(now)
+        if self.stopping:
+            return
+        self._log(logging.INFO, "reload: every process is replaced")
+        self.epoch += 1
+        self._retry_at = -math.inf
+        if not self.reloading:
+            self.reloading = True
+            self._do(Notify("RELOADING=1"))
+        self._give_up_successor()
+        for place in self.places:
+            if place.current is not None and place.current.phase is Phase.STARTING:
+                self._leave(place.current)
+                place.current, place.start_at = None, now
+        self._settle()
+
+    def _settle(self) -> None:
+        """Start what is due."""
+        raise NotImplementedError
+
+    def _replace(self) -> None:
+        """Begin to replace the next child that is due."""
+        if self._replaced is not None or self._leaver is not None:
+            return
+        if self._retry_at <= self.now:
+            for place in self.places:
+                if place.current is not None and self._due(place.current) <= self.now:
+                    place.successor = self._start()
+                    if place.successor is not None:
+                        self._replaced = place
+                        self._log(logging.INFO, self._reason(place.current, place.successor))
+                    return
+        if self.reloading and all(self._is_new(place.current) for place in self.places):
+            self._end_reload("")
+
+    def _replace_time(self) -> float | None:
+        if self._replaced is not None or self._leaver is not None or self._free_slot() is None:
+            return None
+        due = [self._due(place.current) for place in self.places if place.current is not None]
+        soonest = max(min(due, default=math.inf), self._retry_at)
+        return None if soonest == math.inf else soonest
+
+    def _due(self, child: Child) -> float:
+        """When the child is to be replaced."""
+        if child.phase is not Phase.READY:
+            return math.inf
+        if child.epoch < self.epoch:
+            return -math.inf
+        expires = math.inf if child.expires_at is None else child.expires_at
+        return min(expires, child.heard_at) if child.asks else expires
+
+    def _reason(self, child: Child, successor: Child) -> str:
+        why = "reload" if child.epoch < self.epoch else child.asks or "max_lifetime"
+        return f"process {child.slot} is replaced by process {successor.slot}: {why}"
+
+    def _is_new(self, child: Child | None) -> bool:
+        return child is not None and child.phase is Phase.READY and child.epoch == self.epoch
+
+    def _take_over(self, place: Place, successor: Child) -> None:
+        """The successor is ready: the old child leaves."""
+        old, place.current, place.successor = place.current, successor, None
+        self._replaced = None
+        self._failures = 0
+        if old is not None:
+            self._leaver = old
+            self._leave(old)
+
+    def _left(self, child: Child, text: str, status: int) -> None:
+        """A child that had to leave is gone."""
+        if self._leaver is child:
+            self._leaver = None
+        served = child.ready_at is not None
+        self._log(logging.WARNING if served and status else logging.INFO, text)
+
+    def _successor_failed(self, place: Place, child: Child, text: str) -> None:
+        place.successor = self._replaced = None
+        if not self._fail_reload(child, text):
+            self._log(logging.ERROR, f"process {child.slot} did not start\n{text}")
+            self._failures += 1
+            self._retry_at = self.now + pause(self._failures)
+
+    def _fail_reload(self, child: Child, text: str) -> bool:
+        """End the reload if ``child``, which failed, is a new one. The old children stay."""
+        if not self.reloading or child.epoch != self.epoch:
+            return False
+        self._give_up_successor()
+        for other in self.children.values():
+            other.epoch = self.epoch
+        self._log(logging.ERROR, f"the reload failed; the earlier processes go on\n{text}")
+        self._end_reload(text)
+        return True
+
+    def _give_up_successor(self) -> None:
+        place = self._replaced
+        if place is not None and place.successor is not None:
+            self._leave(place.successor)
+            place.successor = self._replaced = None
+
+    def _end_reload(self, error: str) -> None:
+        self.reloading, self.reload_error = False, error
+        if not error:
+            self._log(logging.INFO, "reload: every process is new")
+        self._do(Reloaded(error))
+        self._do(Notify("READY=1"))

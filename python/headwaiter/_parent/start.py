@@ -1,0 +1,141 @@
+"""Starts the parent: binds, says how many processes there will be, and runs the loop.
+
+``cli.py`` calls :func:`run` if an adjustment asks for a parent process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from headwaiter import _headwaiter
+from headwaiter._parent.child import Config
+from headwaiter._parent.children import Children
+from headwaiter._parent.control import ControlError
+from headwaiter._parent.loop import Parent
+from headwaiter._parent.overview import Admin
+from headwaiter._process import cores, logs, pid_file
+from headwaiter._process.interpreter import is_free_threaded
+from headwaiter._settings.adjustments import Adjustments
+from headwaiter._settings.casts import MOST_PROCESSES
+from headwaiter._settings.listen import bracketed
+
+SLOTS = MOST_PROCESSES + 1
+
+
+class StartError(Exception):
+    """Why the parent did not start, as one message."""
+
+
+def run(arguments: Sequence[str], adjustments: Adjustments) -> int:
+    """Serve by child processes, each with the command line ``arguments``; return the exit status.
+
+    Raises:
+        StartError: The parent could not start.
+    """
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    command = [sys.executable, *flags, "-m", "headwaiter._child"]
+    return run_command(command, arguments, adjustments)
+
+
+def run_command(command: Sequence[str], arguments: Sequence[str], adjustments: Adjustments) -> int:
+    """:func:`run` with the ``command`` that starts a child."""
+    listeners = _bind(adjustments)
+    try:
+        with pid_file.held(adjustments.pid_file):
+            config, more = _config(adjustments)
+            page = _headwaiter.Page(slots=SLOTS)
+            filenos, directory = listeners.filenos(), logical_directory()
+            children = Children(command, [*more, *arguments], filenos, page, directory)
+            settings = adjustments.engine_settings(logs.logger_name())
+            admin = Admin(listeners, settings, children) if settings["admin"] else None
+            ended = Parent(
+                children,
+                config,
+                control=adjustments.control,
+                admin=admin,
+                close_listeners=lambda: _close(listeners, adjustments),
+                banner=lambda: _log_banner(listeners),
+            ).run()
+    except (pid_file.PidFileError, ControlError) as error:
+        raise StartError(str(error)) from None
+    finally:
+        _close(listeners, adjustments)
+    if ended.error:
+        print(f"headwaiter: {ended.error}", file=sys.stderr)
+    return ended.status
+
+
+def _bind(adjustments: Adjustments) -> _headwaiter.Listeners:
+    settings = adjustments.engine_settings(logs.logger_name())
+    try:
+        return _headwaiter.Listeners(
+            adjustments.listeners(),
+            settings["admin"],
+            backlog=adjustments.backlog,
+            unix_socket_perms=adjustments.unix_socket_perms,
+        )
+    except OSError as error:
+        where = error.filename or ", ".join(map(_shown, adjustments.listeners()))
+        raise StartError(f"cannot listen on {where}: {error.strerror or error}") from None
+
+
+def _close(listeners: _headwaiter.Listeners, adjustments: Adjustments) -> None:
+    listeners.close()
+    for sock in adjustments.sockets:  # the extension has duplicates
+        sock.close()
+
+
+def _shown(listener: tuple[object, ...]) -> str:
+    return ":".join(map(str, listener[1:3]))
+
+
+def _config(adjustments: Adjustments) -> tuple[Config, list[str]]:
+    """The machine's settings, and more arguments for the children."""
+    count, is_adaptive, more = adjustments.processes, False, []
+    if not isinstance(count, int):
+        found = cores.usable()
+        count, is_adaptive = min(found.processes, MOST_PROCESSES), is_free_threaded()
+        logs.logger().info("processes=auto: %d (%s)", count, found)
+        # Without a GIL threads use the cores.
+        if is_adaptive and "threads" not in adjustments.given_names():
+            more = [f"--threads={max(count, int(adjustments.threads))}"]
+    config = Config(
+        count,
+        drain_delay=adjustments.drain_delay,
+        shutdown_timeout=adjustments.shutdown_timeout,
+        max_lifetime=adjustments.max_lifetime or None,
+        slots=SLOTS,
+        same_stop=_headwaiter.SAME_STOP,
+        adaptive=is_adaptive,
+    )
+    return config, more
+
+
+def logical_directory() -> str:
+    """The current directory as the shell names it.
+
+    A deployment may replace a symbolic link; a reload then starts in the new directory.
+    """
+    named, real = os.environ.get("PWD", ""), os.getcwd()
+    with contextlib.suppress(OSError):
+        if os.path.isabs(named) and os.path.samefile(named, real):
+            return named
+    return real
+
+
+def _log_banner(listeners: _headwaiter.Listeners) -> None:
+    for item in listeners.listening:
+        logs.logger().log(logging.INFO, "Serving on %s", _url(item))
+    for item in listeners.admin_listening:
+        logs.logger().log(logging.INFO, "Showing what happens on %s", _url(item))
+
+
+def _url(item: tuple[Any, ...]) -> str:
+    kind, *rest = item
+    return f"unix:{rest[0]}" if kind == "unix" else f"http://{bracketed(rest[0])}:{rest[1]}"

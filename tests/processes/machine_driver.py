@@ -1,0 +1,107 @@
+"""Drives the machine of the parent by words, and remembers what it did."""
+
+from __future__ import annotations
+
+import signal
+
+from headwaiter._parent.actions import (
+    Action,
+    Exit,
+    Kill,
+    Log,
+    Notify,
+    Reloaded,
+    Start,
+    Stopping,
+    Tell,
+)
+from headwaiter._parent.child import Config
+from headwaiter._parent.machine import Machine
+
+
+class Driver:
+    """A machine, the time, and what it has done since the last :meth:`done`."""
+
+    def __init__(self, processes: int = 2, **settings: object) -> None:
+        self.now = 100.0
+        self.machine = Machine(Config(processes, **settings), self.now)  # type: ignore[arg-type]
+        self.exits: list[Exit] = []
+        self.reloads: list[str] = []
+        self.logged: list[str] = []
+        self.states: list[str] = []
+
+    def done(self) -> list[str]:
+        """What the machine wants done, in short: records and messages to systemd are kept aside."""
+        shown = []
+        for action in self.machine.take_actions():
+            text = self._shown(action)
+            if text:
+                shown.append(text)
+        return shown
+
+    def _shown(self, action: Action) -> str:
+        if isinstance(action, Start):
+            return f"start {action.slot}"
+        if isinstance(action, Tell):
+            return f"{action.what} {action.slot}"
+        if isinstance(action, Kill):
+            return f"{signal.Signals(action.number).name} {action.slot}"
+        if isinstance(action, Stopping):
+            return "close"
+        if isinstance(action, Log):
+            self.logged.append(action.text)
+        elif isinstance(action, Notify):
+            if not action.state.startswith("STATUS="):
+                self.states.append(action.state)
+        elif isinstance(action, Reloaded):
+            self.reloads.append(action.error)
+        else:
+            self.exits.append(action)
+            return f"exit {action.status}"
+        return ""
+
+    def play(self, word: str) -> None:
+        """One event: ``ready 0``, ``failed 0``, ``exit 0 -9``, ``asks 0 SIGTERM``, ``pong 0``,
+        ``lost 0``, ``TERM``, ``INT``, ``HUP``, ``USR1``, ``scale 3``, or seconds that pass."""
+        verb, *rest = word.split()
+        machine, numbers = self.machine, [int(item) for item in rest if item.lstrip("-").isdigit()]
+        if verb == "ready":
+            machine.handle_ready(self.now, numbers[0])
+        elif verb == "failed":
+            machine.handle_failed(self.now, numbers[0], f"cannot load {numbers[0]}", 1)
+        elif verb == "exit":
+            machine.handle_exit(self.now, numbers[0], numbers[1])
+        elif verb == "asks":
+            machine.handle_asks(self.now, numbers[0], rest[1])
+        elif verb == "pong":
+            machine.handle_pong(self.now, numbers[0])
+        elif verb == "lost":
+            machine.handle_lost(self.now, numbers[0])
+        elif verb in ("TERM", "INT"):
+            machine.handle_stop(self.now, verb, delayed=verb == "TERM")
+        elif verb == "HUP":
+            machine.handle_reload(self.now)
+        elif verb == "USR1":
+            machine.handle_reopen(self.now)
+        elif verb == "scale":
+            machine.handle_scale(self.now, numbers[0])
+        else:
+            self.elapse(float(verb))
+
+    def elapse(self, seconds: float) -> None:
+        """Let time pass, with a call at each moment that is due."""
+        end = self.now + seconds
+        while True:
+            due = self.machine.next_time()
+            if due is None or due > end:
+                break
+            assert due >= self.now, "a moment that is due already: the loop would spin"
+            self.now = due
+            self.machine.handle_time(self.now)
+        self.now = end
+        self.machine.handle_time(self.now)
+
+    def after(self, *words: str) -> list[str]:
+        for word in words:
+            self.play(word)
+        return self.done()

@@ -1,0 +1,361 @@
+"""The decisions of the parent, without a process: rows of events, each with what follows."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from headwaiter._parent.child import Phase
+from tests.processes.machine_driver import Driver
+
+Row = tuple[str, str]
+SERVING = [(" ", "start 0, start 1"), ("ready 0", ""), ("ready 1", "")]
+RELOADED = [
+    ("HUP", "start 2"),
+    ("ready 2", "drain 0"),
+    ("exit 0 0", "start 0"),
+    ("ready 0", "drain 1"),
+    ("exit 1 0", ""),
+]
+
+ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
+    "a reload takes one place after the other": ({}, [*SERVING, *RELOADED]),
+    "a failed start ends the reload": (
+        {},
+        [*SERVING, ("HUP", "start 2"), ("failed 2", ""), ("exit 2 1", ""), ("5", "ping 0, ping 1")],
+    ),
+    "a child that dies while its successor starts is not replaced twice": (
+        {},
+        [
+            *SERVING,
+            ("HUP", "start 2"),
+            ("exit 0 -9", "start 0"),
+            ("ready 2", ""),
+            ("ready 0", "drain 1"),
+        ],
+    ),
+    "a second reload starts the successor again": (
+        {},
+        [*SERVING, ("HUP", "start 2"), ("HUP", "cut 2, start 3"), ("ready 3", "drain 0")],
+    ),
+    "a death is followed by a start at once, then later and later": (
+        {"processes": 1},
+        [
+            (" ", "start 0"),
+            ("ready 0", ""),
+            ("exit 0 -11", "start 0"),
+            ("ready 0", ""),
+            ("exit 0 -11", ""),
+            ("0.4", ""),
+            ("0.1", "start 0"),
+            ("exit 0 1", ""),
+            ("0.9", ""),
+            ("0.1", "start 0"),
+        ],
+    ),
+    "a child that has served for a while is replaced at once": (
+        {"processes": 1},
+        [
+            (" ", "start 0"),
+            ("ready 0", ""),
+            ("exit 0 -11", "start 0"),
+            ("ready 0", ""),
+            ("9", "ping 0"),
+            ("pong 0", ""),
+            ("1", "ping 0"),
+            ("exit 0 -11", "start 0"),
+        ],
+    ),
+    "no child can start": (
+        {},
+        [(" ", "start 0, start 1"), ("failed 0", ""), ("exit 0 1", ""), ("exit 1 -11", "exit 1")],
+    ),
+    "one of the first children cannot start": (
+        {},
+        [(" ", "start 0, start 1"), ("exit 0 1", ""), ("ready 1", "start 0"), ("exit 0 1", "")],
+    ),
+    "a stop with its delay": (
+        {"drain_delay": 4.0},
+        [
+            *SERVING,
+            ("TERM", "unready 0, unready 1"),
+            ("3", ""),
+            ("1", "close, drain 0, drain 1"),
+            ("exit 0 0", ""),
+            ("exit 1 0", "exit 0"),
+        ],
+    ),
+    "an interrupt does not wait": (
+        {"drain_delay": 5.0},
+        [*SERVING, ("INT", "unready 0, unready 1, close, drain 0, drain 1")],
+    ),
+    "the same stop twice is one": (
+        {},
+        [
+            *SERVING,
+            ("INT", "unready 0, unready 1, close, drain 0, drain 1"),
+            ("0.4", ""),
+            ("INT", ""),
+        ],
+    ),
+    "a second stop cuts": (
+        {"drain_delay": 5.0},
+        [
+            *SERVING,
+            ("TERM", "unready 0, unready 1"),
+            ("0.5", ""),
+            ("INT", "close, cut 0, cut 1"),
+            ("exit 0 3", ""),
+            ("exit 1 0", "exit 3"),
+        ],
+    ),
+    "a stop while children start": (
+        {"drain_delay": 5.0},
+        [
+            (" ", "start 0, start 1"),
+            ("TERM", "cut 0, cut 1, close"),
+            ("exit 0 -9", ""),
+            ("exit 1 0", "exit 0"),
+        ],
+    ),
+    "a child that does not leave": (
+        {"shutdown_timeout": 3.0},
+        [
+            *SERVING,
+            ("INT", "unready 0, unready 1, close, drain 0, drain 1"),
+            ("exit 1 0", ""),
+            ("12.9", ""),
+            ("0.1", "SIGABRT 0"),
+            ("5", "SIGKILL 0"),
+            ("exit 0 -9", "exit 3"),
+        ],
+    ),
+    "a signal to one child replaces it": (
+        {},
+        [*SERVING, ("asks 0 SIGTERM", ""), ("0.5", "start 2"), ("ready 2", "drain 0")],
+    ),
+    "a signal to all is a stop": (
+        {},
+        [
+            *SERVING,
+            ("asks 0 SIGINT", ""),
+            ("asks 1 SIGINT", ""),
+            ("INT", "unready 0, unready 1, close, drain 0, drain 1"),
+            ("3", ""),
+        ],
+    ),
+    "children are recycled one at a time": (
+        {},
+        [
+            *SERVING,
+            ("asks 0 max_requests", "start 2"),
+            ("asks 1 max_requests", ""),
+            ("ready 2", "drain 0"),
+            ("exit 0 0", "start 0"),
+        ],
+    ),
+    "a successor that fails is tried again": (
+        {},
+        [
+            *SERVING,
+            ("asks 0 max_rss", "start 2"),
+            ("exit 2 1", ""),
+            ("0.5", "start 2"),
+            ("exit 2 1", ""),
+            ("0.9", ""),
+            ("0.1", "start 2"),
+        ],
+    ),
+    "a lifetime": (
+        {"processes": 1, "max_lifetime": 3.0},
+        [
+            (" ", "start 0"),
+            ("ready 0", ""),
+            ("3", "start 1"),
+            ("ready 1", "drain 0"),
+            ("exit 0 0", ""),
+        ],
+    ),
+    "more and fewer": (
+        {},
+        [*SERVING, ("scale 3", "start 2"), ("scale 1", "cut 2, drain 1"), ("scale 0", "")],
+    ),
+    "a reload waits for a free slot": (
+        {"slots": 3},
+        [*SERVING, ("HUP", "start 2"), ("scale 1", "drain 1"), ("ready 2", "drain 0")],
+    ),
+    "a child whose I/O threads stand still": (
+        {"processes": 1},
+        [
+            (" ", "start 0"),
+            ("ready 0", ""),
+            ("5", "ping 0"),
+            ("9.9", ""),
+            ("0.1", "SIGABRT 0"),
+            ("5", "SIGKILL 0"),
+            ("exit 0 -9", "start 0"),
+        ],
+    ),
+    "a child that answers": (
+        {"processes": 1},
+        [(" ", "start 0"), ("ready 0", ""), *[("5", "ping 0"), ("pong 0", "")] * 4],
+    ),
+    "a child whose control socket ends": (
+        {"processes": 1},
+        [
+            (" ", "start 0"),
+            ("ready 0", ""),
+            ("lost 0", ""),
+            ("5", "SIGABRT 0"),
+            ("exit 0 -6", "start 0"),
+        ],
+    ),
+    "logs are reopened": ({}, [*SERVING, ("USR1", "reopen 0, reopen 1")]),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_events_and_what_follows(name: str) -> None:
+    settings, rows = ROWS[name]
+    driver = Driver(**settings)  # type: ignore[arg-type]
+    for number, (word, expected) in enumerate(rows):
+        got = driver.after(*[word] if word.strip() else [])
+        assert ", ".join(got) == expected, f"row {number}: {word}"
+
+
+def serving(**settings: object) -> Driver:
+    driver = Driver(**settings)  # type: ignore[arg-type]
+    driver.after(*[f"ready {slot}" for slot in list(driver.machine.children)])
+    return driver
+
+
+def test_the_result_of_a_reload() -> None:
+    driver = serving()
+    driver.after(*[word for word, _ in RELOADED])
+    assert driver.reloads == [""]
+    driver.after("HUP", "failed 1", "exit 1 1")
+    assert driver.reloads == ["", "cannot load 1"]
+    assert driver.machine.reload_error == "cannot load 1"
+    assert driver.states == ["READY=1", *["RELOADING=1", "READY=1"] * 2]
+
+
+def test_the_first_error_is_the_one_that_is_shown() -> None:
+    driver = Driver()
+    driver.after("failed 1", "exit 1 1", "failed 0", "exit 0 1")
+    assert [(item.status, item.error) for item in driver.exits] == [(1, "cannot load 1")]
+
+
+def test_processes_that_keep_dying() -> None:
+    driver = serving(processes=1)
+    deaths = 0
+    while not driver.exits:
+        driver.after("ready 0", "exit 0 -11", "60")
+        deaths += 1
+    assert deaths == 9
+    assert driver.exits[0].status == 4
+
+
+def test_a_parent_that_stood_still_does_not_judge_by_that_time() -> None:
+    driver = serving(processes=1)
+    assert driver.after("5") == ["ping 0"]
+    driver.now += 600  # nobody called
+    driver.machine.handle_time(driver.now)
+    assert driver.done() == []
+    assert driver.after("pong 0", "5") == ["ping 0"]
+
+
+def test_one_process_without_a_gil() -> None:
+    driver = Driver(processes=4, adaptive=True)
+    assert driver.done() == ["start 0"]
+    driver.machine.handle_ready(driver.now, 0, gil=False)
+    assert driver.done() == []
+    driver = Driver(processes=4, adaptive=True)
+    driver.done()
+    driver.machine.handle_ready(driver.now, 0, gil=True)
+    assert driver.done() == ["start 1", "start 2", "start 3"]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_random_walk_keeps_the_invariants(seed: int) -> None:
+    Walk(seed).run()
+
+
+class Walk:
+    """Random events, and after each what must hold."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.driver = Driver(processes=self.random.randint(1, 4), slots=8)
+        self.told: dict[int, set[str]] = {}
+        self.started = self.exited = 0
+
+    def run(self) -> None:
+        for _ in range(300):
+            self.step()
+        self.driver.play("TERM")
+        while not self.driver.exits:
+            self.check(self.driver.done())
+            for slot in list(self.told):
+                self.exit(slot, 0)
+        assert not self.driver.machine.children
+        assert self.started == self.exited
+
+    def step(self) -> None:
+        machine, driver, choice = self.driver.machine, self.driver, self.random.choice
+        self.check(driver.done())
+        before = len(machine.ready())
+        event = choice(
+            ["ready", "ready", "fail", "die", "leave", "leave", "ask", "pass", "HUP", "scale"]
+        )
+        phase = {"ready": Phase.STARTING, "fail": Phase.STARTING, "leave": Phase.LEAVING}
+        slots = [n for n, c in machine.children.items() if c.phase is phase.get(event, Phase.READY)]
+        if event == "HUP":
+            driver.play("HUP")
+        elif event == "pass":
+            driver.elapse(self.random.random())
+        elif event == "scale":
+            wanted = self.random.randint(1, 4)
+            before = min(before, wanted)
+            driver.play(f"scale {wanted}")
+            before = min(before, len(machine.ready()))
+        elif not slots:
+            return
+        elif event == "ready":
+            driver.play(f"ready {choice(slots)}")
+        elif event == "ask":
+            driver.play(f"asks {choice(slots)} {choice(['SIGTERM', 'max_requests'])}")
+        elif event == "fail" and not machine.has_served:
+            return
+        else:
+            before -= event == "die" and len(machine.ready()) > 1
+            if event != "die" or len(machine.ready()) > 1:
+                self.exit(choice(slots), choice([1, -9]) if event != "leave" else 0)
+        assert len(machine.ready()) >= before, event
+
+    def exit(self, slot: int, status: int) -> None:
+        self.exited += 1
+        del self.told[slot]
+        self.driver.machine.handle_exit(self.driver.now, slot, status)
+
+    def check(self, actions: list[str]) -> None:
+        for action in actions:
+            verb, slot = action.split()[0], int(action.split()[-1]) if " " in action else -1
+            if verb == "start":
+                self.started += 1
+                assert slot not in self.told, "a slot that is in use"
+                self.told[slot] = set()
+            elif verb in ("drain", "cut"):
+                assert verb not in self.told[slot], "told twice"
+                self.told[slot].add(verb)
+        machine = self.driver.machine
+        places = [place for place in machine.places if place.successor is not None]
+        assert len(places) <= 1
+        filled = [child for place in machine.places for child in (place.current, place.successor)]
+        for child in machine.children.values():
+            leaving = child.phase is Phase.LEAVING
+            assert leaving or machine.stopping or child in filled, "a child without a place"
+            assert not (leaving and not machine.stopping and child in filled)
+        assert machine.stopping or all(
+            place.current is not None or place.start_at is not None for place in machine.places
+        ), "a place that nobody will fill"

@@ -1,0 +1,198 @@
+"""Several processes that serve an application, through the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.process import ROOT, ServerProcess, run_cli, start_server
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process there")
+APP = "tests.processes.apps:who"
+
+
+def start(app: str = APP, processes: int = 2, **settings: Any) -> ServerProcess:
+    """A server whose processes are all ready."""
+    server = start_server(app, processes=processes, **settings)
+    ready_pids(server, processes)
+    return server
+
+
+def ready_pids(server: ServerProcess, count: int) -> list[int]:
+    """Wait until ``count`` processes were ready since the start; return their ids."""
+    server.wait_for_log(rf"(?s)(pid \d+\) is ready.*){{{count}}}")
+    return [int(pid) for pid in re.findall(r"pid (\d+)\) is ready", server.log)]
+
+
+def who(server: ServerProcess) -> dict[str, Any]:
+    """Which process answers a new connection."""
+    with server.connect() as client:
+        reply = client.ask("/")
+    assert reply.status == 200
+    found: dict[str, Any] = json.loads(reply.body)
+    return found
+
+
+class Load(threading.Thread):
+    """Asks on new connections and on one that is kept, until it is told to stop."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        super().__init__()
+        self.server = server
+        self.over = threading.Event()
+        self.failures: list[str] = []
+        self.replies = 0
+
+    def __enter__(self) -> Load:
+        self.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.over.set()
+        self.join()
+        assert self.failures == []
+        assert self.replies > 0
+
+    def run(self) -> None:
+        kept = self.server.connect()
+        while not self.over.is_set():
+            try:
+                if kept.ask("/").closing:
+                    kept.close()
+                    kept = self.server.connect()
+                who(self.server)
+                self.replies += 2
+            except (AssertionError, OSError) as error:
+                self.failures.append(repr(error))
+                return
+        kept.close()
+
+
+def test_start_serve_and_stop() -> None:
+    with start() as server:
+        pids = ready_pids(server, 2)
+        found = who(server)
+        assert found["pid"] in pids
+        assert found["multiprocess"] is True
+        assert found["slot"] in ("0", "1")
+        assert server.log.count("Serving on") == 1
+        server.stop()
+        with pytest.raises(ConnectionRefusedError):
+            server.connect()
+
+
+def test_a_reload_under_load_loses_nothing() -> None:
+    with start() as server:
+        before = ready_pids(server, 2)
+        with Load(server):
+            for count in (1, 2, 3):
+                server.signal(signal.SIGHUP)
+                server.wait_for_log(rf"(?s)(every process is new.*){{{count}}}")
+        after = ready_pids(server, 8)[6:]
+        assert who(server)["pid"] in after
+        assert not set(before) & set(after)
+        server.stop()
+
+
+def test_more_and_fewer_under_load() -> None:
+    with start() as server:
+        with Load(server):
+            for count in range(3):
+                server.signal(signal.SIGTTIN)
+                ready_pids(server, 3 + count)
+                server.signal(signal.SIGTTOU)
+                server.wait_for_log(rf"(?s)(exited with status 0.*){{{count + 1}}}")
+        server.stop()
+
+
+def test_a_killed_process_is_named_with_what_it_was_running(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with start() as server:
+        with server.connect() as client:
+            victim = json.loads(client.ask("/").body)["pid"]
+            client.request(f"/slow?fifo={fifo}")
+            gate = os.open(fifo, os.O_WRONLY)  # returns when the request runs
+            os.kill(victim, signal.SIGKILL)
+            client.expect_cut()
+            os.close(gate)
+        server.wait_for_log(r"process \d was ended by SIGKILL, running GET /slow.* \(\d+\.\d s\)")
+        ready_pids(server, 3)
+        assert who(server)["pid"] != victim
+        server.stop()
+
+
+def test_the_children_finish_without_their_parent(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with start() as server, server.connect() as client:
+        client.request(f"/?fifo={fifo}")
+        gate = os.open(fifo, os.O_WRONLY)
+        server.process.kill()
+        os.close(gate)
+        assert client.reply().status == 200
+        server.wait()  # the pipe of standard error ends with the last child
+        assert server._ended
+        with pytest.raises(ConnectionRefusedError):
+            server.connect()
+
+
+def test_an_application_that_cannot_be_loaded(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("raise RuntimeError('no database')\n", encoding="ascii")
+    ended = run_cli("--listen=127.0.0.1:0", "--processes=2", "broken:app", PYTHONPATH=str(tmp_path))
+    assert ended.returncode == 1
+    assert ended.stderr.count("RuntimeError: no database") == 1
+    assert "broken.py" in ended.stderr
+
+
+def test_an_address_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ended = run_cli(f"--listen=127.0.0.1:{port}", "--processes=2", APP)
+    assert ended.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+
+
+def test_a_reload_of_a_broken_application(tmp_path: Path) -> None:
+    module = tmp_path / "site_app.py"
+    module.write_text("from tests.processes.apps import who as app\n", encoding="ascii")
+    control = tmp_path / "ctl"
+    env = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
+    with start("site_app:app", control=control, env=env) as server:
+        before = ready_pids(server, 2)
+        module.write_text("import nothing_of_this_name\n", encoding="ascii")
+        failed = run_cli("ctl", f"--control={control}", "reload")
+        assert failed.returncode == 1
+        assert "Traceback" in failed.stderr
+        assert "No module named 'nothing_of_this_name'" in failed.stderr
+        assert who(server)["pid"] in before
+        module.write_text("from tests.processes.apps import who as app\n", encoding="ascii")
+        assert run_cli("ctl", f"--control={control}", "reload").returncode == 0
+        assert who(server)["pid"] not in before
+        server.stop()
+
+
+def test_recycling_under_load() -> None:
+    with start(max_requests=20) as server:
+        with Load(server):
+            ready_pids(server, 6)
+        server.stop()
+
+
+def test_readiness_ends_before_the_port_closes() -> None:
+    with start(processes=1, drain_delay=2, health_path="/health") as server:
+        assert server.ask("/health").status == 200
+        server.signal(signal.SIGTERM)
+        eventually(lambda: server.ask("/health").status == 503, "readiness ends")
+        assert who(server)["pid"]
+        assert server.wait() == 0
