@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.http import Client
 from tests.support.process import ROOT, ServerProcess, run_cli, start_server
 from tests.support.waiting import eventually
 
@@ -196,3 +197,36 @@ def test_readiness_ends_before_the_port_closes() -> None:
         eventually(lambda: server.ask("/health").status == 503, "readiness ends")
         assert who(server)["pid"]
         assert server.wait() == 0
+
+
+def requests_counted(server: ServerProcess) -> int:
+    with Client(server.addresses[1]) as client:
+        text = client.ask("/metrics", headers=[("Host", "127.0.0.1")]).text
+    found = re.search(r'^headwaiter_requests_total{status="2xx"} (\d+)', text, re.MULTILINE)
+    assert found, text
+    return int(found[1])
+
+
+def test_figures_of_all_processes_never_fall() -> None:
+    with start(admin="127.0.0.1:0", addresses=2) as server:
+        for _ in range(10):
+            who(server)
+        counted = requests_counted(server)
+        assert counted == 10
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("every process is new")
+        assert requests_counted(server) == 10
+        who(server)
+        assert requests_counted(server) == 11
+        server.stop()
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "serving"
+    with start(unix_socket=path) as server:
+        assert who(server)["multiprocess"] is True
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("every process is new")
+        assert who(server)["multiprocess"] is True
+        server.stop()
+        assert not path.exists()
