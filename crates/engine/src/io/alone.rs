@@ -7,10 +7,6 @@ use crate::io::IoLoop;
 use crate::io::phase::Phase;
 use crate::net::socket::Stream;
 
-/// Nothing to be done.
-#[derive(Debug, Default)]
-pub(in crate::io) struct Leaving;
-
 impl IoLoop {
     pub(in crate::io) fn watch_inbox(&self) -> io::Result<()> {
         Ok(())

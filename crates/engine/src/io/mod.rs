@@ -26,6 +26,8 @@ pub(crate) mod h1;
 pub(crate) mod health;
 pub(crate) mod idle;
 pub(crate) mod inline;
+#[cfg(unix)]
+mod leaving;
 mod nap;
 pub(crate) mod observer;
 mod pace;
@@ -50,19 +52,17 @@ use crate::exchange::Exchange;
 use crate::exchange::lane::Lane;
 use crate::exchange::message::{Mailbox, Message};
 use crate::io::accepting::Accepting;
-#[cfg(not(unix))]
-use crate::io::alone::Leaving;
 use crate::io::census::Counting;
 use crate::io::channels::Channels;
 use crate::io::health::Health;
 use crate::io::inline::{Endpoint, Inline};
+#[cfg(unix)]
+use crate::io::leaving::Leaving;
 use crate::io::observer::Observer;
 use crate::io::pace::Pace;
 use crate::io::pool::ExchangePool;
 use crate::io::seen::Seen;
 use crate::io::shares::{EVENTS, READ_BODIES, SCRATCH};
-#[cfg(unix)]
-use crate::io::siblings::Leaving;
 use crate::io::token::Source;
 use crate::net::listener::Listener;
 use crate::record::recorder::Recorder;
@@ -104,8 +104,10 @@ pub(crate) struct IoLoop {
     /// Tasks handed to the queue and not given back.
     pub(in crate::io) outstanding: usize,
     pub(in crate::io) drain: Option<Instant>,
+    #[cfg(unix)]
     pub(in crate::io) leaving: Leaving,
     /// The message of a sibling that is being digested.
+    #[cfg(unix)]
     pub(in crate::io) arrivals: Vec<u8>,
     /// More tasks have waited too long than a turn refuses.
     pub(in crate::io) expiring: bool,
@@ -167,7 +169,9 @@ impl IoLoop {
             date: DateLine::default(),
             outstanding: 0,
             drain: None,
+            #[cfg(unix)]
             leaving: Leaving::default(),
+            #[cfg(unix)]
             arrivals: Vec::new(),
             expiring: false,
             governed: None,

@@ -5,7 +5,7 @@
 
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::event::Source as _;
 use mio::unix::SourceFd;
@@ -16,16 +16,7 @@ use crate::exchange::link::MARKED;
 use crate::io::IoLoop;
 use crate::io::phase::Phase;
 use crate::shared::Stage;
-use crate::siblings::{Frame, MOST_BYTES, Sent};
-
-/// How far the loop is with handing its channels over.
-#[derive(Debug, Default)]
-pub(in crate::io) struct Leaving {
-    /// The inboxes of all siblings were full.
-    crowded: bool,
-    /// Until when connections that siblings have announced are waited for.
-    until: Option<Instant>,
-}
+use crate::siblings::{Frame, MOST_BYTES, Outcome};
 
 impl IoLoop {
     /// The drain begins.
@@ -52,16 +43,16 @@ impl IoLoop {
         };
         let sent = siblings.as_ref().map(|siblings| siblings.hand_over(&frame));
         match sent {
-            Some(Sent::Sent) => {
+            Some(Outcome::Sent) => {
                 self.shared.counters.handed_over.add(1);
                 self.forget(index);
                 true
             }
-            Some(Sent::Full) => {
+            Some(Outcome::Full) => {
                 self.leaving.crowded = true;
                 true
             }
-            Some(Sent::Nobody) | None => false,
+            Some(Outcome::Nobody) | None => false,
         }
     }
 

@@ -15,7 +15,6 @@ use mio::Interest;
 use mio::event::Source as _;
 use mio::unix::SourceFd;
 
-pub(in crate::io) use self::leave::Leaving;
 use crate::exchange::link::MARKED;
 use crate::io::IoLoop;
 use crate::io::token::Source;
