@@ -14,7 +14,7 @@ impl IoLoop {
 
     pub(in crate::io) fn read_inbox(&mut self) {}
 
-    pub(in crate::io) fn publish_turn(&self) {}
+    pub(in crate::io) fn publish_turn(&mut self) {}
 
     pub(in crate::io) fn defers_accepting(&mut self) -> bool {
         false

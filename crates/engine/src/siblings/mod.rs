@@ -178,6 +178,15 @@ impl Siblings {
         placed
     }
 
+    /// Hands a connection over to a sibling with an idle worker, if there is one.
+    pub(crate) fn hand_over_to_idle(&self, frame: &Frame<'_>) -> bool {
+        let others = self.lock();
+        let candidates = self.candidates(&others).into_iter();
+        let idle = candidates.filter(|(_, line)| line.is_free());
+        let best = idle.min_by_key(|(_, line)| line.load());
+        best.is_some_and(|(slot, _)| self.send(&others, slot, frame) == Outcome::Sent)
+    }
+
     /// Hands a connection over to the sibling with the fewest, whatever this process could do with it.
     pub(crate) fn hand_over(&self, frame: &Frame<'_>) -> Outcome {
         let others = self.lock();

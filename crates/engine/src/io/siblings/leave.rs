@@ -109,7 +109,7 @@ impl IoLoop {
     }
 
     /// Forgets a channel that a sibling has now. No request ends with it, and the connection must not be shut down.
-    fn forget(&mut self, index: usize) {
+    pub(super) fn forget(&mut self, index: usize) {
         let mut channel = self.channels.remove(index);
         self.shared.channels.fetch_sub(1, Ordering::Relaxed);
         // The poll watches the connection, not the descriptor, for as long as the sibling has it open.
