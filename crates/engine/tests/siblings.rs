@@ -146,6 +146,37 @@ fn a_sibling_with_an_idle_worker_serves_in_place_of_a_busy_process() {
     b.join();
 }
 
+/// Its client has waited behind another one, of which nobody knew that it would take long.
+#[test]
+fn a_request_that_waits_moves_to_a_sibling_with_an_idle_worker() {
+    let (family, gate) = (Family::of(2), Gate::default());
+    let a = family.gated(0, "a", &gate);
+    let mut clients: Vec<_> = (0..3).map(|_| a.connect()).collect();
+    a.until("channels", 3);
+    let mut slow = busy(&family, &a);
+    clients[0].send(request("/get"));
+    clients[1].send("POST /post HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12345GET /ne");
+    // This one stays: its bytes are not what came.
+    let chunked =
+        "POST /chunked HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    clients[2].send(chunked);
+    a.until("queue_depth", 3);
+    let b = family.site(1, "b", None);
+    assert_eq!(clients[0].reply().body, b"b/get");
+    assert_eq!(clients[1].reply().body, b"b/post");
+    clients[1].send("xt HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(clients[1].reply().body, b"b/next");
+    gate.open(1);
+    assert_eq!(slow.reply().body, b"a/slow");
+    assert_eq!(clients[2].reply().body, b"a/chunked");
+    for (site, requests) in [(&a, 2), (&b, 3)] {
+        site.until_is("requests", requests);
+    }
+    drop((clients, slow));
+    a.stop();
+    b.stop();
+}
+
 #[test]
 fn a_server_that_stops_hands_its_connections_over() {
     let (family, gate) = (Family::of(2), Gate::default());

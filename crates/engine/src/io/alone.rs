@@ -8,10 +8,6 @@ use crate::io::desk::Desk;
 use crate::io::phase::Phase;
 use crate::net::socket::Stream;
 
-/// Nothing to be done.
-#[derive(Debug, Default)]
-pub(in crate::io) struct Leaving;
-
 impl IoLoop {
     pub(in crate::io) fn watch_inbox(&self) -> io::Result<()> {
         Ok(())
@@ -23,7 +19,7 @@ impl IoLoop {
 }
 
 impl Desk {
-    pub(in crate::io) fn publish_turn(&self) {}
+    pub(in crate::io) fn publish_turn(&mut self) {}
 
     pub(in crate::io) fn defers_accepting(&mut self) -> bool {
         false

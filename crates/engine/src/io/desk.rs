@@ -9,17 +9,15 @@ use std::time::Instant;
 use headwaiter_http::DateLine;
 
 use crate::exchange::message::Mailbox;
-#[cfg(not(unix))]
-use crate::io::alone::Leaving;
 use crate::io::buffers::Buffers;
 use crate::io::channels::Channels;
 use crate::io::health::Health;
 use crate::io::in_flight::InFlight;
 use crate::io::inline::{Endpoint, Inline};
+#[cfg(unix)]
+use crate::io::leaving::Leaving;
 use crate::io::pool::ExchangePool;
 use crate::io::room::Room;
-#[cfg(unix)]
-use crate::io::siblings::Leaving;
 use crate::record::recorder::Recorder;
 use crate::shared::Shared;
 use crate::store::disk::DiskTime;
@@ -49,6 +47,7 @@ pub(in crate::io) struct Desk {
     date: DateLine,
     /// When the drain ends; `None` before it begins.
     pub(in crate::io) drain: Option<Instant>,
+    #[cfg(unix)]
     pub(in crate::io) leaving: Leaving,
     /// When this turn began.
     pub(in crate::io) now: Instant,
@@ -79,6 +78,7 @@ impl Desk {
             corked: Vec::new(),
             date: DateLine::default(),
             drain: None,
+            #[cfg(unix)]
             leaving: Leaving::default(),
             now: shared.now(),
             turn: 0,

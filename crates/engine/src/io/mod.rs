@@ -34,6 +34,8 @@ pub(crate) mod health;
 pub(crate) mod idle;
 mod in_flight;
 pub(crate) mod inline;
+#[cfg(unix)]
+mod leaving;
 mod nap;
 pub(crate) mod observer;
 mod pace;
@@ -196,8 +198,8 @@ impl IoLoop {
         self.follow_stage();
         self.flush_records();
         self.count_if_requested();
+        self.guarded(None, |me| me.desk.publish_turn());
         self.end_departures();
-        self.desk.publish_turn();
         Ok(())
     }
 

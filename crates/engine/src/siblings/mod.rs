@@ -46,7 +46,7 @@ pub struct Siblings {
 
 /// What became of a connection that was to be handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
+pub(crate) enum Outcome {
     /// It is in the inbox of a sibling.
     Sent,
     /// The inboxes of all siblings that are ready are full.
@@ -171,24 +171,33 @@ impl Siblings {
         };
         let candidates = self.candidates(&others);
         let placed = choose(own, &candidates)
-            .is_some_and(|slot| self.send(&others, slot, frame) == Sent::Sent);
+            .is_some_and(|slot| self.send(&others, slot, frame) == Outcome::Sent);
         // Siblings accept at the same time: they must not wait for the end of this turn.
         let kept = own.connections.saturating_add(u32::from(!placed));
         self.page.set_connections(self.slot, kept);
         placed
     }
 
+    /// Hands a connection over to a sibling with an idle worker, if there is one.
+    pub(crate) fn hand_over_to_idle(&self, frame: &Frame<'_>) -> bool {
+        let others = self.lock();
+        let candidates = self.candidates(&others).into_iter();
+        let idle = candidates.filter(|(_, line)| line.is_free());
+        let best = idle.min_by_key(|(_, line)| line.load());
+        best.is_some_and(|(slot, _)| self.send(&others, slot, frame) == Outcome::Sent)
+    }
+
     /// Hands a connection over to the sibling with the fewest, whatever this process could do with it.
-    pub(crate) fn hand_over(&self, frame: &Frame<'_>) -> Sent {
+    pub(crate) fn hand_over(&self, frame: &Frame<'_>) -> Outcome {
         let others = self.lock();
         let mut candidates = self.candidates(&others);
         candidates.sort_by_key(|(_, line)| (!line.is_free(), line.load()));
-        let mut outcome = Sent::Nobody;
+        let mut outcome = Outcome::Nobody;
         for (slot, _) in candidates {
             match self.send(&others, slot, frame) {
-                Sent::Sent => return Sent::Sent,
-                Sent::Full => outcome = Sent::Full,
-                Sent::Nobody => {}
+                Outcome::Sent => return Outcome::Sent,
+                Outcome::Full => outcome = Outcome::Full,
+                Outcome::Nobody => {}
             }
         }
         outcome
@@ -207,9 +216,9 @@ impl Siblings {
             .collect()
     }
 
-    fn send(&self, others: &[(usize, Socket)], slot: usize, frame: &Frame<'_>) -> Sent {
+    fn send(&self, others: &[(usize, Socket)], slot: usize, frame: &Frame<'_>) -> Outcome {
         let Some((_, inbox)) = others.iter().find(|(other, _)| *other == slot) else {
-            return Sent::Nobody;
+            return Outcome::Nobody;
         };
         // The receiver may leave at any moment: see the rule at the head of this file.
         self.page.announce(slot);
@@ -218,7 +227,7 @@ impl Siblings {
             _ => Err(io::ErrorKind::NotConnected.into()),
         };
         match sent {
-            Ok(()) => Sent::Sent,
+            Ok(()) => Outcome::Sent,
             Err(error) => {
                 self.page.withdraw(slot);
                 match error.kind() {
@@ -226,8 +235,8 @@ impl Siblings {
                     io::ErrorKind::BrokenPipe
                     | io::ErrorKind::ConnectionReset
                     | io::ErrorKind::ConnectionRefused
-                    | io::ErrorKind::NotConnected => Sent::Nobody,
-                    _ => Sent::Full,
+                    | io::ErrorKind::NotConnected => Outcome::Nobody,
+                    _ => Outcome::Full,
                 }
             }
         }

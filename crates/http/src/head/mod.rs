@@ -108,6 +108,11 @@ impl Head {
         }
     }
 
+    /// The bytes of a head that was parsed, as they came.
+    pub fn text(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Empties the head and keeps its allocations, unless they are unusually large.
     pub fn clear(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);

@@ -5,7 +5,7 @@
 
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::event::Source as _;
 use mio::unix::SourceFd;
@@ -18,20 +18,7 @@ use crate::io::channel::Channel;
 use crate::io::desk::Desk;
 use crate::io::phase::Phase;
 use crate::shared::Stage;
-use crate::siblings::{Frame, MOST_BYTES, Sent};
-
-/// How far the loop is with handing its channels over.
-#[derive(Debug, Default)]
-pub(in crate::io) struct Leaving {
-    /// The inboxes of all siblings were full.
-    crowded: bool,
-    /// Until when connections that siblings have announced are waited for.
-    until: Option<Instant>,
-    /// Channels that siblings have now. The poll still watches them.
-    departed: Vec<Channel>,
-    /// The message of a sibling that is being digested.
-    pub(super) arrivals: Vec<u8>,
-}
+use crate::siblings::{Frame, MOST_BYTES, Outcome};
 
 impl IoLoop {
     /// Stops watching the connections that siblings have now. The poll watches a connection, not its descriptor, for
@@ -71,16 +58,16 @@ impl Desk {
         };
         let sent = siblings.as_ref().map(|siblings| siblings.hand_over(&frame));
         match sent {
-            Some(Sent::Sent) => {
+            Some(Outcome::Sent) => {
                 self.shared.counters.handed_over.add(1);
                 self.forget(index);
                 true
             }
-            Some(Sent::Full) => {
+            Some(Outcome::Full) => {
                 self.leaving.crowded = true;
                 true
             }
-            Some(Sent::Nobody) | None => false,
+            Some(Outcome::Nobody) | None => false,
         }
     }
 
@@ -137,7 +124,7 @@ impl Desk {
     }
 
     /// Forgets a channel that a sibling has now. No request ends with it, and the connection must not be shut down.
-    fn forget(&mut self, index: usize) {
+    pub(super) fn forget(&mut self, index: usize) {
         let mut channel = self.channels.remove(index);
         self.shared.channels.fetch_sub(1, Ordering::Relaxed);
         for exchange in channel.take_requests() {

@@ -1,10 +1,11 @@
 //! The loop among the sibling processes of its server: connections come and go with their descriptors.
 //!
-//! `leave.rs` hands over the connections of a server that stops.
+//! `leave.rs` hands over the connections of a server that stops, `task.rs` requests that wait for a worker.
 //!
 //! Without siblings each function here costs a look at an empty `Option`.
 
 mod leave;
+mod task;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -15,7 +16,6 @@ use mio::Interest;
 use mio::event::Source as _;
 use mio::unix::SourceFd;
 
-pub(in crate::io) use self::leave::Leaving;
 use crate::exchange::link::MARKED;
 use crate::io::IoLoop;
 use crate::io::desk::Desk;
@@ -99,11 +99,12 @@ impl IoLoop {
 }
 
 impl Desk {
-    /// Tells the siblings, at the end of a turn, how this process is doing.
-    pub(in crate::io) fn publish_turn(&self) {
+    /// Tells the siblings, at the end of a turn, how this process is doing, and gives them tasks that wait.
+    pub(in crate::io) fn publish_turn(&mut self) {
         if self.index == 0 {
             self.shared.publish(self.in_flight.in_batch(), true);
         }
+        self.move_tasks();
     }
 
     /// Whether new connections are left to a sibling, which has an idle worker while this process has none. If the
