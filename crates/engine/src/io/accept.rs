@@ -4,60 +4,110 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use mio::Token;
+use mio::{Registry, Token};
 
 use crate::exchange::link::Link;
 use crate::exchange::message::Message;
 use crate::io::IoLoop;
-use crate::io::accepting::Accepted;
+use crate::io::accepting::{Accepted, Accepting};
 use crate::io::channel::Channel;
+use crate::io::desk::Desk;
 use crate::io::evict::PAUSE;
 use crate::io::shares::{ACCEPTS, ADMIN_ACCEPTS};
 use crate::net::accept_error::Trouble;
 use crate::net::address::Peer;
 use crate::net::socket::Stream;
 
-impl IoLoop {
+impl Accepting {
     /// Accepts at most `most` connections from listener `n`. The poll reports readiness once, so the next turn goes
     /// on without a new report.
-    pub(crate) fn accept_from(&mut self, n: usize, most: usize) {
+    pub(in crate::io) fn accept_from(
+        &mut self,
+        n: usize,
+        most: usize,
+        desk: &mut Desk,
+        registry: &Registry,
+    ) {
         for _ in 0..most {
-            if self.accepting.is_paused() || n >= self.accepting.len() {
+            if desk.room.is_paused() || n >= self.len() {
                 return;
             }
-            if self.at_limit() {
-                if !self.accepting.has_waiting(n) {
+            if desk.at_limit() {
+                if !self.has_waiting(n) {
                     return;
                 }
-                if !self.make_room("connection_limit is reached and no channel is idle") {
+                if !desk.make_room("connection_limit is reached and no channel is idle") {
                     return;
                 }
             }
-            match self.accepting.accept(n) {
-                Accepted::Connection(stream, peer) => self.assign(stream, peer, n),
+            match self.accept(n) {
+                Accepted::Connection(stream, peer) => self.assign(stream, peer, n, desk, registry),
                 Accepted::Nobody => return,
                 Accepted::Failed => {}
                 Accepted::NoRoom(why) => {
-                    if !self.make_room(&why) {
+                    if !desk.make_room(&why) {
                         return;
                     }
                 }
-                Accepted::Trouble(why) => return self.pause_accepting(&why),
+                Accepted::Trouble(why) => return desk.pause_accepting(&why),
             }
         }
-        self.accepting.note_more();
+        self.note_more();
+    }
+
+    /// Gives a new connection to the next I/O thread in turn.
+    fn assign(
+        &mut self,
+        stream: Stream,
+        peer: Peer,
+        listener: usize,
+        desk: &mut Desk,
+        registry: &Registry,
+    ) {
+        desk.shared.channels.fetch_add(1, Ordering::Relaxed);
+        desk.shared.counters.connections.add(1);
+        let mailboxes = desk.shared.mailboxes.get().map_or(&[][..], Vec::as_slice);
+        let owner = self.next_owner(mailboxes.len());
+        match mailboxes.get(owner) {
+            // While the server drains, the other threads may have ended.
+            Some(mailbox) if owner != desk.index && !desk.shared.draining() => {
+                mailbox.post(Message::Accepted(stream, peer, listener), true)
+            }
+            _ => desk.adopt(registry, stream, peer, Some(listener)),
+        }
+    }
+}
+
+impl IoLoop {
+    /// Accepts at most `most` connections from listener `n`.
+    pub(in crate::io) fn accept_from(&mut self, n: usize, most: usize) {
+        self.accepting
+            .accept_from(n, most, &mut self.desk, self.poll.registry());
+    }
+
+    /// Accepts again when a pause is over, or when the last turn used up its share.
+    pub(in crate::io) fn resume_accepting(&mut self) {
+        let over = self.desk.room.has_pause_ended(self.desk.now);
+        if over || self.accepting.take_more() {
+            for n in 0..self.accepting.len() {
+                self.guarded(None, |me| me.accept_from(n, ACCEPTS));
+            }
+            for n in 0..self.desk.admin.listeners.len() {
+                self.guarded(None, |me| me.accept_admin(n));
+            }
+        }
     }
 
     /// Accepts connections to the admin endpoint. `connection_limit` does not apply to them.
-    pub(crate) fn accept_admin(&mut self, n: usize) {
+    pub(in crate::io) fn accept_admin(&mut self, n: usize) {
         for _ in 0..ADMIN_ACCEPTS {
-            let Some(listener) = self.admin.listeners.get(n) else {
+            let Some(listener) = self.desk.admin.listeners.get(n) else {
                 return;
             };
             match listener.accept() {
                 Ok((stream, peer)) => {
-                    if self.admin.open.len() < ADMIN_CHANNELS || self.evict_admin() {
-                        self.adopt(stream, peer, None);
+                    if self.desk.admin.open.len() < ADMIN_CHANNELS || self.desk.evict_admin() {
+                        self.desk.adopt(self.poll.registry(), stream, peer, None);
                     }
                 }
                 Err(error) => match Trouble::of(&error) {
@@ -66,7 +116,7 @@ impl IoLoop {
                     _ if !listener.has_waiting() => return,
                     // Accepts the waiting clients after the pause.
                     Trouble::Room | Trouble::Listener => {
-                        self.accepting.pause_unless_paused(self.now + PAUSE);
+                        self.desk.room.pause_unless_paused(self.desk.now + PAUSE);
                         return;
                     }
                 },
@@ -74,42 +124,23 @@ impl IoLoop {
         }
         self.accepting.note_more();
     }
+}
 
+impl Desk {
     fn at_limit(&self) -> bool {
         self.shared.channels.load(Ordering::Relaxed) >= self.shared.settings.connection_limit
     }
 
-    /// Accepts again when a pause is over, or when the last turn used up its share.
-    pub(crate) fn resume_accepting(&mut self) {
-        if self.accepting.resumes(self.now) {
-            for n in 0..self.accepting.len() {
-                self.guarded(None, |me| me.accept_from(n, ACCEPTS));
-            }
-            for n in 0..self.admin.listeners.len() {
-                self.guarded(None, |me| me.accept_admin(n));
-            }
-        }
-    }
-
-    /// Gives a new connection to the next I/O thread in turn.
-    fn assign(&mut self, stream: Stream, peer: Peer, listener: usize) {
-        self.shared.channels.fetch_add(1, Ordering::Relaxed);
-        self.shared.counters.connections.add(1);
-        let mailboxes = self.shared.mailboxes.get().map_or(&[][..], Vec::as_slice);
-        let owner = self.accepting.next_owner(mailboxes.len());
-        match mailboxes.get(owner) {
-            // While the server drains, the other threads may have ended.
-            Some(mailbox) if owner != self.index && !self.shared.draining() => {
-                mailbox.post(Message::Accepted(stream, peer, listener), true)
-            }
-            _ => self.adopt(stream, peer, Some(listener)),
-        }
-    }
-
     /// Makes the connection a channel of this thread. `listener` is `None` for the admin endpoint.
-    pub(crate) fn adopt(&mut self, mut stream: Stream, peer: Peer, listener: Option<usize>) {
+    pub(in crate::io) fn adopt(
+        &mut self,
+        registry: &Registry,
+        mut stream: Stream,
+        peer: Peer,
+        listener: Option<usize>,
+    ) {
         let token = self.channels.next_token();
-        if let Err(error) = stream.register(self.poll.registry(), Token(token)) {
+        if let Err(error) = stream.register(registry, Token(token)) {
             if listener.is_some() {
                 self.shared.channels.fetch_sub(1, Ordering::Relaxed);
             }
@@ -169,12 +200,12 @@ mod tests {
             .collect();
         io.accept_from(0, ACCEPTS);
         assert_eq!(
-            (io.channels.len(), io.accepting.has_more()),
+            (io.desk.channels.len(), io.accepting.has_more()),
             (ACCEPTS, true)
         );
         io.resume_accepting();
         assert_eq!(
-            (io.channels.len(), io.accepting.has_more()),
+            (io.desk.channels.len(), io.accepting.has_more()),
             (crowd.len(), false)
         );
     }

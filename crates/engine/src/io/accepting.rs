@@ -1,7 +1,5 @@
 //! The listeners of a server, and when the server accepts from them.
 
-use std::time::Instant;
-
 use crate::net::accept_error::Trouble;
 use crate::net::address::Peer;
 use crate::net::listener::Listener;
@@ -9,21 +7,17 @@ use crate::net::socket::Stream;
 
 /// The listeners of a server, and when the server accepts from them.
 ///
-/// Invariant: during a pause nobody accepts, and every pause has an end. The poll reports the readiness of a
-/// listener once. So whenever `IoLoop::accept_from` returns, it has found the backlog empty, has begun a pause, or
-/// has called [`Accepting::note_more`].
+/// Invariant: the poll reports the readiness of a listener once. So whenever `Accepting::accept_from` returns, it has
+/// found the backlog empty, has begun a pause ([`Room`](crate::io::room::Room)), or has called
+/// [`Accepting::note_more`].
 #[derive(Debug, Default)]
 pub(crate) struct Accepting {
     /// The first I/O thread accepts for all threads. Empty in the other threads, and once the drain has begun.
     listeners: Vec<Listener>,
-    /// End of the pause. Accepting pauses when no descriptor is free.
-    paused: Option<Instant>,
     /// The last turn used up its share, so connections may still wait.
     more: bool,
     /// How many calls of `accept` in a row have failed.
     failures: usize,
-    /// Why this thread has asked the other I/O threads for room; `None` if it has not.
-    room_asked: Option<String>,
     /// The I/O thread that gets the next connection.
     next_owner: usize,
 }
@@ -95,37 +89,6 @@ impl Accepting {
         }
     }
 
-    /// When the pause ends; `None` without a pause.
-    pub(crate) fn paused_until(&self) -> Option<Instant> {
-        self.paused
-    }
-
-    pub(crate) fn is_paused(&self) -> bool {
-        self.paused.is_some()
-    }
-
-    /// Pauses until `end`. Replaces an earlier pause.
-    pub(crate) fn pause(&mut self, end: Instant) {
-        self.paused = Some(end);
-    }
-
-    /// Pauses until `end`. Keeps an earlier pause.
-    pub(crate) fn pause_unless_paused(&mut self, end: Instant) {
-        self.paused.get_or_insert(end);
-    }
-
-    /// Lets a pause end in this turn.
-    pub(crate) fn end_pause(&mut self, now: Instant) {
-        if self.is_paused() {
-            self.paused = Some(now);
-        }
-    }
-
-    /// Removes the pause. The drain accepts the whole backlog, even beyond `connection_limit`.
-    pub(crate) fn forget_pause(&mut self) {
-        self.paused = None;
-    }
-
     /// Notes that this turn used up its share, so that the next turn accepts more.
     pub(crate) fn note_more(&mut self) {
         self.more = true;
@@ -136,23 +99,9 @@ impl Accepting {
         self.more
     }
 
-    /// Whether to accept again: a pause has just ended, or the last turn used up its share.
-    pub(in crate::io) fn resumes(&mut self, now: Instant) -> bool {
-        let over = self.paused.is_some_and(|end| end <= now);
-        if over {
-            self.paused = None;
-        }
-        over || std::mem::take(&mut self.more)
-    }
-
-    /// Notes why this thread asks the others for room. Returns `false` if an earlier request is still open.
-    pub(crate) fn ask_for_room(&mut self, why: &str) -> bool {
-        self.room_asked.replace(why.to_owned()).is_none()
-    }
-
-    /// Ends the request for room. Returns its reason; `None` if there was no request.
-    pub(crate) fn take_room_asked(&mut self) -> Option<String> {
-        self.room_asked.take()
+    /// Whether the last turn used up its share. Ends that.
+    pub(in crate::io) fn take_more(&mut self) -> bool {
+        std::mem::take(&mut self.more)
     }
 
     /// The index of the I/O thread that gets the next connection. There are `owners` threads.

@@ -1,14 +1,16 @@
 //! Counts the channels of an I/O thread by state, for status and metrics. Somebody requests a count; then the loop
 //! counts some channels in each turn.
 
-use crate::io::IoLoop;
 use crate::io::channel::Channel;
+use crate::io::channels::Channels;
 use crate::io::phase::Phase;
-use crate::record::census::Census;
+use crate::record::census::{Census, CensusTable};
 
 /// The count that one I/O thread is making.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counting {
+    /// The number of the I/O thread, which has a place of its own in the table.
+    thread: usize,
     /// The number of this count. Without a count: the number of the last complete one.
     number: u64,
     /// The next index in the slab; 0 when nobody has requested a count.
@@ -17,44 +19,42 @@ pub(crate) struct Counting {
 }
 
 impl Counting {
+    pub(crate) fn of(thread: usize) -> Self {
+        Self {
+            thread,
+            number: 0,
+            next: 0,
+            so_far: Census::default(),
+        }
+    }
+
     pub(crate) fn is_under_way(&self) -> bool {
         self.next > 0
     }
-}
 
-impl IoLoop {
     /// Counts some of the channels, if somebody has requested a count. The loop calls this once a turn.
-    pub(crate) fn count_if_requested(&mut self) {
-        let requested = self.shared.census.requested();
-        if requested != self.counting.number || self.counting.is_under_way() {
-            self.count_channels(requested, SLICE);
+    pub(crate) fn count_if_requested(&mut self, channels: &Channels, table: &CensusTable) {
+        let requested = table.requested();
+        if requested != self.number || self.is_under_way() {
+            self.count(channels, table, requested, SLICE);
         }
     }
 
     /// Counts at most `most` more channels. Goes on with the current count, or begins count number `requested`.
-    fn count_channels(&mut self, requested: u64, most: usize) {
-        let Counting {
-            mut number,
-            next,
-            mut so_far,
-        } = self.counting;
-        if next == 0 {
-            (number, so_far) = (requested, Census::default());
+    fn count(&mut self, channels: &Channels, table: &CensusTable, requested: u64, most: usize) {
+        if !self.is_under_way() {
+            (self.number, self.so_far) = (requested, Census::default());
         }
-        let end = next + most;
-        for index in next..end.min(self.channels.capacity()) {
-            if let Some(channel) = self.channels.get(index) {
-                add(&mut so_far, channel);
+        let end = self.next + most;
+        for index in self.next..end.min(channels.capacity()) {
+            if let Some(channel) = channels.get(index) {
+                add(&mut self.so_far, channel);
             }
         }
-        let over = end >= self.channels.capacity();
-        self.counting = Counting {
-            number,
-            next: if over { 0 } else { end },
-            so_far,
-        };
+        let over = end >= channels.capacity();
+        self.next = if over { 0 } else { end };
         if over {
-            self.shared.census.store(self.index, number, &so_far);
+            table.store(self.thread, self.number, &self.so_far);
         }
     }
 }
@@ -98,10 +98,14 @@ mod tests {
         let (shared, mut io, _clients) = with_idle(11);
         // Channels of the admin endpoint are not counted.
         let _monitor = connect(&mut io, None);
-        assert_eq!((io.channels.len(), io.channels.capacity()), (12, 16));
+        assert_eq!(
+            (io.desk.channels.len(), io.desk.channels.capacity()),
+            (12, 16)
+        );
         let number = shared.request_census();
         for turn in 1..=4 {
-            io.count_channels(number, 4);
+            io.counting
+                .count(&io.desk.channels, &shared.census, number, 4);
             assert_eq!(io.counting.is_under_way(), turn < 4);
             let shown = if turn < 4 { 0 } else { 11 };
             assert_eq!(shared.census.sum().idle, shown);

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use crate::exchange::Exchange;
 use crate::exchange::link::{Link, TIMED_OUT};
-use crate::io::IoLoop;
+use crate::io::desk::Desk;
 use crate::io::phase::Phase;
 use crate::record::End;
 use crate::record::end::SEND_TIMEOUT;
 use crate::settings::Abandoned;
 
-impl IoLoop {
+impl Desk {
     /// The channel waits for its next request.
     pub(crate) fn become_idle(&mut self, index: usize, since: Instant) {
         let channel = &mut self.channels[index];
@@ -33,7 +33,7 @@ impl IoLoop {
     }
 
     /// Ends a request whose client left, or was cut, while the application ran.
-    pub(super) fn done_after_close(&mut self, mut exchange: Box<Exchange>, link: &Link) {
+    pub(in crate::io) fn done_after_close(&mut self, mut exchange: Box<Exchange>, link: &Link) {
         if link.has(TIMED_OUT) {
             // The application was told that the client has left.
             exchange.record.end = End::Cut;
@@ -77,14 +77,7 @@ impl IoLoop {
                 || policy == Abandoned::DropSafe && exchange.head.is_safe();
             drop && exchange.lane.as_ref().is_some_and(|own| own.is(lane))
         };
-        let dropped = match self.batch.iter().position(|exchange| wanted(exchange)) {
-            Some(at) => Some(self.batch.remove(at)),
-            None => {
-                let taken = self.shared.queue.remove_if(place, wanted);
-                self.outstanding -= usize::from(taken.is_some());
-                taken
-            }
-        };
+        let dropped = self.in_flight.take_back(&self.shared.queue, place, wanted);
         if let Some(mut exchange) = dropped {
             exchange.record.stop(self.now, End::Abandoned, "");
             self.drop_followers(&mut exchange, true);
@@ -118,6 +111,6 @@ impl IoLoop {
         }
         drop(channel);
         self.note_fewer_channels();
-        self.note_room();
+        self.room.note_closed(&self.shared, self.now);
     }
 }

@@ -8,6 +8,7 @@ use headwaiter_http::{Head, Refusal};
 use crate::exchange::{Exchange, first_line};
 use crate::io::IoLoop;
 use crate::io::channel::Channel;
+use crate::io::desk::Desk;
 use crate::io::phase::Phase;
 use crate::net::address::Peer;
 use crate::record::end::SHUTDOWN_TIMEOUT;
@@ -18,11 +19,11 @@ impl IoLoop {
     /// Does what the stage of the server asks for: serve, drain or cut.
     pub(crate) fn follow_stage(&mut self) {
         self.notice_drain();
-        match self.shared.stage() {
+        match self.desk.shared.stage() {
             Stage::Serving => {}
-            Stage::Draining if self.drain.is_none_or(|end| end > self.seen.upto()) => {}
+            Stage::Draining if self.desk.drain.is_none_or(|end| end > self.seen.upto()) => {}
             Stage::Draining => {
-                self.shared.advance(Stage::Cutting);
+                self.desk.shared.advance(Stage::Cutting);
                 self.cut_all();
             }
             Stage::Cutting => self.cut_all(),
@@ -31,7 +32,7 @@ impl IoLoop {
 
     /// Begins to drain, if the server drains and this thread does not yet.
     pub(crate) fn notice_drain(&mut self) {
-        if self.drain.is_none() && self.shared.stage() == Stage::Draining {
+        if self.desk.drain.is_none() && self.desk.shared.stage() == Stage::Draining {
             self.begin_drain();
         }
     }
@@ -39,84 +40,90 @@ impl IoLoop {
     /// Accepts the connections in the backlog, closes the listeners, and closes every channel that has no complete
     /// head. [`IoLoop::cut_all`] cuts the rest after `shutdown_timeout`.
     fn begin_drain(&mut self) {
-        self.drain = Some(self.now + self.shared.settings.shutdown_timeout);
+        self.desk.drain = Some(self.desk.now + self.desk.shared.settings.shutdown_timeout);
         if let Some(observer) = self.observer.clone() {
             self.guarded(None, |_| observer.drain_begins());
         }
-        self.accepting.forget_pause();
+        self.desk.room.forget_pause();
         for n in 0..self.accepting.len() {
-            let most = usize::try_from(self.shared.settings.backlog).unwrap_or(usize::MAX);
+            let most = usize::try_from(self.desk.shared.settings.backlog).unwrap_or(usize::MAX);
             self.guarded(None, |me| me.accept_from(n, most));
         }
-        self.accepting.forget_pause();
+        self.desk.room.forget_pause();
         for mut listener in self.accepting.take_listeners() {
             listener.deregister(self.poll.registry());
         }
-        if self.index == 0 {
-            self.shared.end_listening();
+        if self.desk.index == 0 {
+            self.desk.shared.end_listening();
         }
-        for index in self.channels.indices() {
-            let Some(channel) = self.channels.get(index).filter(|c| !c.link.admin) else {
+        for index in self.desk.channels.indices() {
+            let Some(channel) = self.desk.channels.get(index).filter(|c| !c.link.admin) else {
                 continue;
             };
             self.guarded(Some(channel.link.token), |me| {
                 crate::inject_panic("drain");
-                match me.channels[index].phase() {
-                    Phase::Idle => me.drain_idle(index),
-                    Phase::Head => me.refuse_received(index, Refusal::Draining),
+                match me.desk.channels[index].phase() {
+                    Phase::Idle => me.desk.drain_idle(index),
+                    Phase::Head => me.desk.refuse_received(index, Refusal::Draining),
                     _ => {}
                 }
             });
         }
     }
 
-    /// Closes an idle channel. If a request has arrived unread, serves this first.
-    pub(crate) fn drain_idle(&mut self, index: usize) {
-        self.channels[index].readable = true;
-        self.receive(index);
-    }
-
     /// Cuts every channel and every waiting task. Counts and logs the lost requests.
     pub(crate) fn cut_all(&mut self) {
         self.hear_the_last();
         // The worker may still run the iterable's `close()`. Then `cut_running` counts this request.
-        let cut_reply = |reply: &&Exchange| self.shared.running.cut_reply(&reply.record);
-        let clients = self.channels.iter().filter(|channel| !channel.link.admin);
+        let cut_reply = |reply: &&Exchange| self.desk.shared.running.cut_reply(&reply.record);
+        let clients = self
+            .desk
+            .channels
+            .iter()
+            .filter(|channel| !channel.link.admin);
         let replying = clients.filter_map(Channel::replying).filter(cut_reply);
-        let lost = self.outstanding + self.batch.len() + replying.count();
-        self.shared.unfinished.fetch_add(lost, Ordering::SeqCst);
-        if self.index == 0 {
+        let lost =
+            self.desk.in_flight.outstanding() + self.desk.in_flight.in_batch() + replying.count();
+        self.desk
+            .shared
+            .unfinished
+            .fetch_add(lost, Ordering::SeqCst);
+        if self.desk.index == 0 {
             self.guarded(None, Self::cut_running);
         }
         drop(self.accepting.take_listeners());
-        self.admin.listeners.clear();
-        if self.index == 0 {
-            self.shared.end_listening();
+        self.desk.admin.listeners.clear();
+        if self.desk.index == 0 {
+            self.desk.shared.end_listening();
         }
-        let batch = std::mem::take(&mut self.batch);
-        for mut exchange in batch.into_iter().chain(self.shared.queue.clear()) {
-            exchange.record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
+        let batch = self.desk.in_flight.take_batch();
+        for mut exchange in batch.into_iter().chain(self.desk.shared.queue.clear()) {
+            exchange
+                .record
+                .stop(self.desk.now, End::Cut, SHUTDOWN_TIMEOUT);
             if let Some(lane) = exchange.lane.clone() {
-                self.guarded(None, |me| me.record(&mut exchange, lane.link()));
+                self.guarded(None, |me| me.desk.record(&mut exchange, lane.link()));
             }
         }
-        for index in self.channels.indices() {
-            let channel = &mut self.channels[index];
+        for index in self.desk.channels.indices() {
+            let channel = &mut self.desk.channels[index];
             channel.link.mark_gone();
             for exchange in channel.replies() {
-                exchange.record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
+                exchange
+                    .record
+                    .stop(self.desk.now, End::Cut, SHUTDOWN_TIMEOUT);
             }
-            self.guarded(None, |me| me.close(index));
+            self.guarded(None, |me| me.desk.close(index));
         }
-        self.outstanding = 0;
-        self.drain = Some(self.now);
-        self.flush_records();
+        self.desk.in_flight.forget_outstanding();
+        self.desk.drain = Some(self.desk.now);
+        self.desk.flush_records();
     }
 
     /// Waits briefly for workers that have sent a reply but not reported it, so that it does not count as lost.
     fn hear_the_last(&mut self) {
         for _ in 0..LAST_WORDS {
-            if self.outstanding == 0 {
+            if self.desk.in_flight.outstanding() == 0 {
                 return;
             }
             crate::sys::sync::thread::park_timeout(Duration::from_millis(1));
@@ -127,9 +134,10 @@ impl IoLoop {
     /// Records the requests that are cut while they run: their workers may never return to record them.
     fn cut_running(&mut self) {
         for (nth, request) in self
+            .desk
             .shared
             .running
-            .cut_all(self.now)
+            .cut_all(self.desk.now)
             .into_iter()
             .enumerate()
         {
@@ -147,14 +155,14 @@ impl IoLoop {
             }
             if request.closing.is_some() {
                 // The reply has ended, and its own record counts it.
-                self.shared.unfinished.fetch_add(1, Ordering::SeqCst);
+                self.desk.shared.unfinished.fetch_add(1, Ordering::SeqCst);
                 continue;
             }
             let mut record = request.record;
-            record.stop(self.now, End::Cut, SHUTDOWN_TIMEOUT);
-            record.ended = Some(self.now);
+            record.stop(self.desk.now, End::Cut, SHUTDOWN_TIMEOUT);
+            record.ended = Some(self.desk.now);
             let line = [&request.method[..], b" ", &request.path[..]].concat();
-            self.recorder.record(Ended {
+            self.desk.recorder.record(Ended {
                 record: &record,
                 head: &Head::new(),
                 first_line: first_line(&line),
@@ -166,15 +174,23 @@ impl IoLoop {
 
     /// Whether this thread has nothing left to do. Open channels of the admin endpoint do not count.
     pub(crate) fn is_done(&self) -> bool {
-        self.drain.is_some()
+        self.desk.drain.is_some()
             && self.accepting.len() == 0
-            && self.channels.len() == self.admin.open.len()
-            && self.outstanding == 0
-            && (self.shared.running.closing() == 0
-                || self.shared.stage() == Stage::Cutting)
+            && self.desk.channels.len() == self.desk.admin.open.len()
+            && self.desk.in_flight.outstanding() == 0
+            && (self.desk.shared.running.closing() == 0
+                || self.desk.shared.stage() == Stage::Cutting)
             // As long as the first thread accepts, it may give this one a connection.
-            && self.shared.is_listening_over()
-            && self.mailbox.is_empty()
+            && self.desk.shared.is_listening_over()
+            && self.desk.mailbox.is_empty()
+    }
+}
+
+impl Desk {
+    /// Closes an idle channel. If a request has arrived unread, serves this first.
+    pub(in crate::io) fn drain_idle(&mut self, index: usize) {
+        self.channels[index].readable = true;
+        self.receive(index);
     }
 }
 

@@ -4,6 +4,7 @@ use mio::event::Event;
 
 use crate::exchange::link::{FIN, MARKED};
 use crate::io::IoLoop;
+use crate::io::desk::Desk;
 use crate::io::h1::receive::PROBE_AFTER;
 use crate::io::phase::Phase;
 use crate::io::shares::ACCEPTS;
@@ -19,7 +20,7 @@ impl IoLoop {
         };
         if !accepted {
             // A panic ended the accepting, and the poll does not report this readiness again. So the next turn accepts.
-            self.accepting.pause_unless_paused(self.now);
+            self.desk.room.pause_unless_paused(self.desk.now);
         }
     }
 
@@ -32,52 +33,56 @@ impl IoLoop {
             event.is_writable(),
         );
         self.guarded(Some(token), |me| {
-            let Some(index) = me.find(token) else { return };
-            if broken && me.channels[index].phase() != Phase::Lingering {
-                return me.client_gone(index);
+            let Some(index) = me.desk.find(token) else {
+                return;
+            };
+            if broken && me.desk.channels[index].phase() != Phase::Lingering {
+                return me.desk.client_gone(index);
             }
             if priority {
                 // A read stops at urgent data, even when more bytes follow (tcp(7)).
-                me.channels[index].link.set(MARKED);
+                me.desk.channels[index].link.set(MARKED);
             }
             if fin {
-                me.client_finished(index);
+                me.desk.client_finished(index);
             }
             if readable || fin {
                 me.on_readable(index);
             }
             // A Unix socket reports the last bytes and the close in one event. The bytes were read above.
             if gone
-                && let Some(index) = me.find(token)
-                && !me.channels[index].reads_on()
+                && let Some(index) = me.desk.find(token)
+                && !me.desk.channels[index].reads_on()
             {
-                return me.client_gone(index);
+                return me.desk.client_gone(index);
             }
             // The socket is registered for writing all the time, so this event also comes when nothing waits.
             if writable
-                && let Some(index) = me.find(token)
-                && me.channels[index].sends()
+                && let Some(index) = me.desk.find(token)
+                && me.desk.channels[index].sends()
             {
-                me.transmit_in_order(index);
+                me.desk.transmit_in_order(index);
             }
         });
     }
 
     fn on_readable(&mut self, index: usize) {
-        let channel = &mut self.channels[index];
+        let channel = &mut self.desk.channels[index];
         channel.readable = true;
         if channel.phase() == Phase::Task && channel.lane.set_pending() {
             // The worker has answered already, without a wake-up. So read its message.
             self.read_mail();
             return;
         }
-        if channel.reads_bulk() && self.channels.waiting() > 0 {
+        if channel.reads_bulk() && self.desk.channels.waiting() > 0 {
             // Channels that were left over from an earlier turn come first.
-            return self.later(index);
+            return self.desk.later(index);
         }
-        self.receive(index);
+        self.desk.receive(index);
     }
+}
 
+impl Desk {
     /// The client has sent FIN. Notes this for the application, and probes the client later (`PROBE_AFTER`).
     fn client_finished(&mut self, index: usize) {
         let channel = &mut self.channels[index];

@@ -4,31 +4,28 @@
 //! channel, it sends [`Message::MakeRoom`] to the next thread. Each thread closes an idle channel or passes the
 //! message on. If the message comes back to the first thread, no channel is idle anywhere.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::exchange::message::{Mailbox, Message};
-use crate::io::IoLoop;
+use crate::exchange::message::Message;
 use crate::io::channel::Channel;
+use crate::io::desk::Desk;
 use crate::io::phase::Phase;
+use crate::io::room;
 
-impl IoLoop {
+impl Desk {
     /// Closes an idle channel of this thread, or asks another thread to close one. Returns `false` if there is no
     /// room yet; accepting then pauses. `why` is the reason for the log.
-    pub(crate) fn make_room(&mut self, why: &str) -> bool {
+    pub(in crate::io) fn make_room(&mut self, why: &str) -> bool {
         if self.evict() {
             return true;
         }
         if self.channels.longest_idle().is_some() {
             // All idle channels are new. The next turn reads them first.
-            self.accepting.pause(self.now + SHORT_PAUSE);
-        } else if self.others().is_some() && self.drain.is_none() {
-            self.accepting.pause(self.now + PAUSE);
-            self.shared.room_wanted.store(true, Ordering::SeqCst);
-            if self.accepting.ask_for_room(why) {
-                self.pass_on();
-            }
+            self.room.pause(self.now + SHORT_PAUSE);
+        } else if room::others(&self.shared).is_some() && self.drain.is_none() {
+            self.room.pause(self.now + PAUSE);
+            self.room.ask(&self.shared, why);
         } else {
             self.pause_accepting(why);
         }
@@ -36,10 +33,10 @@ impl IoLoop {
     }
 
     /// Handles [`Message::MakeRoom`]: another thread asks for room, or this thread's own message has come back.
-    pub(crate) fn asked_for_room(&mut self) {
+    pub(in crate::io) fn asked_for_room(&mut self) {
         if self.index == 0 {
-            if let Some(why) = self.accepting.take_room_asked()
-                && self.accepting.is_paused()
+            if let Some(why) = self.room.take_asked()
+                && self.room.is_paused()
             {
                 self.pause_accepting(&why);
             }
@@ -48,40 +45,9 @@ impl IoLoop {
                 // All idle channels are new. The next turn tries again.
                 self.mailbox.post(Message::MakeRoom, true);
             } else {
-                self.pass_on();
+                self.room.pass_on(&self.shared);
             }
         }
-    }
-
-    /// Handles [`Message::RoomMade`]: another thread has closed a channel.
-    pub(crate) fn room_made(&mut self) {
-        self.accepting.take_room_asked();
-        self.accepting.end_pause(self.now);
-    }
-
-    /// This thread has closed a channel. Its descriptor is free, unless a worker still holds the link.
-    pub(crate) fn note_room(&mut self) {
-        self.accepting.end_pause(self.now);
-        let wanted = &self.shared.room_wanted;
-        if self.index != 0
-            && wanted.load(Ordering::Relaxed)
-            && wanted.swap(false, Ordering::SeqCst)
-            && let Some(first) = self.others().and_then(|all| all.first())
-        {
-            first.post(Message::RoomMade, true);
-        }
-    }
-
-    fn pass_on(&self) {
-        if let Some(all) = self.others() {
-            all[(self.index + 1) % all.len()].post(Message::MakeRoom, true);
-        }
-    }
-
-    /// The mailboxes of all I/O threads; `None` if there is only this one.
-    fn others(&self) -> Option<&[Arc<Mailbox>]> {
-        let all = self.shared.mailboxes.get()?;
-        (all.len() > 1).then_some(all)
     }
 
     /// Closes the channel that has been idle longest. Never closes one accepted in this turn, as its request may
@@ -111,7 +77,7 @@ impl IoLoop {
     /// Closes a channel of the admin endpoint, so that a new client gets in. Takes the oldest idle one; else one
     /// whose client is slow to send its request or to leave, then one whose client is slow to read, then one that
     /// waits for its answer.
-    pub(crate) fn evict_admin(&mut self) -> bool {
+    pub(in crate::io) fn evict_admin(&mut self) -> bool {
         let is = |wanted: fn(&Channel) -> bool| {
             let open = self.admin.open.iter().filter_map(|token| self.find(*token));
             let mut fit = open.filter(|index| wanted(&self.channels[*index]));
@@ -128,8 +94,8 @@ impl IoLoop {
     }
 
     /// Pauses accepting. New connections wait in the kernel's backlog.
-    pub(crate) fn pause_accepting(&mut self, why: &str) {
-        self.accepting.pause(self.now + PAUSE);
+    pub(in crate::io) fn pause_accepting(&mut self, why: &str) {
+        self.room.pause(self.now + PAUSE);
         self.shared.counters.accept_pauses.add(1);
         if self.shared.accept_log.pass(self.now) {
             log::warn!(
@@ -153,7 +119,10 @@ const SHORT_PAUSE: Duration = Duration::from_millis(1);
 mod tests {
     use std::io::Write;
 
+    use std::sync::Arc;
+
     use super::*;
+    use crate::io::IoLoop;
     use crate::io::inline::Endpoint;
     use crate::io::tests::{connect, with_idle};
     use crate::settings::Settings;
@@ -168,38 +137,44 @@ mod tests {
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
         let mut threads = [0, 1]
             .map(|index| IoLoop::new(index, &shared, Vec::new(), Endpoint::default()).unwrap());
-        let mailboxes = threads.iter().map(|io| Arc::clone(&io.mailbox)).collect();
+        let mailboxes = threads
+            .iter()
+            .map(|io| Arc::clone(&io.desk.mailbox))
+            .collect();
         shared.mailboxes.set(mailboxes).unwrap();
         let [first, second] = &mut threads;
         let _client = connect(second, Some(0));
         // Now the channel does not count as idle.
-        second.channels.unlist_idle(0);
+        second.desk.channels.unlist_idle(0);
 
-        assert!(!first.make_room("no room"));
+        assert!(!first.desk.make_room("no room"));
         // The message goes to the other thread and comes back.
         second.read_mail();
         assert_eq!(shared.counters.accept_pauses.get(), 0);
         first.read_mail();
         assert_eq!(shared.counters.accept_pauses.get(), 1);
-        assert_eq!(first.accepting.paused_until(), Some(first.now + PAUSE));
+        assert_eq!(first.desk.room.paused_until(), Some(first.desk.now + PAUSE));
 
-        second.close(0);
+        second.desk.close(0);
         first.read_mail();
-        assert_eq!(first.accepting.paused_until(), Some(first.now));
+        assert_eq!(first.desk.room.paused_until(), Some(first.desk.now));
     }
 
     #[test]
     fn a_channel_that_was_accepted_in_this_turn_is_not_closed_for_another() {
         let (_shared, mut io, _clients) = with_idle(1);
-        assert!(!io.make_room("no room"));
+        assert!(!io.desk.make_room("no room"));
         assert_eq!(
-            (io.channels.len(), io.accepting.paused_until()),
-            (1, Some(io.now + SHORT_PAUSE))
+            (io.desk.channels.len(), io.desk.room.paused_until()),
+            (1, Some(io.desk.now + SHORT_PAUSE))
         );
-        io.turn += 1;
-        assert!(io.make_room("no room"));
+        io.desk.turn += 1;
+        assert!(io.desk.make_room("no room"));
         assert_eq!(
-            (io.channels.len(), io.shared.counters.evicted.get()),
+            (
+                io.desk.channels.len(),
+                io.desk.shared.counters.evicted.get()
+            ),
             (0, 1)
         );
     }
@@ -210,10 +185,10 @@ mod tests {
         clients[0]
             .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             .unwrap();
-        io.turn += 1;
-        assert!(io.make_room("no room"));
-        assert_eq!(io.channels.iter().next().unwrap().phase(), Phase::Task);
-        assert_eq!((io.channels.len(), io.waiting_tasks()), (1, 1));
+        io.desk.turn += 1;
+        assert!(io.desk.make_room("no room"));
+        assert_eq!(io.desk.channels.iter().next().unwrap().phase(), Phase::Task);
+        assert_eq!((io.desk.channels.len(), io.waiting_tasks()), (1, 1));
     }
 
     #[test]
@@ -221,8 +196,8 @@ mod tests {
         let (_shared, mut io, _clients) = with_idle(0);
         let mut clients = [connect(&mut io, None), connect(&mut io, None)];
         clients[0].write_all(b"GET ").unwrap();
-        let tokens = io.admin.open.clone();
-        assert!(io.evict_admin());
-        assert_eq!(io.admin.open, tokens[..1]);
+        let tokens = io.desk.admin.open.clone();
+        assert!(io.desk.evict_admin());
+        assert_eq!(io.desk.admin.open, tokens[..1]);
     }
 }

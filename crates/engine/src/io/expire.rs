@@ -1,19 +1,21 @@
 //! What happens to a channel whose deadline has passed.
 
+use std::time::Instant;
+
 use headwaiter_http::Refusal;
 
 use crate::exchange::link::{GONE, TIMED_OUT};
-use crate::io::IoLoop;
+use crate::io::desk::Desk;
 use crate::io::phase::Phase;
 use crate::io::shares::DEADLINES;
 use crate::record::End;
 use crate::record::end::SEND_TIMEOUT;
 
-impl IoLoop {
-    /// Handles the deadlines that have passed, at most [`DEADLINES`] in a turn.
-    pub(crate) fn expire(&mut self) {
+impl Desk {
+    /// Handles the deadlines that have passed by `upto`, at most [`DEADLINES`] in a turn.
+    pub(in crate::io) fn expire(&mut self, upto: Instant) {
         let mut looks = DEADLINES;
-        while let Some(index) = self.channels.next_due(self.seen.upto(), &mut looks) {
+        while let Some(index) = self.channels.next_due(upto, &mut looks) {
             let token = self.channels[index].link.token;
             self.guarded(Some(token), |me| me.deadline_passed(index));
         }
@@ -57,16 +59,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::io::seen::Seen;
     use crate::io::tests::with_idle;
 
     #[test]
     fn what_comes_due_at_once_is_dealt_with_in_shares() {
         let (_shared, mut io, _clients) = with_idle(DEADLINES + 10);
-        io.seen = Seen::new(io.now + Duration::from_secs(3600));
-        io.expire();
-        assert_eq!(io.channels.len(), 10);
-        io.expire();
-        assert_eq!(io.channels.len(), 0);
+        let upto = io.desk.now + Duration::from_secs(3600);
+        io.desk.expire(upto);
+        assert_eq!(io.desk.channels.len(), 10);
+        io.desk.expire(upto);
+        assert_eq!(io.desk.channels.len(), 0);
     }
 }

@@ -1,97 +1,147 @@
 //! Examines the queue about once a millisecond while tasks wait: runs the governor, refuses tasks that waited too
 //! long, and logs a deep queue.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use headwaiter_http::Refusal;
 
 use crate::exchange::Exchange;
 use crate::exchange::lane::Lane;
+use crate::exchange::message::{Mailbox, Message};
 use crate::io::IoLoop;
+use crate::io::desk::Desk;
+use crate::io::observer::Observer;
 use crate::io::shares::REFUSALS;
+use crate::queue::Queue;
 use crate::record::End;
+use crate::shared::Shared;
 use crate::sys::clock::ThreadClock;
 
-impl IoLoop {
-    /// Runs the governor, and if tasks wait [`IoLoop::tick`].
-    pub(crate) fn look_at_queue(&mut self) {
-        self.guarded(None, Self::govern);
-        if self.shared.queue.waiting() > 0 {
-            self.guarded(None, Self::tick);
+/// When the queue was examined, and what was found.
+///
+/// Invariant: while tasks wait, the loop sleeps no longer than [`Governing::period`], so a task is refused at most
+/// one period late.
+#[derive(Debug)]
+pub(in crate::io) struct Governing {
+    /// When the governor was last asked.
+    governed: Option<Instant>,
+    /// More tasks have waited too long than a turn refuses.
+    expiring: bool,
+    /// The CPU clock of the loop's own thread, from `run` on.
+    clock: Option<ThreadClock>,
+    /// The process has one core for everything.
+    single_core: bool,
+}
+
+impl Governing {
+    pub(in crate::io) fn new(single_core: bool) -> Self {
+        Self {
+            governed: None,
+            expiring: false,
+            clock: None,
+            single_core,
         }
     }
 
+    /// The calling thread is the loop's own.
+    pub(in crate::io) fn settle(&mut self) {
+        self.clock = ThreadClock::of_this_thread();
+    }
+
+    /// How soon to examine the queue again; `None` if no task waits.
+    pub(in crate::io) fn period(&self, shared: &Shared) -> Option<Duration> {
+        (shared.queue.waiting() > 0).then_some(match shared.settings.gil {
+            _ if self.expiring => Duration::ZERO,
+            true => GOVERN,
+            false => WATCH,
+        })
+    }
+
     /// Runs the governor, about once a millisecond while tasks wait or workers have a choice of tasks.
-    fn govern(&mut self) {
-        let queue = &self.shared.queue;
-        // Any I/O thread that is awake does this. A fixed one could sleep while the others receive tasks.
-        if !self.shared.settings.gil || !(queue.contended() || queue.waiting() > 0) {
-            return;
-        }
+    fn govern(&mut self, queue: &Queue, now: Instant) {
         if self
             .governed
-            .is_none_or(|at| self.now.saturating_duration_since(at) >= GOVERN)
+            .is_none_or(|at| now.saturating_duration_since(at) >= GOVERN)
         {
-            self.governed = Some(self.now);
+            self.governed = Some(now);
             // On one core the workers cannot use the CPU time that this thread uses.
             let own = if self.single_core {
                 self.clock.and_then(ThreadClock::read)
             } else {
                 None
             };
-            queue.govern(self.now, own.unwrap_or_default());
-        }
-    }
-
-    /// How often to examine the queue while tasks wait.
-    pub(crate) fn tick_period(&self) -> Duration {
-        if self.shared.settings.gil {
-            GOVERN
-        } else {
-            WATCH
+            queue.govern(now, own.unwrap_or_default());
         }
     }
 
     /// Tasks wait: refuses those that waited longer than `queue_timeout`, and logs a deep queue.
-    fn tick(&mut self) {
-        if let Some(observer) = &self.observer {
-            observer.tick(self.now);
+    fn tick(&mut self, desk: &mut Desk, observer: Option<&dyn Observer>) {
+        if let Some(observer) = observer {
+            observer.tick(desk.now);
         }
-        if let Some(most) = self.shared.settings.queue_timeout {
-            let expired = self.shared.queue.expire(self.now, most, REFUSALS);
+        if let Some(most) = desk.shared.settings.queue_timeout {
+            let expired = desk.shared.queue.expire(desk.now, most, REFUSALS);
             self.expiring = expired.len() == REFUSALS;
             for exchange in expired {
                 let token = exchange.lane.as_ref().map(Lane::token);
-                self.guarded(token, |me| {
-                    me.refuse_waiting(exchange, Refusal::QueueTimeout);
+                desk.guarded(token, |desk| {
+                    desk.refuse_waiting(exchange, Refusal::QueueTimeout);
                 });
             }
         }
-        let look = self.shared.queue.look(self.now);
-        if look.oldest_wait > WORTH_A_WORD && self.shared.queue_log.pass(self.now) {
-            let running = self.shared.running.requests(self.now);
-            let slowest = running
-                .first()
-                .map(|r| format!("; slowest: {}, {:.1} s", r.what(), r.age.as_secs_f64()));
-            log::warn!(
-                target: crate::QUEUE_LOG,
-                "Task queue depth is {}; {} of {} workers busy; oldest task waits {:.2} s{}",
-                look.waiting,
-                look.running,
-                look.workers,
-                look.oldest_wait.as_secs_f64(),
-                slowest.unwrap_or_default(),
-            );
+        log_deep_queue(&desk.shared, desk.now);
+    }
+}
+
+impl IoLoop {
+    /// Runs the governor, and if tasks wait [`Governing::tick`].
+    pub(in crate::io) fn look_at_queue(&mut self) {
+        self.guarded(None, |me| {
+            let (shared, now) = (&me.desk.shared, me.desk.now);
+            let queue = &shared.queue;
+            // Any I/O thread that is awake does this. A fixed one could sleep while the others receive tasks.
+            if shared.settings.gil && (queue.contended() || queue.waiting() > 0) {
+                me.governing.govern(queue, now);
+            }
+        });
+        if self.desk.shared.queue.waiting() > 0 {
+            self.guarded(None, |me| {
+                me.governing.tick(&mut me.desk, me.observer.as_deref());
+            });
         }
     }
+}
 
+/// Logs a queue whose oldest task has waited long.
+fn log_deep_queue(shared: &Shared, now: Instant) {
+    let look = shared.queue.look(now);
+    if look.oldest_wait <= WORTH_A_WORD || !shared.queue_log.pass(now) {
+        return;
+    }
+    let running = shared.running.requests(now);
+    let slowest = running
+        .first()
+        .map(|r| format!("; slowest: {}, {:.1} s", r.what(), r.age.as_secs_f64()));
+    log::warn!(
+        target: crate::QUEUE_LOG,
+        "Task queue depth is {}; {} of {} workers busy; oldest task waits {:.2} s{}",
+        look.waiting,
+        look.running,
+        look.workers,
+        look.oldest_wait.as_secs_f64(),
+        slowest.unwrap_or_default(),
+    );
+}
+
+impl Desk {
     /// Refuses a task that has left the queue.
     fn refuse_waiting(&mut self, mut exchange: Box<Exchange>, refusal: Refusal) {
         let Some(lane) = exchange.lane.take() else {
             return;
         };
         if self.mailbox_of(&lane.link().io) {
-            self.outstanding = self.outstanding.saturating_sub(1);
+            self.in_flight.note_back();
             self.drop_followers(&mut exchange, false);
             if let Some(index) = self.find(lane.token()) {
                 self.refuse(index, exchange, refusal);
@@ -117,12 +167,12 @@ impl IoLoop {
             lane.begin_reply();
             let io = lane.link().io.clone();
             exchange.lane = Some(lane);
-            io.post(crate::exchange::message::Message::Done(exchange), true);
+            io.post(Message::Done(exchange), true);
         }
     }
 
-    fn mailbox_of(&self, other: &std::sync::Arc<crate::exchange::message::Mailbox>) -> bool {
-        std::sync::Arc::ptr_eq(&self.mailbox, other)
+    fn mailbox_of(&self, other: &Arc<Mailbox>) -> bool {
+        Arc::ptr_eq(&self.mailbox, other)
     }
 }
 

@@ -14,17 +14,20 @@ use crate::sys::sync::thread;
 impl IoLoop {
     /// Takes a nap, if it is worth it. Only the loop's own thread calls this, never a leader.
     pub(crate) fn nap(&mut self) {
-        if self.channels.waiting() > 0 || !self.batch.is_empty() || self.shared.draining() {
+        if self.desk.channels.waiting() > 0
+            || self.desk.in_flight.in_batch() > 0
+            || self.desk.shared.draining()
+        {
             return;
         }
-        let queue = &self.shared.queue;
+        let queue = &self.desk.shared.queue;
         let Some(taken) = queue.taken_if_deep(DEEP) else {
             return;
         };
-        if self.pace.is_brisk(taken, self.now) && self.mailbox.begin_nap() {
+        if self.pace.is_brisk(taken, self.desk.now) && self.desk.mailbox.begin_nap() {
             queue.watch_half();
             thread::park_timeout(NAP);
-            self.mailbox.awake();
+            self.desk.mailbox.awake();
         }
     }
 }

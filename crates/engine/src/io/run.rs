@@ -26,25 +26,28 @@ impl IoLoop {
 
     /// Takes the one task of this turn.
     pub(crate) fn take_single(&mut self) -> Option<Box<Exchange>> {
-        let exchange = self.batch.pop()?;
-        self.outstanding += 1;
-        Some(exchange)
+        self.desk.in_flight.take_single()
     }
 
     /// A bug outside of any channel costs a turn. A bug in every turn ends the server.
     fn survive(&mut self, panic: Box<dyn Any + Send>) {
-        self.shared.note_panic(&*panic);
+        self.desk.shared.note_panic(&*panic);
         self.failed_turns += 1;
         if self.failed_turns > MOST_FAILED_TURNS {
             self.guarded(None, Self::cut_all);
             resume_unwind(panic);
         }
-        self.look_everywhere();
+        self.desk.look_everywhere();
+    }
+
+    /// Examines every channel and listener in the next turn: a panic has ended this one.
+    pub(crate) fn look_everywhere(&mut self) {
+        self.desk.look_everywhere();
     }
 
     fn fail(&mut self, error: &io::Error) {
         log::error!(target: crate::LOG, "polling failed: {error}");
-        self.shared.advance(Stage::Cutting);
+        self.desk.shared.advance(Stage::Cutting);
         self.cut_all();
     }
 
@@ -57,7 +60,7 @@ impl IoLoop {
 
     /// The time that the loop goes by: that of its last look at the clock.
     pub(crate) fn now(&self) -> Instant {
-        self.now
+        self.desk.now
     }
 
     /// The poll's own descriptor. It is readable when a turn has something to do, for whoever polls it.
@@ -68,7 +71,7 @@ impl IoLoop {
 
     /// Looks at the clock, as a turn does. For whoever runs the loop between two turns.
     pub(crate) fn look_at_clock(&mut self) {
-        self.now = self.shared.now();
+        self.desk.now = self.desk.shared.now();
     }
 }
 

@@ -4,22 +4,15 @@ use headwaiter_http::{Refusal, ReplyContext};
 
 use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
-use crate::io::IoLoop;
+use crate::io::h1::transmit::Sender;
 use crate::io::h1::{State, head_length};
 use crate::store::parts::{Part, Size};
 
-impl IoLoop {
-    /// Refuses the request that the channel is receiving, if there is one.
-    pub(crate) fn refuse_received(&mut self, index: usize, refusal: Refusal) {
-        if let Some(exchange) = self.channels[index].protocol.h1().take_received() {
-            self.refuse(index, exchange, refusal);
-        }
-    }
-
+impl Sender<'_> {
     /// Refuses a request of the channel. Nothing that comes behind the request is read.
-    pub(crate) fn refuse(&mut self, index: usize, mut exchange: Box<Exchange>, refusal: Refusal) {
-        let date = self.date();
-        let channel = &mut self.channels[index];
+    pub(super) fn refuse(&mut self, mut exchange: Box<Exchange>, refusal: Refusal) {
+        let date = self.desk.date();
+        let channel = &mut self.desk.channels[self.index];
         exchange.note_first_line(channel.protocol.h1().input());
         // Of a head that is itself refused, the exchange has the first line only.
         let head_only = exchange.head.is_head() || exchange.first_line.starts_with(b"HEAD ");
@@ -35,37 +28,27 @@ impl IoLoop {
         refusal.write_reply(
             &mut reply,
             &date,
-            self.shared.settings.ident.as_bytes(),
+            self.desk.shared.settings.ident.as_bytes(),
             head_only,
         );
-        exchange.record.refuse(self.now, refusal);
+        exchange.record.refuse(self.desk.now, refusal);
         exchange.record.reply_head = head_length(&reply);
         exchange.body.clear();
-        self.send_refusal(index, exchange, reply);
+        self.send_refusal(exchange, reply);
     }
 
     /// Refuses a request of the channel with `answer`. Nothing that comes behind the request is read.
-    pub(crate) fn refuse_with(
-        &mut self,
-        index: usize,
-        mut exchange: Box<Exchange>,
-        answer: &Answer,
-    ) {
+    pub(super) fn refuse_with(&mut self, mut exchange: Box<Exchange>, answer: &Answer) {
         let reply = self.write_answer(&mut exchange, answer, false);
-        self.send_refusal(index, exchange, reply);
+        self.send_refusal(exchange, reply);
     }
 
     /// Answers a request on the I/O thread itself.
-    pub(crate) fn reply_here(
-        &mut self,
-        index: usize,
-        mut exchange: Box<Exchange>,
-        answer: &Answer,
-    ) {
-        let stays = self.channels[index].link.admin || !self.shared.draining();
+    pub(super) fn reply_here(&mut self, mut exchange: Box<Exchange>, answer: &Answer) {
+        let stays = self.desk.channels[self.index].link.admin || !self.desk.shared.draining();
         let keep_alive = exchange.head.keep_alive() && stays;
         let reply = self.write_answer(&mut exchange, answer, keep_alive);
-        self.send_here(index, State::Replying(exchange), reply);
+        self.send_here(State::Replying(exchange), reply);
     }
 
     fn write_answer(
@@ -75,14 +58,14 @@ impl IoLoop {
         keep_alive: bool,
     ) -> Vec<u8> {
         let mut reply = Vec::new();
-        let date = self.date();
+        let date = self.desk.date();
         let context = ReplyContext {
             minor: exchange.head.minor(),
             head: exchange.head.is_head(),
             keep_alive,
             known_length: Some(answer.body.len() as u64),
             date: &date,
-            ident: self.shared.settings.ident.as_bytes(),
+            ident: self.desk.shared.settings.ident.as_bytes(),
             extra: answer.fields,
         };
         let framing = &mut exchange.framing;
@@ -96,19 +79,19 @@ impl IoLoop {
         reply
     }
 
-    fn send_refusal(&mut self, index: usize, exchange: Box<Exchange>, reply: Vec<u8>) {
-        let channel = &mut self.channels[index];
+    fn send_refusal(&mut self, exchange: Box<Exchange>, reply: Vec<u8>) {
+        let channel = &mut self.desk.channels[self.index];
         debug_assert!(
             !channel.is_listed_idle(),
             "a channel with a request is not idle"
         );
         channel.protocol.h1().drop_input();
         channel.deadline.disarm();
-        self.send_here(index, State::Refusing(exchange), reply);
+        self.send_here(State::Refusing(exchange), reply);
     }
 
-    fn send_here(&mut self, index: usize, state: State, reply: Vec<u8>) {
-        let channel = &mut self.channels[index];
+    fn send_here(&mut self, state: State, reply: Vec<u8>) {
+        let channel = &mut self.desk.channels[self.index];
         let h1 = channel.protocol.h1();
         h1.state = state;
         let part = Part::Copied { data: reply, at: 0 };
@@ -117,6 +100,6 @@ impl IoLoop {
             memory: part.left(),
         });
         h1.sending.push(part);
-        self.transmit(index);
+        self.transmit();
     }
 }

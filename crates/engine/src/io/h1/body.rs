@@ -6,16 +6,16 @@ use headwaiter_http::{Decoded, Refusal};
 
 use crate::exchange::Exchange;
 use crate::exchange::link::{FIN, MARKED};
-use crate::io::IoLoop;
 use crate::io::h1::State;
+use crate::io::h1::receive::Receiver;
 use crate::io::shares::SCRATCH;
 use crate::net::socket::SHORT_READ_DRAINS;
 
-impl IoLoop {
+impl Receiver<'_> {
     /// Reads a long run of plain body bytes straight into the spool. `None`: not such a moment.
-    pub(super) fn read_body_in_place(&mut self, index: usize) -> Option<io::Result<usize>> {
-        let overflow = self.shared.settings.inbuf_overflow;
-        let channel = &mut self.channels[index];
+    pub(super) fn read_body_in_place(&mut self) -> Option<io::Result<usize>> {
+        let overflow = self.desk.shared.settings.inbuf_overflow;
+        let channel = &mut self.desk.channels[self.index];
         let State::Body(exchange) = &mut channel.protocol.h1().state else {
             return None;
         };
@@ -30,10 +30,10 @@ impl IoLoop {
         let (memory, most) =
             exchange
                 .body
-                .memory_for(run, SCRATCH, overflow, &self.shared.budget)?;
+                .memory_for(run, SCRATCH, overflow, &self.desk.shared.budget)?;
         let got = match channel.link.stream.recv_append(memory, most) {
             Ok(0) => {
-                self.end_of_input(index);
+                self.end_of_input();
                 return Some(Ok(0));
             }
             Ok(got) => got,
@@ -41,7 +41,7 @@ impl IoLoop {
         };
         exchange.decoder.advance(got as u64);
         exchange.record.bytes_in += got as u64;
-        self.shared.counters.bytes_in.add(got as u64);
+        self.desk.shared.counters.bytes_in.add(got as u64);
         channel.readable = !SHORT_READ_DRAINS
             || got == most
             || channel.link.stream.hides_marks()
@@ -49,20 +49,19 @@ impl IoLoop {
         if exchange.decoder.is_done()
             && let Some(exchange) = channel.protocol.h1().take_received()
         {
-            self.submit(index, exchange, &[]);
+            self.submit(exchange, &[]);
         } else {
-            self.arm_body_timeout(index);
+            self.arm_body_timeout();
         }
         Some(Ok(got))
     }
 
     /// Decodes `data` and keeps its body bytes all at once: what goes to disk costs one system call per
     /// read, however small the chunks are.
-    pub(super) fn feed_body(&mut self, index: usize, mut exchange: Box<Exchange>, mut data: &[u8]) {
+    pub(super) fn feed_body(&mut self, mut exchange: Box<Exchange>, mut data: &[u8]) {
         let whole = data.len();
         // The only piece need not be copied.
-        let (mut first, mut gathered): (&[u8], _) = (&[], std::mem::take(&mut self.gathered));
-        gathered.clear();
+        let (mut first, mut gathered): (&[u8], _) = (&[], self.desk.buffers.take_gathered());
         let outcome = loop {
             match exchange.decoder.decode(data) {
                 Ok(Decoded::Data {
@@ -74,7 +73,7 @@ impl IoLoop {
                     } else {
                         if gathered.is_empty() {
                             if gathered.try_reserve(first.len() + data.len()).is_err() {
-                                return self.refuse(index, exchange, Refusal::Internal);
+                                return self.refuse(exchange, Refusal::Internal);
                             }
                             gathered.extend_from_slice(first);
                         }
@@ -93,46 +92,48 @@ impl IoLoop {
         if outcome.is_ok()
             && let Err(error) = self.keep_body(&mut exchange, bytes)
         {
-            self.shared.storage_trouble(&error);
-            return self.refuse(index, exchange, Refusal::SpoolFull);
+            self.desk.shared.storage_trouble(&error);
+            return self.refuse(exchange, Refusal::SpoolFull);
         }
-        self.gathered = gathered;
+        self.desk.buffers.put_gathered(gathered);
         match outcome {
             Ok(Decoded::Data { .. }) => unreachable!("taken in the loop"),
             Ok(Decoded::NeedMore { .. }) => {
                 exchange.record.bytes_in += whole as u64;
-                self.await_body(index, exchange);
+                self.await_body(exchange);
             }
             Ok(Decoded::Done { consumed }) => {
                 let rest = &data[consumed..];
                 exchange.record.bytes_in += (whole - rest.len()) as u64;
-                self.submit(index, exchange, rest);
+                self.submit(exchange, rest);
             }
             Err(refusal) => {
                 exchange.record.bytes_in += whole as u64;
-                self.refuse(index, exchange, refusal);
+                self.refuse(exchange, refusal);
             }
         }
     }
 
     /// Keeps `bytes` of a body. If they need a file and all are in use, a slower upload gives its file up.
     fn keep_body(&mut self, upload: &mut Exchange, bytes: &[u8]) -> io::Result<()> {
-        let overflow = self.shared.settings.inbuf_overflow;
+        let overflow = self.desk.shared.settings.inbuf_overflow;
         loop {
-            let (body, budget) = (&mut upload.body, &self.shared.budget);
+            let (body, budget) = (&mut upload.body, &self.desk.shared.budget);
             let kept = if body.has_file() {
-                self.disk.measure(|| body.append(bytes, overflow, budget))
+                self.desk
+                    .disk
+                    .measure(|| body.append(bytes, overflow, budget))
             } else {
                 let kept = body.append(bytes, overflow, budget);
                 if body.has_file() {
                     // Making a file takes several calls, of which each may be slow.
-                    self.disk.use_up();
+                    self.desk.disk.use_up();
                 }
                 kept
             };
             let lacks_file = kept.is_err() && !body.has_file();
             if !lacks_file
-                || !self.shared.budget.is_out_of_files()
+                || !self.desk.shared.budget.is_out_of_files()
                 || !self.slowest_gives_way_to(upload)
             {
                 return kept;
@@ -141,15 +142,17 @@ impl IoLoop {
     }
 
     /// The body made progress and is not complete.
-    pub(super) fn await_body(&mut self, index: usize, exchange: Box<Exchange>) {
-        self.channels[index].protocol.h1().state = State::Body(exchange);
-        self.arm_body_timeout(index);
+    pub(super) fn await_body(&mut self, exchange: Box<Exchange>) {
+        self.desk.channels[self.index].protocol.h1().state = State::Body(exchange);
+        self.arm_body_timeout();
     }
 
     /// More of the body has to come within `body_timeout`.
-    fn arm_body_timeout(&mut self, index: usize) {
-        let most = self.shared.settings.body_timeout;
-        self.channels.arm(index, most.map(|most| self.now + most));
+    fn arm_body_timeout(&mut self) {
+        let most = self.desk.shared.settings.body_timeout;
+        self.desk
+            .channels
+            .arm(self.index, most.map(|most| self.desk.now + most));
     }
 }
 

@@ -1,4 +1,8 @@
 //! HTTP/1.1 on a channel: bytes in up to a complete request, requests that come in one behind the other, bytes out.
+//!
+//! `steps.rs` has what the loop asks for. A `Receiver` (`receive.rs`, `body.rs`, `uploads.rs`) reads and a `Sender`
+//! (`transmit.rs`, `answer.rs`, `reply_inline.rs`) sends; each borrows the desk for one channel. The state of a
+//! connection between two steps is in `connection.rs`.
 
 mod answer;
 mod body;
@@ -6,6 +10,7 @@ mod connection;
 pub(crate) mod pipeline;
 pub(crate) mod receive;
 mod reply_inline;
+mod steps;
 pub(crate) mod transmit;
 pub(crate) mod uploads;
 

@@ -10,48 +10,56 @@
 //! its record begins when its predecessor is answered, and a channel that closes drops it unrecorded.
 
 use crate::exchange::Exchange;
-use crate::io::IoLoop;
+use crate::exchange::link::FIN;
+use crate::io::desk::Desk;
+use crate::io::h1::State;
+use crate::io::h1::receive::{PROBE_AFTER, Receiver};
+use crate::io::h1::transmit::Sender;
 use crate::record::{End, Record};
 
-impl IoLoop {
+impl Receiver<'_> {
     /// Chains the requests at the front of `rest` behind `first`; returns what is left of it.
-    pub(crate) fn read_ahead<'a>(&mut self, first: &mut Exchange, mut rest: &'a [u8]) -> &'a [u8] {
-        let settings = &self.shared.settings;
+    pub(super) fn read_ahead<'a>(&mut self, first: &mut Exchange, mut rest: &'a [u8]) -> &'a [u8] {
+        let settings = &self.desk.shared.settings;
         // Each request has to ask for its place where places are counted.
-        if rest.is_empty() || settings.queue_limit.is_some() || self.shared.draining() {
+        if rest.is_empty() || settings.queue_limit.is_some() || self.desk.shared.draining() {
             return rest;
         }
         let (limits, health) = (settings.head_limits(), settings.health_path.clone());
         let lane = first.lane.clone();
         let mut last = first;
         for place in 1..=CHAIN {
-            if rest.is_empty() || !last.head.keep_alive() || self.pool.followers() >= MOST_FOLLOWERS
+            if rest.is_empty()
+                || !last.head.keep_alive()
+                || self.desk.pool.followers() >= MOST_FOLLOWERS
             {
                 break;
             }
-            let mut next = self.pool.take(self.now);
+            let mut next = self.desk.pool.take(self.desk.now);
             // Whatever is wrong with it will be found again when its turn comes.
             let parsed = next.head.parse(rest, &mut 0, limits);
             let fit = next.head.is_safe()
                 && next.head.framing() == headwaiter_http::Framing::None
                 && health.as_deref() != Some(next.head.path());
             let Ok(Some(consumed)) = parsed.map(|size| size.filter(|_| fit)) else {
-                self.keep(next);
+                self.desk.keep(next);
                 break;
             };
             next.record.bytes_in = consumed as u64;
             next.lane.clone_from(&lane);
             next.place = place;
-            self.pool.count_follower();
+            self.desk.pool.count_follower();
             rest = &rest[consumed..];
             last = last.behind.insert(next);
         }
         rest
     }
+}
 
+impl Sender<'_> {
     /// Takes the reply of `exchange`, whose follower is under way to a worker: it leaves with others.
-    pub(crate) fn reply_ahead(&mut self, index: usize, mut exchange: Box<Exchange>) {
-        let channel = &mut self.channels[index];
+    pub(super) fn reply_ahead(&mut self, mut exchange: Box<Exchange>) {
+        let channel = &mut self.desk.channels[self.index];
         let (lane, h1) = (&channel.lane, channel.protocol.h1());
         if !h1.sends() {
             // A probe was due, at most.
@@ -63,17 +71,33 @@ impl IoLoop {
         exchange.count_single(lane);
         exchange.outgoing.append_to(&mut h1.sending);
         match h1.put_ahead(exchange) {
-            None => self.corked.push(channel.link.token),
+            None => self.desk.corked.push(channel.link.token),
             // Streamed, and the kernel has all of it.
-            Some(exchange) => self.finish(index, exchange),
+            Some(exchange) => self.desk.finish(self.index, exchange),
         }
     }
 
     /// Hands in what came in behind a reply that had to leave first, since the client reads too slowly
     /// for both to be kept.
-    pub(crate) fn go_on_with(&mut self, index: usize, mut next: Box<Exchange>) {
-        next.record.follow(self.now);
-        self.hand_in(index, next);
+    pub(super) fn go_on_with(&mut self, mut next: Box<Exchange>) {
+        next.record.follow(self.desk.now);
+        self.desk.hand_in(self.index, next);
+    }
+}
+
+impl Desk {
+    /// The channel has a task, which will be in the queue at the end of this turn.
+    pub(crate) fn hand_in(&mut self, index: usize, exchange: Box<Exchange>) {
+        let channel = &mut self.channels[index];
+        channel.protocol.h1().state = State::Task;
+        let knows_interim = exchange.head.minor() > 0;
+        channel
+            .lane
+            .begin_request(channel.has_input() || channel.readable, knows_interim);
+        if knows_interim && channel.link.has(FIN) {
+            self.channels.arm(index, Some(self.now + PROBE_AFTER));
+        }
+        self.in_flight.add(exchange);
     }
 
     /// Sends the replies that this turn's mail has brought.

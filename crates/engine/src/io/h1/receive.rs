@@ -7,98 +7,126 @@ use headwaiter_http::{BodyDecoder, Refusal};
 
 use crate::exchange::Exchange;
 use crate::exchange::link::{FIN, MARKED};
-use crate::io::IoLoop;
+use crate::io::desk::Desk;
 use crate::io::h1::State;
+use crate::io::h1::transmit::Sender;
 use crate::io::phase::Phase;
 use crate::io::shares::{READ, READ_COST};
 use crate::net::socket::SHORT_READ_DRAINS;
 
-impl IoLoop {
+/// Receives for one channel: reads its socket and brings its request on.
+///
+/// Invariant: the channel `index` was open when the receiver was made. A step may close the channel; then
+/// [`Receiver::is_open`] is false, and the receiver must not touch it any more.
+#[derive(Debug)]
+pub(super) struct Receiver<'a> {
+    pub(super) desk: &'a mut Desk,
+    pub(super) index: usize,
+    token: usize,
+}
+
+impl<'a> Receiver<'a> {
+    pub(super) fn new(desk: &'a mut Desk, index: usize) -> Self {
+        let token = desk.channels[index].link.token;
+        Self { desk, index, token }
+    }
+
+    fn is_open(&self) -> bool {
+        self.desk.find(self.token).is_some()
+    }
+
+    /// What sends on this channel.
+    pub(super) fn sender(&mut self) -> Sender<'_> {
+        Sender::new(self.desk, self.index)
+    }
+
+    /// Refuses `exchange`. The receiver takes nothing more of the channel.
+    pub(super) fn refuse(&mut self, exchange: Box<Exchange>, refusal: Refusal) {
+        self.sender().refuse(exchange, refusal);
+    }
+
     /// Digests what was read before, then what can be read now.
-    pub(crate) fn receive(&mut self, index: usize) {
-        let channel = &mut self.channels[index];
-        let (token, held) = (channel.link.token, channel.has_input());
-        if held && channel.phase() == Phase::Body && self.disk.is_used_up() {
-            return self.later(index);
+    pub(super) fn receive(&mut self) {
+        let channel = &mut self.desk.channels[self.index];
+        let held = channel.has_input();
+        if held && channel.phase() == Phase::Body && self.desk.disk.is_used_up() {
+            return self.desk.later(self.index);
         }
         if held && matches!(channel.phase(), Phase::Idle | Phase::Body) {
             let rest = channel.protocol.h1().take_kept();
-            self.feed(index, &rest);
+            self.feed(&rest);
         }
-        if let Some(index) = self.find(token) {
-            self.read(index);
+        if self.is_open() {
+            self.read();
         }
         // Once *this thread* drains: a client let go of sooner might still be able to connect again.
-        if self.drain.is_some()
-            && let Some(index) = self.find(token)
-            && self.channels[index].phase() == Phase::Idle
-            && !self.channels[index].link.admin
+        if self.desk.drain.is_some()
+            && self.is_open()
+            && self.desk.channels[self.index].phase() == Phase::Idle
+            && !self.desk.channels[self.index].link.admin
         {
-            self.close(index);
+            self.desk.close(self.index);
         }
     }
 
     /// Reads and digests what the client has sent, until the socket is empty, a request is
     /// complete, or the channel's share of this turn is used up, or that of all bodies.
-    fn read(&mut self, index: usize) {
+    fn read(&mut self) {
         let mut share = READ;
-        let token = self.channels[index].link.token;
-        let mut scratch = std::mem::take(&mut self.scratch);
-        while share > 0 && self.find(token).is_some() && self.channels[index].readable {
-            let bulk = self.channels[index].reads_bulk();
-            if bulk && (self.bulk == 0 || self.disk.is_used_up()) {
+        let mut scratch = self.desk.buffers.take_scratch();
+        while share > 0 && self.is_open() && self.desk.channels[self.index].readable {
+            let bulk = self.desk.channels[self.index].reads_bulk();
+            if bulk && (self.desk.buffers.is_bulk_used_up() || self.desk.disk.is_used_up()) {
                 share = 0;
                 break;
             }
-            let outcome = match self.channels[index].phase() {
+            let outcome = match self.desk.channels[self.index].phase() {
                 // Read on when the reply is out: until then the kernel keeps what comes.
                 Phase::Task | Phase::Pending | Phase::Replying | Phase::Refusing => break,
                 // A reply made on this thread left bytes behind its request: those come first.
-                Phase::Idle if self.channels[index].has_input() => {
-                    self.later(index);
+                Phase::Idle if self.desk.channels[self.index].has_input() => {
+                    self.desk.later(self.index);
                     break;
                 }
-                Phase::Body => match self.read_body_in_place(index) {
+                Phase::Body => match self.read_body_in_place() {
                     Some(outcome) => outcome,
-                    None => self.read_through(index, &mut scratch),
+                    None => self.read_through(&mut scratch),
                 },
-                Phase::Idle | Phase::Head | Phase::Lingering => {
-                    self.read_through(index, &mut scratch)
-                }
+                Phase::Idle | Phase::Head | Phase::Lingering => self.read_through(&mut scratch),
             };
             match outcome {
                 Ok(got) => {
                     let cost = got.max(READ_COST);
                     share = share.saturating_sub(cost);
                     if bulk {
-                        self.bulk = self.bulk.saturating_sub(cost);
+                        self.desk.buffers.count_bulk(cost);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.channels[index].readable = false;
+                    self.desk.channels[self.index].readable = false;
                 }
                 Err(error) => {
-                    if self.shared.settings.log_socket_errors {
+                    if self.desk.shared.settings.log_socket_errors {
                         log::info!(target: crate::LOG, "reading from a client failed: {error}");
                     }
-                    self.client_gone(index);
+                    self.desk.client_gone(self.index);
                 }
             }
         }
-        self.scratch = scratch;
-        if share == 0 && self.find(token).is_some() && self.channels[index].readable {
-            self.later(index);
+        self.desk.buffers.put_scratch(scratch);
+        if share == 0 && self.is_open() && self.desk.channels[self.index].readable {
+            self.desk.later(self.index);
         }
     }
 
     /// Reads into the shared buffer and feeds the channel from there.
-    fn read_through(&mut self, index: usize, scratch: &mut [u8]) -> io::Result<usize> {
-        let (got, marked) = self.channels[index].link.stream.recv(scratch)?;
+    fn read_through(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
+        let (got, marked) = self.desk.channels[self.index].link.stream.recv(scratch)?;
         if got == 0 {
-            self.end_of_input(index);
+            self.end_of_input();
             return Ok(0);
         }
-        let channel = &mut self.channels[index];
+        let channel = &mut self.desk.channels[self.index];
         if marked {
             channel.link.set(MARKED);
         }
@@ -106,44 +134,44 @@ impl IoLoop {
         channel.readable =
             !SHORT_READ_DRAINS || got == scratch.len() || channel.link.has(FIN | MARKED);
         if channel.phase() != Phase::Lingering && !channel.link.admin {
-            self.shared.counters.bytes_in.add(got as u64);
+            self.desk.shared.counters.bytes_in.add(got as u64);
         }
-        self.feed(index, &scratch[..got]);
+        self.feed(&scratch[..got]);
         Ok(got)
     }
 
     /// The client has finished sending.
-    pub(super) fn end_of_input(&mut self, index: usize) {
-        self.channels[index].readable = false;
+    pub(super) fn end_of_input(&mut self) {
+        self.desk.channels[self.index].readable = false;
         // Whatever was incomplete will never be complete; nobody waits for an answer to nothing.
-        self.close(index);
+        self.desk.close(self.index);
     }
 
     /// Digests `data`, which the channel has just received.
-    pub(crate) fn feed(&mut self, index: usize, data: &[u8]) {
+    fn feed(&mut self, data: &[u8]) {
         crate::inject_panic("receive");
-        let h1 = self.channels[index].protocol.h1();
+        let h1 = self.desk.channels[self.index].protocol.h1();
         match std::mem::take(&mut h1.state) {
             State::Idle => {
-                self.channels.unlist_idle(index);
-                let exchange = self.pool.take(self.now);
-                if let Some(exchange) = self.feed_head(index, exchange, data) {
-                    self.begin_head(index, exchange, data);
+                self.desk.channels.unlist_idle(self.index);
+                let exchange = self.desk.pool.take(self.desk.now);
+                if let Some(exchange) = self.feed_head(exchange, data) {
+                    self.begin_head(exchange, data);
                 }
             }
             State::Head(exchange) => {
-                let mut whole = match h1.take_input(data.len(), &self.shared.budget) {
+                let mut whole = match h1.take_input(data.len(), &self.desk.shared.budget) {
                     Ok(whole) => whole,
-                    Err(refusal) => return self.refuse(index, exchange, refusal),
+                    Err(refusal) => return self.refuse(exchange, refusal),
                 };
                 whole.extend_from_slice(data);
-                if let Some(exchange) = self.feed_head(index, exchange, &whole) {
-                    let h1 = self.channels[index].protocol.h1();
+                if let Some(exchange) = self.feed_head(exchange, &whole) {
+                    let h1 = self.desk.channels[self.index].protocol.h1();
                     h1.state = State::Head(exchange);
                     h1.put_back(whole);
                 }
             }
-            State::Body(exchange) => self.feed_body(index, exchange, data),
+            State::Body(exchange) => self.feed_body(exchange, data),
             State::Lingering => h1.state = State::Lingering,
             State::Task | State::Pending(_) | State::Replying(_) | State::Refusing(_) => {
                 unreachable!("not read in this state")
@@ -152,53 +180,50 @@ impl IoLoop {
     }
 
     /// `data` is all that has come of this head so far. Returns the exchange while the head is incomplete.
-    fn feed_head(
-        &mut self,
-        index: usize,
-        mut exchange: Box<Exchange>,
-        data: &[u8],
-    ) -> Option<Box<Exchange>> {
-        let limits = self.shared.settings.head_limits();
-        let h1 = self.channels[index].protocol.h1();
+    fn feed_head(&mut self, mut exchange: Box<Exchange>, data: &[u8]) -> Option<Box<Exchange>> {
+        let limits = self.desk.shared.settings.head_limits();
+        let h1 = self.desk.channels[self.index].protocol.h1();
         match h1.parse_head(&mut exchange, data, limits) {
             Ok(Some(consumed)) => {
-                exchange.record.head = Some(self.now);
-                self.head_complete(index, exchange, &data[consumed..]);
+                exchange.record.head = Some(self.desk.now);
+                self.head_complete(exchange, &data[consumed..]);
             }
             Ok(None) => return Some(exchange),
-            Err(refusal) => self.refuse(index, exchange, refusal),
+            Err(refusal) => self.refuse(exchange, refusal),
         }
         None
     }
 
     /// `data` is the first part of a head, which has to be complete within `header_timeout`.
-    fn begin_head(&mut self, index: usize, exchange: Box<Exchange>, data: &[u8]) {
-        let channel = &mut self.channels[index];
+    fn begin_head(&mut self, exchange: Box<Exchange>, data: &[u8]) {
+        let channel = &mut self.desk.channels[self.index];
         let h1 = channel.protocol.h1();
-        if let Err(refusal) = h1.keep_input(data, &self.shared.budget) {
-            return self.refuse(index, exchange, refusal);
+        if let Err(refusal) = h1.keep_input(data, &self.desk.shared.budget) {
+            return self.refuse(exchange, refusal);
         }
-        if self.drain.is_some() && !channel.link.admin {
-            return self.refuse(index, exchange, Refusal::Draining);
+        if self.desk.drain.is_some() && !channel.link.admin {
+            return self.refuse(exchange, Refusal::Draining);
         }
         h1.state = State::Head(exchange);
-        let most = self.shared.settings.header_timeout;
-        self.channels.arm(index, most.map(|most| self.now + most));
+        let most = self.desk.shared.settings.header_timeout;
+        self.desk
+            .channels
+            .arm(self.index, most.map(|most| self.desk.now + most));
     }
 
-    fn head_complete(&mut self, index: usize, mut exchange: Box<Exchange>, rest: &[u8]) {
-        if let Some(answer) = self.refused_inline(index, &exchange) {
-            return self.refuse_with(index, exchange, &answer);
+    fn head_complete(&mut self, mut exchange: Box<Exchange>, rest: &[u8]) {
+        if let Some(answer) = self.sender().refused_inline(&exchange) {
+            return self.sender().refuse_with(exchange, &answer);
         }
-        let settings = &self.shared.settings;
+        let settings = &self.desk.shared.settings;
         match BodyDecoder::new(exchange.head.framing(), settings.max_request_body_size) {
             Ok(decoder) => exchange.decoder = decoder,
-            Err(refusal) => return self.refuse(index, exchange, refusal),
+            Err(refusal) => return self.refuse(exchange, refusal),
         }
         if exchange.decoder.is_done() {
-            return self.submit(index, exchange, rest);
+            return self.submit(exchange, rest);
         }
-        let channel = &mut self.channels[index];
+        let channel = &mut self.desk.channels[self.index];
         let h1 = channel.protocol.h1();
         h1.drop_grant();
         if rest.is_empty() && exchange.head.expects_continue() {
@@ -206,56 +231,46 @@ impl IoLoop {
             let _ = channel.link.stream.send(headwaiter_http::CONTINUE);
         }
         if rest.is_empty() {
-            return self.await_body(index, exchange);
+            return self.await_body(exchange);
         }
-        if self.disk.is_used_up() && h1.keep_input(rest, &self.shared.budget).is_ok() {
+        if self.desk.disk.is_used_up() && h1.keep_input(rest, &self.desk.shared.budget).is_ok() {
             // The body may need a file, and this turn has no time left for the disk.
-            self.await_body(index, exchange);
-            return self.later(index);
+            self.await_body(exchange);
+            return self.desk.later(self.index);
         }
-        self.feed_body(index, exchange, rest);
+        self.feed_body(exchange, rest);
     }
 
     /// The request is complete: a task, unless it is answered here. `rest` came in behind it.
-    pub(super) fn submit(&mut self, index: usize, mut exchange: Box<Exchange>, rest: &[u8]) {
-        let channel = &mut self.channels[index];
+    pub(super) fn submit(&mut self, mut exchange: Box<Exchange>, rest: &[u8]) {
+        let channel = &mut self.desk.channels[self.index];
         channel.deadline.disarm();
         let h1 = channel.protocol.h1();
-        exchange.record.received = Some(self.now);
-        let inline = self.inline.as_ref();
+        exchange.record.received = Some(self.desk.now);
+        let inline = self.desk.inline.as_ref();
         if channel.link.admin || inline.is_some_and(|inline| inline.takes(&exchange.head)) {
-            if let Err(refusal) = h1.keep_input(rest, &self.shared.budget) {
-                return self.refuse(index, exchange, refusal);
+            if let Err(refusal) = h1.keep_input(rest, &self.desk.shared.budget) {
+                return self.refuse(exchange, refusal);
             }
-            return self.answer_inline(index, exchange);
+            return self.sender().answer_inline(exchange);
         }
-        if let Some(limit) = self.shared.settings.queue_limit
-            && self.shared.queue.is_full(self.batch.len(), limit)
+        if let Some(limit) = self.desk.shared.settings.queue_limit
+            && self
+                .desk
+                .shared
+                .queue
+                .is_full(self.desk.in_flight.in_batch(), limit)
         {
-            return self.refuse(index, exchange, Refusal::QueueFull);
+            return self.refuse(exchange, Refusal::QueueFull);
         }
         exchange.lane = Some(channel.lane.clone());
         let rest = self.read_ahead(&mut exchange, rest);
-        let h1 = self.channels[index].protocol.h1();
-        if let Err(refusal) = h1.keep_input(rest, &self.shared.budget) {
-            self.drop_followers(&mut exchange, false);
-            return self.refuse(index, exchange, refusal);
+        let h1 = self.desk.channels[self.index].protocol.h1();
+        if let Err(refusal) = h1.keep_input(rest, &self.desk.shared.budget) {
+            self.desk.drop_followers(&mut exchange, false);
+            return self.refuse(exchange, refusal);
         }
-        self.hand_in(index, exchange);
-    }
-
-    /// The channel has a task, which will be in the queue at the end of this turn.
-    pub(crate) fn hand_in(&mut self, index: usize, exchange: Box<Exchange>) {
-        let channel = &mut self.channels[index];
-        channel.protocol.h1().state = State::Task;
-        let knows_interim = exchange.head.minor() > 0;
-        channel
-            .lane
-            .begin_request(channel.has_input() || channel.readable, knows_interim);
-        if knows_interim && channel.link.has(FIN) {
-            self.channels.arm(index, Some(self.now + PROBE_AFTER));
-        }
-        self.batch.push(exchange);
+        self.desk.hand_in(self.index, exchange);
     }
 }
 
@@ -269,7 +284,7 @@ mod tests {
     use std::net::TcpStream;
     use std::sync::Arc;
 
-    use super::*;
+    use crate::io::IoLoop;
     use crate::io::inline::Endpoint;
     use crate::io::shares::{READ_BODIES, SCRATCH};
     use crate::net::address::{ListenSpec, Listening};
@@ -312,10 +327,10 @@ mod tests {
         };
         let (mut io, shared, address) = io_thread(settings);
         let clients: Vec<_> = (0..30).map(|_| upload(address, b"3\r\nabc\r\n")).collect();
-        while io.channels.len() < clients.len() {
+        while io.desk.channels.len() < clients.len() {
             io.turn().unwrap();
         }
-        while io.channels.waiting() == 0 {
+        while io.desk.channels.waiting() == 0 {
             io.turn().unwrap();
         }
         let mut asking = TcpStream::connect(address).unwrap();
@@ -323,7 +338,7 @@ mod tests {
             .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
             .unwrap();
         while shared.counters.health_checks.get() == 0 {
-            assert!(io.channels.waiting() > 0, "it waited for all uploads");
+            assert!(io.desk.channels.waiting() > 0, "it waited for all uploads");
             let before = shared.counters.bytes_in.get();
             io.turn().unwrap();
             let read = shared.counters.bytes_in.get() - before;

@@ -2,70 +2,64 @@
 
 use crate::exchange::Exchange;
 use crate::exchange::answer::Answer;
-use crate::io::IoLoop;
 use crate::io::h1::State;
+use crate::io::h1::transmit::Sender;
 use crate::io::inline::{Answered, InlineRequest};
 
-impl IoLoop {
+impl Sender<'_> {
     /// Judges a request by its head. Returns the answer that the admin endpoint refuses it with, if it does.
-    pub(crate) fn refused_inline(&self, index: usize, exchange: &Exchange) -> Option<Answer> {
-        let link = &self.channels[index].link;
-        let inline = self.admin.inline.as_ref().filter(|_| link.admin)?;
+    pub(super) fn refused_inline(&self, exchange: &Exchange) -> Option<Answer> {
+        let link = &self.desk.channels[self.index].link;
+        let inline = self.desk.admin.inline.as_ref().filter(|_| link.admin)?;
         inline.refuse(&exchange.head, link.peer)
     }
 
     /// Has a complete request answered.
-    pub(crate) fn answer_inline(&mut self, index: usize, exchange: Box<Exchange>) {
-        let channel = &mut self.channels[index];
+    pub(super) fn answer_inline(&mut self, exchange: Box<Exchange>) {
+        let channel = &mut self.desk.channels[self.index];
         let inline = match channel.link.admin {
-            true => &mut self.admin.inline,
-            false => &mut self.inline,
+            true => &mut self.desk.admin.inline,
+            false => &mut self.desk.inline,
         };
         let Some(inline) = inline else {
-            return self.close(index);
+            return self.desk.close(self.index);
         };
         let answered = inline.answer(&InlineRequest {
             head: &exchange.head,
-            now: self.now,
-            mailbox: &self.mailbox,
+            now: self.desk.now,
+            mailbox: &self.desk.mailbox,
             token: channel.link.token,
         });
         match answered {
-            Answered::Now(answer) => self.reply_here(index, exchange, &answer),
+            Answered::Now(answer) => self.reply_here(exchange, &answer),
             Answered::Later { due } => {
                 channel.protocol.h1().state = State::Pending(exchange);
-                self.channels.arm(index, due);
+                self.desk.channels.arm(self.index, due);
             }
         }
     }
 
-    /// The answer to the request of the channel `token` has come.
-    pub(crate) fn answer_came(&mut self, token: usize, answer: &Answer) {
-        if let Some(index) = self.find(token) {
-            self.answer_pending(index, answer);
-        }
-    }
-
     /// The answer to the request of a channel has not come in time.
-    pub(crate) fn answer_late(&mut self, index: usize) {
-        let link = &self.channels[index].link;
+    pub(super) fn answer_late(&mut self) {
+        let link = &self.desk.channels[self.index].link;
         let inline = match link.admin {
-            true => &mut self.admin.inline,
-            false => &mut self.inline,
+            true => &mut self.desk.admin.inline,
+            false => &mut self.desk.inline,
         };
-        let (token, now) = (link.token, self.now);
+        let (token, now) = (link.token, self.desk.now);
         if let Some(answer) = inline.as_mut().map(|inline| inline.late(token, now)) {
-            self.answer_pending(index, &answer);
+            self.answer_pending(&answer);
         }
     }
 
-    fn answer_pending(&mut self, index: usize, answer: &Answer) {
-        let channel = &mut self.channels[index];
+    /// Sends the answer to the request that waits for it, if the channel still has one.
+    pub(super) fn answer_pending(&mut self, answer: &Answer) {
+        let channel = &mut self.desk.channels[self.index];
         let h1 = channel.protocol.h1();
         match std::mem::take(&mut h1.state) {
             State::Pending(exchange) => {
                 channel.deadline.disarm();
-                self.reply_here(index, exchange, answer);
+                self.reply_here(exchange, answer);
             }
             // It was answered in between.
             other => h1.state = other,

@@ -9,20 +9,26 @@ use std::time::Duration;
 use headwaiter_http::Refusal;
 
 use crate::exchange::Exchange;
-use crate::io::IoLoop;
 use crate::io::h1::State;
+use crate::io::h1::receive::Receiver;
+use crate::io::h1::transmit::Sender;
 
-impl IoLoop {
+impl Receiver<'_> {
     /// Refuses the slowest upload that has a file, so that `newcomer` can have one. `false`: the newcomer is
     /// slower than all of them, or none has lasted long enough to be judged.
-    pub(crate) fn slowest_gives_way_to(&mut self, newcomer: &Exchange) -> bool {
-        let rated = self.channels.indices().into_iter().filter_map(|index| {
-            let State::Body(upload) = &self.channels[index].protocol.h1_ref().state else {
-                return None;
-            };
-            let rate = self.rate(upload).filter(|_| upload.body.has_file())?;
-            Some((index, rate))
-        });
+    pub(super) fn slowest_gives_way_to(&mut self, newcomer: &Exchange) -> bool {
+        let rated = self
+            .desk
+            .channels
+            .indices()
+            .into_iter()
+            .filter_map(|index| {
+                let State::Body(upload) = &self.desk.channels[index].protocol.h1_ref().state else {
+                    return None;
+                };
+                let rate = self.rate(upload).filter(|_| upload.body.has_file())?;
+                Some((index, rate))
+            });
         let slowest = rated.min_by(|(_, one), (_, other)| one.total_cmp(other));
         let Some((slowest, rate)) = slowest else {
             return false;
@@ -30,16 +36,16 @@ impl IoLoop {
         if self.rate(newcomer).is_some_and(|own| own < rate) {
             return false;
         }
-        if let Some(mut upload) = self.channels[slowest].protocol.h1().take_received() {
+        if let Some(mut upload) = self.desk.channels[slowest].protocol.h1().take_received() {
             upload.body.give_up_file();
-            self.refuse(slowest, upload, Refusal::SpoolFull);
+            Sender::new(self.desk, slowest).refuse(upload, Refusal::SpoolFull);
         }
         true
     }
 
     /// Bytes per second of an upload, if it has lasted long enough.
     fn rate(&self, upload: &Exchange) -> Option<f64> {
-        let age = self.now.saturating_duration_since(upload.record.head?);
+        let age = self.desk.now.saturating_duration_since(upload.record.head?);
         (age >= SETTLED).then(|| upload.record.bytes_in as f64 / age.as_secs_f64())
     }
 }
@@ -54,8 +60,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::io::IoLoop;
     use crate::io::inline::Endpoint;
-    use crate::io::shares::READ_BODIES;
     use crate::io::tests::connect;
     use crate::settings::Settings;
     use crate::shared::Shared;
@@ -87,11 +93,11 @@ mod tests {
     /// Sends `bytes` and has every channel read.
     fn send(io: &mut IoLoop, client: &mut UnixStream, bytes: &[u8]) {
         client.write_all(bytes).unwrap();
-        for index in io.channels.indices() {
-            io.bulk = READ_BODIES;
-            io.disk.begin_turn();
-            io.channels[index].readable = true;
-            io.receive(index);
+        for index in io.desk.channels.indices() {
+            io.desk.buffers.begin_turn();
+            io.desk.disk.begin_turn();
+            io.desk.channels[index].readable = true;
+            io.desk.receive(index);
         }
     }
 
@@ -111,12 +117,12 @@ mod tests {
         for _ in 0..8 {
             send(&mut io, &mut slow, &[0; 40_000]);
         }
-        io.now += SETTLED;
+        io.desk.now += SETTLED;
         let mut fast = begin(&mut io);
         for _ in 0..6 {
             send(&mut io, &mut fast, &[0; 40_000]);
         }
-        io.now += SETTLED;
+        io.desk.now += SETTLED;
         let mut new = begin(&mut io);
         send(&mut io, &mut new, &[0; 20_000]);
         let statuses = [&mut slow, &mut without_file, &mut fast, &mut new].map(status);
@@ -132,7 +138,7 @@ mod tests {
         let mut early = begin(&mut io);
         send(&mut io, &mut early, &[0; 20_000]);
         let mut slow = begin(&mut io);
-        io.now += SETTLED;
+        io.desk.now += SETTLED;
         send(&mut io, &mut slow, &[0; 20_000]);
         let statuses = [&mut one, &mut other, &mut early, &mut slow].map(status);
         assert_eq!(statuses, ["", "", REFUSED, REFUSED]);
@@ -146,26 +152,26 @@ mod tests {
             let mut client = begin(&mut io);
             send(&mut io, &mut client, &[0; 20_000]);
             clients.push(client);
-            io.now += SETTLED;
+            io.desk.now += SETTLED;
         }
         drop(clients);
-        for index in io.channels.indices() {
-            io.close(index);
+        for index in io.desk.channels.indices() {
+            io.desk.close(index);
         }
         for _ in 0..2 {
-            io.shared.budget.take_file().unwrap();
+            io.desk.shared.budget.take_file().unwrap();
         }
-        assert!(io.shared.budget.take_file().is_err());
+        assert!(io.desk.shared.budget.take_file().is_err());
     }
 
     #[test]
     fn a_turn_whose_disk_time_is_used_up_reads_no_more_of_bodies() {
         let mut io = with_two_files();
         let (mut one, mut other) = (begin(&mut io), begin(&mut io));
-        let channels = io.channels.indices();
+        let channels = io.desk.channels.indices();
         let lengths = |io: &IoLoop| {
             let length = |index: &usize| {
-                io.channels[*index]
+                io.desk.channels[*index]
                     .protocol
                     .h1_ref()
                     .state
@@ -180,21 +186,21 @@ mod tests {
             client.write_all(&[0; 10_000]).unwrap();
         }
         for index in &channels {
-            io.channels[*index].readable = true;
-            io.receive(*index);
+            io.desk.channels[*index].readable = true;
+            io.desk.receive(*index);
         }
         // The first one has made a file.
         assert_eq!(lengths(&io), [10_000, 0]);
         let third = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc";
         let mut client = connect(&mut io, Some(0));
         client.write_all(third).unwrap();
-        let index = io.channels.indices()[2];
-        io.channels[index].readable = true;
-        io.receive(index);
-        assert_eq!(io.channels[index].protocol.h1().input(), b"abc");
+        let index = io.desk.channels.indices()[2];
+        io.desk.channels[index].readable = true;
+        io.desk.receive(index);
+        assert_eq!(io.desk.channels[index].protocol.h1().input(), b"abc");
         for _ in 0..2 {
-            io.disk.begin_turn();
-            io.go_on();
+            io.desk.disk.begin_turn();
+            io.desk.go_on();
         }
         assert_eq!(lengths(&io), [10_000, 10_000]);
         // No file is left for it.
