@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headwaiter import cli
 from headwaiter._process import exits, output, shutdown
@@ -13,7 +13,7 @@ from headwaiter._process import exits, output, shutdown
 INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, run: Callable[[Sequence[str]], int] = cli.run) -> int:
     """Run the command line (``sys.argv`` without the program, if ``None``) and return its exit
     status.
 
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _open_standard_streams()
     status = exits.NOT_STARTED
     try:
-        status = cli.run(sys.argv[1:] if argv is None else argv)
+        status = run(sys.argv[1:] if argv is None else argv)
         with output.written():
             pass  # flush what the application has printed
     except output.Lost as error:

@@ -63,14 +63,18 @@ def load(spec: str, *, call: bool) -> WSGIApplication:
         raise StartError(f"{spec!r} failed to load\n{''.join(shown).rstrip()}") from None
 
 
-def bind(application: WSGIApplication, adjustments: Adjustments) -> Server:
-    """A server on its sockets.
+def bind(
+    application: WSGIApplication,
+    adjustments: Adjustments,
+    control: _headwaiter.Control | None = None,
+) -> Server:
+    """A server on its sockets; with ``control`` it is that of a child.
 
     Raises:
         StartError: The system or the engine refuses something.
     """
     try:
-        return Server(application, adjustments)
+        return Server(application, adjustments, control)
     except OSError as error:
         where = error.filename or ", ".join(map(_listener, adjustments.listeners()))
         if str(where).startswith("access_log"):

@@ -48,7 +48,7 @@ class Workers:
         threads = [self._new_worker(number, abort) for number in range(least)]
         if most > least or self._adj.slow_request_log or self._adj.stuck_after:
             threads.append(_daemon("headwaiter-overseer", self._oversee, abort))
-        if self._adj.admin:  # first, so that it sees what the others do to the GIL
+        if self._adj.is_observed:  # first, so that it sees what the others do to the GIL
             threads.insert(0, _daemon("headwaiter-watch", self._watch))
         for thread in threads:
             self.threads.append(thread)

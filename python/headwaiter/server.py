@@ -50,7 +50,12 @@ class Server:
         RuntimeError: A library has replaced Python's threads by its own.
     """
 
-    def __init__(self, application: WSGIApplication, adj: Adjustments) -> None:
+    def __init__(
+        self,
+        application: WSGIApplication,
+        adj: Adjustments,
+        control: _headwaiter.Control | None = None,
+    ) -> None:
         if application is None:
             raise ValueError("the application is None: is a return missing where it is made?")
         if not callable(application):
@@ -59,8 +64,10 @@ class Server:
         self.application = application
         self.adj = adj
         self._engine = _headwaiter.Server(
-            application, adj.engine_settings(logs.logger_name()), adj.listeners()
+            application, adj.engine_settings(logs.logger_name()), adj.listeners(), control
         )
+        self.control = control
+        """The control socket, if this is the server of a child process."""
         self.effective_listen = [_address(item) for item in self._engine.listening]
         self.admin_listen = [_address(item) for item in self._engine.admin_listening]
         self.effective_host, self.effective_port = self.effective_listen[0]
@@ -208,6 +215,8 @@ class Server:
             self._engine.start(done_engine.fileno())
         try:
             self._workers.start(self.abort, self._interrupt)
+            if self.control is not None:
+                self.control.ready()
             while not self._wait_once(over):
                 pass
         except BaseException:  # such as no more threads: nobody would be left to stop the engine
@@ -297,7 +306,9 @@ def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bo
         systemd.notify("STOPPING=1")
 
     reopening = server.adj.access_log not in {None, "-", "logger"}
-    taken = signals.stop_signals(stopping, reopening=reopening, ends_process=ends_process)
+    taken = signals.stop_signals(
+        stopping, reopening=reopening, ends_process=ends_process, control=server.control
+    )
     with server, taken as stops:
         if not quiet:
             _log_banner(server, stops)

@@ -32,15 +32,21 @@ mod _headwaiter {
     #[cfg(unix)]
     #[pymodule_export]
     use crate::overview::Overview;
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::process::control::Control;
     #[pymodule_export]
     use crate::process::logging::{log_put, log_take, log_wait, log_wake};
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::process::page::{Page, inbox_pair};
     #[pymodule_export]
     use crate::process::signals::{Signals, leave_in};
     #[cfg(unix)]
     #[pymodule_export]
     use crate::process::signals::{
-        leave_by_signals, lingering_signals, outlast_signal, release_signals, signal_action,
-        stop_came, take_signals,
+        ignore_signals, leave_by_signals, lingering_signals, outlast_signal, release_signals,
+        signal_action, stop_came, take_signals,
     };
     #[pymodule_export]
     use crate::process::toml::load_toml;

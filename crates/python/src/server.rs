@@ -1,15 +1,21 @@
 //! The class through which the Python package drives the engine.
 
 use std::io::Write;
+#[cfg(unix)]
+use std::sync::Arc;
 use std::time::Duration;
 
 use headwaiter_engine::{BindError, Listeners, Seldom, Server as Engine};
+#[cfg(not(unix))]
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::errors::os_error;
 use crate::listeners::shown;
-use crate::process::descriptor::duplicate;
+#[cfg(unix)]
+use crate::process::control::Control;
+use crate::process::descriptor;
 use crate::process::outlive::StandStill;
 use crate::process::signals::Signals;
 use crate::settings::{listen_specs, read};
@@ -21,19 +27,34 @@ use crate::worker::work;
 pub(crate) struct Server {
     engine: Engine,
     site: Site,
+    #[cfg(unix)]
+    control: Option<Py<Control>>,
+}
+
+impl Server {
+    fn of(engine: Engine, site: Site) -> Self {
+        Self {
+            engine,
+            site,
+            #[cfg(unix)]
+            control: None,
+        }
+    }
 }
 
 #[pymethods]
 impl Server {
-    /// Binds every address, or none.
+    /// Binds every address, or none. With a `Control` it is a child's, which does what the parent says.
     ///
     /// Raises `OSError(errno, text, place)` for the first that could not be bound, and `ValueError`
     /// for an adjustment that is malformed.
     #[new]
+    #[pyo3(signature = (application, settings, listen, control=None))]
     fn new(
         application: Py<PyAny>,
         settings: &Bound<'_, PyDict>,
         listen: Vec<Bound<'_, PyTuple>>,
+        control: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let (settings, boundary) = read(settings)?;
         let specs = listen_specs(&listen)?;
@@ -46,8 +67,27 @@ impl Server {
         };
         let failed = |failed: BindError| os_error(&failed.error, &failed.place);
         let listeners = Listeners::bind(&specs, &settings.admin, settings.bind_options());
-        let engine = Engine::new(settings, listeners.map_err(failed)?).map_err(failed)?;
-        Ok(Self { engine, site })
+        let listeners = listeners.map_err(failed)?;
+        let Some(control) = control else {
+            let engine = Engine::new(settings, listeners).map_err(failed)?;
+            return Ok(Self::of(engine, site));
+        };
+        #[cfg(unix)]
+        {
+            let control: Bound<'_, Control> = control.cast_into().map_err(PyErr::from)?;
+            let siblings = Arc::clone(&control.get().siblings);
+            let engine = Engine::among(siblings, settings, listeners).map_err(failed)?;
+            engine.obey(&control.get().control)?;
+            Ok(Self {
+                control: Some(control.unbind()),
+                ..Self::of(engine, site)
+            })
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = control;
+            Err(PyTypeError::new_err("no control sockets on this system"))
+        }
     }
 
     /// The addresses of the admin endpoint, in the form of `listening`.
@@ -65,6 +105,10 @@ impl Server {
     /// Starts the I/O threads. One byte is sent on the socket `done_fileno` when the server has finished.
     fn start(&self, done_fileno: i64) -> PyResult<()> {
         let mut done = socket(done_fileno)?;
+        #[cfg(unix)]
+        if let Some(control) = &self.control {
+            control.get().control.starts();
+        }
         let notify = move || {
             // Fails only if the other end is closed: then nobody waits for it.
             let _ = done.write_all(b"x");
@@ -189,6 +233,5 @@ impl Server {
 }
 
 fn socket(fileno: i64) -> PyResult<socket2::Socket> {
-    let duplicated = duplicate(fileno).map_err(|error| os_error(&error, "fileno"))?;
-    Ok(duplicated.into())
+    descriptor::socket(fileno).map_err(|error| os_error(&error, "fileno"))
 }

@@ -84,6 +84,8 @@ fn engine_settings(from: &Adjustments<'_, '_>, py: Python<'_>) -> PyResult<Setti
         send_timeout: from.seconds("send_timeout")?,
         queue_limit: from.get::<Option<usize>>("queue_limit")?.filter(|n| *n > 0),
         queue_timeout: from.seconds("queue_timeout")?,
+        max_requests: from.get("max_requests")?,
+        max_rss: from.get("max_rss")?,
         shutdown_timeout: from.seconds("shutdown_timeout")?.unwrap_or_default(),
         max_request_header_size: from.get("max_request_header_size")?,
         max_request_header_fields: from.get("max_request_header_fields")?,

@@ -17,7 +17,7 @@ from typing import Any
 
 from headwaiter import _headwaiter
 from headwaiter._parent.channel import Channel
-from headwaiter._settings.sources import PROCESS_VARIABLE
+from headwaiter._settings.sources import SLOT_VARIABLE
 
 MOST_NAMED = 10
 """The most requests that a log record names."""
@@ -148,4 +148,4 @@ def _environment(slot: int) -> dict[str, str]:
     """The environment of a child: the service manager hears of the parent alone."""
     private = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
     kept = {name: value for name, value in os.environ.items() if name not in private}
-    return {**kept, PROCESS_VARIABLE: str(slot)}
+    return {**kept, SLOT_VARIABLE: str(slot)}

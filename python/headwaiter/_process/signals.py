@@ -20,7 +20,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Protocol
 
 from headwaiter import _headwaiter
 
@@ -28,6 +28,13 @@ STOP_SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
 ]
 KEYS = {"SIGINT": "Ctrl-C", "SIGBREAK": "Ctrl-Break"}
+
+
+class Watch(Protocol):
+    """Ends the process if Python does not, after a stop."""
+
+    def extend(self, seconds: float) -> None: ...
+    def close(self) -> None: ...
 
 
 class Stops(NamedTuple):
@@ -40,6 +47,8 @@ class Stops(NamedTuple):
     """Receives the number of each handled signal."""
     stopping: Callable[[], None]
     """Called on the main thread after a signal has stopped the engine."""
+    control: _headwaiter.Control | None = None
+    """In a child: hears the signals in place of ``reader``, and asks the parent what to do."""
 
     def keys(self) -> str:
         """How to stop the server, for people: such as ``Ctrl-C or SIGTERM``."""
@@ -52,7 +61,11 @@ def on_main_thread() -> bool:
 
 @contextmanager
 def stop_signals(
-    stopping: Callable[[], None], *, reopening: bool, ends_process: bool
+    stopping: Callable[[], None],
+    *,
+    reopening: bool,
+    ends_process: bool,
+    control: _headwaiter.Control | None = None,
 ) -> Iterator[Stops | None]:
     """Handle the signals that stop a server. Off the main thread handle none, and yield ``None``.
 
@@ -66,15 +79,15 @@ def stop_signals(
     reader, writer = socket.socketpair()
     with reader, writer:
         writer.setblocking(False)
-        with _taken(writer, reopening, ends_process) as (numbers, reopen):
-            yield Stops(numbers, reopen, reader, stopping)
+        with _taken(writer, reopening, ends_process, control) as (numbers, reopen):
+            yield Stops(numbers, reopen, reader, stopping, control)
 
 
 if sys.platform == "win32":
 
     @contextmanager
     def _taken(
-        writer: socket.socket, _reopening: bool, _ends_process: bool
+        writer: socket.socket, _reopening: bool, _ends_process: bool, _control: None
     ) -> Iterator[tuple[list[signal.Signals], int | None]]:
         previous: dict[signal.Signals, Any] = {}
 
@@ -107,7 +120,10 @@ else:
 
     @contextmanager
     def _taken(
-        writer: socket.socket, reopening: bool, ends_process: bool
+        writer: socket.socket,
+        reopening: bool,
+        ends_process: bool,
+        control: _headwaiter.Control | None,
     ) -> Iterator[tuple[list[signal.Signals], int | None]]:
         actions = {number: _headwaiter.signal_action(number) for number in STOP_SIGNALS}
         if actions[signal.SIGINT] == "ignored":
@@ -118,7 +134,10 @@ else:
             for number, action in actions.items()
         ]
         reopen = [int(signal.SIGUSR1)] if reopening and _is_free(signal.SIGUSR1) else []
-        _headwaiter.take_signals(writer.fileno(), chained, reopen)
+        if control is None:
+            _headwaiter.take_signals(writer.fileno(), chained, reopen)
+        else:
+            control.take_signals(chained, reopen)
         try:
             yield list(actions), next(iter(reopen), None)
         finally:
@@ -139,6 +158,14 @@ else:
         """Let SIGTERM end this process at once. This is the default, except in process 1."""
         if on_main_thread() and _is_free(signal.SIGTERM):
             _headwaiter.leave_by_signals([signal.SIGTERM])
+
+    def leave_stops_to_parent() -> None:
+        """Ignore the signals that a parent process acts on; whoever signals the whole group means
+        the parent."""
+        free = [number for number in PARENTS_SIGNALS if _is_free(number)]
+        _headwaiter.ignore_signals([signal.SIGINT, *free])
+
+    PARENTS_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
     def _outlast() -> None:
         """Keep the engine's handler until the process ends.
@@ -194,7 +221,7 @@ def signal_wakeups() -> Iterator[socket.socket | None]:
 @contextmanager
 def watching(
     done: socket.socket, engine: _headwaiter.Server, stops: Stops | None
-) -> Iterator[tuple[Callable[[], bool], _headwaiter.Signals | None]]:
+) -> Iterator[tuple[Callable[[], bool], Watch | None]]:
     """Yield a function that waits until ``done`` is readable (it returns true) or a signal came
     (false).
 
@@ -205,7 +232,8 @@ def watching(
     with ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
         selector.register(done, selectors.EVENT_READ)
-        wakeup = handled = watch = None
+        wakeup = handled = None
+        watch: Watch | None = None
         if stops is None or sys.platform != "win32":  # else `stops` has these signals, too
             wakeup = stack.enter_context(signal_wakeups())
         if stops is not None:
@@ -215,9 +243,13 @@ def watching(
             with onwards:
                 onwards.setblocking(False)
                 named = [(int(number), number.name) for number in stops.numbers]
-                watch = engine.watch_signals(
-                    stops.reader.fileno(), onwards.fileno(), named, stops.reopening
-                )
+                if stops.control is None:
+                    watch = engine.watch_signals(
+                        stops.reader.fileno(), onwards.fileno(), named, stops.reopening
+                    )
+                else:
+                    watch = stops.control
+                    watch.watch_signals(onwards.fileno(), named, stops.reopening)
             handled.setblocking(False)
         for sock in filter(None, (wakeup, handled)):
             selector.register(sock, selectors.EVENT_READ)

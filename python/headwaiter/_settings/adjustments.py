@@ -9,6 +9,7 @@ Waitress, and ``docs/waitress.md`` lists the exceptions.
 from __future__ import annotations
 
 import os
+import random
 import socket
 import sys
 import warnings
@@ -103,7 +104,12 @@ class Adjustments(AdjustmentValues):
 
     def engine_settings(self, logger: str) -> dict[str, Any]:
         """The settings for the extension's ``Server``; ``None`` means "off"."""
-        settings: dict[str, Any] = {"logger": logger, "multiprocess": False}
+        settings: dict[str, Any] = {
+            "logger": logger,
+            "multiprocess": self._is_child,
+            "max_requests": self._quota() if self._is_child else None,
+            "max_rss": (self.max_rss or None) if self._is_child else None,
+        }
         for row in ADJUSTMENTS:
             if row.engine:
                 value = getattr(self, row.name)
@@ -113,6 +119,22 @@ class Adjustments(AdjustmentValues):
         settings["process_count"] = defaults.processes(self.processes)
         settings["threads"], settings["threads_max"] = thread_bounds(self.threads)
         return settings
+
+    def become_child(self, sockets: list[socket.socket]) -> None:
+        """Be the adjustments of a child process, which serves ``sockets`` of its parent.
+
+        The parent has the addresses, and serves the admin endpoint for all its children.
+        """
+        self._is_child = True
+        self.listen, self.unix_socket, self.sockets = [], None, sockets
+        self.admin = None
+        self._admin_listeners: list[tuple[Any, ...]] = []
+
+    def _quota(self) -> int | None:
+        """After how many requests this process is replaced."""
+        if not self.max_requests:
+            return None
+        return self.max_requests + random.randint(0, self.max_requests_jitter)
 
     def listeners(self) -> list[tuple[Any, ...]]:
         """The addresses for the extension's ``Server``."""
@@ -124,6 +146,7 @@ class Adjustments(AdjustmentValues):
 
     def _resolve(self, given: Mapping[str, Given]) -> None:
         self._given = given
+        self._is_child = False
         for row in ADJUSTMENTS:
             setattr(self, row.name, self._value(row.name))
         if "send_bytes" in given:
@@ -137,6 +160,7 @@ class Adjustments(AdjustmentValues):
         self._resolve_proxies()
         self._resolve_spool()
         self._resolve_listen()
+        self.is_observed = bool(self.admin)
         self._admin_listeners = listen.admin(self.admin, public=self.admin_public)
         share = defaults.processes(self.processes)
         if "connection_limit" not in given:

@@ -34,8 +34,8 @@ from headwaiter._settings.listen import check_exclusive, excluded_by
 from headwaiter._settings.table import ADJUSTMENTS, BY_NAME, ENVIRONMENT_PREFIX, did_you_mean
 
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
-PROCESS_VARIABLE = ENVIRONMENT_PREFIX + "PROCESS"
-"""Tells the application the slot of its process."""
+SLOT_VARIABLE = ENVIRONMENT_PREFIX + "PROCESS"
+"""Tells a child of several its number."""
 CONCURRENCY_VARIABLE = "WEB_CONCURRENCY"
 EMPTY_MEANS_NONE = (FIELD_VALUE, URL_PREFIX)
 TABLE = "headwaiter"
@@ -139,7 +139,7 @@ def _check_type(where: str, name: str, value: Any) -> None:
 def _warn_of_typos(environ: Mapping[str, str]) -> None:
     """Warn of unknown variables whose names are close to a known one. Others may use the prefix,
     too."""
-    known = {row.variable for row in ADJUSTMENTS} | {CONFIG_VARIABLE, PROCESS_VARIABLE}
+    known = {row.variable for row in ADJUSTMENTS} | {CONFIG_VARIABLE, SLOT_VARIABLE}
     for name in environ:
         if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
             hint = did_you_mean(name, known, cutoff=0.9)

@@ -27,6 +27,7 @@ use crate::control::frames::Sender;
 use crate::control::thread::Thread;
 use crate::observe::Observatory;
 use crate::observe::snapshot::Snapshot;
+use crate::siblings::Siblings;
 use crate::signals::leaving::Leaving;
 use crate::sys::sync;
 
@@ -40,6 +41,7 @@ pub struct Control(Arc<Common>);
 /// What the thread shares with its outside.
 struct Common {
     parent: Sender,
+    siblings: Option<Arc<Siblings>>,
     /// Wakes the thread. The signal handler writes numbers here, others a zero.
     wake: UnixStream,
     leave: Leave,
@@ -87,25 +89,30 @@ struct Signals {
 }
 
 impl Control {
-    /// Starts the thread, which reads `socket`. `leave` is expected to end the process.
+    /// Starts the thread, which reads `socket` and tells `siblings` of each other process. `leave` is expected to end
+    /// the process.
     ///
     /// # Errors
     ///
     /// The system refuses a thread or a descriptor.
-    pub fn start(socket: Socket, leave: Leave) -> io::Result<Self> {
-        let socket = UnixStream::from(socket);
+    pub fn start(
+        socket: Socket,
+        siblings: Option<Arc<Siblings>>,
+        leave: Leave,
+    ) -> io::Result<Self> {
         let (woken, wake) = UnixStream::pair()?;
         woken.set_nonblocking(true)?;
         wake.set_nonblocking(true)?;
         let common = Arc::new(Common {
             parent: Sender::new(socket.try_clone()?)?,
+            siblings,
             wake,
             leave,
             state: Mutex::default(),
             orphaned: AtomicBool::new(false),
             spent: Arc::default(),
         });
-        let mut thread = Thread::new(&common, socket, woken);
+        let mut thread = Thread::new(&common, UnixStream::from(socket), woken);
         std::thread::Builder::new()
             .name("headwaiter-control".into())
             .spawn(move || {
@@ -228,7 +235,8 @@ impl Common {
 
 /// All figures, in the form that the parent adds up.
 fn figures(server: &Observatory) -> Value {
-    crate::observe::admin::status(&Snapshot::take(server))
+    server.count();
+    serde_json::to_value(Snapshot::take(server)).unwrap_or_default()
 }
 
 impl fmt::Debug for Common {

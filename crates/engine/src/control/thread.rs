@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
+use socket2::Socket;
 
 use crate::control::frames::Received;
 use crate::control::{Common, News, figures};
@@ -187,11 +188,26 @@ impl Thread {
                     server.shared.reopen_logs();
                 }
             }
+            "sibling" => self.add_sibling(frame),
+            "forget" => {
+                if let (Some(siblings), Some(slot)) = (&self.common.siblings, slot(frame)) {
+                    siblings.remove(slot);
+                }
+            }
             "figures" => self.tell_figures(number),
             "stacks" => self.ask_for_stacks(number),
             unknown => log::warn!(target: crate::LOG, "the parent process says {unknown:?}"),
         }
         true
+    }
+
+    /// The descriptor that came with the frame is the inbox of the sibling.
+    fn add_sibling(&mut self, frame: &Value) {
+        if let Some(inbox) = self.received.descriptor()
+            && let (Some(siblings), Some(slot)) = (&self.common.siblings, slot(frame))
+        {
+            siblings.add(slot, Socket::from(inbox));
+        }
     }
 
     /// Drains or cuts the server. A process that has not begun to serve leaves at once (`false`).
@@ -231,10 +247,7 @@ impl Thread {
     }
 
     fn tell_figures(&self, number: u64) {
-        let figures = self.common.server().map(|server| {
-            server.sample(server.shared.now());
-            figures(&server)
-        });
+        let figures = self.common.server().map(|server| figures(&server));
         let told = json!({"did": "figures", "n": number, "snapshot": figures});
         self.common.parent.send(&told);
     }
@@ -341,6 +354,10 @@ impl Thread {
             "python": settings.runtime,
         }));
     }
+}
+
+fn slot(frame: &Value) -> Option<usize> {
+    usize::try_from(frame["slot"].as_u64()?).ok()
 }
 
 fn missing(server: &Observatory) -> String {

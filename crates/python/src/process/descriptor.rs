@@ -6,6 +6,13 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 #[cfg(windows)]
 use std::os::windows::io::{BorrowedSocket, OwnedSocket, RawSocket};
 
+use socket2::Socket;
+
+/// A duplicate of the socket with this number.
+pub(crate) fn socket(fileno: i64) -> io::Result<Socket> {
+    Ok(duplicate(fileno)?.into())
+}
+
 /// Duplicates the descriptor with this number.
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "the number comes from Python's fileno()")]

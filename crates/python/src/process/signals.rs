@@ -40,6 +40,16 @@ pub(crate) fn signal_action(number: i32) -> PyResult<&'static str> {
     })
 }
 
+/// Has these signals ignored until `take_signals`, whatever their handlers are.
+#[cfg(unix)]
+#[pyfunction]
+pub(crate) fn ignore_signals(numbers: Vec<i32>) -> PyResult<()> {
+    for number in numbers {
+        handler::take(number, handler::Role::Deaf, false)?;
+    }
+    Ok(())
+}
+
 /// Lets these signals end the process until `take_signals`, also if it is process 1.
 #[cfg(unix)]
 #[pyfunction]
@@ -123,7 +133,7 @@ pub(crate) fn leave_without_interpreter() {
     unsafe_code,
     reason = "std's exit runs handlers of C libraries whose threads still run"
 )]
-fn leave(status: i32) {
+pub(crate) fn leave(status: i32) {
     // SAFETY: `_exit` takes a number and does not return.
     unsafe { libc::_exit(status) }
 }
