@@ -37,6 +37,8 @@ pub struct Settings {
     pub stuck_after: Option<Duration>,
     /// Most workers that replace stuck ones at once.
     pub stuck_replacements: usize,
+    /// Processes that serve the same clients with the same settings; this is one of them.
+    pub processes: usize,
     /// I/O threads: those that own channels.
     pub io_threads: usize,
     /// `listen(2)` backlog.
@@ -135,6 +137,7 @@ impl Settings {
             slow_request_log: None,
             stuck_after: None,
             stuck_replacements: 4,
+            processes: 1,
             io_threads: 1,
             backlog: 1024,
             ident: "headwaiter".into(),

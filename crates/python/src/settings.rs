@@ -73,6 +73,7 @@ fn engine_settings(from: &Adjustments<'_, '_>, py: Python<'_>) -> PyResult<Setti
         slow_request_log: from.seconds("slow_request_log")?,
         stuck_after: from.seconds("stuck_after")?,
         stuck_replacements: from.get("stuck_replacements")?,
+        processes: from.get("process_count")?,
         io_threads: from.get("io_threads")?,
         backlog: from.get("backlog")?,
         ident: from.text("ident")?,

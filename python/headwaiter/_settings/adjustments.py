@@ -116,6 +116,7 @@ class Adjustments(AdjustmentValues):
                 value = None if row.off is not None and value == row.off else value
                 settings[row.name] = sorted(value) if isinstance(value, set) else value
         settings["admin"] = self._admin_listeners
+        settings["process_count"] = defaults.processes(self.processes)
         settings["threads"], settings["threads_max"] = thread_bounds(self.threads)
         return settings
 

@@ -84,6 +84,15 @@ impl Observatory {
         changed.unwrap_or(minute)
     }
 
+    /// What all processes would show if each were like this one: connections are placed evenly.
+    fn of_all_processes(&self, own: Window) -> Window {
+        let mut all = own;
+        for _ in 1..self.shared.settings.processes {
+            all += own;
+        }
+        all
+    }
+
     fn window(&self, first: &Sample, last: &Sample) -> Window {
         let settings = &self.shared.settings;
         // At the end some workers have left already.
@@ -104,7 +113,7 @@ impl Observer for Observatory {
         if last.at < first.at + LEAST_OBSERVED {
             return;
         }
-        let advice = advise(&self.latest(&first, &last));
+        let advice = advise(&self.of_all_processes(self.latest(&first, &last)));
         let kind = advice.kind as u8;
         let worse = advice.kind.is_trouble() && kind != self.advised.load(Ordering::Relaxed);
         if worse && !self.advice_log.pass(last.at) {
@@ -119,7 +128,7 @@ impl Observer for Observatory {
 
     /// Logs what would have helped.
     fn drain_begins(&self) {
-        let advice = advise(&self.whole_run());
+        let advice = advise(&self.of_all_processes(self.whole_run()));
         if advice.kind != Kind::Idle {
             log::info!(target: crate::LOG, "advice for the whole run: {}", advice.text);
         }
@@ -130,3 +139,26 @@ impl Observer for Observatory {
 const LEAST_OBSERVED: Duration = Duration::from_secs(10);
 /// How long a count may take. If an I/O thread is held up longer, its last count is shown.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
+
+#[cfg(all(test, unix, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn what_one_of_several_processes_logs_is_of_all() {
+        let settings = Settings {
+            processes: 3,
+            ..Settings::for_tests()
+        };
+        let shared = Arc::new(Shared::new(settings, Vec::new(), None));
+        let observatory = Observatory::new(&shared);
+        let own = Window {
+            busy: 1.5,
+            threads: 4,
+            ..Window::default()
+        };
+        let all = observatory.of_all_processes(own);
+        assert_eq!((all.busy, all.threads, all.processes), (4.5, 12, 3));
+    }
+}

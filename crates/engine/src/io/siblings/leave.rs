@@ -14,7 +14,6 @@ use headwaiter_http::Refusal;
 
 use crate::exchange::link::MARKED;
 use crate::io::IoLoop;
-use crate::io::channel::Channel;
 use crate::io::desk::Desk;
 use crate::io::phase::Phase;
 use crate::shared::Stage;
