@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -19,7 +20,7 @@ class Child(ServerProcess):
     """A child process with its control socket; ``say`` and ``hear`` are the parent's."""
 
     def __init__(
-        self, app: str, settings: dict[str, object], slot: int = 3, python: tuple[str, ...] = ()
+        self, app: str, settings: Mapping[str, object], slot: int = 3, python: tuple[str, ...] = ()
     ) -> None:
         with ExitStack() as theirs:
             self.control, its = socket.socketpair()

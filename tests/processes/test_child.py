@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,7 +57,7 @@ def test_ready_comes_when_the_child_serves() -> None:
 )
 def test_a_failed_start_says_what_the_command_line_says(arguments: list[str], status: int) -> None:
     *options, app = arguments
-    settings: dict[str, object] = dict(option[2:].split("=") for option in options)
+    settings = dict(option[2:].split("=") for option in options)
     with Child(app, settings) as child:
         failed = child.expect("failed")
         assert child.wait() == failed["status"] == status
@@ -149,24 +151,25 @@ def test_without_its_parent_a_child_drains_and_the_port_is_free() -> None:
             sock.bind(child.address)
 
 
-def test_a_drain_begins_while_the_gil_is_held_in_c() -> None:
-    with ready_child("tests.support.apps:gil") as child, child.connect() as holder:
+def test_a_drain_begins_while_the_gil_is_held_in_c(tmp_path: Path) -> None:
+    """The request ends when the test writes to a pipe, and holds the GIL until then."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ready_child("tests.processes.tells:holds") as child, child.connect() as holder:
         idle = child.connect()
         assert idle.ask("/idle").status == 200
-        holder.request("/hold?seconds=3")
-        child.wait_for_log("began /hold")
-        child.signal(signal.SIGTERM)
-        assert child.expect("asks")["why"] == "SIGTERM"
-        assert child.answer("ping", 1)["did"] == "pong"
-        stacks = child.answer("stacks", 2)["text"]
-        assert "/hold" in stacks
-        child.say("drain")
-        idle.expect_closed()
-        holder.sock.setblocking(False)
-        with pytest.raises(BlockingIOError):  # the request still runs, so the GIL was held
-            holder.sock.recv(1)
-        holder.sock.settimeout(20)
-        assert holder.reply().status == 200
+        with pipe.open("r+b", buffering=0) as release:
+            holder.request(f"/hold?pipe={pipe}")
+            child.wait_for_log("holding")
+            child.signal(signal.SIGTERM)
+            assert child.expect("asks")["why"] == "SIGTERM"
+            assert child.answer("ping", 1)["did"] == "pong"
+            assert child.answer("figures", 2)["snapshot"]["running"] == 1
+            assert "hold" in child.answer("stacks", 3)["text"]
+            child.say("drain")
+            idle.expect_closed()
+            release.write(b"x")
+            assert holder.reply().status == 200
         child.expect("last")
         assert child.wait() == 0
 

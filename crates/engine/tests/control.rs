@@ -4,13 +4,17 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use common::{Gate, Site, echo_path, request, settings};
-use headwaiter_engine::{Control, Settings};
+use headwaiter_engine::{Control, Page, Settings, Siblings, inbox_pair};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
 use socket2::Socket;
 
@@ -22,11 +26,15 @@ struct Parent {
 
 impl Parent {
     fn new() -> (Self, Control) {
+        Self::among(None)
+    }
+
+    fn among(siblings: Option<Arc<Siblings>>) -> (Self, Control) {
         let (socket, child) = UnixStream::pair().unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let (leave, left) = channel();
         let leave = move |status| leave.send(status).unwrap();
-        let control = Control::start(Socket::from(child), None, Box::new(leave)).unwrap();
+        let control = Control::start(Socket::from(child), siblings, Box::new(leave)).unwrap();
         (Self { socket, left }, control)
     }
 
@@ -109,9 +117,9 @@ fn a_ping_is_answered_before_there_is_a_server() {
 
 #[test]
 fn without_its_parent_a_child_drains() {
-    let (gate, settings) = (Gate::default(), settings());
+    let gate = Gate::default();
     let door = gate.clone();
-    let (parent, control, site) = Parent::of(settings, move |task| {
+    let (parent, control, site) = Parent::of(settings(), move |task| {
         door.wait();
         echo_path(task);
     });
@@ -143,10 +151,9 @@ fn before_it_serves_a_child_without_a_parent_leaves_at_once() {
 
 #[test]
 fn the_parent_drains_and_cuts() {
-    let (_gate, settings) = (Gate::default(), settings());
     let door = Gate::default();
     let closed = door.clone();
-    let (mut parent, control, site) = Parent::of(settings, move |task| {
+    let (mut parent, control, site) = Parent::of(settings(), move |task| {
         closed.wait();
         echo_path(task);
     });
@@ -282,6 +289,40 @@ fn stacks_come_from_the_interpreter_or_are_replaced() {
         assert_eq!(parent.hear(), stacks);
     }
     site.stop();
+}
+
+#[test]
+fn a_sibling_is_known_until_the_parent_says_that_it_is_gone() {
+    let page = Page::create(2).unwrap();
+    let (inbox, _) = inbox_pair().unwrap();
+    let siblings = Arc::new(Siblings::new(page, 0, inbox).unwrap());
+    let (mut parent, _control) = Parent::among(Some(siblings));
+    let (other, sender) = inbox_pair().unwrap();
+    other.set_nonblocking(true).unwrap();
+    let frame = br#"{"do":"sibling","slot":1}"#;
+    let frame = [&(frame.len() as u32).to_be_bytes()[..], frame].concat();
+    send_with(&parent.socket, &frame, sender.as_fd());
+    drop(sender);
+    parent.ask("ping", 1);
+    let mut byte = [MaybeUninit::uninit()];
+    // Somebody can send, but has not.
+    let nothing = other.recv(&mut byte).unwrap_err();
+    assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+    parent.say(&json!({"do": "forget", "slot": 1}));
+    parent.ask("ping", 2);
+    // Nobody can send any more. Where messages keep no connection there is no end to read.
+    if cfg!(target_os = "linux") {
+        assert_eq!(other.recv(&mut byte).unwrap(), 0);
+    }
+}
+
+fn send_with(socket: &UnixStream, bytes: &[u8], descriptor: BorrowedFd<'_>) {
+    let descriptors = [descriptor];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let bytes = [IoSlice::new(bytes)];
+    sendmsg(socket, &bytes, &mut ancillary, SendFlags::empty()).unwrap();
 }
 
 /// What the handler of signals writes to.

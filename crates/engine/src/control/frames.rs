@@ -4,8 +4,9 @@
 //! frame is dealt with.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSliceMut, Write};
+use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +14,9 @@ use std::time::Duration;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::Value;
+use socket2::Socket;
+
+use crate::net::socket::SEND_FLAGS;
 
 /// Bytes and descriptors that came and belong to frames that were not taken yet.
 #[derive(Debug, Default)]
@@ -37,8 +41,13 @@ impl Received {
             Err(error) => return Err(error.into()),
         };
         for message in ancillary.drain() {
-            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-                self.descriptors.extend(descriptors);
+            let RecvAncillaryMessage::ScmRights(descriptors) = message else {
+                continue;
+            };
+            for descriptor in descriptors {
+                #[cfg(not(target_os = "linux"))]
+                rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)?;
+                self.descriptors.push_back(descriptor);
             }
         }
         self.bytes.extend_from_slice(&bytes[..got]);
@@ -70,24 +79,34 @@ impl Received {
 
 /// The sending side of a control socket. Any thread may send.
 #[derive(Debug)]
-pub(super) struct Sender(Mutex<UnixStream>);
+pub(super) struct Sender(Mutex<Socket>);
 
 impl Sender {
-    pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
+    pub(super) fn new(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(false)?;
+        #[cfg(target_vendor = "apple")]
+        socket.set_nosigpipe(true)?;
         socket.set_write_timeout(Some(PATIENCE))?;
         Ok(Self(Mutex::new(socket)))
     }
 
-    /// Sends a frame. The reader of a parent that is gone or does not read never gets it: nobody else would.
+    /// Sends a frame. A parent that is gone or does not read never gets it: nobody else would want it.
     pub(super) fn send(&self, frame: &Value) {
         let text = frame.to_string();
         let mut bytes = (text.len() as u32).to_be_bytes().to_vec();
         bytes.extend_from_slice(text.as_bytes());
-        let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if socket.write_all(&bytes).is_err() {
-            // Half a frame may have left: what follows would be read as its rest.
-            let _ = socket.shutdown(std::net::Shutdown::Write);
+        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            match socket.send_with_flags(rest, SEND_FLAGS) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    // Half a frame may have left: what follows would be read as its rest.
+                    let _ = socket.shutdown(Shutdown::Write);
+                    return;
+                }
+            }
         }
     }
 }
@@ -103,7 +122,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 mod tests {
     use super::*;
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-    use std::io::{IoSlice, Read};
+    use std::io::{IoSlice, Read, Write};
     use std::os::fd::AsFd;
 
     #[test]

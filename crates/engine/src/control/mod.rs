@@ -100,7 +100,6 @@ impl Control {
         siblings: Option<Arc<Siblings>>,
         leave: Leave,
     ) -> io::Result<Self> {
-        let socket = UnixStream::from(socket);
         let (woken, wake) = UnixStream::pair()?;
         woken.set_nonblocking(true)?;
         wake.set_nonblocking(true)?;
@@ -113,7 +112,7 @@ impl Control {
             orphaned: AtomicBool::new(false),
             spent: Arc::default(),
         });
-        let mut thread = Thread::new(&common, socket, woken);
+        let mut thread = Thread::new(&common, UnixStream::from(socket), woken);
         std::thread::Builder::new()
             .name("headwaiter-control".into())
             .spawn(move || {

@@ -88,9 +88,8 @@ impl Thread {
         // I/O threads tell of their turns in another way, see `answer_turns`.
         let turns = (!self.turns.is_empty()).then_some(Duration::ZERO);
         let timeout = [timeout, stacks, turns].into_iter().flatten().min();
-        // Rounded up, so that what is due is due when the poll returns.
         let timeout = timeout.map(|timeout| Timespec {
-            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            tv_sec: timeout.as_secs().min(LONGEST_WAIT) as i64,
             tv_nsec: timeout.subsec_nanos().into(),
         });
         let mut both = [
@@ -366,6 +365,8 @@ fn missing(server: &Observatory) -> String {
 
 /// How long one wait for the turns of I/O threads takes. Other orders wait meanwhile.
 const MOMENT: Duration = Duration::from_millis(50);
+/// Most seconds of one wait: some systems count milliseconds in 32 bits.
+const LONGEST_WAIT: u64 = 3600;
 /// How long stacks wait for the interpreter.
 const STACKS_PATIENCE: Duration = Duration::from_secs(1);
 /// The exit status of a process that was not needed.
