@@ -12,8 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from headwaiter import _headwaiter
 from headwaiter._parent.channel import Channel
@@ -34,7 +33,6 @@ class ChildProcess:
     outbox: int
     """The end of the inbox that siblings send to."""
     began: float
-    report: dict[str, Any] = field(default_factory=dict)
     is_ready: bool = False
     is_lost: bool = False
 

@@ -29,7 +29,7 @@ from headwaiter._parent.actions import (
     Stopping,
     Tell,
 )
-from headwaiter._parent.child import Config
+from headwaiter._parent.child import Config, Phase
 from headwaiter._parent.children import ChildProcess, Children
 from headwaiter._parent.control import Client, ControlSocket
 from headwaiter._parent.machine import Machine
@@ -186,12 +186,14 @@ class Parent:
         now, slot, machine = time.monotonic(), child.slot, self.machine
         did = message.get("did")
         if did == "ready":
-            if not machine.has_served:
-                self._banner()
-            child.is_ready = True
-            child.report = message
-            logs.logger().info("process %d (pid %d) is ready", slot, child.popen.pid)
+            is_first = not machine.has_served
             machine.handle_ready(now, slot, gil=bool(message.get("gil", True)))
+            if machine.children[slot].phase is not Phase.READY:
+                return  # it has been told to leave meanwhile
+            child.is_ready = True
+            if is_first:
+                self._banner()
+            logs.logger().info("process %d (pid %d) is ready", slot, child.popen.pid)
             self.children.forward()
         elif did == "failed":
             machine.handle_failed(now, slot, str(message["text"]), int(message["status"]))

@@ -104,17 +104,14 @@ class Adjustments(AdjustmentValues):
 
     def engine_settings(self, logger: str) -> dict[str, Any]:
         """The settings for the extension's ``Server``; ``None`` means "off"."""
-        settings: dict[str, Any] = {
-            "logger": logger,
-            "multiprocess": self._is_child,
-            "max_requests": self._quota() if self._is_child else None,
-            "max_rss": (self.max_rss or None) if self._is_child else None,
-        }
+        settings: dict[str, Any] = {"logger": logger, "multiprocess": self._is_child}
         for row in ADJUSTMENTS:
             if row.engine:
                 value = getattr(self, row.name)
                 value = None if row.off is not None and value == row.off else value
                 settings[row.name] = sorted(value) if isinstance(value, set) else value
+        if self.max_requests:
+            settings["max_requests"] += random.randint(0, self.max_requests_jitter)
         settings["admin"] = self._admin_listeners
         settings["process_count"] = defaults.processes(self.processes)
         settings["threads"], settings["threads_max"] = thread_bounds(self.threads)
@@ -129,12 +126,6 @@ class Adjustments(AdjustmentValues):
         self.listen, self.unix_socket, self.sockets = [], None, sockets
         self.admin = None
         self._admin_listeners: list[tuple[Any, ...]] = []
-
-    def _quota(self) -> int | None:
-        """After how many requests this process is replaced."""
-        if not self.max_requests:
-            return None
-        return self.max_requests + random.randint(0, self.max_requests_jitter)
 
     def listeners(self) -> list[tuple[Any, ...]]:
         """The addresses for the extension's ``Server``."""

@@ -181,13 +181,13 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         How long the server goes on serving after SIGTERM while `health_path` and `/ready` answer
         503, so that load balancers notice.""", maximum=LONGEST, engine=False, waitress="absent"),
     _row("max_requests", kinds.INTEGER, 0, "Processes", """
-        A process is replaced after so many requests.""", off=0, engine=False, waitress="absent"),
+        A process is replaced after so many requests.""", off=0, waitress="absent"),
     _row("max_requests_jitter", kinds.INTEGER, 0, "Processes", """
         Each process adds a random number up to this to its `max_requests`, so that they are not
         all replaced at once.""", engine=False, waitress="absent"),
     _row("max_rss", kinds.BYTES, 0, "Processes", """
         A process that has more memory than this (its resident set) is replaced.""",
-        off=0, engine=False, waitress="absent"),
+        off=0, waitress="absent"),
     _row("max_lifetime", kinds.SECONDS, 0.0, "Processes", """
         A process is replaced when it has served for this long.""",
         maximum=LONGEST, off=0, engine=False, waitress="absent"),
