@@ -264,9 +264,8 @@ def test_several_processes_have_a_table_and_their_workers_its_numbers(open_page:
             ["0", "ready", "4712", "2 of 4", "0", "6", "50 MiB"],
             ["1", "ready", "4713", "0 of 4", "0", "7", "50 MiB"],
         ]
-        names = page.evaluate(
-            "[...document.querySelectorAll('#lanes .lane')].map(lane => lane.firstChild.textContent)"
-        )
+        lanes = "[...document.querySelectorAll('#lanes .lane')]"
+        names = page.evaluate(f"{lanes}.map(lane => lane.firstChild.textContent)")
         assert names[3:5] == ["Worker 0.3", "Worker 1.0"]
         assert "8 threads in 2 processes" in page.text()
         assert page.errors() == []

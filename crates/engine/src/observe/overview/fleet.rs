@@ -27,6 +27,8 @@ pub(super) struct Fleet {
     children: BTreeMap<usize, Child>,
     /// Sums over the processes that have ended. Only what counts up is filled in.
     ended: Snapshot,
+    /// Processes that are counted in `ended` and still exist, by their slots.
+    gone: BTreeMap<usize, u32>,
     /// Processes that died without having been told to leave.
     pub(super) restarts: u64,
     pub(super) draining: bool,
@@ -47,6 +49,7 @@ impl Fleet {
         Self {
             children: BTreeMap::new(),
             ended: Snapshot::default(),
+            gone: BTreeMap::new(),
             restarts: 0,
             draining: false,
             began,
@@ -56,34 +59,23 @@ impl Fleet {
 
     /// These processes exist. Those that are not among them have ended.
     pub(super) fn set(&mut self, members: Vec<Member>, now: Instant) {
-        let stays = |child: &Child| {
-            let same = |m: &Member| (m.slot, m.pid) == (child.member.slot, child.member.pid);
-            members.iter().any(same)
-        };
-        let gone: Vec<_> = self
-            .children
-            .values()
-            .filter(|child| !stays(child))
-            .collect();
-        for slot in gone
-            .iter()
-            .map(|child| child.member.slot)
-            .collect::<Vec<_>>()
-        {
-            self.retire(slot, None);
-        }
-        for member in members {
-            match self.children.get_mut(&member.slot) {
-                Some(child) => child.member = member,
-                None => {
-                    let child = Child {
-                        member,
-                        since: now,
-                        last: None,
-                    };
-                    self.children.insert(child.member.slot, child);
-                }
+        let exists = |slot, pid| members.iter().any(|m| (m.slot, m.pid) == (slot, pid));
+        for slot in self.slots() {
+            if !exists(slot, self.children[&slot].member.pid) {
+                self.retire(slot, None);
             }
+        }
+        self.gone.retain(|slot, pid| exists(*slot, *pid));
+        for member in members {
+            if self.gone.contains_key(&member.slot) {
+                continue;
+            }
+            let child = self.children.entry(member.slot).or_insert_with(|| Child {
+                member: member.clone(),
+                since: now,
+                last: None,
+            });
+            child.member = member;
         }
     }
 
@@ -101,6 +93,7 @@ impl Fleet {
         let Some(child) = self.children.remove(&slot) else {
             return;
         };
+        self.gone.insert(slot, child.member.pid);
         if let Some(last) = figures.and_then(read).or(child.last) {
             count(&mut self.ended, &last);
         }

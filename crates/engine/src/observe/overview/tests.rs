@@ -265,7 +265,10 @@ fn a_process_that_ends_is_not_waited_for() {
     let shown: Value = serde_json::from_str(&parent.reply(client)).unwrap();
     assert_eq!(shown["totals"]["requests"]["2xx"], 12);
     assert_eq!(shown["processes"].as_array().unwrap().len(), 1);
-    // A stranger in its slot and nonsense change nothing.
+    // It may exist for some time, and its figures are counted.
+    parent.set(&[0, 1]);
+    assert_eq!(lock(&parent.overview.state).fleet.members().count(), 1);
+    // What it says now, and nonsense, change nothing.
     parent.overview.supply(n, 1, &figures(100, 1));
     parent.overview.supply(n, 0, "nonsense");
     assert_eq!(
