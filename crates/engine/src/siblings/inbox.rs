@@ -6,6 +6,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -28,7 +29,7 @@ pub fn inbox_pair() -> io::Result<(Socket, Socket)> {
 }
 
 /// Moves the messages that wait in `inbox`, whose process has died, to the inbox `to` of the process in `slot`.
-/// Returns how many messages moved. It stops when `to` is full or closed.
+/// Returns how many messages moved. Those for which `to` has no room stay.
 ///
 /// # Errors
 ///
@@ -36,7 +37,9 @@ pub fn inbox_pair() -> io::Result<(Socket, Socket)> {
 pub fn forward(page: &Page, inbox: &Socket, slot: usize, to: &Socket) -> io::Result<usize> {
     let mut buffer = vec![0; LARGEST];
     let mut moved = 0;
-    while let Some(received) = receive(inbox.as_fd(), &mut buffer)? {
+    while has_room(to)
+        && let Some(received) = receive(inbox.as_fd(), &mut buffer)?
+    {
         let Some(frame) = received.frame() else {
             continue;
         };
@@ -48,6 +51,13 @@ pub fn forward(page: &Page, inbox: &Socket, slot: usize, to: &Socket) -> io::Res
         moved += 1;
     }
     Ok(moved)
+}
+
+/// Whether a message fits into `inbox`, which somebody may still read.
+fn has_room(inbox: &Socket) -> bool {
+    let mut one = [PollFd::new(inbox, PollFlags::OUT)];
+    let ready = poll(&mut one, Some(&Timespec::default()));
+    ready.is_ok() && one[0].revents() == PollFlags::OUT
 }
 
 /// A connection on its way.

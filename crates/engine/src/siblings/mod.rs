@@ -19,7 +19,7 @@ mod running;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use socket2::Socket;
@@ -42,6 +42,8 @@ pub struct Siblings {
     others: Mutex<Vec<(usize, Socket)>>,
     /// This process leaves, and siblings were ready to take its connections.
     hands_over: AtomicBool,
+    /// Connections at the end of the last turn.
+    settled: AtomicU32,
 }
 
 /// What became of a connection that was to be handed over.
@@ -76,6 +78,7 @@ impl Siblings {
             inbox,
             others: Mutex::default(),
             hands_over: AtomicBool::new(false),
+            settled: AtomicU32::new(0),
         })
     }
 
@@ -110,6 +113,9 @@ impl Siblings {
 
     /// Writes the figures of this process. The first call makes it ready.
     pub(crate) fn publish(&self, figures: Figures) {
+        if figures.turn {
+            self.settled.store(figures.connections, Ordering::Relaxed);
+        }
         self.page.publish(self.slot, figures);
     }
 
@@ -165,9 +171,14 @@ impl Siblings {
     /// Hands a new connection over if a sibling can serve it sooner. This process has `connections` now.
     pub(crate) fn place(&self, connections: usize, frame: &Frame<'_>) -> bool {
         let others = self.lock();
+        let connections = u32::try_from(connections).unwrap_or(u32::MAX);
+        let line = self.own();
+        // Each connection that has come since the last turn may bring a request.
+        let new = connections.saturating_sub(self.settled.load(Ordering::Relaxed));
         let own = Line {
-            connections: u32::try_from(connections).unwrap_or(u32::MAX),
-            ..self.own()
+            idle: line.idle.saturating_sub(new + line.pending),
+            connections,
+            ..line
         };
         let candidates = self.candidates(&others);
         let placed = choose(own, &candidates)
@@ -244,5 +255,77 @@ impl Siblings {
 
     fn lock(&self) -> MutexGuard<'_, Vec<(usize, Socket)>> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn member(page: &Page, slot: usize, inbox: Socket) -> Siblings {
+        let page = Page::open(page.fd().try_clone_to_owned().unwrap()).unwrap();
+        let siblings = Siblings::new(page, slot, inbox).unwrap();
+        siblings.publish(Figures {
+            idle: 1,
+            waiting: 0,
+            connections: 0,
+            turn: true,
+        });
+        siblings
+    }
+
+    /// Siblings hand connections over while the receiver leaves: it gets each of them.
+    #[test]
+    fn a_process_that_leaves_gets_all_that_was_sent() {
+        for _ in 0..100 {
+            let page = Page::create(3).unwrap();
+            let (read, send) = inbox_pair().unwrap();
+            let leaver = member(&page, 0, read);
+            let senders = [1, 2].map(|slot| {
+                let sender = member(&page, slot, inbox_pair().unwrap().0);
+                sender.add(0, send.try_clone().unwrap());
+                Arc::new(sender)
+            });
+            let threads = senders.map(|sender| {
+                std::thread::spawn(move || {
+                    let connection = tempfile::tempfile().unwrap();
+                    let frame = Frame {
+                        connection: connection.as_fd(),
+                        listener: 7,
+                        marked: true,
+                        bytes: b"GET /",
+                    };
+                    let mut sent = 0;
+                    loop {
+                        match sender.hand_over(&frame) {
+                            Outcome::Sent => sent += 1,
+                            Outcome::Full => std::thread::yield_now(),
+                            Outcome::Nobody => return sent,
+                        }
+                    }
+                })
+            });
+            let mut buffer = vec![0; LARGEST];
+            let mut received = 0;
+            let mut take = || {
+                if let Some(message) = receive(leaver.inbox(), &mut buffer).unwrap() {
+                    assert!(message.connection.is_some() && message.marked);
+                    assert_eq!((message.listener, message.bytes), (7, &b"GET /"[..]));
+                    leaver.received();
+                    received += 1;
+                }
+                received
+            };
+            while take() < 10 {}
+            leaver.leave();
+            while leaver.is_awaited() {
+                take();
+            }
+            // It has ended: whatever is sent now is lost.
+            let sent: usize = threads.map(|thread| thread.join().unwrap()).iter().sum();
+            assert_eq!(received, sent);
+        }
     }
 }

@@ -14,27 +14,32 @@ pub(crate) struct Figures {
 
 /// The slot of the sibling that should serve a new connection; `None`: this process, whose line is `own`.
 ///
-/// A process with an idle worker comes before one without, since it can serve the connection at once. If this process
-/// has none, an idle worker counts only if no connection on its way may need it. Among equals the one with the fewest
-/// connections is best, if it has at least [`FEWER`] fewer than this process.
+/// A process that can serve the connection at once comes before one that cannot, as long as its lead in connections is
+/// small: a connection may stay open for long after this moment. Among equals the one with the fewest connections is
+/// best, if it has at least [`FEWER`] fewer than this process.
 pub(super) fn choose(own: Line, ready: &[(usize, Line)]) -> Option<usize> {
     let in_need = own.idle == 0;
-    let can_serve = |line: &Line| {
-        if in_need {
-            line.is_free()
-        } else {
-            line.idle > 0
-        }
+    // The idle workers of a sibling may be needed for connections that are on their way.
+    let can_serve = |line: &Line| line.idle > if in_need { line.pending } else { 0 };
+    let best = |able: bool| {
+        let those = ready.iter().filter(|(_, line)| can_serve(line) == able);
+        those.min_by_key(|(slot, line)| (line.load(), *slot))
     };
-    let (slot, best) = ready
-        .iter()
-        .min_by_key(|(slot, line)| (!can_serve(line), line.load(), *slot))?;
-    let has_fewer = best.load().saturating_add(FEWER) <= own.load();
-    let better = match can_serve(best) {
-        true => in_need || has_fewer,
-        false => in_need && has_fewer,
-    };
-    better.then_some(*slot)
+    let has_fewer = |line: &Line| line.load().saturating_add(FEWER) <= own.load();
+    let able = best(true).filter(|(_, line)| match in_need {
+        true => line.load() < own.load().saturating_add(lead(line.idle, own)),
+        false => has_fewer(line),
+    });
+    let unable = best(false).filter(|(_, line)| match in_need {
+        true => has_fewer(line),
+        false => line.load().saturating_add(lead(own.idle, *line) + FEWER) <= own.load(),
+    });
+    able.or(unable).map(|(slot, _)| *slot)
+}
+
+/// How many more connections than `other`, which cannot serve now, a process with `idle` workers may have.
+fn lead(idle: u32, other: Line) -> u32 {
+    idle.max(other.load() / 8)
 }
 
 /// Passing a connection on for a smaller difference would cost more than it gains.
@@ -67,11 +72,15 @@ mod tests {
             (full, vec![(3, line(1, 5, 1))], None),
             (free, vec![(3, line(2, 3, 1))], None),
             (free, vec![(3, line(1, 2, 1))], Some(3)),
-            // A busy process does not get more because it has few.
-            (free, vec![(3, line(0, 0, 0))], None),
+            // A process that is busy now may have fewer, but not many fewer.
+            (free, vec![(3, line(0, 3, 0))], None),
+            (free, vec![(3, line(0, 2, 0))], Some(3)),
             (full, vec![(3, line(0, 3, 0))], Some(3)),
-            (full, vec![(1, line(0, 0, 0)), (3, line(1, 9, 0))], Some(3)),
-            (full, vec![(1, line(2, 9, 0)), (3, line(1, 8, 0))], Some(3)),
+            (full, vec![(1, line(0, 0, 0)), (3, line(1, 5, 0))], Some(3)),
+            (full, vec![(1, line(0, 0, 0)), (3, line(1, 9, 0))], Some(1)),
+            (full, vec![(3, line(1, 9, 0))], None),
+            (full, vec![(1, line(2, 6, 0)), (3, line(1, 5, 0))], Some(3)),
+            (full, vec![(1, line(2, 6, 0))], Some(1)),
         ] {
             assert_eq!(choose(own, &ready), chosen, "{own:?} {ready:?}");
         }
