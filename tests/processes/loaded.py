@@ -1,4 +1,4 @@
-"""Applications for tests of several processes; the soak's application under ``/download`` and so on.
+"""The application of ``load.py``: that of the soak, and a few paths of its own.
 
 ``/pid``          the process that answers
 ``/sleep/SECS``   sleeps, then the process
