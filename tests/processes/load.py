@@ -2,8 +2,8 @@
 
 ``Load`` runs client threads in the block that it is used for. A connection that the server closes,
 a reply that asks to close, and a reply that is wrong, cut or missing are failures, which
-``failures`` lists. As a command (``python -m tests.processes.load HOST:PORT SECONDS``) it loads a server that
-serves ``tests.processes.loaded:application`` and prints what it counted.
+``failures`` lists. As a command (``python -m tests.processes.load HOST:PORT SECONDS``) it loads a
+server that serves ``tests.processes.loaded:application`` and prints what it counted.
 """
 
 from __future__ import annotations
