@@ -5,10 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
-from headwaiter._settings.table import ADJUSTMENTS
-
 DEPLOY = Path(__file__).resolve().parents[2] / "examples" / "deploy"
 
 # Addresses of 127.0.0.0/8 that only this process uses, with ports that no client is given: servers
@@ -17,10 +13,6 @@ HOST = f"127.77.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
 FRONT = (HOST, 8080)
 WEB1 = (HOST, 8001)
 WEB2 = (HOST, 8002)
-
-needs_processes = pytest.mark.skipif(
-    "drain_delay" not in {row.name for row in ADJUSTMENTS}, reason="needs drain_delay"
-)
 
 
 def changed(name: str, changes: dict[str, str]) -> str:

@@ -16,7 +16,7 @@ from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.table import ADJUSTMENTS
 from tests.support.tools import program
 
-from . import DEPLOY, changed, needs_processes
+from . import DEPLOY, changed
 
 KILLING = 15
 """Seconds in which a parent ends a process that does not leave: SIGABRT, then SIGKILL."""
@@ -97,7 +97,6 @@ def pod_patience() -> float:
     return float(pod()["terminationGracePeriodSeconds"] - lifecycle["preStop"]["sleep"]["seconds"])
 
 
-@needs_processes
 @pytest.mark.parametrize(
     ("find", "patience"),
     [
@@ -114,7 +113,6 @@ def test_adjustments_exist_and_a_stop_has_the_time_that_they_take(
     assert seconds(found, "drain_delay", "shutdown_timeout") + KILLING <= patience()
 
 
-@needs_processes
 def test_the_container_runs_headwaiter_as_process_1() -> None:
     assert json.loads(dockerfile()["ENTRYPOINT"]) == ["headwaiter"]
     check = json.loads(dockerfile()["HEALTHCHECK"].partition("CMD ")[2])
@@ -128,7 +126,6 @@ def test_ports_of_the_container_agree() -> None:
     assert '"--listen=0.0.0.0:8000"' in dockerfile()["CMD"]
 
 
-@needs_processes
 def test_probes_ask_what_the_pod_answers() -> None:
     container = pod()["containers"][0]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -157,7 +154,6 @@ def test_the_manifests_select_the_pods() -> None:
     assert manifests["Service"]["spec"]["ports"][0]["targetPort"] == "http"
 
 
-@needs_processes
 def test_haproxy_notices_within_drain_delay() -> None:
     text = (DEPLOY / "haproxy.cfg").read_text(encoding="utf-8")
     interval, fall = re.findall(r"check inter (\d+)ms fall (\d+)", text)[0]

@@ -17,13 +17,12 @@ import pytest
 
 from tests.support.process import ROOT, ServerProcess, start_server
 
-from . import DEPLOY, FRONT, WEB1, WEB2, needs_processes
+from . import DEPLOY, FRONT, WEB1, WEB2
 from .load import Load
 from .proxies import haproxy_command, running, stats_socket
 
 pytestmark = [
     pytest.mark.slow,
-    needs_processes,
     pytest.mark.skipif(
         not sys.platform.startswith("linux"), reason="only Linux has all of 127.0.0.0/8"
     ),
