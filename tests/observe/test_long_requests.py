@@ -111,7 +111,7 @@ def test_a_pool_grows_for_an_application_that_waits() -> None:
 def test_a_pool_does_not_grow_for_an_application_that_computes() -> None:
     with start_server(APP, threads="1-8") as server:
         with Crowd(server, 4, "/spin") as crowd:
-            eventually(lambda: crowd.answered > 150, "150 requests")
+            eventually(lambda: crowd.answered > 150, "150 requests", timeout=60)
         server.stop()
         assert "threads: " not in server.log
 

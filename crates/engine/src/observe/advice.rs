@@ -316,27 +316,7 @@ fn more_threads(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
         return advice(Kind::Ok, text, None);
     }
     if most <= w.threads {
-        if serial && w.cores > w.processes {
-            let allows = if w.processes == 1 {
-                "the GIL allows"
-            } else {
-                "their GILs allow"
-            };
-            return gil(
-                w,
-                more_processes(w, cores),
-                &format!(
-                    "The threads use {cores:.1} cores between them, which is most of what {allows}, and {waits}"
-                ),
-            );
-        }
-        let text = format!(
-            "The threads use {cores:.1} of {}, which is most of what there is, and {waits}: more {} will \
-             not help; cheaper requests or more machines would.",
-            plural(w.cores, "core"),
-            threads_or_processes(w),
-        );
-        return advice(Kind::Cpu, text, None);
+        return used_up(w, cores, serial, waits);
     }
     let remedy = if most == wanted {
         "would remove the wait"
@@ -356,6 +336,31 @@ fn more_threads(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
         },
     );
     advice(Kind::Threads, text, Some(per_process))
+}
+
+/// Requests wait, and the threads already use what they can have of the CPU.
+fn used_up(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
+    if serial && w.cores > w.processes {
+        let allows = if w.processes == 1 {
+            "the GIL allows"
+        } else {
+            "their GILs allow"
+        };
+        return gil(
+            w,
+            more_processes(w, cores),
+            &format!(
+                "The threads use {cores:.1} cores between them, which is most of what {allows}, and {waits}"
+            ),
+        );
+    }
+    let text = format!(
+        "The threads use {cores:.1} of {}, which is most of what there is, and {waits}: more {} will \
+         not help; cheaper requests or more machines would.",
+        plural(w.cores, "core"),
+        threads_or_processes(w),
+    );
+    advice(Kind::Cpu, text, None)
 }
 
 /// `processes` is how many would help.
