@@ -15,7 +15,7 @@ mod lane;
 mod mailbox;
 mod queue;
 mod server;
-mod shared;
+pub(crate) mod shared;
 mod siblings;
 pub(crate) mod sync;
 
