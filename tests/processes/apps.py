@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 from collections.abc import Iterable
@@ -13,11 +14,15 @@ if TYPE_CHECKING:
 
 
 def who(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """The process. With ``?fifo=PATH`` the reply waits until somebody has written there."""
-    fifo = parse_qs(environ.get("QUERY_STRING", "")).get("fifo")
-    if fifo:
-        with open(fifo[0], "rb") as gate:
+    """The process. With ``?fifo=PATH`` the reply waits until somebody has written there; with
+    ``?hold=PATH`` it keeps the GIL meanwhile, as a long computation in C does."""
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+    if "fifo" in query:
+        with open(query["fifo"][0], "rb") as gate:
             gate.read()
+    if "hold" in query:
+        with open(query["hold"][0], "rb", buffering=0) as gate:
+            ctypes.PyDLL(None).read(gate.fileno(), ctypes.create_string_buffer(1), 1)
     body = json.dumps(
         {
             "pid": os.getpid(),

@@ -155,6 +155,15 @@ impl Shared {
         self.wake_io_threads();
     }
 
+    /// Whether this process is one of several that serve the same listeners.
+    pub(crate) fn has_siblings(&self) -> bool {
+        #[cfg(unix)]
+        let has_siblings = self.siblings.is_some();
+        #[cfg(not(unix))]
+        let has_siblings = false;
+        has_siblings
+    }
+
     /// Whether the server drains and hands its connections over to sibling processes.
     pub(crate) fn hands_over(&self) -> bool {
         #[cfg(unix)]

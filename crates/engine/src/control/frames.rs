@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
 use serde_json::Value;
 use socket2::Socket;
 
@@ -22,7 +22,8 @@ use crate::net::socket::SEND_FLAGS;
 #[derive(Debug, Default)]
 pub(super) struct Received {
     bytes: Vec<u8>,
-    descriptors: VecDeque<OwnedFd>,
+    /// `None`: this process had no descriptor left for the one that came.
+    descriptors: VecDeque<Option<OwnedFd>>,
 }
 
 impl Received {
@@ -36,7 +37,7 @@ impl Received {
         let flags = flags | RecvFlags::CMSG_CLOEXEC;
         let mut buffers = [IoSliceMut::new(&mut bytes)];
         let got = match recvmsg(socket, &mut buffers, &mut ancillary, flags) {
-            Ok(got) => got.bytes,
+            Ok(got) => got,
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => return Ok(true),
             Err(error) => return Err(error.into()),
         };
@@ -47,11 +48,15 @@ impl Received {
             for descriptor in descriptors {
                 #[cfg(not(target_os = "linux"))]
                 rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC)?;
-                self.descriptors.push_back(descriptor);
+                self.descriptors.push_back(Some(descriptor));
             }
         }
-        self.bytes.extend_from_slice(&bytes[..got]);
-        Ok(got > 0)
+        if got.flags.contains(ReturnFlags::CTRUNC) {
+            // The next frame must not get the descriptor of the one behind it.
+            self.descriptors.push_back(None);
+        }
+        self.bytes.extend_from_slice(&bytes[..got.bytes]);
+        Ok(got.bytes > 0)
     }
 
     /// The next complete frame.
@@ -73,7 +78,7 @@ impl Received {
 
     /// The descriptor that came with the frame taken last.
     pub(super) fn descriptor(&mut self) -> Option<OwnedFd> {
-        self.descriptors.pop_front()
+        self.descriptors.pop_front().flatten()
     }
 }
 

@@ -108,6 +108,7 @@ impl IoLoop {
             for n in 0..self.desk.admin.listeners.len() {
                 self.guarded(None, |me| me.accept_admin(n));
             }
+            self.read_inbox();
         }
     }
 

@@ -54,6 +54,8 @@ impl Governing {
         (shared.queue.waiting() > 0).then_some(match shared.settings.gil {
             _ if self.expiring => Duration::ZERO,
             true => GOVERN,
+            // A task that waits may move to a sibling process at any time.
+            false if shared.has_siblings() => GOVERN,
             false => WATCH,
         })
     }

@@ -210,6 +210,8 @@ impl IoLoop {
             || self.accepting.has_more()
             || self.counting.is_under_way()
             || self.desk.shared.draining() && self.desk.drain.is_none()
+            // What the loop waited for may have gone since it last looked, without an event.
+            || self.is_done()
         {
             return Some(Duration::ZERO);
         }

@@ -15,6 +15,8 @@ mod lane;
 mod mailbox;
 mod queue;
 mod server;
+pub(crate) mod shared;
+mod siblings;
 pub(crate) mod sync;
 
 use std::sync::Arc;

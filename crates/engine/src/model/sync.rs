@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use mio::{Events, Registry, Token};
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic};
 
+pub(crate) use super::shared;
+
 /// What one run shares; its threads are coroutines of one thread of the system.
 #[derive(Debug)]
 pub(super) struct World {
@@ -27,6 +29,8 @@ pub(super) struct World {
     /// Times the kernel's state may have changed.
     stirred: Mutex<u64>,
     moved: Arc<shuttle::sync::Condvar>,
+    /// Nobody changes it: to read it lets the scheduler choose who goes on.
+    step: atomic::AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +62,7 @@ impl World {
             armed: shuttle::sync::Condvar::new(),
             stirred: Mutex::new(0),
             moved: Arc::default(),
+            step: atomic::AtomicBool::new(false),
         });
         WORLD.set(Some(Arc::clone(&world)));
         let clock = Arc::clone(&world);
@@ -115,6 +120,11 @@ impl World {
         let mut alarms = self.alarms.lock().unwrap();
         alarms.armed.retain(|alarm| alarm.0 != id);
         result
+    }
+
+    /// The calling thread is about to do what others may see.
+    pub(super) fn step(&self) {
+        self.step.load(Ordering::SeqCst);
     }
 
     /// The kernel may have news.

@@ -73,6 +73,9 @@ pub(crate) struct About {
 #[serde(default)]
 pub(crate) struct Totals {
     pub(crate) connections: u64,
+    pub(crate) handed_over: u64,
+    pub(crate) taken_over: u64,
+    pub(crate) not_taken_over: u64,
     pub(crate) health_checks: u64,
     pub(crate) evicted: u64,
     pub(crate) accept_pauses: u64,
@@ -131,6 +134,9 @@ impl Snapshot {
             figures: shared.shards.figures(),
             totals: Totals {
                 connections: counters.connections.get(),
+                handed_over: counters.handed_over.get(),
+                taken_over: counters.taken_over.get(),
+                not_taken_over: counters.not_taken_over.get(),
                 health_checks: counters.health_checks.get(),
                 evicted: counters.evicted.get(),
                 accept_pauses: counters.accept_pauses.get(),
@@ -234,6 +240,9 @@ impl AddAssign for About {
 impl AddAssign for Totals {
     fn add_assign(&mut self, other: Self) {
         self.connections += other.connections;
+        self.handed_over += other.handed_over;
+        self.taken_over += other.taken_over;
+        self.not_taken_over += other.not_taken_over;
         self.health_checks += other.health_checks;
         self.evicted += other.evicted;
         self.accept_pauses += other.accept_pauses;

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{self, Ordering};
 
 use memmap2::MmapRaw;
+
+use crate::sys::sync::shared::{AtomicU32, AtomicU64};
 
 /// A mapped file of atomics. All bytes of a new file are zero.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(super) struct Map {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Header {
+    /// [`LAYOUT`], in each page that this code can read.
+    pub(super) layout: AtomicU32,
     /// The whole server stops.
     pub(super) stopping: AtomicU32,
 }
@@ -40,11 +44,11 @@ pub(super) struct Slot {
 #[repr(C, align(64))]
 pub(super) struct Entry {
     /// Nanoseconds on the system's monotonic clock; 0 while the worker is free.
-    pub(super) began: AtomicU64,
+    pub(super) began: atomic::AtomicU64,
     /// The length of the method, and behind it that of the path.
-    pub(super) lengths: AtomicU64,
+    pub(super) lengths: atomic::AtomicU64,
     /// The method and the path, eight bytes each.
-    pub(super) text: [AtomicU64; TEXT / 8],
+    pub(super) text: [atomic::AtomicU64; TEXT / 8],
 }
 
 impl Map {
@@ -59,18 +63,25 @@ impl Map {
             &file,
             rustix::fs::SealFlags::SHRINK | rustix::fs::SealFlags::GROW,
         )?;
-        Self::open(file)
+        let map = Self::map(file)?;
+        map.header().layout.store(LAYOUT, Ordering::SeqCst);
+        Ok(map)
     }
 
     /// Maps a file that [`Map::create`] has made, in this process or in its parent.
     pub(super) fn open(file: OwnedFd) -> io::Result<Self> {
+        let map = Self::map(file)?;
+        match map.header().layout.load(Ordering::SeqCst) {
+            LAYOUT => Ok(map),
+            _ => Err(not_a_page()),
+        }
+    }
+
+    fn map(file: OwnedFd) -> io::Result<Self> {
         let memory = MmapRaw::map_raw(&file)?;
         let slots = memory.len().checked_sub(size_of::<Header>());
         if slots.is_none_or(|slots| slots == 0 || slots % size_of::<Slot>() != 0) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "not a page of figures",
-            ));
+            return Err(not_a_page());
         }
         Ok(Self { file, memory })
     }
@@ -97,6 +108,11 @@ impl Map {
     }
 }
 
+fn not_a_page() -> io::Error {
+    let why = "not a page of figures, or one of another version of headwaiter";
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
 #[cfg(target_os = "linux")]
 fn new_file() -> io::Result<OwnedFd> {
     use rustix::fs::{MemfdFlags, memfd_create};
@@ -109,6 +125,8 @@ fn new_file() -> io::Result<OwnedFd> {
     tempfile::tempfile().map(OwnedFd::from)
 }
 
+/// Tells a page from other files, and from pages of another layout. Increase it with each change of the structures above.
+const LAYOUT: u32 = 0x6877_0001;
 /// Workers of a process whose requests are written down.
 pub(super) const ENTRIES: usize = 64;
 /// Bytes of method and path that are written down.

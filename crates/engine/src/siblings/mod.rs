@@ -19,8 +19,7 @@ mod running;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use socket2::Socket;
 
@@ -30,6 +29,8 @@ pub use self::page::{Line, Page, State};
 pub(crate) use self::placement::Figures;
 use self::placement::choose;
 pub use self::running::Running;
+use crate::sys::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sys::sync::{Mutex, MutexGuard};
 
 /// This process among its siblings.
 #[derive(Debug)]
@@ -144,7 +145,7 @@ impl Siblings {
 
     /// Whether this process leaves and hands its connections over.
     pub(crate) fn hands_over(&self) -> bool {
-        self.hands_over.load(Ordering::SeqCst)
+        self.hands_over.load(Ordering::SeqCst) && !self.page.is_stopping()
     }
 
     /// Whether a sibling is about to leave a message for this process, which has not received it.
@@ -187,6 +188,12 @@ impl Siblings {
         let kept = own.connections.saturating_add(u32::from(!placed));
         self.page.set_connections(self.slot, kept);
         placed
+    }
+
+    /// What a process does that dies before it sends.
+    #[cfg(test)]
+    pub(crate) fn announce(&self, slot: usize) {
+        self.page.announce(slot);
     }
 
     /// Hands a connection over to a sibling with an idle worker, if there is one.

@@ -203,6 +203,9 @@ impl Page {
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
     use super::*;
 
     fn busy(turn: bool) -> Figures {
@@ -275,5 +278,10 @@ mod tests {
             file.set_len(size).unwrap();
             assert!(Page::open(file.into()).is_err(), "{size}");
         }
+        // A page of another layout, as a newer version may make it.
+        let page = Page::create(2).unwrap();
+        let memory = File::from(page.fd().try_clone_to_owned().unwrap());
+        memory.write_all_at(&[!0], 0).unwrap();
+        assert!(Page::open(memory.into()).is_err());
     }
 }

@@ -15,6 +15,7 @@ use headwaiter_http::Refusal;
 use crate::exchange::link::MARKED;
 use crate::io::IoLoop;
 use crate::io::desk::Desk;
+use crate::io::leaving::LATE;
 use crate::io::phase::Phase;
 use crate::shared::Stage;
 use crate::siblings::{Frame, MOST_BYTES, Outcome};
@@ -137,7 +138,5 @@ impl Desk {
     }
 }
 
-/// How long connections that siblings have announced are waited for.
-const LATE: Duration = Duration::from_secs(1);
 /// How often to look at what siblings do without waking this loop.
 const TICK: Duration = Duration::from_millis(1);

@@ -15,10 +15,12 @@ use std::time::Duration;
 use mio::Interest;
 use mio::event::Source as _;
 use mio::unix::SourceFd;
+use rustix::io::fcntl_dupfd_cloexec;
 
 use crate::exchange::link::MARKED;
 use crate::io::IoLoop;
 use crate::io::desk::Desk;
+use crate::io::evict::PAUSE;
 use crate::io::token::Source;
 use crate::net::socket::Stream;
 use crate::siblings::{Frame, Received, receive};
@@ -45,6 +47,13 @@ impl IoLoop {
         let mut buffer = std::mem::take(&mut self.desk.leaving.arrivals);
         buffer.resize(crate::siblings::LARGEST, 0);
         loop {
+            if let Err(error) = fcntl_dupfd_cloexec(siblings.inbox(), 0) {
+                // The connection that came would be lost. Reads on after the pause, if this begins one.
+                if self.desk.make_room(&error.to_string()) {
+                    continue;
+                }
+                break;
+            }
             match receive(siblings.inbox(), &mut buffer) {
                 Ok(Some(received)) => {
                     let taken = self.guarded(None, |me| me.take_over(received));
@@ -58,6 +67,7 @@ impl IoLoop {
                     if self.desk.shared.accept_log.pass(self.desk.now) {
                         log::warn!(target: crate::LOG, "the inbox could not be read: {error}");
                     }
+                    self.desk.room.pause(self.desk.now + PAUSE);
                     break;
                 }
             }
@@ -102,9 +112,21 @@ impl Desk {
     /// Tells the siblings, at the end of a turn, how this process is doing, and gives them tasks that wait.
     pub(in crate::io) fn publish_turn(&mut self) {
         if self.index == 0 {
+            self.write_off_overdue();
             self.shared.publish(self.in_flight.in_batch(), true);
         }
         self.move_tasks();
+    }
+
+    /// A sibling that died may have announced a connection that it has not sent. For ever counted as on its way, it would
+    /// keep others from this process.
+    fn write_off_overdue(&mut self) {
+        if let Some(siblings) = &self.shared.siblings {
+            let pending = siblings.own().pending;
+            for _ in 0..self.leaving.overdue.look(pending, self.now) {
+                siblings.received();
+            }
+        }
     }
 
     /// Whether new connections are left to a sibling, which has an idle worker while this process has none. If the
@@ -140,3 +162,124 @@ impl Desk {
 
 /// How long new connections are left to a sibling.
 const DEFERENCE: Duration = Duration::from_millis(2);
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    use super::*;
+    use crate::io::inline::Endpoint;
+    use crate::io::leaving::LATE;
+    use crate::io::tests::connect;
+    use crate::net::address::Listening;
+    use crate::settings::Settings;
+    use crate::shared::{Shared, Stage};
+    use crate::siblings::{Outcome, Page, Siblings, inbox_pair};
+
+    /// A loop that nobody runs and that is ready, and a sibling that sends to it.
+    fn pair() -> (Arc<Shared>, IoLoop, Siblings) {
+        let page = Page::create(2).unwrap();
+        let same = || Page::open(page.fd().try_clone_to_owned().unwrap()).unwrap();
+        let (inbox, send) = inbox_pair().unwrap();
+        let sibling = Siblings::new(same(), 1, inbox_pair().unwrap().0).unwrap();
+        sibling.add(0, send);
+        let listening = vec![Listening::Unix("test".into())];
+        let mut shared = Shared::new(Settings::for_tests(), listening, None);
+        shared.siblings = Some(Arc::new(Siblings::new(same(), 0, inbox).unwrap()));
+        let shared = Arc::new(shared);
+        let mut io = IoLoop::new(0, &shared, Vec::new(), Endpoint::default()).unwrap();
+        io.turn().unwrap();
+        (shared, io, sibling)
+    }
+
+    fn send(sibling: &Siblings) -> UnixStream {
+        let (client, connection) = UnixStream::pair().unwrap();
+        let frame = Frame {
+            connection: connection.as_fd(),
+            listener: 0,
+            marked: false,
+            bytes: b"",
+        };
+        assert_eq!(sibling.hand_over(&frame), Outcome::Sent);
+        client
+    }
+
+    #[test]
+    fn an_announcement_that_is_taken_back_does_not_hold_up_the_end() {
+        let (shared, mut io, sibling) = pair();
+        sibling.announce(0);
+        shared.advance(Stage::Draining);
+        io.turn().unwrap();
+        assert!(!io.is_done());
+        // Just now the sender sees that this process leaves.
+        shared.siblings.as_ref().unwrap().received();
+        assert_eq!(io.poll_timeout(), Some(Duration::ZERO));
+        assert!(io.is_done());
+    }
+
+    #[test]
+    fn what_a_dead_sibling_has_announced_is_written_off() {
+        let (shared, mut io, sibling) = pair();
+        let pending = || shared.siblings.as_ref().unwrap().own().pending;
+        sibling.announce(0);
+        for lost in [false, true] {
+            shared.move_clock(LATE);
+            io.desk.mailbox.wake();
+            io.turn().unwrap();
+            assert_eq!(pending(), u32::from(!lost));
+        }
+    }
+
+    #[test]
+    fn replies_end_their_connections_when_the_whole_server_stops_meanwhile() {
+        let (shared, _io, sibling) = pair();
+        let siblings = shared.siblings.as_ref().unwrap();
+        siblings.add(1, inbox_pair().unwrap().1);
+        sibling.publish(crate::siblings::Figures {
+            idle: 1,
+            waiting: 0,
+            connections: 0,
+            turn: true,
+        });
+        shared.advance(Stage::Draining);
+        assert!(!shared.ends_connections());
+        siblings.page().set_stopping();
+        assert!(shared.ends_connections());
+    }
+
+    /// As often as the system has no descriptor left.
+    #[test]
+    fn without_a_descriptor_left_a_connection_stays_in_the_inbox() {
+        let (shared, mut io, sibling) = pair();
+        let _clients = [send(&sibling), send(&sibling)];
+        let _idle = connect(&mut io, Some(0));
+        io.desk.begin_turn();
+        let limit = getrlimit(Resource::Nofile);
+        let first_free = inbox_pair().unwrap().0.as_raw_fd() as u64;
+        let none_left = Rlimit {
+            current: Some(first_free),
+            ..limit
+        };
+        setrlimit(Resource::Nofile, none_left).unwrap();
+        io.read_inbox();
+        let counts = |name| {
+            let all = shared.counters.all();
+            all.into_iter().find(|(n, _)| *n == name).unwrap().1
+        };
+        let taken = ["evicted", "taken_over", "not_taken_over"].map(counts);
+        setrlimit(Resource::Nofile, limit).unwrap();
+        // The idle one made room for the first. The second waits: the first is new.
+        assert_eq!(taken, [1, 1, 0]);
+        let pause = io.desk.room.paused_until().unwrap();
+        shared.move_clock(pause.saturating_duration_since(shared.now()));
+        io.turn().unwrap();
+        assert_eq!(
+            ["evicted", "taken_over", "not_taken_over"].map(counts),
+            [1, 2, 0]
+        );
+    }
+}

@@ -141,6 +141,24 @@ fn events(totals: &Totals) -> Vec<Metric> {
             count(totals.connections),
         ),
         (
+            "headwaiter_connections_handed_over",
+            "Connections handed over to sibling processes.",
+            None,
+            count(totals.handed_over),
+        ),
+        (
+            "headwaiter_connections_taken_over",
+            "Connections taken over from sibling processes.",
+            None,
+            count(totals.taken_over),
+        ),
+        (
+            "headwaiter_connections_not_taken_over",
+            "Connections from sibling processes that were closed: their clients had left.",
+            None,
+            count(totals.not_taken_over),
+        ),
+        (
             "headwaiter_connections_evicted",
             "Idle connections closed to make room.",
             None,
