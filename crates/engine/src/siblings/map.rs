@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use memmap2::MmapRaw;
 
@@ -17,6 +17,8 @@ pub(super) struct Map {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Header {
+    /// [`LAYOUT`] of the version that made the file: a child may be newer than its parent, and the reverse.
+    layout: AtomicU32,
     /// The whole server stops.
     pub(super) stopping: AtomicU32,
 }
@@ -59,18 +61,25 @@ impl Map {
             &file,
             rustix::fs::SealFlags::SHRINK | rustix::fs::SealFlags::GROW,
         )?;
-        Self::open(file)
+        let map = Self::mapped(file)?;
+        map.header().layout.store(LAYOUT, Ordering::SeqCst);
+        Ok(map)
     }
 
     /// Maps a file that [`Map::create`] has made, in this process or in its parent.
     pub(super) fn open(file: OwnedFd) -> io::Result<Self> {
+        let map = Self::mapped(file)?;
+        if map.header().layout.load(Ordering::SeqCst) != LAYOUT {
+            return Err(invalid("a page of figures of another version"));
+        }
+        Ok(map)
+    }
+
+    fn mapped(file: OwnedFd) -> io::Result<Self> {
         let memory = MmapRaw::map_raw(&file)?;
         let slots = memory.len().checked_sub(size_of::<Header>());
         if slots.is_none_or(|slots| slots == 0 || slots % size_of::<Slot>() != 0) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "not a page of figures",
-            ));
+            return Err(invalid("not a page of figures"));
         }
         Ok(Self { file, memory })
     }
@@ -109,6 +118,12 @@ fn new_file() -> io::Result<OwnedFd> {
     tempfile::tempfile().map(OwnedFd::from)
 }
 
+fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// Counts the changes of [`Header`], [`Slot`] and [`Entry`].
+const LAYOUT: u32 = 1;
 /// Workers of a process whose requests are written down.
 pub(super) const ENTRIES: usize = 64;
 /// Bytes of method and path that are written down.

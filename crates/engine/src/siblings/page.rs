@@ -276,4 +276,13 @@ mod tests {
             assert!(Page::open(file.into()).is_err(), "{size}");
         }
     }
+
+    #[test]
+    fn a_page_of_another_version_is_refused() {
+        let page = Page::create(1).unwrap();
+        let file = page.fd().try_clone_to_owned().unwrap();
+        rustix::io::pwrite(&file, &[255], 0).unwrap();
+        let error = Page::open(file).unwrap_err();
+        assert_eq!(error.to_string(), "a page of figures of another version");
+    }
 }
