@@ -142,15 +142,59 @@ def test_an_application_that_fails_by_now_is_told(tmp_path: Path) -> None:
 
 def test_a_stop_ends_the_trial(tmp_path: Path) -> None:
     with start(tmp_path) as server:
-        (tmp_path / "sitecustomize.py").write_text(
-            "import sys, time\n"
-            "if 'headwaiter._upgraded' in sys.orig_argv:\n"
-            "    sys.stdin.read()\n"
-            "    time.sleep(3600)\n"
-        )
+        at_start(tmp_path, "'--check' in sys.argv", "time.sleep(3600)")
         server.signal(signal.SIGUSR2)
         server.wait_for_log("the new version is tried")
         server.stop()
+
+
+def test_what_happens_while_the_new_version_starts(tmp_path: Path) -> None:
+    go_on = tmp_path / "go_on"
+    os.mkfifo(go_on)
+    with start(tmp_path) as server:
+        victim = ready_pids(server, 2)[0]
+        is_new = "any('--state=' in item for item in sys.argv) and '--check' not in sys.argv"
+        at_start(tmp_path, is_new, f"print('begins', file=sys.stderr); open({str(go_on)!r}).read()")
+        server.signal(signal.SIGUSR2)
+        server.wait_for_log("begins")
+        os.kill(victim, signal.SIGKILL)
+        server.signal(signal.SIGUSR1)
+        server.signal(signal.SIGTERM)
+        go_on.write_text("")  # the new version has waited for this
+        assert server.wait() in (0, 3)
+        assert "was ended by SIGKILL" in server.log
+        assert "SIGTERM: stopping" in server.log
+
+
+def test_a_system_that_refuses_to_execute_changes_nothing(tmp_path: Path) -> None:
+    at_start(tmp_path, "'--processes=2' in sys.argv", "os.execve = lambda *_: os.open('/no', 0)")
+    with start(tmp_path) as server:
+        status, text = ctl(tmp_path, "upgrade")
+        assert status == 1
+        assert "cannot execute the new version: [Errno 2]" in text
+        assert ctl(tmp_path, "reload") == (0, "reloaded\n")
+        os.kill(ready_pids(server, 4)[2], signal.SIGKILL)
+        server.wait_for_log("was ended by SIGKILL")
+        server.stop()
+
+
+def test_half_a_request_of_ctl_is_not_lost(tmp_path: Path) -> None:
+    with start(tmp_path) as server, socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(TIMEOUT)
+        client.connect(str(tmp_path / "ctl"))
+        client.sendall(b'{"do": "sta')
+        # The answer to a later client shows that the server has read what came before.
+        assert ctl(tmp_path, "status")[0] == 0
+        assert ctl(tmp_path, "upgrade")[0] == 0
+        client.sendall(b'tus"}\n')
+        assert "2 wanted" in client.recv(4096).decode()
+        server.stop()
+
+
+def at_start(folder: Path, condition: str, what: str) -> None:
+    """Processes that start from now on do ``what`` before anything else, if ``condition``."""
+    lines = ["import os, sys, time", f"if {condition}: {what}", ""]
+    (folder / "sitecustomize.py").write_text("\n".join(lines), encoding="utf-8")
 
 
 def test_the_service_manager_hears_of_a_reload(tmp_path: Path) -> None:

@@ -87,19 +87,17 @@ impl Fleet {
     /// Goes on with what the version before remembers.
     pub(super) fn resume(&mut self, memory: Memory, now: Instant) {
         let before = |age| now.checked_sub(age).unwrap_or(now);
-        let child = |(slot, (pid, age, last)): (usize, (u32, Duration, Option<Snapshot>))| {
-            let state = String::new();
-            let (member, since) = (Member { slot, pid, state }, before(age));
-            (
-                slot,
-                Child {
-                    member,
-                    since,
-                    last,
-                },
-            )
-        };
-        self.children = memory.children.into_iter().map(child).collect();
+        for (slot, (pid, age, last)) in memory.children {
+            let state = String::new(); // it is told with the next members
+            let member = Member { slot, pid, state };
+            let since = before(age);
+            let child = Child {
+                member,
+                since,
+                last,
+            };
+            self.children.insert(slot, child);
+        }
         self.ended = memory.ended;
         self.gone = memory.gone;
         self.began = before(memory.age);
