@@ -94,6 +94,7 @@ def test_a_unix_socket_is_removed_by_the_last_version(tmp_path: Path) -> None:
 def test_a_version_that_cannot_be_imported_changes_nothing(tmp_path: Path) -> None:
     with start(tmp_path) as server:
         before = ready_pids(server, 2)
+        opened = descriptors(server)
         release = tmp_path / "headwaiter"
         release.mkdir()
         (release / "__init__.py").write_text("raise RuntimeError('half of it is missing')")
@@ -104,6 +105,7 @@ def test_a_version_that_cannot_be_imported_changes_nothing(tmp_path: Path) -> No
         assert "half of it is missing" in server.log
         assert "the last upgrade failed:" in ctl(tmp_path, "status")[1]
         assert {who(server)["pid"] for _ in range(4)} <= set(before)
+        assert descriptors(server) == opened
         shutil.rmtree(release)
         assert ctl(tmp_path, "upgrade")[0] == 0
         assert not {who(server)["pid"] for _ in range(4)} & set(before)
@@ -160,7 +162,8 @@ def test_what_happens_while_the_new_version_starts(tmp_path: Path) -> None:
         os.kill(victim, signal.SIGKILL)
         server.signal(signal.SIGUSR1)
         server.signal(signal.SIGTERM)
-        go_on.write_text("")  # the new version has waited for this
+        # The new version has waited for this.
+        os.close(os.open(go_on, os.O_WRONLY | os.O_NONBLOCK))
         assert server.wait() in (0, 3)
         assert "was ended by SIGKILL" in server.log
         assert "SIGTERM: stopping" in server.log
