@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 from dataclasses import fields
 from typing import Any
@@ -22,7 +23,7 @@ class StateError(ValueError):
 
 def write(state: dict[str, Any]) -> int:
     """A descriptor of the state, which nobody inherits yet."""
-    if hasattr(os, "memfd_create"):
+    if sys.platform == "linux":
         descriptor = os.memfd_create("headwaiter-state")
     else:
         with tempfile.TemporaryFile() as file:
