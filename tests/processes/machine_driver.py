@@ -63,8 +63,8 @@ class Driver:
 
     def play(self, word: str) -> None:
         """One event: ``ready 0``, ``failed 0``, ``exit 0 -9``, ``asks 0 SIGTERM``, ``pong 0``,
-        ``lost 0``, ``TERM``, ``INT``, ``HUP``, ``USR1``, ``USR2`` after a good trial, ``scale 3``, or seconds
-        that pass."""
+        ``lost 0``, ``TERM``, ``INT``, ``HUP``, ``USR1``, ``USR2`` after a good trial, ``scale 3``,
+        or seconds that pass."""
         verb, *rest = word.split()
         machine, numbers = self.machine, [int(item) for item in rest if item.lstrip("-").isdigit()]
         if verb == "ready":
