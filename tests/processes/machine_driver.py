@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 from headwaiter._parent.actions import (
@@ -62,7 +63,8 @@ class Driver:
 
     def play(self, word: str) -> None:
         """One event: ``ready 0``, ``failed 0``, ``exit 0 -9``, ``asks 0 SIGTERM``, ``pong 0``,
-        ``lost 0``, ``TERM``, ``INT``, ``HUP``, ``USR1``, ``scale 3``, or seconds that pass."""
+        ``lost 0``, ``TERM``, ``INT``, ``HUP``, ``USR1``, ``USR2`` after a good trial, ``scale 3``,
+        or seconds that pass."""
         verb, *rest = word.split()
         machine, numbers = self.machine, [int(item) for item in rest if item.lstrip("-").isdigit()]
         if verb == "ready":
@@ -83,6 +85,10 @@ class Driver:
             machine.handle_reload(self.now)
         elif verb == "USR1":
             machine.handle_reopen(self.now)
+        elif verb == "USR2":
+            state = json.loads(json.dumps(machine.state()))
+            self.machine = Machine(machine.config, self.now, state)
+            self.machine.handle_reload(self.now)
         elif verb == "scale":
             machine.handle_scale(self.now, numbers[0])
         else:

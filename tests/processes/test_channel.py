@@ -87,3 +87,48 @@ def test_a_descriptor_travels_with_its_frame(ends: tuple[Channel, socket.socket]
     os.close(descriptors[0])
     assert os.read(reader, 2) == b"x"
     os.close(reader)
+
+
+def test_what_has_come_and_what_waits_outlive_the_program(
+    ends: tuple[Channel, socket.socket],
+) -> None:
+    own, other = ends
+    other.sendall(frame({"did": "pong", "n": 7})[:9])
+    assert own.receive() == []
+    numbers = 0
+    while not own.wants_to_send:
+        own.send({"n": numbers})
+        numbers += 1
+    reader, writer = os.pipe()
+    own.send({"do": "sibling", "slot": 3}, writer)
+    os.close(writer)
+    kept: list[int] = []
+
+    def keep(descriptor: int) -> int:
+        kept.append(os.dup(descriptor))  # as an exec keeps it
+        return kept[-1]
+
+    state = json.loads(json.dumps(own.state(keep)))
+    assert len(kept) == 2
+    new = Channel.adopted(state)
+    other.sendall(frame({"did": "pong", "n": 7})[9:])
+    assert new.receive() == [{"did": "pong", "n": 7}]
+    received, descriptors = bytearray(), []
+    while new.wants_to_send:
+        data, found, _, _ = socket.recv_fds(other, 1 << 20, 4)
+        received += data
+        descriptors += found
+        new.flush()
+    other.setblocking(False)
+    data, found, _, _ = socket.recv_fds(other, 1 << 20, 4)
+    received += data
+    descriptors += found
+    expected = [{"n": number} for number in range(numbers)]
+    assert received == b"".join(map(frame, [*expected, {"do": "sibling", "slot": 3}]))
+    own.close()  # it has a descriptor of the pipe, too
+    for descriptor in descriptors:
+        os.write(descriptor, b"x")
+        os.close(descriptor)
+    assert os.read(reader, 2) == b"x"
+    os.close(reader)
+    new.close()

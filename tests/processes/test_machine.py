@@ -21,6 +21,48 @@ RELOADED = [
 
 ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
     "a reload takes one place after the other": ({}, [*SERVING, *RELOADED]),
+    "an upgrade adopts the children and takes one place after the other": (
+        {},
+        [
+            *SERVING,
+            ("USR2", "start 2"),
+            *RELOADED[1:],
+            ("USR2", "start 1"),
+            ("5", "ping 2, ping 0"),
+        ],
+    ),
+    "an upgrade starts again what was about to start": (
+        {},
+        [
+            *SERVING,
+            ("exit 0 -9", "start 0"),
+            ("HUP", "cut 0, start 2, start 3"),
+            ("USR2", "cut 3, cut 2, start 4, start 5"),
+        ],
+    ),
+    "an upgrade in a reload gives the successor up": (
+        {},
+        [
+            *SERVING,
+            ("HUP", "start 2"),
+            ("ready 2", "drain 0"),
+            ("USR2", ""),
+            ("exit 0 0", "start 0"),
+            ("USR2", "cut 0, start 3"),
+            ("exit 0 3", ""),
+            ("ready 3", "drain 2"),
+        ],
+    ),
+    "an adopted child that does not leave is ended": (
+        {"processes": 1},
+        [
+            *[(" ", "start 0"), ("ready 0", "")],
+            ("HUP", "start 1"),
+            ("ready 1", "drain 0"),
+            ("USR2", ""),
+            ("40", "ping 1, SIGABRT 1, SIGKILL 1, SIGABRT 0"),
+        ],
+    ),
     "a failed start ends the reload": (
         {},
         [*SERVING, ("HUP", "start 2"), ("failed 2", ""), ("exit 2 1", ""), ("5", "ping 0, ping 1")],
@@ -306,12 +348,18 @@ class Walk:
         self.check(driver.done())
         before = len(machine.ready())
         event = choice(
-            ["ready", "ready", "fail", "die", "leave", "leave", "ask", "pass", "HUP", "scale"]
+            [
+                *("ready", "ready", "fail", "die", "leave", "leave", "ask", "pass", "scale"),
+                *("HUP", "USR2"),
+            ]
         )
         phase = {"ready": Phase.STARTING, "fail": Phase.STARTING, "leave": Phase.LEAVING}
         slots = [n for n, c in machine.children.items() if c.phase is phase.get(event, Phase.READY)]
         if event == "HUP":
             driver.play("HUP")
+        elif event == "USR2":
+            if machine.has_served:
+                driver.play("USR2")
         elif event == "pass":
             driver.elapse(self.random.random())
         elif event == "scale":

@@ -56,3 +56,11 @@ def test_a_file_that_another_process_has_made_meanwhile_stays(tmp_path: Path) ->
 def test_a_folder_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(PidFileError, match="No such file"), held(str(tmp_path / "none" / "pid")):
         pass
+
+
+def test_a_file_that_is_there_already_is_not_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    with held(str(path), made=True):
+        assert not path.exists()
+        path.write_text(f"{os.getpid()}\n", encoding="ascii")
+    assert not path.exists()

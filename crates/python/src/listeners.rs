@@ -1,5 +1,6 @@
 //! Bound sockets without a server: what a parent holds for its children.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use headwaiter_engine as engine;
@@ -20,24 +21,32 @@ pub(crate) struct Listeners {
 
 #[pymethods]
 impl Listeners {
-    /// Binds every address, or none.
+    /// Binds every address, or none. `files` are those of passed sockets that this process has made, as in `files()`.
     ///
     /// Raises `OSError(errno, text, place)` for the first that could not be bound.
     #[new]
-    #[pyo3(signature = (listen, admin, *, backlog, unix_socket_perms))]
+    #[pyo3(signature = (listen, admin, *, backlog, unix_socket_perms, files=Vec::new()))]
     fn new(
         listen: Vec<Bound<'_, PyTuple>>,
         admin: Vec<Bound<'_, PyTuple>>,
         backlog: i32,
         unix_socket_perms: u32,
+        files: Vec<(PathBuf, u64)>,
     ) -> PyResult<Self> {
         let options = BindOptions {
             backlog,
             unix_socket_perms,
         };
         let (listen, admin) = (listen_specs(&listen)?, listen_specs(&admin)?);
-        let bound = engine::Listeners::bind(&listen, &admin, options)
+        #[cfg_attr(windows, expect(unused_mut, reason = "no files there"))]
+        let mut bound = engine::Listeners::bind(&listen, &admin, options)
             .map_err(|failed| os_error(&failed.error, &failed.place))?;
+        #[cfg(unix)]
+        if !files.is_empty() {
+            bound.own_files(&files);
+        }
+        #[cfg(windows)]
+        drop(files);
         Ok(Self {
             listening: bound.listening(),
             admin_listening: bound.admin_listening(),
@@ -49,6 +58,18 @@ impl Listeners {
     #[cfg(unix)]
     fn filenos(&self) -> Vec<i32> {
         self.lock().filenos()
+    }
+
+    /// The descriptors of the sockets of the admin endpoint.
+    #[cfg(unix)]
+    fn admin_filenos(&self) -> Vec<i32> {
+        self.lock().admin_filenos()
+    }
+
+    /// The files of Unix sockets that this process has made, each with its inode.
+    #[cfg(unix)]
+    fn files(&self) -> Vec<(PathBuf, u64)> {
+        self.lock().files()
     }
 
     /// The addresses in use, in the form of `Server.listening`.

@@ -84,6 +84,22 @@ impl Overview {
         self.with(|overview| overview.retire(slot, figures))
     }
 
+    /// All figures that were told, as text for `resume`.
+    fn remember(&self) -> PyResult<String> {
+        self.with(|overview| overview.remember())
+    }
+
+    /// Goes on with the figures of an overview in this process before it executed its program anew.
+    fn resume(&self, memory: &str) -> PyResult<()> {
+        Ok(self.with(|overview| overview.resume(memory))??)
+    }
+
+    /// Whether nobody waits for a page.
+    #[getter]
+    fn idle(&self) -> PyResult<bool> {
+        self.with(|overview| overview.is_idle())
+    }
+
     /// Closes the listeners and cuts the connections.
     fn close(&self) {
         drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());

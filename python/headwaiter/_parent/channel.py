@@ -11,8 +11,9 @@ import array
 import json
 import os
 import socket
+from base64 import b64decode, b64encode
 from collections import deque
-from typing import Any
+from typing import Any, Callable
 
 MOST_WAITING = 1 << 20
 LARGEST_FRAME = 16 << 20
@@ -27,6 +28,26 @@ class Channel:
         self._received = bytearray()
         self._waiting: deque[tuple[bytes, int]] = deque()
         self._size = 0
+
+    def state(self, keep: Callable[[int], int]) -> dict[str, Any]:
+        """The descriptor and the parts of frames, for JSON. ``keep`` is called with descriptors."""
+        return {
+            "socket": keep(self.socket.fileno()),
+            "received": b64encode(self._received).decode(),
+            "waiting": [
+                [b64encode(frame).decode(), descriptor if descriptor < 0 else keep(descriptor)]
+                for frame, descriptor in self._waiting
+            ],
+        }
+
+    @classmethod
+    def adopted(cls, state: dict[str, Any]) -> Channel:
+        """The channel with this :meth:`state`."""
+        channel = cls(socket.socket(fileno=state["socket"]))
+        channel._received += b64decode(state["received"])
+        channel._waiting.extend((b64decode(frame), number) for frame, number in state["waiting"])
+        channel._size = sum(len(frame) for frame, _ in channel._waiting)
+        return channel
 
     @property
     def wants_to_send(self) -> bool:

@@ -13,13 +13,33 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Callable
 
 from headwaiter import _headwaiter
 from headwaiter._parent.channel import Channel
+from headwaiter._parent.state import known
 from headwaiter._settings.sources import SLOT_VARIABLE
 
 MOST_NAMED = 10
 """The most requests that a log record names."""
+
+
+class Adopted:
+    """A process that an earlier version of the program has started, as a ``Popen``."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def poll(self) -> int | None:
+        """The exit status, negative for a signal; ``None`` while the process lives."""
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:  # somebody else has waited for it
+            return 0
+        return os.waitstatus_to_exitcode(status) if pid else None
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
 
 
 @dataclass
@@ -27,7 +47,7 @@ class ChildProcess:
     """A child that runs, and what it has said."""
 
     slot: int
-    popen: subprocess.Popen[bytes]
+    popen: subprocess.Popen[bytes] | Adopted
     channel: Channel
     inbox: int
     outbox: int
@@ -62,6 +82,32 @@ class Children:
         self._orphans: list[tuple[float, int]] = []
         """Inboxes of children that are gone, each with the time at which it is closed."""
 
+    def state(self, keep: Callable[[int], int]) -> dict[str, Any]:
+        """The processes and what belongs to them, for JSON. ``keep`` is called with descriptors."""
+        return {
+            "page": keep(self.page.fileno()),
+            "orphans": [[until, keep(inbox)] for until, inbox in self._orphans],
+            "processes": [
+                {
+                    **vars(child),
+                    "popen": child.popen.pid,
+                    "channel": child.channel.state(keep),
+                    "inbox": keep(child.inbox),
+                    "outbox": keep(child.outbox),
+                }
+                for child in self.by_slot.values()
+            ],
+        }
+
+    def adopt(self, state: dict[str, Any]) -> None:
+        """Go on with the children of this :meth:`state`, whose page is here already."""
+        self._orphans = [(until, inbox) for until, inbox in state["orphans"]]
+        for written in state["processes"]:
+            popen, channel = Adopted(written["popen"]), Channel.adopted(written["channel"])
+            fields = known(ChildProcess, {**written, "popen": popen, "channel": channel})
+            child = ChildProcess(**fields)
+            self.by_slot[child.slot] = child
+
     def start(self, slot: int) -> ChildProcess:
         """Start a child and introduce it to the others.
 
@@ -93,7 +139,7 @@ class Children:
             [*self.command, f"--slot={slot}", *flags, "--", *self.arguments],
             pass_fds=[*passed.values(), *self.listeners],
             cwd=self.directory,
-            env=_environment(slot),
+            env=environment(slot),
         )
 
     def _introduce(self, child: ChildProcess, sibling: ChildProcess) -> None:
@@ -142,8 +188,8 @@ class Children:
         return f", running {', '.join(named)}{f' and {more} more' if more else ''}"
 
 
-def _environment(slot: int) -> dict[str, str]:
+def environment(slot: int | None = None) -> dict[str, str]:
     """The environment of a child: the service manager hears of the parent alone."""
     private = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
     kept = {name: value for name, value in os.environ.items() if name not in private}
-    return {**kept, SLOT_VARIABLE: str(slot)}
+    return kept if slot is None else {**kept, SLOT_VARIABLE: str(slot)}

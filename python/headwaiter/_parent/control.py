@@ -31,6 +31,8 @@ class Client:
         self.socket = sock
         self._close = close
         self.received = b""
+        self.awaits = ""
+        """The request whose answer comes later."""
 
     def answer(self, status: int, text: str) -> None:
         """Answer and close. ``status`` is the exit status of ``headwaiter ctl``."""
@@ -49,14 +51,42 @@ class ControlSocket:
         path: str,
         selector: selectors.BaseSelector,
         ask: Callable[[Client, dict[str, Any]], None],
+        adopted: dict[str, Any] | None = None,
     ) -> None:
         self.path = path
         self._selector = selector
         self._ask = ask
         self._clients: set[Client] = set()
-        self._socket = bound(path)
-        self._inode = os.stat(path).st_ino
+        if adopted is None:
+            self._socket = bound(path)
+            self._inode = os.stat(path).st_ino
+        else:
+            self._socket, self._inode = _adopted(adopted["socket"]), adopted["inode"]
+            for written in adopted["clients"]:
+                client = self._add(_adopted(written["socket"]))
+                client.received, client.awaits = written["received"].encode(), written["awaits"]
         selector.register(self._socket, selectors.EVENT_READ, self._accept)
+
+    def state(self, keep: Callable[[int], int]) -> dict[str, Any]:
+        """The socket and its clients, for JSON. ``keep`` is called with descriptors."""
+        return {
+            "path": self.path,
+            "socket": keep(self._socket.fileno()),
+            "inode": self._inode,
+            "clients": [
+                {
+                    "socket": keep(client.socket.fileno()),
+                    "received": client.received.decode("utf-8", "replace"),
+                    "awaits": client.awaits,
+                }
+                for client in self._clients
+            ],
+        }
+
+    def answer(self, awaits: str, status: int, text: str) -> None:
+        """Answer the clients that wait for the end of such a request."""
+        for client in [client for client in self._clients if client.awaits == awaits]:
+            client.answer(status, text)
 
     def _accept(self, _events: int) -> None:
         with contextlib.suppress(OSError):
@@ -65,9 +95,13 @@ class ControlSocket:
             if len(self._clients) >= MOST_CLIENTS:
                 sock.close()
                 return
-            client = Client(sock, self._forget)
-            self._clients.add(client)
-            self._selector.register(sock, selectors.EVENT_READ, lambda _: self._read(client))
+            self._add(sock)
+
+    def _add(self, sock: socket.socket) -> Client:
+        client = Client(sock, self._forget)
+        self._clients.add(client)
+        self._selector.register(sock, selectors.EVENT_READ, lambda _: self._read(client))
+        return client
 
     def _read(self, client: Client) -> None:
         try:
@@ -105,6 +139,12 @@ class ControlSocket:
         with contextlib.suppress(OSError):
             if os.stat(self.path).st_ino == self._inode:
                 os.unlink(self.path)
+
+
+def _adopted(descriptor: int) -> socket.socket:
+    sock = socket.socket(fileno=descriptor)
+    sock.setblocking(False)
+    return sock
 
 
 def bound(path: str) -> socket.socket:

@@ -18,6 +18,7 @@ from headwaiter._settings.table import BY_NAME
 VERBS = {
     "status": "show the processes",
     "reload": "replace every process by a new one, and wait until that is done",
+    "upgrade": "go on with the installed version of headwaiter, and wait as for reload",
     "scale": "set the number of processes: scale N",
     "stop": "stop as SIGTERM does, and wait for the end",
     "logs": "reopen the logs",

@@ -8,15 +8,16 @@ accepts a connection and never imports the application.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import selectors
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Callable
 
+from headwaiter import _headwaiter
 from headwaiter._parent import status
 from headwaiter._parent.actions import (
     Action,
@@ -34,15 +35,16 @@ from headwaiter._parent.children import ChildProcess, Children
 from headwaiter._parent.control import Client, ControlSocket
 from headwaiter._parent.machine import Machine
 from headwaiter._parent.overview import Admin
+from headwaiter._parent.upgrade import Upgrade
+from headwaiter._parent.upgrading import HANDLED, Upgrading
 from headwaiter._process import logs, signals, systemd
 from headwaiter._process.exits import DONE, NOT_STARTED, USAGE
 
 ORPHANED = 1.0
 """Seconds in which a sibling may still send to the inbox of a child that is gone."""
-HANDLED = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGTTIN", "SIGTTOU", "SIGCHLD")
 
 
-class Parent:
+class Parent(Upgrading):
     """Runs the children until the server stops."""
 
     def __init__(
@@ -52,9 +54,13 @@ class Parent:
         *,
         control: str | None,
         admin: Admin | None,
+        upgrade: Upgrade,
         close_listeners: Callable[[], None],
         banner: Callable[[], None],
+        adopted: dict[str, Any] | None = None,
     ) -> None:
+        """``adopted`` is the state of a running server, which goes on as this version."""
+        super().__init__(upgrade)
         self.children = children
         self._close_listeners = close_listeners
         self._banner = banner
@@ -64,17 +70,33 @@ class Parent:
             self._selector.register(admin.fileno(), selectors.EVENT_READ, lambda _: None)
         self._watchdog = systemd.watchdog_seconds()
         self._began = self._watched = time.monotonic()
-        self._reloaders: list[Client] = []
-        self._stoppers: list[Client] = []
         self._exit: Exit | None = None
-        self._socket = ControlSocket(control, self._selector, self._asked) if control else None
-        self.machine = Machine(config, time.monotonic())
+        told = adopted["control"] if adopted else None
+        make = functools.partial(ControlSocket, selector=self._selector, ask=self._asked)
+        self._socket = make(control, adopted=told) if control else None
+        self.machine = Machine(config, self._began, adopted["machine"] if adopted else None)
+        if adopted:
+            self._adopt(adopted)
+
+    def _adopt(self, state: dict[str, Any]) -> None:
+        """Go on with the children of the version before, and replace them."""
+        self._began = state["began"]
+        self.children.adopt(state["children"])
+        for child in self.children.by_slot.values():
+            if not child.is_lost:
+                self._watch(child)
+        if self._admin is not None and state["figures"] is not None:
+            self._admin.adopt(state["figures"])
+        version = _headwaiter.__version__
+        logs.logger().info("upgrade: process %d runs headwaiter %s", os.getpid(), version)
+        self.machine.handle_reload(time.monotonic())
 
     def run(self) -> Exit:
         """Serve; return how it ended."""
         with self._selector, self._signals():
             try:
                 self._act()
+                self._reap()
                 while self._exit is None:
                     self._turn()
             finally:
@@ -86,13 +108,15 @@ class Parent:
         """Receive signals as bytes on a socket."""
         with signals.signal_wakeups() as wakeup:
             assert wakeup is not None, "the command line runs on the main thread"
-            self._selector.register(wakeup, selectors.EVENT_READ, lambda _: self._signalled(wakeup))
+            self._wakeup = wakeup
+            self._selector.register(wakeup, selectors.EVENT_READ, lambda _: self._signalled())
             before = {}
-            for name in HANDLED:
-                number = getattr(signal, name)
+            for number in HANDLED:
                 # Shells start background jobs with SIGINT ignored.
-                if name != "SIGINT" or signal.getsignal(number) is not signal.SIG_IGN:
+                if number != signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
                     before[number] = signal.signal(number, lambda _number, _frame: None)
+            # After an upgrade they have waited for this.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
             try:
                 yield
             finally:
@@ -109,6 +133,7 @@ class Parent:
         self._act()
         if self._admin is not None:
             self._admin.turn(self.machine)
+        self._go_on_with_upgrade(now)
         for child in self.children.by_slot.values():
             self._listen_to(child)
 
@@ -116,6 +141,7 @@ class Parent:
         times = [self.machine.next_time(), self.children.next_time()]
         if self._watchdog is not None:
             times.append(self._watched + self._watchdog)
+        times.append(self._upgrade_time())
         now = time.monotonic()
         waits = [None if moment is None else max(0.0, moment - now) for moment in times]
         if self._admin is not None:
@@ -129,9 +155,9 @@ class Parent:
 
     # Events.
 
-    def _signalled(self, wakeup: socket.socket) -> None:
+    def _signalled(self) -> None:
         try:
-            numbers = wakeup.recv(4096)
+            numbers = self._wakeup.recv(4096)
         except BlockingIOError:
             return
         now, machine = time.monotonic(), self.machine
@@ -143,6 +169,8 @@ class Parent:
                 machine.handle_reload(now)
             elif name == "SIGUSR1":
                 machine.handle_reopen(now)
+            elif name == "SIGUSR2":
+                self._begin_upgrade()
             elif name in ("SIGTTIN", "SIGTTOU"):
                 machine.handle_scale(now, len(machine.places) + (1 if name == "SIGTTIN" else -1))
         if signal.SIGCHLD in numbers:
@@ -154,7 +182,8 @@ class Parent:
             if code is not None:
                 self._ended(child, code)
         if os.getpid() == 1:
-            _reap_strangers({child.popen.pid for child in self.children.by_slot.values()})
+            own = {child.popen.pid for child in self.children.by_slot.values()}
+            _reap_strangers(own | ({self._trial.popen.pid} if self._trial else set()))
 
     def _ended(self, child: ChildProcess, code: int) -> None:
         if not child.is_lost:
@@ -207,10 +236,16 @@ class Parent:
     def _asked(self, client: Client, request: dict[str, Any]) -> None:
         now, machine, verb = time.monotonic(), self.machine, request.get("do")
         if verb == "status":
-            client.answer(DONE, status.shown(machine, self.children, now, now - self._began))
+            shown = status.shown(machine, self.children, now, now - self._began)
+            if self._upgrade_error:
+                shown += f"\nthe last upgrade failed:\n{self._upgrade_error}"
+            client.answer(DONE, shown)
         elif verb == "reload" and not machine.stopping:
-            self._reloaders.append(client)
+            client.awaits = verb
             machine.handle_reload(now)
+        elif verb == "upgrade" and not machine.stopping:
+            client.awaits = verb
+            self._begin_upgrade()
         elif verb == "scale" and not machine.stopping and isinstance(request.get("number"), int):
             machine.handle_scale(now, request["number"])
             client.answer(DONE, f"processes: {len(machine.places)}")
@@ -218,7 +253,7 @@ class Parent:
             machine.handle_reopen(now)
             client.answer(DONE, "logs are reopened")
         elif verb == "stop":
-            self._stoppers.append(client)
+            client.awaits = verb
             machine.handle_stop(now, "headwaiter ctl stop", delayed=True)
         elif machine.stopping:
             client.answer(NOT_STARTED, "the server is stopping")
@@ -253,9 +288,11 @@ class Parent:
             self.children.page.set_stopping()
             self._close_listeners()
         elif isinstance(action, Reloaded):
-            for client in self._reloaders:
-                client.answer(NOT_STARTED if action.error else DONE, action.error or "reloaded")
-            self._reloaders.clear()
+            ended = NOT_STARTED if action.error else DONE
+            self._answer("reload", ended, action.error or "reloaded")
+            version = f"headwaiter {_headwaiter.__version__}"
+            failed = f"the parent runs {version}, but the earlier processes go on\n{action.error}"
+            self._answer("upgrade", ended, failed if action.error else f"upgraded to {version}")
         else:
             self._exit = action
 
@@ -267,6 +304,9 @@ class Parent:
             self.machine.handle_failed(now, slot, f"cannot start a process: {error}", NOT_STARTED)
             self.machine.handle_exit(now, slot, NOT_STARTED)
             return
+        self._watch(child)
+
+    def _watch(self, child: ChildProcess) -> None:
         self._selector.register(
             child.channel.socket,
             selectors.EVENT_READ,
@@ -283,9 +323,9 @@ class Parent:
             self._selector.modify(child.channel.socket, wanted, key.data)
 
     def _end(self) -> None:
-        ended = self._exit
-        for client in self._stoppers if ended else []:
-            client.answer(ended.status if ended else DONE, "stopped")
+        self._give_up_upgrade()
+        if self._exit is not None:
+            self._answer("stop", self._exit.status, "stopped")
         if self._admin is not None:
             self._admin.close()
         if self._socket is not None:

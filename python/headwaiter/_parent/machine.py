@@ -2,7 +2,8 @@
 
 ``loop.py`` calls a ``handle_*`` method for each event, with the current time in seconds, then
 carries out what ``take_actions`` returns, and calls ``handle_time`` again at ``next_time`` at the
-latest. ``stopping.py`` has the stop, ``replacing.py`` the replacement of children.
+latest. ``stopping.py`` has the stop, ``replacing.py`` the replacement of children,
+``adoption.py`` the upgrade.
 
 Words: a *place* is one of the processes that are wanted. A child fills a place; its successor is
 ready before it leaves. Rules: at most one place is being replaced at a time, and its old child is
@@ -13,11 +14,13 @@ from __future__ import annotations
 
 import logging
 import signal
+from typing import Any
 
 from headwaiter._parent.actions import Exit, Notify, Tell
+from headwaiter._parent.adoption import Adoption
 from headwaiter._parent.child import Child, Config, Phase, Place
 from headwaiter._parent.core import ABORT_PATIENCE, PING_PATIENCE
-from headwaiter._parent.replacing import Replacements, pause
+from headwaiter._parent.replacing import pause
 from headwaiter._process import exits
 
 PING_EVERY = 5.0
@@ -27,16 +30,19 @@ KEPT_DYING = 8
 """With so many deaths in a row in every place, and no child ready, the parent gives up."""
 
 
-class Machine(Replacements):
-    """See the module. The attributes are for reading."""
+class Machine(Adoption):
+    """See the module. The attributes are for reading.
 
-    def __init__(self, config: Config, now: float) -> None:
+    With ``adopted``, the :meth:`state` of an earlier machine, nothing starts until an event comes.
+    """
+
+    def __init__(self, config: Config, now: float, adopted: dict[str, Any] | None = None) -> None:
         super().__init__(config, now)
-        self.has_served = False
-        self.restarts = 0
-        """Children that died and were started again."""
         self._first_failure: tuple[str, int] | None = None
         self._pings = 0
+        if adopted is not None:
+            self._adopt(adopted)
+            return
         count = 1 if config.adaptive else config.processes
         self.places = [Place(start_at=now) for _ in range(count)]
         self._settle()

@@ -12,6 +12,7 @@ from typing import Any
 from headwaiter import _headwaiter
 from headwaiter._parent.children import Children
 from headwaiter._parent.machine import Machine
+from headwaiter._process import logs
 
 
 class Admin:
@@ -21,6 +22,22 @@ class Admin:
         self._overview = _headwaiter.Overview(listeners, settings)
         self._children = children
         self._told: object = None
+
+    def state(self) -> str:
+        """The figures, for the next version of the program."""
+        return self._overview.remember()
+
+    def adopt(self, figures: str) -> None:
+        """Go on with the figures of this :meth:`state`."""
+        try:
+            self._overview.resume(figures)
+        except OSError as error:
+            logs.logger().warning("upgrade: the figures begin anew: %s", error)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for a page."""
+        return self._overview.idle
 
     def fileno(self) -> int:
         return self._overview.fileno()

@@ -19,6 +19,7 @@ from headwaiter._parent.children import Children
 from headwaiter._parent.control import ControlError
 from headwaiter._parent.loop import Parent
 from headwaiter._parent.overview import Admin
+from headwaiter._parent.upgrade import Upgrade
 from headwaiter._process import cores, logs, pid_file
 from headwaiter._process.interpreter import is_free_threaded
 from headwaiter._settings.adjustments import Adjustments
@@ -38,29 +39,58 @@ def run(arguments: Sequence[str], adjustments: Adjustments) -> int:
     Raises:
         StartError: The parent could not start.
     """
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    command = [sys.executable, *flags, "-m", "headwaiter._child"]
-    return run_command(command, arguments, adjustments)
+    return run_command([*interpreter(), "-m", "headwaiter._child"], arguments, adjustments)
+
+
+def interpreter() -> list[str]:
+    """The command of this interpreter, with its flags."""
+    return [sys.executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]
 
 
 def run_command(command: Sequence[str], arguments: Sequence[str], adjustments: Adjustments) -> int:
     """:func:`run` with the ``command`` that starts a child."""
-    listeners = _bind(adjustments)
+    listeners, page = _bind(adjustments), _headwaiter.Page(slots=SLOTS)
+    return serve(command, arguments, adjustments, listeners, page)
+
+
+def serve(
+    command: Sequence[str],
+    arguments: Sequence[str],
+    adjustments: Adjustments,
+    listeners: _headwaiter.Listeners,
+    page: _headwaiter.Page,
+    adopted: dict[str, Any] | None = None,
+) -> int:
+    """Serve by children on ``listeners``, which are closed at the end. ``adopted`` is the state of
+    a running server after an upgrade.
+
+    Raises:
+        StartError: The parent could not start.
+    """
     try:
-        with pid_file.held(adjustments.pid_file):
-            config, more = _config(adjustments)
-            page = _headwaiter.Page(slots=SLOTS)
-            filenos, directory = listeners.filenos(), logical_directory()
-            children = Children(command, [*more, *arguments], filenos, page, directory)
-            settings = adjustments.engine_settings(logs.logger_name())
-            admin = Admin(listeners, settings, children) if settings["admin"] else None
+        with pid_file.held(adjustments.pid_file, made=adopted is not None):
+            config, more = configured(adjustments, page.slots)
+            directory = adopted["directory"] if adopted else logical_directory()
+            children = Children(command, [*more, *arguments], listeners.filenos(), page, directory)
+            fixed = {
+                "listeners": listeners.filenos(),
+                "admin": listeners.admin_filenos(),
+                "files": [(str(path), inode) for path, inode in listeners.files()],
+                "pid_file": adjustments.pid_file,
+            }
+            admin = None
+            if fixed["admin"]:
+                settings = adjustments.engine_settings(logs.logger_name())
+                admin = Admin(listeners, settings, children)
             ended = Parent(
                 children,
                 config,
                 control=adjustments.control,
                 admin=admin,
+                upgrade=Upgrade(interpreter(), arguments, directory, fixed),
                 close_listeners=lambda: _close(listeners, adjustments),
                 banner=lambda: _log_banner(listeners),
+                adopted=adopted,
             ).run()
     except (pid_file.PidFileError, ControlError) as error:
         raise StartError(str(error)) from None
@@ -95,12 +125,12 @@ def _shown(listener: tuple[object, ...]) -> str:
     return ":".join(map(str, listener[1:3]))
 
 
-def _config(adjustments: Adjustments) -> tuple[Config, list[str]]:
+def configured(adjustments: Adjustments, slots: int) -> tuple[Config, list[str]]:
     """The machine's settings, and more arguments for the children."""
     count, is_adaptive, more = adjustments.processes, False, []
     if not isinstance(count, int):
         found = cores.usable()
-        count, is_adaptive = min(found.processes, MOST_PROCESSES), is_free_threaded()
+        count, is_adaptive = min(found.processes, slots - 1), is_free_threaded()
         logs.logger().info("processes=auto: %d (%s)", count, found)
         # Without a GIL threads use the cores.
         if is_adaptive and "threads" not in adjustments.given_names():
@@ -110,7 +140,7 @@ def _config(adjustments: Adjustments) -> tuple[Config, list[str]]:
         drain_delay=adjustments.drain_delay,
         shutdown_timeout=adjustments.shutdown_timeout,
         max_lifetime=adjustments.max_lifetime or None,
-        slots=SLOTS,
+        slots=slots,
         same_stop=_headwaiter.SAME_STOP,
         adaptive=is_adaptive,
     )

@@ -144,6 +144,13 @@ def is_handing_on() -> bool:
     return not free
 
 
+def flush() -> None:
+    """Let handlers write what they keep, before this process executes another program."""
+    for handler in _handlers():
+        with contextlib.suppress(Exception):  # of a handler of the operator
+            handler.flush()
+
+
 def release(seconds: float) -> None:
     """Give new locks to handlers that are still blocked after ``seconds``.
 

@@ -18,8 +18,9 @@ class PidFileError(RuntimeError):
 
 
 @contextmanager
-def held(path: str | None) -> Iterator[None]:
-    """Keep the own process id in the file ``path`` during the block.
+def held(path: str | None, *, made: bool = False) -> Iterator[None]:
+    """Keep the own process id in the file ``path`` during the block. ``made``: this process has
+    made the file already, before it executed its program anew.
 
     Raises:
         PidFileError: The file cannot be written, or it names another living process.
@@ -28,7 +29,8 @@ def held(path: str | None) -> Iterator[None]:
         yield
         return
     own = os.getpid()
-    _make(path, own)
+    if not made:
+        _make(path, own)
     try:
         yield
     finally:

@@ -64,12 +64,31 @@ impl Listeners {
     /// The descriptors of the sockets for clients.
     #[cfg(unix)]
     pub fn filenos(&self) -> Vec<std::os::fd::RawFd> {
-        use std::os::fd::AsRawFd;
-        let fileno = |listener: &Listener| match &listener.acceptor {
-            Acceptor::Tcp(s) => s.as_raw_fd(),
-            Acceptor::Unix(s) => s.as_raw_fd(),
-        };
-        self.serving.iter().map(fileno).collect()
+        self.serving.iter().map(Listener::fileno).collect()
+    }
+
+    /// The descriptors of the sockets of the admin endpoint.
+    #[cfg(unix)]
+    pub fn admin_filenos(&self) -> Vec<std::os::fd::RawFd> {
+        self.admin.iter().map(Listener::fileno).collect()
+    }
+
+    /// The files of Unix sockets that this process has made, each with its inode.
+    #[cfg(unix)]
+    pub fn files(&self) -> Vec<(PathBuf, u64)> {
+        let all = self.serving.iter().chain(&self.admin);
+        all.filter_map(|listener| listener.file.as_ref())
+            .map(|file| (file.path.clone(), file.inode))
+            .collect()
+    }
+
+    /// This process has made `files` before it executed its program anew, and removes them with their sockets.
+    #[cfg(unix)]
+    pub fn own_files(&mut self, files: &[(PathBuf, u64)]) {
+        for listener in self.serving.iter_mut().chain(&mut self.admin) {
+            let own = files.iter().find(|(path, _)| listener.is_at(path));
+            listener.file = own.map(|(path, inode)| SocketFile::new(path, *inode));
+        }
     }
 }
 
@@ -187,12 +206,22 @@ impl Listener {
         )?;
         let inode = std::fs::symlink_metadata(path)?.ino();
         let mut listener = Self::from_socket(socket, options)?;
-        listener.file = Some(SocketFile {
-            path: path.to_path_buf(),
-            inode,
-            process: std::process::id(),
-        });
+        listener.file = Some(SocketFile::new(path, inode));
         Ok(listener)
+    }
+
+    #[cfg(unix)]
+    fn fileno(&self) -> std::os::fd::RawFd {
+        use std::os::fd::AsRawFd;
+        match &self.acceptor {
+            Acceptor::Tcp(s) => s.as_raw_fd(),
+            Acceptor::Unix(s) => s.as_raw_fd(),
+        }
+    }
+
+    #[cfg(unix)]
+    fn is_at(&self, path: &Path) -> bool {
+        matches!(&self.listening, Listening::Unix(own) if own == path)
     }
 
     pub(crate) fn listening(&self) -> &Listening {
@@ -282,6 +311,17 @@ struct SocketFile {
 }
 
 #[cfg(unix)]
+impl SocketFile {
+    fn new(path: &Path, inode: u64) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            inode,
+            process: std::process::id(),
+        }
+    }
+}
+
+#[cfg(unix)]
 impl Drop for SocketFile {
     fn drop(&mut self) {
         use std::os::unix::fs::MetadataExt;
@@ -340,5 +380,23 @@ mod tests {
         // Nobody listens on it, so it is replaced.
         drop(Listeners::bind(&[ListenSpec::Unix(path.clone())], &[], OPTIONS).unwrap());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_files_of_passed_sockets_are_removed_by_the_process_that_made_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let specs = ["serving", "admin"].map(|name| ListenSpec::Unix(dir.path().join(name)));
+        let bound = Listeners::bind(&specs[..1], &specs[1..], OPTIONS).unwrap();
+        let passed = |filenos: Vec<_>| filenos.into_iter().map(ListenSpec::Fd).collect::<Vec<_>>();
+        let (serving, admin) = (passed(bound.filenos()), passed(bound.admin_filenos()));
+        let files = bound.files();
+        std::mem::forget(bound); // as an exec does
+        drop(Listeners::bind(&serving, &admin, OPTIONS).unwrap());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+        let mut adopted = Listeners::bind(&serving, &admin, OPTIONS).unwrap();
+        adopted.own_files(&files);
+        assert_eq!(adopted.files(), files);
+        drop(adopted);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

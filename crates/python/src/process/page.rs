@@ -6,7 +6,7 @@ use headwaiter_engine::{self as engine, State};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::process::descriptor::socket;
+use crate::process::descriptor::{duplicate, socket};
 
 /// The shared page of figures.
 #[pyclass(module = "headwaiter._headwaiter", frozen)]
@@ -14,11 +14,20 @@ pub(crate) struct Page(engine::Page);
 
 #[pymethods]
 impl Page {
-    /// A new page, for processes with the numbers below `slots`.
+    /// A new page, for processes with the numbers below `slots`; with `fileno` the page that has this descriptor.
     #[new]
-    #[pyo3(signature = (slots=64))]
-    fn new(slots: usize) -> PyResult<Self> {
-        Ok(Self(engine::Page::create(slots)?))
+    #[pyo3(signature = (slots=64, *, fileno=None))]
+    fn new(slots: usize, fileno: Option<i64>) -> PyResult<Self> {
+        Ok(Self(match fileno {
+            Some(fileno) => engine::Page::open(duplicate(fileno)?)?,
+            None => engine::Page::create(slots)?,
+        }))
+    }
+
+    /// How many processes the page has room for.
+    #[getter]
+    fn slots(&self) -> usize {
+        self.0.slots()
     }
 
     /// The descriptor, for children to inherit.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::observe::snapshot::{About, Snapshot};
@@ -36,6 +37,17 @@ pub(super) struct Fleet {
     listening: Vec<String>,
 }
 
+/// What a fleet knows, in a form that outlives the program. The fields are those of [`Fleet`]; ages are up to the
+/// moment at which it was written.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Memory {
+    children: BTreeMap<usize, (u32, Duration, Option<Snapshot>)>,
+    ended: Snapshot,
+    gone: BTreeMap<usize, u32>,
+    age: Duration,
+}
+
 #[derive(Debug)]
 struct Child {
     member: Member,
@@ -55,6 +67,40 @@ impl Fleet {
             began,
             listening,
         }
+    }
+
+    /// Everything that was told, for the version that takes this process over.
+    pub(super) fn remember(&self, now: Instant) -> Memory {
+        let since = |moment| now.saturating_duration_since(moment);
+        let child = |(slot, child): (&usize, &Child)| {
+            let (age, last) = (since(child.since), child.last.clone());
+            (*slot, (child.member.pid, age, last))
+        };
+        Memory {
+            children: self.children.iter().map(child).collect(),
+            ended: self.ended.clone(),
+            gone: self.gone.clone(),
+            age: since(self.began),
+        }
+    }
+
+    /// Goes on with what the version before remembers.
+    pub(super) fn resume(&mut self, memory: Memory, now: Instant) {
+        let before = |age| now.checked_sub(age).unwrap_or(now);
+        for (slot, (pid, age, last)) in memory.children {
+            let state = String::new(); // it is told with the next members
+            let member = Member { slot, pid, state };
+            let since = before(age);
+            let child = Child {
+                member,
+                since,
+                last,
+            };
+            self.children.insert(slot, child);
+        }
+        self.ended = memory.ended;
+        self.gone = memory.gone;
+        self.began = before(memory.age);
     }
 
     /// These processes exist. Those that are not among them have ended.

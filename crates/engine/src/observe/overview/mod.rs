@@ -174,6 +174,29 @@ impl Overview {
         state.forget(slot, now);
     }
 
+    /// All figures that were told, as text for [`Overview::resume`].
+    pub fn remember(&self) -> String {
+        let memory = lock(&self.state).fleet.remember(self.shared.now());
+        serde_json::to_string(&memory).unwrap_or_default()
+    }
+
+    /// Goes on with the figures of an overview in this process before it executed its program anew.
+    ///
+    /// # Errors
+    ///
+    /// The text is not what [`Overview::remember`] returns.
+    pub fn resume(&mut self, memory: &str) -> io::Result<()> {
+        let memory = serde_json::from_str(memory)?;
+        let now = self.shared.now();
+        lock(&self.state).fleet.resume(memory, now);
+        Ok(())
+    }
+
+    /// Whether nobody waits for a page.
+    pub fn is_idle(&self) -> bool {
+        lock(&self.state).questions.is_idle()
+    }
+
     /// Moves the clock that deadlines count from, so that tests need not wait.
     #[doc(hidden)]
     pub fn move_clock(&mut self, by: Duration) {

@@ -140,6 +140,28 @@ fn value(page: &str, series: &str) -> f64 {
 const REQUESTS: &str = "headwaiter_requests_total{status=\"2xx\"}";
 
 #[test]
+fn figures_outlive_the_program() {
+    let mut before = Parent::with(&[0, 1, 2]);
+    before.status(&[(0, figures(5, 2)), (1, figures(7, 1)), (2, figures(1, 0))]);
+    before.overview.retire(0, None);
+    before.set(&[1, 2]);
+    before.overview.retire(2, Some(&figures(3, 0))); // it has not exited yet
+    before.set(&[1, 2]);
+    let memory = before.overview.remember();
+    drop(before);
+    let mut after = Parent::new();
+    after.overview.resume(&memory).unwrap();
+    after.set(&[1, 2]);
+    let shown = after.page("/metrics", &[(1, figures(9, 1))]);
+    assert_eq!(value(&shown, REQUESTS), 17.0);
+    after.set(&[]); // nobody has told last figures
+    after.set(&[0]);
+    let shown = after.page("/metrics", &[(0, figures(1, 0))]);
+    assert_eq!(value(&shown, REQUESTS), 18.0);
+    assert!(after.overview.resume("nonsense").is_err());
+}
+
+#[test]
 fn figures_of_all_processes_are_one_and_each_has_its_line() {
     let mut parent = Parent::with(&[0, 3]);
     let shown = parent.status(&[(0, figures(5, 2)), (3, figures(7, 1))]);

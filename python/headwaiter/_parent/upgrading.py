@@ -1,0 +1,125 @@
+"""The part of the parent's loop that upgrades headwaiter, see ``upgrade.py``.
+
+The new version is tried first; then the parent waits, for a moment, until nobody waits for a page
+of the admin endpoint, and executes the new version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+from typing import Any
+
+from headwaiter._parent.children import Children
+from headwaiter._parent.control import ControlSocket
+from headwaiter._parent.machine import Machine
+from headwaiter._parent.overview import Admin
+from headwaiter._parent.upgrade import Trial, Upgrade, signals_held
+from headwaiter._process import logs
+from headwaiter._process.exits import NOT_STARTED
+
+HANDLED = [
+    *(signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1),
+    *(signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD),
+]
+EXECUTE_WITHIN = 3.0
+"""How long the new version waits for the requests of the admin endpoint."""
+
+
+class Upgrading:
+    """The attributes without a value are those of ``Parent``."""
+
+    machine: Machine
+    children: Children
+    _admin: Admin | None
+    _socket: ControlSocket | None
+    _began: float
+    _wakeup: socket.socket
+
+    def __init__(self, upgrade: Upgrade) -> None:
+        self._upgrade = upgrade
+        self._trial: Trial | None = None
+        self._execute_by: float | None = None
+        """When the new version, which is good, is executed at the latest."""
+        self._upgrade_error = ""
+        """Why the last upgrade failed; empty if it did not."""
+
+    def _answer(self, awaits: str, status: int, text: str) -> None:
+        """Answer those who wait for the end of ``awaits``."""
+        if self._socket is not None:
+            self._socket.answer(awaits, status, text)
+
+    def _begin_upgrade(self) -> None:
+        """Try the new version, unless that is being done."""
+        if self._trial is not None or self._execute_by is not None:
+            return
+        if self.machine.stopping or not self.machine.has_served:
+            state = "stopping" if self.machine.stopping else "starting"
+            self._fail_upgrade(f"the server is {state}")
+            return
+        logs.logger().info("upgrade: the new version is tried")
+        try:
+            self._trial = self._upgrade.trial(self._state([]), self.children.page.fileno())
+        except OSError as error:
+            self._fail_upgrade(f"cannot start a process: {error}")
+
+    def _upgrade_time(self) -> float | None:
+        """When :meth:`_go_on_with_upgrade` is due, unless something happens before."""
+        return self._execute_by if self._trial is None else self._trial.next_time()
+
+    def _go_on_with_upgrade(self, now: float) -> None:
+        if self.machine.stopping:
+            self._give_up_upgrade()
+        outcome = self._trial.poll() if self._trial is not None else None
+        if outcome is not None:
+            self._trial = None
+            if outcome.is_good:
+                logs.logger().info("upgrade: the new version is %s", outcome.text)
+                self._execute_by = now + EXECUTE_WITHIN
+            else:
+                self._fail_upgrade(outcome.text)
+        if self._execute_by is not None:
+            if self._admin is not None:
+                self._admin.turn(self.machine)  # sends what has been answered
+            if self._admin is None or self._admin.is_idle or self._execute_by <= now:
+                self._execute()
+
+    def _execute(self) -> None:
+        """Become the new version, unless a signal has come that has to be handled first."""
+        with signals_held(HANDLED):
+            with contextlib.suppress(BlockingIOError):
+                self._wakeup.recv(1, socket.MSG_PEEK)
+                return  # the loop comes back at once
+            self._execute_by = None
+            kept: list[int] = []
+            try:
+                self._upgrade.execute(self._state(kept), kept)
+            except OSError as error:
+                self._fail_upgrade(f"cannot execute the new version: {error}")
+
+    def _give_up_upgrade(self) -> None:
+        if self._trial is not None:
+            self._trial.close()
+            self._trial = None
+        self._execute_by = None
+
+    def _fail_upgrade(self, text: str) -> None:
+        self._upgrade_error = text
+        logs.logger().error("the upgrade failed; this version goes on\n%s", text)
+        self._answer("upgrade", NOT_STARTED, text)
+
+    def _state(self, kept: list[int]) -> dict[str, Any]:
+        """All that the next version needs. Its descriptors are added to ``kept``."""
+
+        def keep(descriptor: int) -> int:
+            kept.append(descriptor)
+            return descriptor
+
+        return {
+            "began": self._began,
+            "machine": self.machine.state(),
+            "children": self.children.state(keep),
+            "control": self._socket.state(keep) if self._socket is not None else None,
+            "figures": self._admin.state() if self._admin is not None else None,
+        }
