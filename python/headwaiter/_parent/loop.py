@@ -7,7 +7,9 @@ accepts a connection and never imports the application.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import logging
 import os
 import selectors
 import signal
@@ -87,17 +89,14 @@ class Parent:
         with signals.signal_wakeups() as wakeup:
             assert wakeup is not None, "the command line runs on the main thread"
             self._selector.register(wakeup, selectors.EVENT_READ, lambda _: self._signalled(wakeup))
-            before = {}
-            for name in HANDLED:
-                number = getattr(signal, name)
-                # Shells start background jobs with SIGINT ignored.
-                if name != "SIGINT" or signal.getsignal(number) is not signal.SIG_IGN:
-                    before[number] = signal.signal(number, lambda _number, _frame: None)
-            try:
-                yield
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
+            # Shells start background jobs with SIGINT ignored.
+            ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            numbers = [getattr(signal, name) for name in HANDLED[1 if ignored else 0 :]]
+            for number in numbers:
+                signal.signal(number, lambda _number, _frame: None)
+            # The handlers stay: another signal must not end the process before it has cleaned up.
+            atexit.register(signals.outlast, numbers)
+            yield
 
     def _turn(self) -> None:
         for key, events in self._selector.select(self._timeout()):
@@ -173,7 +172,10 @@ class Parent:
             child.channel.flush()
         if events & selectors.EVENT_READ:
             for message in child.channel.receive():
-                self._heard(child, message)
+                try:
+                    self._heard(child, message)
+                except (KeyError, TypeError, ValueError):  # not from us
+                    child.channel.ended = True
         if child.channel.ended and not child.is_lost:
             self._lose(child)
             self.machine.handle_lost(time.monotonic(), child.slot)
@@ -193,7 +195,8 @@ class Parent:
             child.is_ready = True
             if is_first:
                 self._banner()
-            logs.logger().info("process %d (pid %d) is ready", slot, child.popen.pid)
+            text = f"process {slot} (pid {child.popen.pid}) is ready"
+            logs.post(logging.INFO, text)
             self.children.forward()
         elif did == "failed":
             machine.handle_failed(now, slot, str(message["text"]), int(message["status"]))
@@ -246,7 +249,7 @@ class Parent:
             number = {} if action.number is None else {"n": action.number}
             child.channel.send({"do": action.what, **number})
         elif isinstance(action, Log):
-            logs.logger().log(action.level, "%s", action.text)
+            logs.post(action.level, action.text)
         elif isinstance(action, Notify):
             systemd.notify(action.state)
         elif isinstance(action, Stopping):

@@ -19,7 +19,7 @@ from headwaiter._parent.children import Children
 from headwaiter._parent.control import ControlError
 from headwaiter._parent.loop import Parent
 from headwaiter._parent.overview import Admin
-from headwaiter._process import cores, logs, pid_file
+from headwaiter._process import cores, logs, output, pid_file
 from headwaiter._process.interpreter import is_free_threaded
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.casts import MOST_PROCESSES
@@ -47,7 +47,7 @@ def run_command(command: Sequence[str], arguments: Sequence[str], adjustments: A
     """:func:`run` with the ``command`` that starts a child."""
     listeners = _bind(adjustments)
     try:
-        with pid_file.held(adjustments.pid_file):
+        with logs.pumping(), pid_file.held(adjustments.pid_file):
             config, more = _config(adjustments)
             page = _headwaiter.Page(slots=SLOTS)
             filenos, directory = listeners.filenos(), logical_directory()
@@ -67,7 +67,7 @@ def run_command(command: Sequence[str], arguments: Sequence[str], adjustments: A
     finally:
         _close(listeners, adjustments)
     if ended.error:
-        print(f"headwaiter: {ended.error}", file=sys.stderr)
+        output.say(f"headwaiter: {ended.error}")
     return ended.status
 
 
@@ -101,7 +101,7 @@ def _config(adjustments: Adjustments) -> tuple[Config, list[str]]:
     if not isinstance(count, int):
         found = cores.usable()
         count, is_adaptive = min(found.processes, MOST_PROCESSES), is_free_threaded()
-        logs.logger().info("processes=auto: %d (%s)", count, found)
+        logs.post(logging.INFO, f"processes=auto: {count} ({found})")
         # Without a GIL threads use the cores.
         if is_adaptive and "threads" not in adjustments.given_names():
             more = [f"--threads={max(count, int(adjustments.threads))}"]
@@ -131,9 +131,9 @@ def logical_directory() -> str:
 
 def _log_banner(listeners: _headwaiter.Listeners) -> None:
     for item in listeners.listening:
-        logs.logger().log(logging.INFO, "Serving on %s", _url(item))
+        logs.post(logging.INFO, f"Serving on {_url(item)}")
     for item in listeners.admin_listening:
-        logs.logger().log(logging.INFO, "Showing what happens on %s", _url(item))
+        logs.post(logging.INFO, f"Showing what happens on {_url(item)}")
 
 
 def _url(item: tuple[Any, ...]) -> str:
