@@ -54,7 +54,14 @@ def pid(server: ServerProcess) -> int:
 def loading(fault: str, **settings: object) -> ServerProcess:
     """A server whose processes begin to load the application."""
     given = {"listen": "127.0.0.1:0", "processes": 2, **settings}
-    argv = [sys.executable, "-m", "headwaiter", *flags(given), "--call", "tests.processes.faulty:load"]
+    argv = [
+        sys.executable,
+        "-m",
+        "headwaiter",
+        *flags(given),
+        "--call",
+        "tests.processes.faulty:load",
+    ]
     return ServerProcess(argv, environment(FAULT=fault), ROOT, ())
 
 
@@ -317,7 +324,10 @@ def test_a_process_that_stands_still_is_killed() -> None:
 def namespace(*command: str) -> list[str]:
     """The command as process 1 of a namespace; skips where that is not allowed."""
     unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    if not shutil.which("unshare") or subprocess.run([*unshare, "true"], capture_output=True).returncode:
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*unshare, "true"], capture_output=True).returncode
+    ):
         pytest.skip("no PID namespace here")
     return [*unshare, *command]
 
@@ -355,7 +365,10 @@ def has_number(process: int, number: int) -> bool:
 @pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="needs systemd")
 def test_socket_activation(tmp_path: Path) -> None:
     """The sockets come from systemd, which keeps them; the manager hears what happens."""
-    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as more:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as free,
+        socket.create_server(("127.0.0.1", 0)) as more,
+    ):
         ports = [free.getsockname()[1], more.getsockname()[1]]
     told: list[str] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

@@ -16,7 +16,6 @@ from typing import Any
 from headwaiter import _headwaiter
 from headwaiter._parent.child import Config
 from headwaiter._parent.children import Children
-from headwaiter._parent.control import ControlError
 from headwaiter._parent.loop import Parent
 from headwaiter._parent.overview import Admin
 from headwaiter._process import cores, logs, output, pid_file
@@ -62,7 +61,7 @@ def run_command(command: Sequence[str], arguments: Sequence[str], adjustments: A
                 close_listeners=lambda: _close(listeners, adjustments),
                 banner=lambda: _log_banner(listeners),
             ).run()
-    except (pid_file.PidFileError, ControlError) as error:
+    except RuntimeError as error:  # of the files, or no thread is left
         raise StartError(str(error)) from None
     finally:
         _close(listeners, adjustments)
