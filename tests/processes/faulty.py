@@ -1,7 +1,7 @@
 """Applications that break the process that runs them.
 
-The path says how: ``/ACTION/ARGUMENT``. :func:`load` does so while it is called, which is during the
-start of the process; the environment variable ``FAULT`` names its action.
+The path says how: ``/ACTION/ARGUMENT``. :func:`load` is called while the process starts, and the
+environment variable ``FAULT`` names its action.
 """
 
 from __future__ import annotations

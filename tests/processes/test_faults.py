@@ -1,17 +1,15 @@
-"""Processes that break, and surroundings that do: each ends in a state that docs/processes.md lists."""
+"""Processes and surroundings that break: each ends in a state that docs/processes.md lists."""
 
 from __future__ import annotations
 
 import os
 import re
-import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,9 @@ from tests.support.process import (
     start_server,
 )
 from tests.support.waiting import eventually
+
+if sys.platform != "win32":
+    import resource
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process there")
 APP = "tests.processes.faulty:app"
@@ -162,18 +163,10 @@ def test_signals_until_the_end() -> None:
             while server.process.poll() is None:
                 server.signal(number)
                 for child in pids:
-                    with suppressed():
+                    with suppress(ProcessLookupError):
                         os.kill(child, number)
             assert server.wait() == 0
             assert "Traceback" not in server.log
-
-
-@contextmanager
-def suppressed() -> Iterator[None]:
-    try:
-        yield
-    except ProcessLookupError:
-        pass
 
 
 def test_signals_at_the_start_of_a_process() -> None:
@@ -191,6 +184,14 @@ def test_signals_at_the_start_of_a_process() -> None:
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
+def fill(pipe: int) -> None:
+    os.set_blocking(pipe, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"x" * 65536)
+    os.set_blocking(pipe, True)
+
+
 @pytest.mark.parametrize("reads", [True, False])
 def test_standard_error_that_nobody_reads(tmp_path: Path, reads: bool) -> None:
     """The pipe is full, or its reader is gone."""
@@ -199,11 +200,7 @@ def test_standard_error_that_nobody_reads(tmp_path: Path, reads: bool) -> None:
     settings = {"unix-socket": path, "processes": 2, "log-level": "debug"}
     argv = [sys.executable, "-m", "headwaiter", *flags(settings), APP]
     if reads:
-        os.set_blocking(writer, False)
-        with pytest.raises(BlockingIOError):
-            while True:
-                os.write(writer, b"x" * 65536)
-        os.set_blocking(writer, True)
+        fill(writer)
     else:
         os.close(reader)
 
@@ -231,11 +228,7 @@ def test_standard_error_that_nobody_reads(tmp_path: Path, reads: bool) -> None:
 
 def test_the_reason_of_a_failed_start_that_nobody_reads() -> None:
     reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    with pytest.raises(BlockingIOError):
-        while True:
-            os.write(writer, b"x" * 65536)
-    os.set_blocking(writer, True)
+    fill(writer)
     argv = [sys.executable, "-m", "headwaiter", "--processes=2", "--listen=127.0.0.1:0"]
     argv += ["--call", "tests.processes.faulty:load"]
     try:
@@ -275,7 +268,7 @@ def test_no_descriptor_is_left(tmp_path: Path) -> None:
 
 
 def test_two_servers_with_one_pid_file_or_control_socket(tmp_path: Path) -> None:
-    files = {"pid_file": tmp_path / "pid", "control": tmp_path / "ctl"}
+    files: dict[str, Any] = {"pid_file": tmp_path / "pid", "control": tmp_path / "ctl"}
     with start(**files) as server:
         for name, why in (("pid_file", "is running"), ("control", "another server uses it")):
             ended = run_cli(
