@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from headwaiter import __main__, _headwaiter
 from headwaiter import _startup as startup
-from headwaiter._process import signals
+from headwaiter._process import forks, signals
 from headwaiter._process.exits import CUT, DONE, NOT_STARTED, USAGE
 from headwaiter._settings.flags import UsageError, parse
 from headwaiter.server import run_until_signalled
@@ -44,6 +44,7 @@ def run(arguments: Sequence[str]) -> int:
     sockets = [socket.socket(fileno=descriptor) for descriptor in passed.listen]
     for sock in sockets:
         sock.set_inheritable(False)
+    forks.do_not_inherit(sockets)
     control = _headwaiter.Control(passed.control, passed.page, passed.inbox, passed.slot)
     for descriptor in (passed.control, passed.page, passed.inbox):
         os.close(descriptor)  # the control has duplicates, which nobody inherits

@@ -103,8 +103,8 @@ def test_a_reload_by_signal_replaces_one_after_the_other(tmp_path: Path) -> None
         parent.started(2)
         parent.signal(signal.SIGHUP)
         parent.wait_for_log("every process is new")
-        order = re.findall(r"told drain|is ready", parent.log)
-        assert order[2:] == ["is ready", "told drain"] * 2
+        order = re.findall(r"told drain|: serve", parent.log)
+        assert order[2:] == [": serve", "told drain"] * 2
         parent.stop()
 
 

@@ -57,21 +57,24 @@ class Channel:
         """Send a message, now or when the socket takes it. The descriptor stays the caller's."""
         data = json.dumps(message).encode()
         frame = len(data).to_bytes(4, "big") + data
-        self._size += len(frame)
-        self._waiting.append((frame, os.dup(descriptor) if descriptor >= 0 else -1))
-        self.flush()
-        self.ended = self.ended or self._size > MOST_WAITING
+        sent = 0 if self._waiting else self._send(frame, descriptor)
+        if sent == len(frame) or self.ended:
+            return
+        try:
+            kept = os.dup(descriptor) if descriptor >= 0 and not sent else -1
+        except OSError:  # no descriptor is left
+            self.ended = True
+            return
+        self._waiting.append((frame[sent:], kept))
+        self._size += len(frame) - sent
+        self.ended = self._size > MOST_WAITING
 
     def flush(self) -> None:
         """Send what the socket takes."""
         while self._waiting and not self.ended:
             frame, descriptor = self._waiting[0]
-            try:
-                sent = self._send(frame, descriptor)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                self.ended = True
+            sent = self._send(frame, descriptor)
+            if not sent:
                 return
             self._waiting.popleft()
             self._size -= sent
@@ -81,10 +84,16 @@ class Channel:
                 self._waiting.appendleft((frame[sent:], -1))
 
     def _send(self, frame: bytes, descriptor: int) -> int:
-        if descriptor < 0:
-            return self.socket.send(frame)
-        rights = array.array("i", [descriptor])
-        return self.socket.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        """How many bytes the socket takes."""
+        rights = array.array("i", [descriptor] if descriptor >= 0 else [])
+        passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if rights else []
+        try:
+            return 0 if self.ended else self.socket.sendmsg([frame], passed)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:
+            self.ended = True
+            return 0
 
     def receive(self) -> list[dict[str, Any]]:
         """The messages that have come. Afterwards ``ended`` may be set."""
@@ -110,10 +119,13 @@ class Channel:
             if len(self._received) < end:
                 break
             try:
-                messages.append(json.loads(self._received[4:end]))
-            except ValueError:
+                message = json.loads(self._received[4:end])
+            except (ValueError, RecursionError):
+                message = None
+            if not isinstance(message, dict):
                 self.ended = True
                 break
+            messages.append(message)
             del self._received[:end]
         return messages
 

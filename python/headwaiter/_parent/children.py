@@ -18,6 +18,7 @@ from typing import Any, Callable
 from headwaiter import _headwaiter
 from headwaiter._parent.channel import Channel
 from headwaiter._parent.state import known
+from headwaiter._process import signals
 from headwaiter._settings.sources import SLOT_VARIABLE
 
 MOST_NAMED = 10
@@ -57,8 +58,8 @@ class ChildProcess:
     is_lost: bool = False
 
     def close(self) -> None:
+        """Close everything but the inbox."""
         self.channel.close()
-        os.close(self.inbox)
         os.close(self.outbox)
 
 
@@ -135,12 +136,13 @@ class Children:
     def _spawn(self, slot: int, passed: dict[str, int]) -> subprocess.Popen[bytes]:
         flags = [f"--{name}={descriptor}" for name, descriptor in passed.items()]
         flags += [f"--listen={descriptor}" for descriptor in self.listeners]
-        return subprocess.Popen(
-            [*self.command, f"--slot={slot}", *flags, "--", *self.arguments],
-            pass_fds=[*passed.values(), *self.listeners],
-            cwd=self.directory,
-            env=environment(slot),
-        )
+        with signals.held_back():  # until the child ignores them, see `leave_stops_to_parent`
+            return subprocess.Popen(
+                [*self.command, f"--slot={slot}", *flags, "--", *self.arguments],
+                pass_fds=[*passed.values(), *self.listeners],
+                cwd=self.directory,
+                env=environment(slot),
+            )
 
     def _introduce(self, child: ChildProcess, sibling: ChildProcess) -> None:
         child.channel.send({"do": "sibling", "slot": sibling.slot}, sibling.outbox)
@@ -150,7 +152,7 @@ class Children:
         send to it."""
         del self.by_slot[child.slot]
         self.page.clear(child.slot)
-        self._orphans.append((keep_until, os.dup(child.inbox)))
+        self._orphans.append((keep_until, child.inbox))
         child.close()
         for other in self.by_slot.values():
             other.channel.send({"do": "forget", "slot": child.slot})
@@ -159,12 +161,13 @@ class Children:
     def forward(self) -> int:
         """Move the connections of children that are gone to a child that is ready; return how
         many."""
-        return sum(
-            self.page.forward(inbox, child.slot, child.outbox)
-            for _, inbox in self._orphans
-            for child in self.by_slot.values()
-            if child.is_ready
-        )
+        moved = 0
+        with contextlib.suppress(OSError):  # no descriptor is left: a later call tries again
+            for _, inbox in self._orphans:
+                for child in self.by_slot.values():
+                    if child.is_ready:
+                        moved += self.page.forward(inbox, child.slot, child.outbox)
+        return moved
 
     def next_time(self) -> float | None:
         """When :meth:`expire` is due."""
@@ -179,13 +182,14 @@ class Children:
             self._orphans = [item for item in self._orphans if item[0] > now]
 
     def running(self, slot: int) -> str:
-        """The requests that the child is running, for the log."""
-        requests = self.page.running(slot)
+        """The requests that the child is running, and how many wait in it, for the log."""
+        requests, waiting = self.page.running(slot), self.page.line(slot).get("waiting", 0)
         if not requests:
             return ""
         named = [f"{method} {path} ({age:.1f} s)" for method, path, age in requests[:MOST_NAMED]]
         more = len(requests) - len(named)
-        return f", running {', '.join(named)}{f' and {more} more' if more else ''}"
+        text = f", running {', '.join(named)}{f' and {more} more' if more else ''}"
+        return f"{text}; {waiting} waited" if waiting else text
 
 
 def environment(slot: int | None = None) -> dict[str, str]:

@@ -65,6 +65,7 @@ class ControlSocket:
             for written in adopted["clients"]:
                 client = self._add(_adopted(written["socket"]))
                 client.received, client.awaits = written["received"].encode(), written["awaits"]
+        self._spare = os.dup(self._socket.fileno())
         selector.register(self._socket, selectors.EVENT_READ, self._accept)
 
     def state(self, keep: Callable[[int], int]) -> dict[str, Any]:
@@ -89,19 +90,31 @@ class ControlSocket:
             client.answer(status, text)
 
     def _accept(self, _events: int) -> None:
-        with contextlib.suppress(OSError):
+        try:
             sock, _ = self._socket.accept()
-            sock.setblocking(False)
-            if len(self._clients) >= MOST_CLIENTS:
-                sock.close()
-                return
-            self._add(sock)
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._refuse()
+            return
+        sock.setblocking(False)
+        if len(self._clients) >= MOST_CLIENTS:
+            sock.close()
+            return
+        self._add(sock)
 
     def _add(self, sock: socket.socket) -> Client:
         client = Client(sock, self._forget)
         self._clients.add(client)
         self._selector.register(sock, selectors.EVENT_READ, lambda _: self._read(client))
         return client
+
+    def _refuse(self) -> None:
+        """Close the next connection, with the descriptor that is kept for this. If it stayed in
+        the backlog, the socket would be readable for ever."""
+        os.close(self._spare)
+        with contextlib.suppress(OSError):
+            self._socket.accept()[0].close()
+        self._spare = os.dup(self._socket.fileno())
 
     def _read(self, client: Client) -> None:
         try:
@@ -136,6 +149,7 @@ class ControlSocket:
             self._forget(client)
         self._selector.unregister(self._socket)
         self._socket.close()
+        os.close(self._spare)
         with contextlib.suppress(OSError):
             if os.stat(self.path).st_ino == self._inode:
                 os.unlink(self.path)

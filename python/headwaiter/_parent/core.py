@@ -101,7 +101,7 @@ class Core:
     def _tell_status(self) -> None:
         states = [child.phase for child in self.children.values()]
         parts = [f"{states.count(phase)} {phase.value}" for phase in Phase if phase in states]
-        status = f"STATUS={', '.join(parts)}; {len(self.places)} wanted"
+        status = f"STATUS={', '.join(parts) or 'none'}; {len(self.places)} wanted"
         if status != self._status_told:
             self._status_told = status
             self._do(Notify(status))

@@ -7,8 +7,10 @@ accepts a connection and never imports the application.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
+import logging
 import os
 import selectors
 import signal
@@ -110,18 +112,16 @@ class Parent(Upgrading):
             assert wakeup is not None, "the command line runs on the main thread"
             self._wakeup = wakeup
             self._selector.register(wakeup, selectors.EVENT_READ, lambda _: self._signalled())
-            before = {}
-            for number in HANDLED:
-                # Shells start background jobs with SIGINT ignored.
-                if number != signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
-                    before[number] = signal.signal(number, lambda _number, _frame: None)
+            # Shells start background jobs with SIGINT ignored.
+            ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            numbers = [one for one in HANDLED if not (ignored and one == signal.SIGINT)]
+            for number in numbers:
+                signal.signal(number, lambda _number, _frame: None)
+            # The handlers stay: another signal must not end the process before it has cleaned up.
+            atexit.register(signals.outlast, numbers)
             # After an upgrade they have waited for this.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-            try:
-                yield
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
+            yield
 
     def _turn(self) -> None:
         for key, events in self._selector.select(self._timeout()):
@@ -202,7 +202,10 @@ class Parent(Upgrading):
             child.channel.flush()
         if events & selectors.EVENT_READ:
             for message in child.channel.receive():
-                self._heard(child, message)
+                try:
+                    self._heard(child, message)
+                except (KeyError, TypeError, ValueError):  # not from us
+                    child.channel.ended = True
         if child.channel.ended and not child.is_lost:
             self._lose(child)
             self.machine.handle_lost(time.monotonic(), child.slot)
@@ -222,7 +225,8 @@ class Parent(Upgrading):
             child.is_ready = True
             if is_first:
                 self._banner()
-            logs.logger().info("process %d (pid %d) is ready", slot, child.popen.pid)
+            text = f"process {slot} (pid {child.popen.pid}) is ready"
+            logs.post(logging.INFO, text)
             self.children.forward()
         elif did == "failed":
             machine.handle_failed(now, slot, str(message["text"]), int(message["status"]))
@@ -281,7 +285,7 @@ class Parent(Upgrading):
             number = {} if action.number is None else {"n": action.number}
             child.channel.send({"do": action.what, **number})
         elif isinstance(action, Log):
-            logs.logger().log(action.level, "%s", action.text)
+            logs.post(action.level, action.text)
         elif isinstance(action, Notify):
             systemd.notify(action.state)
         elif isinstance(action, Stopping):

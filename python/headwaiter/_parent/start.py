@@ -16,11 +16,10 @@ from typing import Any
 from headwaiter import _headwaiter
 from headwaiter._parent.child import Config
 from headwaiter._parent.children import Children
-from headwaiter._parent.control import ControlError
 from headwaiter._parent.loop import Parent
 from headwaiter._parent.overview import Admin
 from headwaiter._parent.upgrade import Upgrade
-from headwaiter._process import cores, logs, pid_file
+from headwaiter._process import cores, logs, output, pid_file
 from headwaiter._process.interpreter import is_free_threaded
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.casts import MOST_PROCESSES
@@ -68,7 +67,8 @@ def serve(
         StartError: The parent could not start.
     """
     try:
-        with pid_file.held(adjustments.pid_file, made=adopted is not None):
+        held = pid_file.held(adjustments.pid_file, made=adopted is not None)
+        with logs.pumping(), held:
             config, more = configured(adjustments, page.slots)
             directory = adopted["directory"] if adopted else logical_directory()
             children = Children(command, [*more, *arguments], listeners.filenos(), page, directory)
@@ -92,12 +92,12 @@ def serve(
                 banner=lambda: _log_banner(listeners),
                 adopted=adopted,
             ).run()
-    except (pid_file.PidFileError, ControlError) as error:
+    except RuntimeError as error:  # of the files, or no thread is left
         raise StartError(str(error)) from None
     finally:
         _close(listeners, adjustments)
     if ended.error:
-        print(f"headwaiter: {ended.error}", file=sys.stderr)
+        output.say(f"headwaiter: {ended.error}")
     return ended.status
 
 
@@ -131,7 +131,7 @@ def configured(adjustments: Adjustments, slots: int) -> tuple[Config, list[str]]
     if not isinstance(count, int):
         found = cores.usable()
         count, is_adaptive = min(found.processes, slots - 1), is_free_threaded()
-        logs.logger().info("processes=auto: %d (%s)", count, found)
+        logs.post(logging.INFO, f"processes=auto: {count} ({found})")
         # Without a GIL threads use the cores.
         if is_adaptive and "threads" not in adjustments.given_names():
             more = [f"--threads={max(count, int(adjustments.threads))}"]
@@ -161,9 +161,9 @@ def logical_directory() -> str:
 
 def _log_banner(listeners: _headwaiter.Listeners) -> None:
     for item in listeners.listening:
-        logs.logger().log(logging.INFO, "Serving on %s", _url(item))
+        logs.post(logging.INFO, f"Serving on {_url(item)}")
     for item in listeners.admin_listening:
-        logs.logger().log(logging.INFO, "Showing what happens on %s", _url(item))
+        logs.post(logging.INFO, f"Showing what happens on {_url(item)}")
 
 
 def _url(item: tuple[Any, ...]) -> str:

@@ -1,14 +1,17 @@
-"""Ends a child that the application forked and that returned to the server.
+"""What becomes of a child that the application forks.
 
 A child has its parent's connections but none of its threads, so it cannot serve. The application
 should end it by ``os._exit``. A child that returns from the application instead, or raises, ends
-here. The client gets only the parent's reply.
+here. The client gets only the parent's reply. A child that stays must not keep the port open.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 from headwaiter._process import logs
@@ -31,3 +34,27 @@ def leave(error: BaseException | None) -> NoReturn:
         except (AttributeError, OSError, ValueError):  # none, broken, or closed
             continue
     os._exit(status & 0xFF)
+
+
+def do_not_inherit(listeners: Sequence[socket.socket]) -> None:
+    """Take ``listeners``, and every duplicate of them, from children that are forked.
+
+    The null device gets their numbers: objects that own a descriptor may close it later.
+    """
+    known = {_identity(sock.fileno()) for sock in listeners}
+
+    def forked() -> None:
+        with contextlib.suppress(OSError):
+            null = os.open(os.devnull, os.O_RDWR)
+            for descriptor in map(int, os.listdir("/dev/fd")):
+                with contextlib.suppress(OSError):  # such as that of the listing
+                    if _identity(descriptor) in known:
+                        os.dup2(null, descriptor, inheritable=False)
+            os.close(null)
+
+    os.register_at_fork(after_in_child=forked)
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino

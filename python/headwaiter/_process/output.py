@@ -1,16 +1,20 @@
-"""Standard output of commands, and what happens when it fails.
+"""Standard output of commands, the last words of a parent, and what happens when output fails.
 
-Used by ``cli.py`` and ``_top/command.py``; ``__main__.py`` reports :class:`Lost`. Rules: a reader
-that closes the pipe has seen enough, which changes no exit status; output that is lost (a full
-disk) is a failure.
+Used by ``cli.py``, ``_top/command.py`` and ``_parent/start.py``; ``__main__.py`` reports
+:class:`Lost`. Rules: a reader that closes the pipe has seen enough, which changes no exit status;
+output that is lost (a full disk) is a failure.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+PATIENCE = 1.0
 
 
 class Lost(Exception):
@@ -41,3 +45,12 @@ def discard() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
+
+
+def say(text: str) -> None:
+    """Write a line to standard error. What nobody reads for ``PATIENCE`` seconds is lost."""
+    data = f"{text}\n".encode(errors="backslashreplace")
+    with contextlib.suppress(OSError, ValueError):
+        # A pipe that takes bytes takes at least so many without blocking.
+        while data and select.select([], [2], [], PATIENCE)[1]:
+            data = data[os.write(2, data[: select.PIPE_BUF]) :]

@@ -162,10 +162,26 @@ else:
     def leave_stops_to_parent() -> None:
         """Ignore the signals that a parent process acts on; whoever signals the whole group means
         the parent."""
-        free = [number for number in PARENTS_SIGNALS if _is_free(number)]
+        free = [number for number in PARENTS_SIGNALS[1:] if _is_free(number)]
         _headwaiter.ignore_signals([signal.SIGINT, *free])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENTS_SIGNALS)
 
-    PARENTS_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    PARENTS_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+    @contextmanager
+    def held_back() -> Iterator[None]:
+        """Hold these signals back in the block. A process that is started in it has them held back
+        until :func:`leave_stops_to_parent`."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, PARENTS_SIGNALS)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def outlast(numbers: list[int]) -> None:
+        """Ignore these signals from the end of the interpreter on, which resets their handlers."""
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
 
     def _outlast() -> None:
         """Keep the engine's handler until the process ends.
