@@ -1,7 +1,6 @@
 //! The loop on a system where a server has no sibling processes: what `siblings/` does elsewhere.
 
 use std::io;
-use std::time::Duration;
 
 use crate::io::IoLoop;
 use crate::io::desk::Desk;
@@ -48,8 +47,8 @@ impl Desk {
         }
     }
 
-    pub(in crate::io) fn leaving_period(&self) -> Option<Duration> {
-        None
+    pub(in crate::io) fn is_crowded(&self) -> bool {
+        false
     }
 
     pub(in crate::io) fn awaits_arrivals(&self) -> bool {

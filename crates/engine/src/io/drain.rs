@@ -183,6 +183,12 @@ impl IoLoop {
 
     /// Whether this thread has nothing left to do. Open channels of the admin endpoint do not count.
     pub(crate) fn is_done(&self) -> bool {
+        self.is_drained() && !self.desk.awaits_arrivals()
+    }
+
+    /// Whether nothing keeps this thread but connections that siblings have announced. Nobody wakes the loop when such
+    /// an announcement is taken back.
+    pub(in crate::io) fn is_drained(&self) -> bool {
         self.desk.drain.is_some()
             && self.accepting.len() == 0
             && self.desk.channels.len() == self.desk.admin.open.len()
@@ -192,7 +198,6 @@ impl IoLoop {
             // As long as the first thread accepts, it may give this one a connection.
             && self.desk.shared.is_listening_over()
             && self.desk.mailbox.is_empty()
-            && !self.desk.awaits_arrivals()
     }
 }
 

@@ -46,7 +46,7 @@ impl Overdue {
 
 /// How long connections that siblings have announced are waited for.
 pub(in crate::io) const LATE: Duration = if cfg!(shuttle) {
-    Duration::from_millis(3)
+    Duration::from_millis(20)
 } else {
     Duration::from_secs(1)
 };

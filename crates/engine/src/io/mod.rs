@@ -210,8 +210,6 @@ impl IoLoop {
             || self.accepting.has_more()
             || self.counting.is_under_way()
             || self.desk.shared.draining() && self.desk.drain.is_none()
-            // What the loop waited for may have gone since it last looked, without an event.
-            || self.is_done()
         {
             return Some(Duration::ZERO);
         }
@@ -224,8 +222,8 @@ impl IoLoop {
         if let Some(end) = self.desk.drain {
             sooner(at(end));
         }
-        if let Some(period) = self.desk.leaving_period() {
-            sooner(period);
+        if self.desk.is_crowded() || self.is_drained() {
+            sooner(LEAVING);
         }
         if let Some(due) = self.desk.pool.shrinks() {
             sooner(at(due));
@@ -308,6 +306,9 @@ impl Drop for IoLoop {
         self.desk.mailbox.close();
     }
 }
+
+/// How often to look at what sibling processes do without waking this loop.
+const LEAVING: Duration = Duration::from_millis(1);
 
 fn message_channel(message: &Message) -> Option<usize> {
     match message {

@@ -39,7 +39,7 @@ pub(super) fn choose(own: Line, ready: &[(usize, Line)]) -> Option<usize> {
 
 /// How many more connections than `other`, which cannot serve now, a process with `idle` workers may have.
 fn lead(idle: u32, other: Line) -> u32 {
-    idle.max(other.load() / 8)
+    idle.min(FEWER).max(other.load() / 8)
 }
 
 /// Passing a connection on for a smaller difference would cost more than it gains.

@@ -5,7 +5,6 @@
 
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use mio::event::Source as _;
 use mio::unix::SourceFd;
@@ -109,9 +108,9 @@ impl Desk {
         }
     }
 
-    /// When to look again at what siblings do without waking this loop; `None`: there is nothing of the kind.
-    pub(in crate::io) fn leaving_period(&self) -> Option<Duration> {
-        (self.leaving.crowded || self.awaits_arrivals()).then_some(TICK)
+    /// Whether channels stay only until the inbox of a sibling has room.
+    pub(in crate::io) fn is_crowded(&self) -> bool {
+        self.leaving.crowded
     }
 
     /// Whether a sibling has announced a connection that has not arrived.
@@ -137,6 +136,3 @@ impl Desk {
         self.room.note_closed(&self.shared, self.now);
     }
 }
-
-/// How often to look at what siblings do without waking this loop.
-const TICK: Duration = Duration::from_millis(1);
