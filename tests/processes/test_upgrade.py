@@ -171,8 +171,9 @@ def test_what_happens_while_the_new_version_starts(tmp_path: Path) -> None:
 
 def test_a_system_that_refuses_to_execute_changes_nothing(tmp_path: Path) -> None:
     at_start(tmp_path, "'--processes=2' in sys.argv", "os.execve = lambda *_: os.open('/no', 0)")
-    with start(tmp_path) as server:
+    with start(tmp_path, admin="127.0.0.1:0", addresses=2) as server:
         status, text = ctl(tmp_path, "upgrade")
+        assert requests_counted(server) == 0
         assert status == 1
         assert "cannot execute the new version: [Errno 2]" in text
         assert ctl(tmp_path, "reload") == (0, "reloaded\n")

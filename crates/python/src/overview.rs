@@ -94,10 +94,20 @@ impl Overview {
         Ok(self.with(|overview| overview.resume(memory))??)
     }
 
-    /// Whether nobody waits for a page.
+    /// Leaves new connections in the backlog until `go_on()`.
+    fn pause(&self) -> PyResult<()> {
+        self.with(|overview| overview.pause())
+    }
+
+    /// Accepts connections again.
+    fn go_on(&self) -> PyResult<()> {
+        Ok(self.with(|overview| overview.go_on())??)
+    }
+
+    /// Whether no connection has a request that has not been answered.
     #[getter]
-    fn idle(&self) -> PyResult<bool> {
-        self.with(|overview| overview.is_idle())
+    fn quiet(&self) -> PyResult<bool> {
+        self.with(|overview| overview.is_quiet())
     }
 
     /// Closes the listeners and cuts the connections.

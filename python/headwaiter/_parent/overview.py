@@ -34,10 +34,18 @@ class Admin:
         except OSError as error:
             logs.logger().warning("upgrade: the figures begin anew: %s", error)
 
+    def pause(self) -> None:
+        """Leave new connections in the backlog."""
+        self._overview.pause()
+
+    def go_on(self) -> None:
+        """Accept connections again."""
+        self._overview.go_on()
+
     @property
-    def is_idle(self) -> bool:
-        """Whether nobody waits for a page."""
-        return self._overview.idle
+    def is_quiet(self) -> bool:
+        """Whether no connection has a request that has not been answered."""
+        return self._overview.quiet
 
     def fileno(self) -> int:
         return self._overview.fileno()

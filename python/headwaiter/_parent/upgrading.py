@@ -1,7 +1,7 @@
 """The part of the parent's loop that upgrades headwaiter, see ``upgrade.py``.
 
-The new version is tried first; then the parent waits, for a moment, until nobody waits for a page
-of the admin endpoint, and executes the new version.
+The new version is tried first. Then the parent leaves new connections to the admin endpoint in the
+backlog, waits for a moment until the others have their answers, and executes the new version.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import time
 from typing import Any
 
 from headwaiter._parent.children import Children
@@ -23,6 +24,8 @@ HANDLED = [
     *(signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1),
     *(signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD),
 ]
+QUIET_AFTER = 0.1
+"""Seconds in which a connection to the admin endpoint that was just accepted sends its request."""
 EXECUTE_WITHIN = 3.0
 """How long the new version waits for the requests of the admin endpoint."""
 
@@ -40,8 +43,8 @@ class Upgrading:
     def __init__(self, upgrade: Upgrade) -> None:
         self._upgrade = upgrade
         self._trial: Trial | None = None
-        self._execute_by: float | None = None
-        """When the new version, which is good, is executed at the latest."""
+        self._good_since: float | None = None
+        """Since when the new version is to be executed."""
         self._upgrade_error = ""
         """Why the last upgrade failed; empty if it did not."""
 
@@ -52,7 +55,7 @@ class Upgrading:
 
     def _begin_upgrade(self) -> None:
         """Try the new version, unless that is being done."""
-        if self._trial is not None or self._execute_by is not None:
+        if self._trial is not None or self._good_since is not None:
             return
         if self.machine.stopping or not self.machine.has_served:
             state = "stopping" if self.machine.stopping else "starting"
@@ -66,7 +69,13 @@ class Upgrading:
 
     def _upgrade_time(self) -> float | None:
         """When :meth:`_go_on_with_upgrade` is due, unless something happens before."""
-        return self._execute_by if self._trial is None else self._trial.next_time()
+        if self._trial is not None:
+            return self._trial.next_time()
+        since = self._good_since
+        if since is None or self._admin is None:
+            return since
+        quiet = since + QUIET_AFTER
+        return quiet if time.monotonic() < quiet else since + EXECUTE_WITHIN
 
     def _go_on_with_upgrade(self, now: float) -> None:
         if self.machine.stopping:
@@ -76,14 +85,20 @@ class Upgrading:
             self._trial = None
             if outcome.is_good:
                 logs.logger().info("upgrade: the new version is %s", outcome.text)
-                self._execute_by = now + EXECUTE_WITHIN
+                self._good_since = now
+                if self._admin is not None:
+                    self._admin.pause()
             else:
                 self._fail_upgrade(outcome.text)
-        if self._execute_by is not None:
-            if self._admin is not None:
-                self._admin.turn(self.machine)  # sends what has been answered
-            if self._admin is None or self._admin.is_idle or self._execute_by <= now:
-                self._execute()
+        if self._good_since is not None and self._is_quiet(now - self._good_since):
+            self._execute()
+
+    def _is_quiet(self, waited: float) -> bool:
+        """Whether nobody waits for the admin endpoint, or somebody has for too long."""
+        if self._admin is None or waited >= EXECUTE_WITHIN:
+            return True
+        self._admin.turn(self.machine)  # sends what has been answered
+        return waited >= QUIET_AFTER and self._admin.is_quiet
 
     def _execute(self) -> None:
         """Become the new version, unless a signal has come that has to be handled first."""
@@ -91,18 +106,22 @@ class Upgrading:
             with contextlib.suppress(BlockingIOError):
                 self._wakeup.recv(1, socket.MSG_PEEK)
                 return  # the loop comes back at once
-            self._execute_by = None
+            self._good_since = None
             kept: list[int] = []
             try:
                 self._upgrade.execute(self._state(kept), kept)
             except OSError as error:
                 self._fail_upgrade(f"cannot execute the new version: {error}")
+                if self._admin is not None:
+                    self._admin.go_on()
 
     def _give_up_upgrade(self) -> None:
         if self._trial is not None:
             self._trial.close()
             self._trial = None
-        self._execute_by = None
+        if self._good_since is not None and self._admin is not None:
+            self._admin.go_on()
+        self._good_since = None
 
     def _fail_upgrade(self, text: str) -> None:
         self._upgrade_error = text

@@ -192,9 +192,23 @@ impl Overview {
         Ok(())
     }
 
-    /// Whether nobody waits for a page.
-    pub fn is_idle(&self) -> bool {
-        lock(&self.state).questions.is_idle()
+    /// Leaves new connections in the backlog until [`Overview::go_on`].
+    pub fn pause(&mut self) {
+        self.io.pause_admin();
+    }
+
+    /// Accepts connections again.
+    ///
+    /// # Errors
+    ///
+    /// The system has no room to watch a listener.
+    pub fn go_on(&mut self) -> io::Result<()> {
+        self.io.resume_admin()
+    }
+
+    /// Whether no connection has a request that has not been answered.
+    pub fn is_quiet(&self) -> bool {
+        self.io.is_admin_quiet()
     }
 
     /// Moves the clock that deadlines count from, so that tests need not wait.

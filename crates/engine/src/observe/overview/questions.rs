@@ -96,13 +96,6 @@ impl<W> Questions<W> {
         due
     }
 
-    /// Whether nobody waits.
-    pub(super) fn is_idle(&self) -> bool {
-        self.open
-            .values()
-            .all(|question| question.waiting.is_empty())
-    }
-
     /// The questions that the parent does not know yet.
     pub(super) fn tell(&mut self) -> Vec<(Topic, u64)> {
         let new = self.open.iter_mut().filter(|(_, q)| !q.told);

@@ -147,6 +147,14 @@ fn figures_outlive_the_program() {
     before.set(&[1, 2]);
     before.overview.retire(2, Some(&figures(3, 0))); // it has not exited yet
     before.set(&[1, 2]);
+    assert!(before.overview.is_quiet());
+    before.overview.pause();
+    let _later = before.ask("/metrics");
+    assert_eq!(before.overview.turn(), []);
+    assert!(before.overview.is_quiet());
+    before.overview.go_on().unwrap();
+    before.question();
+    assert!(!before.overview.is_quiet());
     let memory = before.overview.remember();
     drop(before);
     let mut after = Parent::new();
