@@ -309,7 +309,7 @@ def test_a_process_that_stands_still_is_killed() -> None:
     with start() as server, server.connect() as client:
         client.request("/stop")
         server.wait_for_log("no I/O thread answered for 10 s", 3 * TIMEOUT)
-        server.wait_for_log(r"was ended by SIGKILL, running GET /stop \(", 3 * TIMEOUT)
+        server.wait_for_log("was ended by SIGKILL", 3 * TIMEOUT)
         client.expect_cut()
         assert pid(server) in ready_pids(server, 3)
 

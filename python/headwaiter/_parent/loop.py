@@ -114,7 +114,7 @@ class Parent(Upgrading):
             self._selector.register(wakeup, selectors.EVENT_READ, lambda _: self._signalled())
             # Shells start background jobs with SIGINT ignored.
             ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-            numbers = [one for one in HANDLED if not (ignored and one == signal.SIGINT)]
+            numbers = [int(one) for one in HANDLED if not (ignored and one == signal.SIGINT)]
             for number in numbers:
                 signal.signal(number, lambda _number, _frame: None)
             # The handlers stay: another signal must not end the process before it has cleaned up.

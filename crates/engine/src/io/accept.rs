@@ -185,7 +185,7 @@ impl Desk {
         if let Some(index) = self.install(registry, stream, peer, listener)
             && listener.is_some()
             && self.drain.is_some()
-            && !self.hand_over_channel(index)
+            && !self.departures().hand_over(index)
         {
             self.drain_idle(index);
         }

@@ -28,11 +28,27 @@ impl Desk {
         false
     }
 
-    pub(in crate::io) fn begin_leaving(&mut self) {}
+    pub(in crate::io) fn is_crowded(&self) -> bool {
+        false
+    }
 
-    pub(in crate::io) fn go_on_leaving(&mut self) {}
+    pub(in crate::io) fn awaits_arrivals(&self) -> bool {
+        false
+    }
+}
 
-    pub(in crate::io) fn hand_over_channel(&mut self, _index: usize) -> bool {
+/// Parts with channels of the desk.
+#[derive(Debug)]
+pub(in crate::io) struct Departures<'a> {
+    pub(in crate::io) desk: &'a mut Desk,
+}
+
+impl Departures<'_> {
+    pub(in crate::io) fn begin(&mut self) {}
+
+    pub(in crate::io) fn go_on(&mut self) {}
+
+    pub(in crate::io) fn hand_over(&mut self, _index: usize) -> bool {
         false
     }
 
@@ -42,16 +58,8 @@ impl Desk {
 
     /// Closes a channel that has no request, while the server drains.
     pub(in crate::io) fn part_with(&mut self, index: usize) {
-        if self.channels[index].phase() == Phase::Idle {
-            self.close(index);
+        if self.desk.channels[index].phase() == Phase::Idle {
+            self.desk.close(index);
         }
-    }
-
-    pub(in crate::io) fn is_crowded(&self) -> bool {
-        false
-    }
-
-    pub(in crate::io) fn awaits_arrivals(&self) -> bool {
-        false
     }
 }

@@ -22,7 +22,7 @@ impl IoLoop {
         match self.desk.shared.stage() {
             Stage::Serving => {}
             Stage::Draining if self.desk.drain.is_none_or(|end| end > self.seen.upto()) => {
-                self.desk.go_on_leaving();
+                self.desk.departures().go_on();
             }
             Stage::Draining => {
                 self.desk.shared.advance(Stage::Cutting);
@@ -47,7 +47,7 @@ impl IoLoop {
             self.guarded(None, |_| observer.drain_begins());
         }
         self.desk.room.forget_pause();
-        self.desk.begin_leaving();
+        self.desk.departures().begin();
         // The siblings accept what a server leaves behind that hands its channels over.
         let listeners = match self.desk.shared.hands_over() {
             true => 0,
@@ -71,7 +71,7 @@ impl IoLoop {
             self.guarded(Some(channel.link.token), |me| {
                 crate::inject_panic("drain");
                 match me.desk.channels[index].phase() {
-                    Phase::Idle | Phase::Head if me.desk.hand_over_channel(index) => {}
+                    Phase::Idle | Phase::Head if me.desk.departures().hand_over(index) => {}
                     Phase::Idle => me.desk.drain_idle(index),
                     Phase::Head => me.desk.refuse_received(index, Refusal::Draining),
                     _ => {}

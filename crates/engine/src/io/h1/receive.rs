@@ -62,7 +62,7 @@ impl<'a> Receiver<'a> {
         // Once *this thread* drains: a client let go of sooner might still be able to connect again.
         if self.desk.drain.is_some() && self.is_open() && !self.desk.channels[self.index].link.admin
         {
-            self.desk.part_with(self.index);
+            self.desk.departures().part_with(self.index);
         }
     }
 

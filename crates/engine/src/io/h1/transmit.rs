@@ -195,7 +195,7 @@ impl<'a> Sender<'a> {
         }
         self.desk.channels[self.index].protocol.h1().state = State::Idle;
         self.desk.become_idle(self.index, since);
-        if self.desk.leaves_now(self.index) {
+        if self.desk.departures().leaves_now(self.index) {
             return;
         }
         let channel = &self.desk.channels[self.index];

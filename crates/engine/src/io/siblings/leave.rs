@@ -32,21 +32,27 @@ impl IoLoop {
     }
 }
 
-impl Desk {
+/// Parts with channels of the desk: siblings get them, or they end.
+#[derive(Debug)]
+pub(in crate::io) struct Departures<'a> {
+    pub(in crate::io) desk: &'a mut Desk,
+}
+
+impl Departures<'_> {
     /// The drain begins.
-    pub(in crate::io) fn begin_leaving(&mut self) {
-        self.leaving.until = Some(self.now + LATE);
+    pub(in crate::io) fn begin(&mut self) {
+        self.desk.leaving.until = Some(self.desk.now + LATE);
     }
 
     /// Hands over a channel that is idle or has part of a head. `false`: the channel must end, since the server does
     /// not hand over or no sibling is ready any more.
-    pub(in crate::io) fn hand_over_channel(&mut self, index: usize) -> bool {
-        if !self.shared.hands_over() {
+    pub(in crate::io) fn hand_over(&mut self, index: usize) -> bool {
+        if !self.desk.shared.hands_over() {
             return false;
         }
-        let (channel, siblings) = (&self.channels[index], &self.shared.siblings);
+        let (channel, siblings) = (&self.desk.channels[index], &self.desk.shared.siblings);
         debug_assert!(!channel.sends(), "the last reply is complete");
-        if self.leaving.crowded || channel.input().len() > MOST_BYTES {
+        if self.desk.leaving.crowded || channel.input().len() > MOST_BYTES {
             return true;
         }
         let frame = Frame {
@@ -58,12 +64,12 @@ impl Desk {
         let sent = siblings.as_ref().map(|siblings| siblings.hand_over(&frame));
         match sent {
             Some(Outcome::Sent) => {
-                self.shared.counters.handed_over.add(1);
+                self.desk.shared.counters.handed_over.add(1);
                 self.forget(index);
                 true
             }
             Some(Outcome::Full) => {
-                self.leaving.crowded = true;
+                self.desk.leaving.crowded = true;
                 true
             }
             Some(Outcome::Nobody) | None => false,
@@ -72,42 +78,59 @@ impl Desk {
 
     /// Hands over a channel that has just become idle, if the server leaves. `true`: the channel is gone.
     pub(in crate::io) fn leaves_now(&mut self, index: usize) -> bool {
-        let link = &self.channels[index].link;
+        let link = &self.desk.channels[index].link;
         let (token, admin) = (link.token, link.admin);
-        self.drain.is_some()
+        self.desk.drain.is_some()
             && !admin
-            && self.hand_over_channel(index)
-            && self.find(token).is_none()
+            && self.hand_over(index)
+            && self.desk.find(token).is_none()
     }
 
     /// Parts with a channel that has no complete head, while the server drains.
     pub(in crate::io) fn part_with(&mut self, index: usize) {
-        let phase = self.channels[index].phase();
-        if !matches!(phase, Phase::Idle | Phase::Head) || self.hand_over_channel(index) {
+        let phase = self.desk.channels[index].phase();
+        if !matches!(phase, Phase::Idle | Phase::Head) || self.hand_over(index) {
             return;
         }
         match phase {
-            Phase::Idle => self.close(index),
-            _ => self.refuse_received(index, Refusal::Draining),
+            Phase::Idle => self.desk.close(index),
+            _ => self.desk.refuse_received(index, Refusal::Draining),
         }
     }
 
     /// Hands over the channels for which there was no room.
-    pub(in crate::io) fn go_on_leaving(&mut self) {
-        if !std::mem::take(&mut self.leaving.crowded) {
+    pub(in crate::io) fn go_on(&mut self) {
+        if !std::mem::take(&mut self.desk.leaving.crowded) {
             return;
         }
-        for index in self.channels.indices() {
-            if self.leaving.crowded {
+        for index in self.desk.channels.indices() {
+            if self.desk.leaving.crowded {
                 return;
             }
-            let listed = self.channels.get(index).filter(|c| !c.link.admin);
+            let listed = self.desk.channels.get(index).filter(|c| !c.link.admin);
             if let Some(token) = listed.map(|channel| channel.link.token) {
-                self.guarded(Some(token), |me| me.part_with(index));
+                self.desk
+                    .guarded(Some(token), |me| me.departures().part_with(index));
             }
         }
     }
 
+    /// Forgets a channel that a sibling has now. No request ends with it, and the connection must not be shut down.
+    pub(super) fn forget(&mut self, index: usize) {
+        let mut channel = self.desk.channels.remove(index);
+        self.desk.shared.channels.fetch_sub(1, Ordering::Relaxed);
+        for exchange in channel.take_requests() {
+            self.desk.keep(exchange);
+        }
+        // For a handle on the client that the application has kept.
+        channel.link.mark_gone();
+        self.desk.leaving.departed.push(channel);
+        self.desk.note_fewer_channels();
+        self.desk.room.note_closed(&self.desk.shared, self.desk.now);
+    }
+}
+
+impl Desk {
     /// Whether channels stay only until the inbox of a sibling has room.
     pub(in crate::io) fn is_crowded(&self) -> bool {
         self.leaving.crowded
@@ -120,19 +143,5 @@ impl Desk {
             && self.leaving.until.is_some_and(|until| until > self.now)
             && self.shared.stage() == Stage::Draining
             && siblings.is_some_and(|siblings| siblings.is_awaited())
-    }
-
-    /// Forgets a channel that a sibling has now. No request ends with it, and the connection must not be shut down.
-    pub(super) fn forget(&mut self, index: usize) {
-        let mut channel = self.channels.remove(index);
-        self.shared.channels.fetch_sub(1, Ordering::Relaxed);
-        for exchange in channel.take_requests() {
-            self.keep(exchange);
-        }
-        // For a handle on the client that the application has kept.
-        channel.link.mark_gone();
-        self.leaving.departed.push(channel);
-        self.note_fewer_channels();
-        self.room.note_closed(&self.shared, self.now);
     }
 }

@@ -4,26 +4,26 @@
 //!
 //! Without siblings each function here costs a look at an empty `Option`.
 
+mod arrive;
 mod leave;
 mod task;
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mio::Interest;
 use mio::event::Source as _;
 use mio::unix::SourceFd;
-use rustix::io::fcntl_dupfd_cloexec;
 
-use crate::exchange::link::MARKED;
+pub(in crate::io) use self::arrive::Arrivals;
+pub(in crate::io) use self::leave::Departures;
 use crate::io::IoLoop;
 use crate::io::desk::Desk;
-use crate::io::evict::PAUSE;
 use crate::io::token::Source;
 use crate::net::socket::Stream;
-use crate::siblings::{Frame, Received, receive};
+use crate::siblings::Frame;
 
 impl IoLoop {
     /// The first I/O thread reads the inbox, if there is one.
@@ -40,71 +40,12 @@ impl IoLoop {
 
     /// Takes over every connection in the inbox.
     pub(in crate::io) fn read_inbox(&mut self) {
-        let Some(siblings) = self.desk.shared.siblings.clone() else {
-            return;
-        };
-        // The loop's own buffer is in use while the bytes are digested.
-        let mut buffer = std::mem::take(&mut self.desk.leaving.arrivals);
-        buffer.resize(crate::siblings::LARGEST, 0);
-        loop {
-            if let Err(error) = fcntl_dupfd_cloexec(siblings.inbox(), 0) {
-                // The connection that came would be lost. Reads on after the pause, if this begins one.
-                if self.desk.make_room(&error.to_string()) {
-                    continue;
-                }
-                break;
-            }
-            match receive(siblings.inbox(), &mut buffer) {
-                Ok(Some(received)) => {
-                    let taken = self.guarded(None, |me| me.take_over(received));
-                    siblings.received();
-                    if !taken {
-                        self.desk.shared.counters.not_taken_over.add(1);
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    if self.desk.shared.accept_log.pass(self.desk.now) {
-                        log::warn!(target: crate::LOG, "the inbox could not be read: {error}");
-                    }
-                    self.desk.room.pause(self.desk.now + PAUSE);
-                    break;
-                }
-            }
+        Arrivals {
+            desk: &mut self.desk,
+            accepting: &mut self.accepting,
+            registry: self.poll.registry(),
         }
-        self.desk.leaving.arrivals = buffer;
-    }
-
-    /// Makes a connection that a sibling has handed over a channel, and reads what has come in.
-    fn take_over(&mut self, received: Received<'_>) {
-        let listener = received.listener as usize;
-        let known = listener < self.desk.shared.listening.len();
-        let connection = received.connection.filter(|_| known);
-        let Some((stream, peer)) = connection.and_then(|fd: OwnedFd| Stream::from_fd(fd).ok())
-        else {
-            // The client has left, or the descriptor has: it is closed here.
-            self.desk.shared.counters.not_taken_over.add(1);
-            return;
-        };
-        self.desk.shared.channels.fetch_add(1, Ordering::Relaxed);
-        self.desk.shared.counters.taken_over.add(1);
-        if received.bytes.is_empty() && !received.marked {
-            let (desk, registry) = (&mut self.desk, self.poll.registry());
-            return self
-                .accepting
-                .distribute(stream, peer, listener, desk, registry);
-        }
-        let desk = &mut self.desk;
-        let Some(index) = desk.install(self.poll.registry(), stream, peer, Some(listener)) else {
-            return;
-        };
-        let channel = &mut desk.channels[index];
-        let token = channel.link.token;
-        if received.marked {
-            channel.link.set(MARKED);
-        }
-        channel.readable = true;
-        desk.guarded(Some(token), |me| me.receive_behind(index, received.bytes));
+        .read();
     }
 }
 
@@ -115,7 +56,7 @@ impl Desk {
             self.write_off_overdue();
             self.shared.publish(self.in_flight.in_batch(), true);
         }
-        self.move_tasks();
+        self.departures().move_tasks();
     }
 
     /// A sibling that died may have announced a connection that it has not sent. For ever counted as on its way, it would

@@ -10,34 +10,34 @@ use headwaiter_http::Framing;
 use crate::exchange::Exchange;
 use crate::exchange::lane::Lane;
 use crate::exchange::link::MARKED;
-use crate::io::desk::Desk;
+use crate::io::siblings::leave::Departures;
 use crate::siblings::{Frame, MOST_BYTES};
 
-impl Desk {
+impl Departures<'_> {
     /// Moves tasks that wait, while a sibling can run them at once.
     pub(super) fn move_tasks(&mut self) {
-        let Some(siblings) = self.shared.siblings.clone() else {
+        let Some(siblings) = self.desk.shared.siblings.clone() else {
             return;
         };
-        if self.shared.queue.waiting() == 0 || !siblings.defers() {
+        if self.desk.shared.queue.waiting() == 0 || !siblings.defers() {
             return;
         }
-        let now = self.now;
+        let now = self.desk.now;
         // A worker of this process may be on its way to a task that has just come.
         let waited = |task: &Exchange| {
             now.saturating_duration_since(task.record.waiting_since()) >= PATIENCE
         };
-        let oldest = self.shared.queue.oldest(LOOKS, |task| {
+        let oldest = self.desk.shared.queue.oldest(LOOKS, |task| {
             let lane = task.lane.as_ref();
             lane.filter(|_| waited(task) && is_movable(task))
                 .map(Lane::token)
         });
         for token in oldest.into_iter().flatten() {
             // The task may be of another I/O thread's channel that has the same token.
-            let Some(index) = self.find(token) else {
+            let Some(index) = self.desk.find(token) else {
                 continue;
             };
-            let channel = &self.channels[index];
+            let channel = &self.desk.channels[index];
             let (link, lane) = (&channel.link, &channel.lane);
             let same = |task: &Exchange| task.lane.as_ref().is_some_and(|own| own.is(lane));
             let fits = |task: &Exchange| size(task) + channel.input().len() <= MOST_BYTES;
@@ -45,7 +45,7 @@ impl Desk {
                 continue;
             }
             let wanted = |task: &Exchange| same(task) && is_movable(task) && fits(task);
-            let Some(task) = self.shared.queue.remove_if(lane.place(), wanted) else {
+            let Some(task) = self.desk.shared.queue.remove_if(lane.place(), wanted) else {
                 continue;
             };
             let bytes = [task.head.text(), task.body.in_memory(), channel.input()].concat();
@@ -56,13 +56,13 @@ impl Desk {
                 bytes: &bytes,
             };
             if siblings.hand_over_to_idle(&frame) {
-                self.shared.counters.handed_over.add(1);
-                self.in_flight.note_back();
+                self.desk.shared.counters.handed_over.add(1);
+                self.desk.in_flight.note_back();
                 self.forget(index);
-                self.keep(task);
+                self.desk.keep(task);
             } else {
                 // The sibling has just left, or its inbox is full.
-                return self.shared.queue.push(&mut vec![task]);
+                return self.desk.shared.queue.push(&mut vec![task]);
             }
         }
     }
