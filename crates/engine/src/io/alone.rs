@@ -18,6 +18,11 @@ impl IoLoop {
 }
 
 impl Desk {
+    /// Parts with channels: to siblings, or for good.
+    pub(in crate::io) fn departures(&mut self) -> Departures<'_> {
+        Departures { desk: self }
+    }
+
     pub(in crate::io) fn publish_turn(&mut self) {}
 
     pub(in crate::io) fn defers_accepting(&mut self) -> bool {
@@ -40,7 +45,7 @@ impl Desk {
 /// Parts with channels of the desk.
 #[derive(Debug)]
 pub(in crate::io) struct Departures<'a> {
-    pub(in crate::io) desk: &'a mut Desk,
+    desk: &'a mut Desk,
 }
 
 impl Departures<'_> {

@@ -9,8 +9,6 @@ use std::time::Instant;
 use headwaiter_http::DateLine;
 
 use crate::exchange::message::Mailbox;
-#[cfg(not(unix))]
-use crate::io::alone::Departures;
 use crate::io::buffers::Buffers;
 use crate::io::channels::Channels;
 use crate::io::health::Health;
@@ -20,8 +18,6 @@ use crate::io::inline::{Endpoint, Inline};
 use crate::io::leaving::Leaving;
 use crate::io::pool::ExchangePool;
 use crate::io::room::Room;
-#[cfg(unix)]
-use crate::io::siblings::Departures;
 use crate::record::recorder::Recorder;
 use crate::shared::Shared;
 use crate::store::disk::DiskTime;
@@ -105,11 +101,6 @@ impl Desk {
     /// The channel with this token, unless it is closed.
     pub(in crate::io) fn find(&self, token: usize) -> Option<usize> {
         self.channels.find(token)
-    }
-
-    /// Parts with channels: to siblings, or for good.
-    pub(in crate::io) fn departures(&mut self) -> Departures<'_> {
-        Departures { desk: self }
     }
 
     /// `Date` now.

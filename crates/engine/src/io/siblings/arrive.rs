@@ -16,12 +16,24 @@ use crate::siblings::{Received, receive};
 /// What it takes to make connections of the inbox channels.
 #[derive(Debug)]
 pub(in crate::io) struct Arrivals<'a> {
-    pub(in crate::io) desk: &'a mut Desk,
-    pub(in crate::io) accepting: &'a mut Accepting,
-    pub(in crate::io) registry: &'a Registry,
+    desk: &'a mut Desk,
+    accepting: &'a mut Accepting,
+    registry: &'a Registry,
 }
 
-impl Arrivals<'_> {
+impl<'a> Arrivals<'a> {
+    pub(super) fn new(
+        desk: &'a mut Desk,
+        accepting: &'a mut Accepting,
+        registry: &'a Registry,
+    ) -> Self {
+        Self {
+            desk,
+            accepting,
+            registry,
+        }
+    }
+
     /// Takes over every connection in the inbox.
     pub(in crate::io) fn read(&mut self) {
         let Some(siblings) = self.desk.shared.siblings.clone() else {
@@ -42,12 +54,7 @@ impl Arrivals<'_> {
                 Ok(Some(received)) => {
                     let (accepting, registry) = (&mut *self.accepting, self.registry);
                     let taken = self.desk.guarded(None, |desk| {
-                        let mut arrivals = Arrivals {
-                            desk,
-                            accepting,
-                            registry,
-                        };
-                        arrivals.take_over(received);
+                        Arrivals::new(desk, accepting, registry).take_over(received);
                     });
                     siblings.received();
                     if !taken {

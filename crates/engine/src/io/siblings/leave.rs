@@ -35,7 +35,7 @@ impl IoLoop {
 /// Parts with channels of the desk: siblings get them, or they end.
 #[derive(Debug)]
 pub(in crate::io) struct Departures<'a> {
-    pub(in crate::io) desk: &'a mut Desk,
+    pub(super) desk: &'a mut Desk,
 }
 
 impl Departures<'_> {
@@ -131,6 +131,11 @@ impl Departures<'_> {
 }
 
 impl Desk {
+    /// Parts with channels: to siblings, or for good.
+    pub(in crate::io) fn departures(&mut self) -> Departures<'_> {
+        Departures { desk: self }
+    }
+
     /// Whether channels stay only until the inbox of a sibling has room.
     pub(in crate::io) fn is_crowded(&self) -> bool {
         self.leaving.crowded

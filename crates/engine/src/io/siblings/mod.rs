@@ -17,8 +17,7 @@ use mio::Interest;
 use mio::event::Source as _;
 use mio::unix::SourceFd;
 
-pub(in crate::io) use self::arrive::Arrivals;
-pub(in crate::io) use self::leave::Departures;
+use self::arrive::Arrivals;
 use crate::io::IoLoop;
 use crate::io::desk::Desk;
 use crate::io::token::Source;
@@ -40,12 +39,7 @@ impl IoLoop {
 
     /// Takes over every connection in the inbox.
     pub(in crate::io) fn read_inbox(&mut self) {
-        Arrivals {
-            desk: &mut self.desk,
-            accepting: &mut self.accepting,
-            registry: self.poll.registry(),
-        }
-        .read();
+        Arrivals::new(&mut self.desk, &mut self.accepting, self.poll.registry()).read();
     }
 }
 

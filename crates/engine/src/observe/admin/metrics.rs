@@ -133,68 +133,60 @@ fn requests(figures: &Figures) -> Vec<Metric> {
 
 /// Counters of connections and of what happened to the server.
 fn events(totals: &Totals) -> Vec<Metric> {
-    vec![
+    let all = [
         (
             "headwaiter_connections",
             "Connections accepted.",
-            None,
-            count(totals.connections),
+            totals.connections,
         ),
         (
             "headwaiter_connections_handed_over",
             "Connections handed over to sibling processes.",
-            None,
-            count(totals.handed_over),
+            totals.handed_over,
         ),
         (
             "headwaiter_connections_taken_over",
             "Connections taken over from sibling processes.",
-            None,
-            count(totals.taken_over),
+            totals.taken_over,
         ),
         (
             "headwaiter_connections_not_taken_over",
             "Connections from sibling processes that were closed: their clients had left.",
-            None,
-            count(totals.not_taken_over),
+            totals.not_taken_over,
         ),
         (
             "headwaiter_connections_evicted",
             "Idle connections closed to make room.",
-            None,
-            count(totals.evicted),
+            totals.evicted,
         ),
         (
             "headwaiter_accept_pauses",
             "Times accepting paused.",
-            None,
-            count(totals.accept_pauses),
+            totals.accept_pauses,
         ),
         (
             "headwaiter_loop_lends",
             "Times the I/O thread lent its loop to a worker, at low load.",
-            None,
-            count(totals.loop_lends),
+            totals.loop_lends,
         ),
         (
             "headwaiter_health_checks",
             "Requests answered at health_path.",
-            None,
-            count(totals.health_checks),
+            totals.health_checks,
         ),
         (
             "headwaiter_access_log_dropped_lines",
             "Lines the access log could not take.",
-            None,
-            count(totals.access_log_dropped),
+            totals.access_log_dropped,
         ),
         (
             "headwaiter_bugs",
             "Panics caught; each cost one connection.",
-            None,
-            count(totals.panics),
+            totals.panics,
         ),
-    ]
+    ];
+    all.map(|(name, help, n)| (name, help, None, count(n)))
+        .into()
 }
 
 fn gauges(snapshot: &Snapshot) -> Vec<Metric> {
