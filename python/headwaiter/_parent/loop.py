@@ -1,4 +1,4 @@
-"""The parent's only thread: waits for events, asks the machine, and carries out its decisions.
+"""The parent at work: waits for events, asks the machine, and carries out its decisions.
 
 Events are signals, messages and ends of children, requests of ``headwaiter ctl``, and time. Rules:
 nothing here blocks, and nothing wakes up unless something happened or is due; the parent never
