@@ -1,4 +1,4 @@
-"""Which process serves: connections and requests go where a worker is free, whoever accepted them."""
+"""Which process serves: requests go where a worker is free, whoever accepted the connection."""
 
 from __future__ import annotations
 
