@@ -149,6 +149,37 @@ mod tests {
         }
     }
 
+    /// The next frame gets its own descriptor, not that of another one.
+    #[test]
+    fn a_descriptor_for_which_there_was_no_room_is_missed_by_its_own_frame() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        // The limit is that of the process. Here each test has one of its own only under cargo-nextest.
+        if std::env::var_os("NEXTEST").is_none() {
+            return;
+        }
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut received = Received::default();
+        let pass = |received: &mut Received| {
+            let passed = [theirs.as_fd()];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            ancillary.push(SendAncillaryMessage::ScmRights(&passed));
+            let frame = [IoSlice::new(b"\0\0\0\x01\x30")];
+            sendmsg(&theirs, &frame, &mut ancillary, SendFlags::empty()).unwrap();
+            assert!(received.receive(&ours).unwrap());
+        };
+        let limit = getrlimit(Resource::Nofile);
+        let current = Some(0);
+        setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
+        pass(&mut received);
+        setrlimit(Resource::Nofile, limit).unwrap();
+        pass(&mut received);
+        for has_descriptor in [false, true] {
+            assert!(received.next().unwrap().is_some());
+            assert_eq!(received.descriptor().is_some(), has_descriptor);
+        }
+    }
+
     #[test]
     fn descriptors_wait_for_the_frames_that_announce_them() {
         let (ours, theirs) = UnixStream::pair().unwrap();

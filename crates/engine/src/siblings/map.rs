@@ -63,21 +63,21 @@ impl Map {
             &file,
             rustix::fs::SealFlags::SHRINK | rustix::fs::SealFlags::GROW,
         )?;
-        let map = Self::mapped(file)?;
+        let map = Self::of(file)?;
         map.header().layout.store(LAYOUT, Ordering::SeqCst);
         Ok(map)
     }
 
     /// Maps a file that [`Map::create`] has made, in this process or in its parent.
     pub(super) fn open(file: OwnedFd) -> io::Result<Self> {
-        let map = Self::mapped(file)?;
+        let map = Self::of(file)?;
         match map.header().layout.load(Ordering::SeqCst) {
             LAYOUT => Ok(map),
             _ => Err(not_a_page()),
         }
     }
 
-    fn mapped(file: OwnedFd) -> io::Result<Self> {
+    fn of(file: OwnedFd) -> io::Result<Self> {
         let memory = MmapRaw::map_raw(&file)?;
         let slots = memory.len().checked_sub(size_of::<Header>());
         if slots.is_none_or(|slots| slots == 0 || slots % size_of::<Slot>() != 0) {
