@@ -81,6 +81,8 @@ mod tests {
             (full, vec![(3, line(1, 9, 0))], None),
             (full, vec![(1, line(2, 6, 0)), (3, line(1, 5, 0))], Some(3)),
             (full, vec![(1, line(2, 6, 0))], Some(1)),
+            // However many workers it has: a burst has to be spread evenly.
+            (full, vec![(1, line(8, 7, 0))], None),
         ] {
             assert_eq!(choose(own, &ready), chosen, "{own:?} {ready:?}");
         }
