@@ -184,6 +184,15 @@ def test_signals_at_the_start_of_a_process() -> None:
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
+def exists(pid: int) -> bool:
+    """Whether there is such a process, or its parent has not waited for it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def fill(pipe: int) -> None:
     os.set_blocking(pipe, False)
     with suppress(BlockingIOError):
@@ -217,6 +226,7 @@ def test_standard_error_that_nobody_reads(tmp_path: Path, reads: bool) -> None:
         killed = answering()
         os.kill(killed, signal.SIGKILL)
         eventually(lambda: answering() not in (0, killed), "another process answers")
+        eventually(lambda: not exists(killed), "the parent knows")
         process.send_signal(signal.SIGTERM)
         assert process.wait(3 * TIMEOUT) == 0
     finally:

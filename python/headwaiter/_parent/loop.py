@@ -160,6 +160,9 @@ class Parent(Upgrading):
             numbers = self._wakeup.recv(4096)
         except BlockingIOError:
             return
+        # First, since a process that died before a stop is not part of it; at every signal, since
+        # that of a death may have found no room.
+        self._reap()
         now, machine = time.monotonic(), self.machine
         for number in numbers:
             name = signal.Signals(number).name
@@ -173,8 +176,6 @@ class Parent(Upgrading):
                 self._begin_upgrade()
             elif name in ("SIGTTIN", "SIGTTOU"):
                 machine.handle_scale(now, len(machine.places) + (1 if name == "SIGTTIN" else -1))
-        if signal.SIGCHLD in numbers:
-            self._reap()
 
     def _reap(self) -> None:
         for child in list(self.children.by_slot.values()):

@@ -180,8 +180,11 @@ else:
 
     def outlast(numbers: list[int]) -> None:
         """Ignore these signals from the end of the interpreter on, which resets their handlers."""
+        # A signal between the look for its handler and the new one would be an error.
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
         for number in numbers:
             signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
     def _outlast() -> None:
         """Keep the engine's handler until the process ends.
