@@ -442,7 +442,9 @@ def test_the_rest_of_gevent_does_no_harm(folder: Path) -> None:
 
 
 def test_an_interrupt_while_the_application_is_loaded(folder: Path) -> None:
-    (folder / "slow.py").write_text("import time; print('loading', flush=True); time.sleep(60)")
+    (folder / "slow.py").write_text(
+        "import time; print('loading', flush=True)\nwhile True: time.sleep(0.01)"
+    )
     with started(folder, ["-m", "headwaiter", "slow:app"]) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "loading\n"

@@ -150,6 +150,15 @@ def test_a_stop_ends_the_trial(tmp_path: Path) -> None:
         server.stop()
 
 
+def opens(fifo: Path) -> bool:
+    """Opens and closes the end that is written to, if somebody reads."""
+    try:
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
 def test_what_happens_while_the_new_version_starts(tmp_path: Path) -> None:
     go_on = tmp_path / "go_on"
     os.mkfifo(go_on)
@@ -163,7 +172,7 @@ def test_what_happens_while_the_new_version_starts(tmp_path: Path) -> None:
         server.signal(signal.SIGUSR1)
         server.signal(signal.SIGTERM)
         # The new version has waited for this.
-        os.close(os.open(go_on, os.O_WRONLY | os.O_NONBLOCK))
+        eventually(lambda: opens(go_on), "the new version waits")
         assert server.wait() in (0, 3)
         assert "was ended by SIGKILL" in server.log
         assert "SIGTERM: stopping" in server.log
