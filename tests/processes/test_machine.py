@@ -36,8 +36,8 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
         [
             *SERVING,
             ("exit 0 -9", "start 0"),
-            ("HUP", "cut 0, start 2, start 3"),
-            ("USR2", "cut 3, cut 2, start 4, start 5"),
+            ("HUP", "drain 0, start 2, start 3"),
+            ("USR2", "drain 3, drain 2, start 4, start 5"),
         ],
     ),
     "an upgrade in a reload gives the successor up": (
@@ -48,7 +48,7 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
             ("ready 2", "drain 0"),
             ("USR2", ""),
             ("exit 0 0", "start 0"),
-            ("USR2", "cut 0, start 3"),
+            ("USR2", "drain 0, start 3"),
             ("exit 0 3", ""),
             ("ready 3", "drain 2"),
         ],
@@ -79,7 +79,7 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
     ),
     "a second reload starts the successor again": (
         {},
-        [*SERVING, ("HUP", "start 2"), ("HUP", "cut 2, start 3"), ("ready 3", "drain 0")],
+        [*SERVING, ("HUP", "start 2"), ("HUP", "drain 2, start 3"), ("ready 3", "drain 0")],
     ),
     "a death is followed by a start at once, then later and later": (
         {"processes": 1},
@@ -156,7 +156,7 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
         {"drain_delay": 5.0},
         [
             (" ", "start 0, start 1"),
-            ("TERM", "cut 0, cut 1, close"),
+            ("TERM", "drain 0, drain 1, close"),
             ("exit 0 -9", ""),
             ("exit 1 0", "exit 0"),
         ],
@@ -221,7 +221,7 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
     ),
     "more and fewer": (
         {},
-        [*SERVING, ("scale 3", "start 2"), ("scale 1", "cut 2, drain 1"), ("scale 0", "")],
+        [*SERVING, ("scale 3", "start 2"), ("scale 1", "drain 2, drain 1"), ("scale 0", "")],
     ),
     "a reload waits for a free slot": (
         {"slots": 3},

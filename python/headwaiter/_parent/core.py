@@ -76,11 +76,14 @@ class Core:
         return child
 
     def _leave(self, child: Child) -> None:
-        """Let the child finish what it received, and exit."""
-        served = child.phase is Phase.READY
+        """Let the child finish what it received, and exit.
+
+        A child that does not serve yet exits at once. Only the child knows: its message that it is
+        ready may be on its way.
+        """
         self._part(child)
-        self._do(Tell(child.slot, "drain" if served else "cut"))
-        self._end_in(child, (self.config.shutdown_timeout if served else 0.0) + GRACE)
+        self._do(Tell(child.slot, "drain"))
+        self._end_in(child, self.config.shutdown_timeout + GRACE)
 
     def _part(self, child: Child) -> None:
         child.phase = Phase.LEAVING
