@@ -18,9 +18,17 @@ import pytest
 from headwaiter import _headwaiter
 from headwaiter._parent import state
 from tests.processes.load import Load
+from tests.processes.test_faults import fill
 from tests.processes.test_serving import ready_pids, requests_counted, who
 from tests.support.http import TIMEOUT
-from tests.support.process import ServerProcess, environment, run_cli, start_server
+from tests.support.process import (
+    ROOT,
+    ServerProcess,
+    environment,
+    flags,
+    run_cli,
+    start_server,
+)
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process there")
@@ -63,6 +71,24 @@ def test_three_upgrades_under_load_lose_nothing(tmp_path: Path) -> None:
         server.stop()
         assert not (tmp_path / "pid").exists()
         assert not (tmp_path / "ctl").exists()
+
+
+def test_a_log_that_nobody_reads_holds_up_no_upgrade(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    fill(writer)
+    settings = {"unix-socket": tmp_path / "serving", "control": tmp_path / "ctl", "processes": 1}
+    argv = [sys.executable, "-m", "headwaiter", *flags(settings), "tests.processes.apps:who"]
+    process = subprocess.Popen(argv, env=environment(), cwd=ROOT, stderr=writer)
+    try:
+        upgraded = (0, f"upgraded to {VERSION}\n")
+        eventually(lambda: ctl(tmp_path, "upgrade") == upgraded, "an upgrade", 6 * TIMEOUT)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(3 * TIMEOUT) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reader)
+        os.close(writer)
 
 
 def test_figures_and_descriptors_stay(tmp_path: Path) -> None:

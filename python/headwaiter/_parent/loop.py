@@ -90,7 +90,7 @@ class Parent(Upgrading):
         if self._admin is not None and state["figures"] is not None:
             self._admin.adopt(state["figures"])
         version = _headwaiter.__version__
-        logs.logger().info("upgrade: process %d runs headwaiter %s", os.getpid(), version)
+        logs.post(logging.INFO, f"upgrade: process {os.getpid()} runs headwaiter {version}")
         self.machine.handle_reload(time.monotonic())
 
     def run(self) -> Exit:

@@ -7,6 +7,7 @@ or :meth:`Admin.timeout` has passed. Children answer on a thread that does not n
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 from headwaiter import _headwaiter
@@ -32,7 +33,7 @@ class Admin:
         try:
             self._overview.resume(figures)
         except OSError as error:
-            logs.logger().warning("upgrade: the figures begin anew: %s", error)
+            logs.post(logging.WARNING, f"upgrade: the figures begin anew: {error}")
 
     def pause(self) -> None:
         """Leave new connections in the backlog."""

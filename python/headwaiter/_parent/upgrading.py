@@ -7,6 +7,7 @@ backlog, waits for a moment until the others have their answers, and executes th
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import socket
 import time
@@ -61,7 +62,7 @@ class Upgrading:
             state = "stopping" if self.machine.stopping else "starting"
             self._fail_upgrade(f"the server is {state}")
             return
-        logs.logger().info("upgrade: the new version is tried")
+        logs.post(logging.INFO, "upgrade: the new version is tried")
         try:
             self._trial = self._upgrade.trial(self._state([]), self.children.page.fileno())
         except OSError as error:
@@ -84,7 +85,7 @@ class Upgrading:
         if outcome is not None:
             self._trial = None
             if outcome.is_good:
-                logs.logger().info("upgrade: the new version is %s", outcome.text)
+                logs.post(logging.INFO, f"upgrade: the new version is {outcome.text}")
                 self._good_since = now
                 if self._admin is not None:
                     self._admin.pause()
@@ -125,7 +126,7 @@ class Upgrading:
 
     def _fail_upgrade(self, text: str) -> None:
         self._upgrade_error = text
-        logs.logger().error("the upgrade failed; this version goes on\n%s", text)
+        logs.post(logging.ERROR, f"the upgrade failed; this version goes on\n{text}")
         self._answer("upgrade", NOT_STARTED, text)
 
     def _state(self, kept: list[int]) -> dict[str, Any]:

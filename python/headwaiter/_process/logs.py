@@ -145,7 +145,16 @@ def is_handing_on() -> bool:
 
 
 def flush() -> None:
-    """Let handlers write what they keep, before this process executes another program."""
+    """Pass all records on, before this process executes another program.
+
+    Gives up after ``PATIENCE``: a handler that blocks must not keep the process from going on.
+    """
+    handed_on = threading.Event()
+    with _state.lock:
+        _state.leaving.append(handed_on)
+        _headwaiter.log_wake()
+    if not handed_on.wait(PATIENCE):
+        return
     for handler in _handlers():
         with contextlib.suppress(Exception):  # of a handler of the operator
             handler.flush()
