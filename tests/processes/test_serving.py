@@ -8,18 +8,21 @@ import re
 import signal
 import socket
 import sys
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.processes.load import Load
 from tests.support.http import Client
 from tests.support.process import ROOT, ServerProcess, run_cli, start_server
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process there")
 APP = "tests.processes.apps:who"
+LOADED = "tests.processes.loaded:application"
 
 
 def start(app: str = APP, processes: int = 2, **settings: Any) -> ServerProcess:
@@ -44,39 +47,13 @@ def who(server: ServerProcess) -> dict[str, Any]:
     return found
 
 
-class Load(threading.Thread):
-    """Asks on new connections and on one that is kept, until it is told to stop."""
-
-    def __init__(self, server: ServerProcess) -> None:
-        super().__init__()
-        self.server = server
-        self.over = threading.Event()
-        self.failures: list[str] = []
-        self.replies = 0
-
-    def __enter__(self) -> Load:
-        self.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.over.set()
-        self.join()
-        assert self.failures == []
-        assert self.replies > 0
-
-    def run(self) -> None:
-        kept = self.server.connect()
-        while not self.over.is_set():
-            try:
-                if kept.ask("/").closing:
-                    kept.close()
-                    kept = self.server.connect()
-                who(self.server)
-                self.replies += 2
-            except (AssertionError, OSError) as error:
-                self.failures.append(repr(error))
-                return
-        kept.close()
+@contextmanager
+def loaded(server: ServerProcess) -> Iterator[None]:
+    """Clients that keep a connection, and clients that make new ones, lose nothing meanwhile."""
+    with Load(server.address, {"keep_alive": 1, "newcomers": 1}) as load:
+        yield
+    assert load.failures == []
+    assert load.counts["replies"] > 0
 
 
 def test_start_serve_and_stop() -> None:
@@ -93,21 +70,21 @@ def test_start_serve_and_stop() -> None:
 
 
 def test_a_reload_under_load_loses_nothing() -> None:
-    with start() as server:
+    with start(LOADED) as server:
         before = ready_pids(server, 2)
-        with Load(server):
+        with loaded(server):
             for count in (1, 2, 3):
                 server.signal(signal.SIGHUP)
                 server.wait_for_log(rf"(?s)(every process is new.*){{{count}}}")
         after = ready_pids(server, 8)[6:]
-        assert who(server)["pid"] in after
+        assert int(server.ask("/pid").body) in after
         assert not set(before) & set(after)
         server.stop()
 
 
 def test_more_and_fewer_under_load() -> None:
-    with start() as server:
-        with Load(server):
+    with start(LOADED) as server:
+        with loaded(server):
             for count in range(3):
                 server.signal(signal.SIGTTIN)
                 ready_pids(server, 3 + count)
@@ -184,8 +161,8 @@ def test_a_reload_of_a_broken_application(tmp_path: Path) -> None:
 
 
 def test_recycling_under_load() -> None:
-    with start(max_requests=20) as server:
-        with Load(server):
+    with start(LOADED, max_requests=20) as server:
+        with loaded(server):
             ready_pids(server, 6)
         server.stop()
 

@@ -44,7 +44,11 @@ impl Accepting {
             }
             match self.accept(n) {
                 Accepted::Connection(stream, _) if desk.place(&stream, n) => {}
-                Accepted::Connection(stream, peer) => self.assign(stream, peer, n, desk, registry),
+                Accepted::Connection(stream, peer) => {
+                    desk.shared.channels.fetch_add(1, Ordering::Relaxed);
+                    desk.shared.counters.connections.add(1);
+                    self.distribute(stream, peer, n, desk, registry);
+                }
                 Accepted::Nobody => return,
                 Accepted::Failed => {}
                 Accepted::NoRoom(why) => {
@@ -56,20 +60,6 @@ impl Accepting {
             }
         }
         self.note_more();
-    }
-
-    /// Counts a new connection and gives it to an I/O thread.
-    fn assign(
-        &mut self,
-        stream: Stream,
-        peer: Peer,
-        listener: usize,
-        desk: &mut Desk,
-        registry: &Registry,
-    ) {
-        desk.shared.channels.fetch_add(1, Ordering::Relaxed);
-        desk.shared.counters.connections.add(1);
-        self.distribute(stream, peer, listener, desk, registry);
     }
 
     /// Gives a connection to the next I/O thread in turn.
