@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 THREADS = 4
 HOST = "127.0.0.1"
+BEFORE = "HEADWAITER_BEFORE"
+"""The environment variable that names another checkout, to be measured beside this one."""
 VERSION = re.compile(r"\d+(\.\d+)+")
 BACKLOG = "2048"
 
@@ -47,12 +49,16 @@ class Peer:
     """Measured unless `--peers` says otherwise."""
     only: frozenset[str] | None = None
     """The scenarios it can serve; `None` for all."""
+    before: bool = False
+    """headwaiter from the checkout that `HEADWAITER_BEFORE` names, built there by `make`."""
 
     def serves(self, scenario: str) -> bool:
         return self.only is None or scenario in self.only
 
     def missing(self) -> str | None:
         """Why this peer cannot run here; `None` if it can."""
+        if self.before and not list(_package_before().glob("headwaiter/_headwaiter*")):
+            return f"{BEFORE} names no checkout of headwaiter that is built"
         if self.needs.startswith("$"):
             program = self.needs[1:]
             return None if shutil.which(program) else f"no program {program} on PATH"
@@ -82,6 +88,14 @@ def _headwaiter(threads: int, *more: str) -> Command:
     return lambda port, app: _python(
         *("-m", "headwaiter", "--listen", f"{HOST}:{port}", "--threads", str(threads), *more, app)
     )
+
+
+def _package_before() -> Path:
+    return Path(os.environ.get(BEFORE, os.devnull), "python")
+
+
+def _headwaiter_before(port: int, app: str) -> list[str]:
+    return ["env", f"PYTHONPATH={_package_before()}", *_headwaiter(THREADS)(port, app)]
 
 
 def _gunicorn(port: int, app: str) -> list[str]:
@@ -146,6 +160,21 @@ PEERS: dict[str, Peer] = {
             "headwaiter",
             note="with a JSON line per request: what the access log costs, the disk apart",
             default=False,
+        ),
+        Peer(
+            "headwaiter+2",
+            _headwaiter(THREADS, "--processes=2"),
+            "headwaiter",
+            note="two processes: more than the others have",
+            default=False,
+        ),
+        Peer(
+            "headwaiter-before",
+            _headwaiter_before,
+            "headwaiter",
+            note="another revision: what a change costs or gives",
+            default=False,
+            before=True,
         ),
         Peer(
             "waitress",

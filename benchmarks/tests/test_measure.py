@@ -16,12 +16,13 @@ from benchmarks import load, measure
 from benchmarks.__main__ import choose
 from benchmarks.apps.plain import GREETING
 from benchmarks.measure import Cores
-from benchmarks.peers import PEERS, Peer
+from benchmarks.peers import BEFORE, PEERS, Peer
 from benchmarks.process import ROOT, Server, ServerError, exchange, free_port, request
 from benchmarks.scenarios import QUICK, SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 FREE = Cores(None, None)
 RAW = PEERS["raw"]
@@ -164,3 +165,18 @@ def test_what_is_not_installed_is_said() -> None:
 
     assert "no-such-server is not installed" in str(Peer("x", command, "no-such-server").missing())
     assert Peer("x", command, "$no-such-program").missing() == "no program no-such-program on PATH"
+
+
+def test_another_revision_is_measured_where_it_is_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = PEERS["headwaiter-before"]
+    monkeypatch.delenv(BEFORE, raising=False)
+    assert before.missing() == f"{BEFORE} names no checkout of headwaiter that is built"
+    monkeypatch.setenv(BEFORE, str(tmp_path))
+    assert before.missing() == f"{BEFORE} names no checkout of headwaiter that is built"
+    package = tmp_path / "python" / "headwaiter"
+    package.mkdir(parents=True)
+    (package / "_headwaiter.abi.so").touch()
+    assert before.missing() is None
+    assert before.command(8000, "app:app")[:2] == ["env", f"PYTHONPATH={package.parent}"]
