@@ -19,7 +19,7 @@ mod running;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use socket2::Socket;
 
@@ -39,8 +39,9 @@ pub struct Siblings {
     slot: usize,
     /// Where the siblings leave their messages.
     inbox: Socket,
-    /// The inboxes of the siblings, by their slots.
-    others: Mutex<Vec<(usize, Socket)>>,
+    /// The inboxes of the siblings, by their slots. A change makes a new list, so that nobody holds the lock while he
+    /// sends.
+    others: Mutex<Others>,
     /// This process leaves, and siblings were ready to take its connections.
     hands_over: AtomicBool,
     /// Connections at the end of the last turn.
@@ -77,7 +78,7 @@ impl Siblings {
             page,
             slot,
             inbox,
-            others: Mutex::default(),
+            others: Mutex::new(Others::default()),
             hands_over: AtomicBool::new(false),
             settled: AtomicU32::new(0),
         })
@@ -98,14 +99,18 @@ impl Siblings {
         if slot == self.slot || slot >= self.page.slots() {
             return;
         }
-        let mut others = self.lock();
-        others.retain(|(other, _)| *other != slot);
-        others.push((slot, inbox));
+        self.replace(slot, Some(inbox));
     }
 
     /// The sibling in `slot` has ended.
     pub fn remove(&self, slot: usize) {
-        self.lock().retain(|(other, _)| *other != slot);
+        self.replace(slot, None);
+    }
+
+    fn replace(&self, slot: usize, inbox: Option<Socket>) {
+        let mut others = self.lock();
+        let rest = others.iter().filter(|(other, _)| *other != slot).cloned();
+        *others = rest.chain(inbox.map(|inbox| (slot, Arc::new(inbox)))).collect();
     }
 
     pub(crate) fn inbox(&self) -> BorrowedFd<'_> {
@@ -138,7 +143,7 @@ impl Siblings {
     /// From now on this process takes no connections. It hands its own over if a sibling is ready now.
     pub(crate) fn leave(&self) {
         self.page.set_state(self.slot, State::Leaving);
-        if !self.candidates(&self.lock()).is_empty() {
+        if !self.candidates(&self.others()).is_empty() {
             self.hands_over.store(true, Ordering::SeqCst);
         }
     }
@@ -160,7 +165,7 @@ impl Siblings {
 
     /// Whether this process should leave new connections to a sibling: it has no idle worker, and a sibling has.
     pub(crate) fn defers(&self) -> bool {
-        let others = self.lock();
+        let others = self.others();
         let own = self.own();
         own.idle == 0
             && self
@@ -171,7 +176,7 @@ impl Siblings {
 
     /// Hands a new connection over if a sibling can serve it sooner. This process has `connections` now.
     pub(crate) fn place(&self, connections: usize, frame: &Frame<'_>) -> bool {
-        let others = self.lock();
+        let others = self.others();
         let connections = u32::try_from(connections).unwrap_or(u32::MAX);
         let line = self.own();
         // Each connection that has come since the last turn may bring a request.
@@ -198,7 +203,7 @@ impl Siblings {
 
     /// Hands a connection over to a sibling with an idle worker, if there is one.
     pub(crate) fn hand_over_to_idle(&self, frame: &Frame<'_>) -> bool {
-        let others = self.lock();
+        let others = self.others();
         let candidates = self.candidates(&others).into_iter();
         let idle = candidates.filter(|(_, line)| line.is_free());
         let best = idle.min_by_key(|(_, line)| line.load());
@@ -207,7 +212,7 @@ impl Siblings {
 
     /// Hands a connection over to the sibling with the fewest, whatever this process could do with it.
     pub(crate) fn hand_over(&self, frame: &Frame<'_>) -> Outcome {
-        let others = self.lock();
+        let others = self.others();
         let mut candidates = self.candidates(&others);
         candidates.sort_by_key(|(_, line)| (!line.is_free(), line.load()));
         let mut outcome = Outcome::Nobody;
@@ -222,7 +227,7 @@ impl Siblings {
     }
 
     /// The lines of the siblings that are ready; none while the whole server stops.
-    fn candidates(&self, others: &[(usize, Socket)]) -> Vec<(usize, Line)> {
+    fn candidates(&self, others: &[(usize, Arc<Socket>)]) -> Vec<(usize, Line)> {
         if self.page.is_stopping() {
             return Vec::new();
         }
@@ -234,7 +239,7 @@ impl Siblings {
             .collect()
     }
 
-    fn send(&self, others: &[(usize, Socket)], slot: usize, frame: &Frame<'_>) -> Outcome {
+    fn send(&self, others: &[(usize, Arc<Socket>)], slot: usize, frame: &Frame<'_>) -> Outcome {
         let Some((_, inbox)) = others.iter().find(|(other, _)| *other == slot) else {
             return Outcome::Nobody;
         };
@@ -260,10 +265,17 @@ impl Siblings {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(usize, Socket)>> {
+    fn others(&self) -> Others {
+        Arc::clone(&self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Others> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The inboxes of the siblings at one moment, by their slots.
+type Others = Arc<[(usize, Arc<Socket>)]>;
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
@@ -281,6 +293,16 @@ mod tests {
             turn: true,
         });
         siblings
+    }
+
+    #[test]
+    fn who_sends_keeps_nobody_from_telling_of_siblings() {
+        let page = Page::create(2).unwrap();
+        let sender = member(&page, 0, inbox_pair().unwrap().0);
+        sender.add(1, inbox_pair().unwrap().1);
+        let used_by_sender = sender.others();
+        sender.remove(1);
+        assert_eq!((used_by_sender.len(), sender.others().len()), (1, 0));
     }
 
     /// Siblings hand connections over while the receiver leaves: it gets each of them.
