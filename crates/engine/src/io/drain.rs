@@ -18,6 +18,9 @@ use crate::shared::Stage;
 impl IoLoop {
     /// Does what the stage of the server asks for: serve, drain or cut.
     pub(crate) fn follow_stage(&mut self) {
+        if !self.desk.shared.draining() {
+            return;
+        }
         self.notice_drain();
         match self.desk.shared.stage() {
             Stage::Serving => {}
