@@ -6,6 +6,7 @@ mod common;
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::{Client, Gate, Site, answer, request, settings, wait_for};
 use headwaiter_engine::{
@@ -352,6 +353,38 @@ fn what_a_dead_process_has_not_read_is_served_by_another() {
     drop((slow, client));
     a.stop();
     b.stop();
+}
+
+/// It is stopped or stuck, and what it was sent waits until its parent ends it.
+#[test]
+fn a_sibling_that_stands_still_gets_no_more() {
+    let (family, gate) = (Family::of(3), Gate::default());
+    let a = family.gated(0, "a", &gate);
+    let mut slow = busy(&family, &a);
+    let deaf = family.deaf(2);
+    let sent = || family.page.line(2).pending;
+    let mut clients = Vec::new();
+    let stands_still = (0..20).any(|_| {
+        let before = sent();
+        for _ in 0..4 {
+            clients.push(a.connect());
+        }
+        a.until("connections", clients.len() as u64 + 1);
+        a.server.move_clock(Duration::from_millis(250));
+        sent() == before
+    });
+    assert!(stands_still, "it was sent {}", sent());
+    let kept = clients.len() - sent() as usize;
+    a.until_is("channels", kept as u64 + 1);
+    // Nobody else is there to take them over, so they stay, and are served.
+    a.server.stop();
+    gate.open(1);
+    assert_eq!(slow.reply().body, b"a/slow");
+    assert_eq!(clients.last_mut().unwrap().get("/").body, b"a/");
+    deaf.server.abort();
+    deaf.join();
+    family.page.clear(2);
+    a.join();
 }
 
 #[test]

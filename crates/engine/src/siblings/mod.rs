@@ -16,10 +16,12 @@ mod map;
 mod page;
 mod placement;
 mod running;
+mod sibling;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use socket2::Socket;
 
@@ -29,6 +31,7 @@ pub use self::page::{Line, Page, State};
 pub(crate) use self::placement::Figures;
 use self::placement::choose;
 pub use self::running::Running;
+use self::sibling::Sibling;
 use crate::sys::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sys::sync::{Mutex, MutexGuard};
 
@@ -39,8 +42,7 @@ pub struct Siblings {
     slot: usize,
     /// Where the siblings leave their messages.
     inbox: Socket,
-    /// The inboxes of the siblings, by their slots. A change makes a new list, so that nobody holds the lock while he
-    /// sends.
+    /// The siblings. A change makes a new list, so that nobody holds the lock while he sends.
     others: Mutex<Others>,
     /// This process leaves, and siblings were ready to take its connections.
     hands_over: AtomicBool,
@@ -53,7 +55,7 @@ pub struct Siblings {
 pub(crate) enum Outcome {
     /// It is in the inbox of a sibling.
     Sent,
-    /// The inboxes of all siblings that are ready are full.
+    /// The inboxes of the siblings that are ready are full, or the siblings stand still.
     Full,
     /// No sibling is ready.
     Nobody,
@@ -109,8 +111,9 @@ impl Siblings {
 
     fn replace(&self, slot: usize, inbox: Option<Socket>) {
         let mut others = self.lock();
-        let rest = others.iter().filter(|(other, _)| *other != slot).cloned();
-        *others = rest.chain(inbox.map(|inbox| (slot, Arc::new(inbox)))).collect();
+        let rest = others.iter().filter(|other| other.slot != slot).cloned();
+        let new = inbox.map(|inbox| Arc::new(Sibling::new(slot, inbox)));
+        *others = rest.chain(new).collect();
     }
 
     pub(crate) fn inbox(&self) -> BorrowedFd<'_> {
@@ -143,7 +146,7 @@ impl Siblings {
     /// From now on this process takes no connections. It hands its own over if a sibling is ready now.
     pub(crate) fn leave(&self) {
         self.page.set_state(self.slot, State::Leaving);
-        if !self.candidates(&self.others()).is_empty() {
+        if self.ready(&self.others()).next().is_some() {
             self.hands_over.store(true, Ordering::SeqCst);
         }
     }
@@ -164,18 +167,16 @@ impl Siblings {
     }
 
     /// Whether this process should leave new connections to a sibling: it has no idle worker, and a sibling has.
-    pub(crate) fn defers(&self) -> bool {
+    pub(crate) fn defers(&self, now: Instant) -> bool {
         let others = self.others();
-        let own = self.own();
-        own.idle == 0
+        self.own().idle == 0
             && self
-                .candidates(&others)
-                .iter()
+                .candidates(&others, now)
                 .any(|(_, line)| line.is_free())
     }
 
     /// Hands a new connection over if a sibling can serve it sooner. This process has `connections` now.
-    pub(crate) fn place(&self, connections: usize, frame: &Frame<'_>) -> bool {
+    pub(crate) fn place(&self, connections: usize, frame: &Frame<'_>, now: Instant) -> bool {
         let others = self.others();
         let connections = u32::try_from(connections).unwrap_or(u32::MAX);
         let line = self.own();
@@ -186,9 +187,11 @@ impl Siblings {
             connections,
             ..line
         };
-        let candidates = self.candidates(&others);
-        let placed = choose(own, &candidates)
-            .is_some_and(|slot| self.send(&others, slot, frame) == Outcome::Sent);
+        let candidates = self.candidates(&others, now);
+        let lines: Vec<_> = candidates.map(|(to, line)| (to.slot, line)).collect();
+        let chosen = choose(own, &lines);
+        let to = chosen.and_then(|slot| others.iter().find(|other| other.slot == slot));
+        let placed = to.is_some_and(|to| self.send(to, frame) == Outcome::Sent);
         // Siblings accept at the same time: they must not wait for the end of this turn.
         let kept = own.connections.saturating_add(u32::from(!placed));
         self.page.set_connections(self.slot, kept);
@@ -202,22 +205,36 @@ impl Siblings {
     }
 
     /// Hands a connection over to a sibling with an idle worker, if there is one.
-    pub(crate) fn hand_over_to_idle(&self, frame: &Frame<'_>) -> bool {
+    pub(crate) fn hand_over_to_idle(&self, frame: &Frame<'_>, now: Instant) -> bool {
         let others = self.others();
-        let candidates = self.candidates(&others).into_iter();
+        let candidates = self.candidates(&others, now);
         let idle = candidates.filter(|(_, line)| line.is_free());
         let best = idle.min_by_key(|(_, line)| line.load());
-        best.is_some_and(|(slot, _)| self.send(&others, slot, frame) == Outcome::Sent)
+        best.is_some_and(|(to, _)| self.send(to, frame) == Outcome::Sent)
     }
 
     /// Hands a connection over to the sibling with the fewest, whatever this process could do with it.
-    pub(crate) fn hand_over(&self, frame: &Frame<'_>) -> Outcome {
+    pub(crate) fn hand_over(&self, frame: &Frame<'_>, now: Instant) -> Outcome {
         let others = self.others();
-        let mut candidates = self.candidates(&others);
-        candidates.sort_by_key(|(_, line)| (!line.is_free(), line.load()));
+        self.send_to_best(self.ready(&others), frame, now)
+    }
+
+    /// Sends to the first of `those` that takes the connection; those that serve it soonest come first.
+    fn send_to_best<'a>(
+        &self,
+        those: impl Iterator<Item = (&'a Sibling, Line)>,
+        frame: &Frame<'_>,
+        now: Instant,
+    ) -> Outcome {
+        let mut those: Vec<_> = those.collect();
+        those.sort_by_key(|(_, line)| (!line.is_free(), line.load()));
         let mut outcome = Outcome::Nobody;
-        for (slot, _) in candidates {
-            match self.send(&others, slot, frame) {
+        for (to, line) in those {
+            let sent = match to.stands_still(&line, now) {
+                true => Outcome::Full,
+                false => self.send(to, frame),
+            };
+            match sent {
                 Outcome::Sent => return Outcome::Sent,
                 Outcome::Full => outcome = Outcome::Full,
                 Outcome::Nobody => {}
@@ -226,33 +243,38 @@ impl Siblings {
         outcome
     }
 
-    /// The lines of the siblings that are ready; none while the whole server stops.
-    fn candidates(&self, others: &[(usize, Arc<Socket>)]) -> Vec<(usize, Line)> {
-        if self.page.is_stopping() {
-            return Vec::new();
-        }
-        let lines = others
-            .iter()
-            .map(|(slot, _)| (*slot, self.page.line(*slot)));
-        lines
-            .filter(|(_, line)| line.state == State::Ready)
-            .collect()
+    /// The siblings that are ready, and their lines; none while the whole server stops.
+    fn ready<'a>(
+        &'a self,
+        others: &'a [Arc<Sibling>],
+    ) -> impl Iterator<Item = (&'a Sibling, Line)> {
+        let stopping = self.page.is_stopping();
+        let others = others.iter().filter(move |_| !stopping);
+        let lines = others.map(|other| (&**other, self.page.line(other.slot)));
+        lines.filter(|(_, line)| line.state == State::Ready)
     }
 
-    fn send(&self, others: &[(usize, Arc<Socket>)], slot: usize, frame: &Frame<'_>) -> Outcome {
-        let Some((_, inbox)) = others.iter().find(|(other, _)| *other == slot) else {
-            return Outcome::Nobody;
-        };
+    /// Those of them that take what is sent to them.
+    fn candidates<'a>(
+        &'a self,
+        others: &'a [Arc<Sibling>],
+        now: Instant,
+    ) -> impl Iterator<Item = (&'a Sibling, Line)> {
+        let ready = self.ready(others);
+        ready.filter(move |(other, line)| !other.stands_still(line, now))
+    }
+
+    fn send(&self, to: &Sibling, frame: &Frame<'_>) -> Outcome {
         // The receiver may leave at any moment: see the rule at the head of this file.
-        self.page.announce(slot);
-        let sent = match self.page.line(slot).state {
-            State::Ready => frame.send(inbox),
+        self.page.announce(to.slot);
+        let sent = match self.page.line(to.slot).state {
+            State::Ready => frame.send(&to.inbox),
             _ => Err(io::ErrorKind::NotConnected.into()),
         };
         match sent {
             Ok(()) => Outcome::Sent,
             Err(error) => {
-                self.page.withdraw(slot);
+                self.page.withdraw(to.slot);
                 match error.kind() {
                     // It has ended. Its parent will say so.
                     io::ErrorKind::BrokenPipe
@@ -274,8 +296,8 @@ impl Siblings {
     }
 }
 
-/// The inboxes of the siblings at one moment, by their slots.
-type Others = Arc<[(usize, Arc<Socket>)]>;
+/// The siblings at one moment.
+type Others = Arc<[Arc<Sibling>]>;
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
@@ -328,7 +350,7 @@ mod tests {
                     };
                     let mut sent = 0;
                     loop {
-                        match sender.hand_over(&frame) {
+                        match sender.hand_over(&frame, Instant::now()) {
                             Outcome::Sent => sent += 1,
                             Outcome::Full => std::thread::yield_now(),
                             Outcome::Nobody => return sent,

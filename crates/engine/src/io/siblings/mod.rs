@@ -68,7 +68,8 @@ impl Desk {
     /// sibling has not accepted them after [`DEFERENCE`], this process does.
     pub(in crate::io) fn defers_accepting(&mut self) -> bool {
         let defers = self.shared.siblings.as_ref();
-        let defers = self.drain.is_none() && defers.is_some_and(|siblings| siblings.defers());
+        let defers =
+            self.drain.is_none() && defers.is_some_and(|siblings| siblings.defers(self.now));
         if defers {
             self.room.pause_unless_paused(self.now + DEFERENCE);
         }
@@ -86,7 +87,11 @@ impl Desk {
             marked: false,
             bytes: &[],
         };
-        let placed = siblings.place(self.shared.channels.load(Ordering::Relaxed), &frame);
+        let placed = siblings.place(
+            self.shared.channels.load(Ordering::Relaxed),
+            &frame,
+            self.now,
+        );
         if placed {
             self.shared.counters.connections.add(1);
             self.shared.counters.handed_over.add(1);
@@ -103,6 +108,7 @@ mod tests {
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
+    use std::time::Instant;
 
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -139,7 +145,7 @@ mod tests {
             marked: false,
             bytes: b"",
         };
-        assert_eq!(sibling.hand_over(&frame), Outcome::Sent);
+        assert_eq!(sibling.hand_over(&frame, Instant::now()), Outcome::Sent);
         client
     }
 
