@@ -19,6 +19,7 @@ struct Family {
     page: Page,
     inboxes: Vec<(Socket, Socket)>,
     io_threads: usize,
+    connection_limit: usize,
 }
 
 impl Family {
@@ -27,6 +28,7 @@ impl Family {
             page: Page::create(members).unwrap(),
             inboxes: (0..members).map(|_| inbox_pair().unwrap()).collect(),
             io_threads: 1,
+            connection_limit: 100,
         }
     }
 
@@ -68,6 +70,7 @@ impl Family {
         let settings = Settings {
             threads: 1,
             io_threads: self.io_threads,
+            connection_limit: self.connection_limit,
             ..settings()
         };
         let spec = match listener {
@@ -239,6 +242,34 @@ fn every_io_thread_hands_its_connections_over() {
     }
     assert_eq!(b.stat("taken_over"), 6);
     drop(clients);
+    b.stop();
+}
+
+#[test]
+fn a_connection_beyond_the_limit_goes_to_a_sibling_with_room_and_ends_no_other() {
+    let mut family = Family::of(2);
+    family.connection_limit = 2;
+    let a = family.site(0, "a", None);
+    let mut clients = vec![a.connect(), a.connect()];
+    for client in &mut clients {
+        assert_eq!(client.get("/").body, b"a/");
+    }
+    let b = family.site(1, "b", None);
+    for _ in 0..2 {
+        let mut client = a.connect();
+        assert_eq!(client.get("/").body, b"b/");
+        clients.push(client);
+    }
+    assert_eq!(a.stat("evicted"), 0);
+    // Now both are full.
+    let mut last = a.connect();
+    assert_eq!(last.get("/").body, b"a/");
+    assert_eq!((a.stat("evicted"), b.stat("evicted")), (1, 0));
+    clients.push(last);
+    let closed = clients.iter_mut().position(Client::is_closed);
+    assert_eq!(closed, Some(0));
+    drop(clients);
+    a.stop();
     b.stop();
 }
 

@@ -29,6 +29,10 @@ impl Desk {
         false
     }
 
+    pub(in crate::io) fn siblings_have_room(&self) -> bool {
+        false
+    }
+
     pub(in crate::io) fn place(&self, _stream: &Stream, _listener: usize) -> bool {
         false
     }

@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use socket2::Socket;
 
+use self::inbox::has_room;
 pub(crate) use self::inbox::{Frame, LARGEST, MOST_BYTES, Received, receive};
 pub use self::inbox::{forward, inbox_pair};
 pub use self::page::{Line, Page, State};
@@ -175,9 +176,24 @@ impl Siblings {
                 .any(|(_, line)| line.is_free())
     }
 
-    /// Hands a new connection over if a sibling can serve it sooner. This process has `connections` now.
-    pub(crate) fn place(&self, connections: usize, frame: &Frame<'_>, now: Instant) -> bool {
+    /// Whether a sibling has fewer than `limit` connections, and takes another one.
+    pub(crate) fn have_room(&self, limit: usize, now: Instant) -> bool {
         let others = self.others();
+        self.with_room(&others, limit, now)
+            .any(|(other, _)| has_room(&other.inbox))
+    }
+
+    /// Hands a new connection over if a sibling can serve it sooner, or has room while this process has none. This
+    /// process has `connections` now, and each may have `limit`.
+    pub(crate) fn place(
+        &self,
+        connections: usize,
+        limit: usize,
+        frame: &Frame<'_>,
+        now: Instant,
+    ) -> bool {
+        let others = self.others();
+        let is_full = connections >= limit;
         let connections = u32::try_from(connections).unwrap_or(u32::MAX);
         let line = self.own();
         // Each connection that has come since the last turn may bring a request.
@@ -187,15 +203,23 @@ impl Siblings {
             connections,
             ..line
         };
-        let candidates = self.candidates(&others, now);
-        let lines: Vec<_> = candidates.map(|(to, line)| (to.slot, line)).collect();
-        let chosen = choose(own, &lines);
-        let to = chosen.and_then(|slot| others.iter().find(|other| other.slot == slot));
-        let placed = to.is_some_and(|to| self.send(to, frame) == Outcome::Sent);
-        // Siblings accept at the same time: they must not wait for the end of this turn.
-        let kept = own.connections.saturating_add(u32::from(!placed));
-        self.page.set_connections(self.slot, kept);
+        let candidates = self.with_room(&others, limit, now);
+        let placed = if is_full {
+            self.send_to_best(candidates, frame, now) == Outcome::Sent
+        } else {
+            let lines: Vec<_> = candidates.map(|(to, line)| (to.slot, line)).collect();
+            let chosen = choose(own, &lines);
+            let to = chosen.and_then(|slot| others.iter().find(|other| other.slot == slot));
+            to.is_some_and(|to| self.send(to, frame) == Outcome::Sent)
+        };
+        self.show_connections(own.connections.saturating_add(u32::from(!placed)));
         placed
+    }
+
+    /// Tells the siblings how many connections this process has. They accept at the same time, and must not wait for the
+    /// end of this turn.
+    pub(crate) fn show_connections(&self, connections: u32) {
+        self.page.set_connections(self.slot, connections);
     }
 
     /// What a process does that dies before it sends.
@@ -262,6 +286,17 @@ impl Siblings {
     ) -> impl Iterator<Item = (&'a Sibling, Line)> {
         let ready = self.ready(others);
         ready.filter(move |(other, line)| !other.stands_still(line, now))
+    }
+
+    /// Those of them that have fewer than `limit` connections.
+    fn with_room<'a>(
+        &'a self,
+        others: &'a [Arc<Sibling>],
+        limit: usize,
+        now: Instant,
+    ) -> impl Iterator<Item = (&'a Sibling, Line)> {
+        let candidates = self.candidates(others, now);
+        candidates.filter(move |(_, line)| (line.load() as usize) < limit)
     }
 
     fn send(&self, to: &Sibling, frame: &Frame<'_>) -> Outcome {

@@ -76,7 +76,14 @@ impl Desk {
         defers
     }
 
-    /// Hands a new connection over if a sibling can serve it sooner.
+    /// Whether a sibling takes new connections while this process has `connection_limit`.
+    pub(in crate::io) fn siblings_have_room(&self) -> bool {
+        let limit = self.shared.settings.connection_limit;
+        let siblings = self.shared.siblings.as_ref();
+        siblings.is_some_and(|siblings| siblings.have_room(limit, self.now))
+    }
+
+    /// Hands a new connection over if a sibling can serve it sooner, or only a sibling has room for it.
     pub(in crate::io) fn place(&self, stream: &Stream, listener: usize) -> bool {
         let Some(siblings) = &self.shared.siblings else {
             return false;
@@ -89,6 +96,7 @@ impl Desk {
         };
         let placed = siblings.place(
             self.shared.channels.load(Ordering::Relaxed),
+            self.shared.settings.connection_limit,
             &frame,
             self.now,
         );
