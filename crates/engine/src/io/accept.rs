@@ -212,7 +212,7 @@ impl Desk {
             Arc::clone(&self.mailbox),
             Arc::clone(&self.shared.unsent),
         );
-        let channel = Channel::new(Arc::new(link), self.turn);
+        let channel = Channel::new(Arc::new(link), self.turn, self.now);
         let index = self.channels.insert(channel);
         if listener.is_none() {
             self.admin.open.push(token);

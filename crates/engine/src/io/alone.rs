@@ -68,7 +68,7 @@ impl Departures<'_> {
     /// Closes a channel that has no request, while the server drains.
     pub(in crate::io) fn part_with(&mut self, index: usize) {
         if self.desk.channels[index].phase() == Phase::Idle {
-            self.desk.close(index);
+            self.desk.close_idle(index);
         }
     }
 }

@@ -95,7 +95,7 @@ impl Departures<'_> {
             return;
         }
         match phase {
-            Phase::Idle => self.desk.close(index),
+            Phase::Idle => self.desk.close_idle(index),
             _ => self.desk.refuse_received(index, Refusal::Draining),
         }
     }
