@@ -34,20 +34,25 @@ impl Accepting {
             if desk.room.is_paused() || n >= self.len() {
                 return;
             }
-            if desk.at_limit() {
+            if desk.at_limit() && !desk.siblings_have_room() {
                 if !self.has_waiting(n) {
                     return;
                 }
-                if !desk.make_room("connection_limit is reached and no channel is idle") {
+                if !desk.make_room(AT_LIMIT) {
                     return;
                 }
             }
             match self.accept(n) {
                 Accepted::Connection(stream, _) if desk.place(&stream, n) => {}
                 Accepted::Connection(stream, peer) => {
+                    // The sibling that had room has just left.
+                    let beyond = desk.at_limit();
                     desk.shared.channels.fetch_add(1, Ordering::Relaxed);
                     desk.shared.counters.connections.add(1);
                     self.distribute(stream, peer, n, desk, registry);
+                    if beyond && !desk.make_room(AT_LIMIT) {
+                        return;
+                    }
                 }
                 Accepted::Nobody => return,
                 Accepted::Failed => {}
@@ -207,7 +212,7 @@ impl Desk {
             Arc::clone(&self.mailbox),
             Arc::clone(&self.shared.unsent),
         );
-        let channel = Channel::new(Arc::new(link), self.turn);
+        let channel = Channel::new(Arc::new(link), self.turn, self.now);
         let index = self.channels.insert(channel);
         if listener.is_none() {
             self.admin.open.push(token);
@@ -218,6 +223,8 @@ impl Desk {
     }
 }
 
+/// Why there is no room for another connection.
+const AT_LIMIT: &str = "connection_limit is reached and no channel is idle";
 /// Most open connections to the admin endpoint.
 const ADMIN_CHANNELS: usize = 64;
 
