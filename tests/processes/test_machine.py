@@ -173,6 +173,17 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
             ("exit 0 -9", "exit 3"),
         ],
     ),
+    "a child that is cut and does not leave": (
+        {"processes": 1, "drain_delay": 60.0},
+        [
+            *[(" ", "start 0"), ("ready 0", "")],
+            ("TERM", "unready 0"),
+            ("1", ""),
+            ("INT", "close, cut 0"),
+            ("9.9", ""),
+            ("0.1", "SIGABRT 0"),
+        ],
+    ),
     "a signal to one child replaces it": (
         {},
         [*SERVING, ("asks 0 SIGTERM", ""), ("0.5", "start 2"), ("ready 2", "drain 0")],
@@ -288,6 +299,42 @@ def test_the_first_error_is_the_one_that_is_shown() -> None:
     assert [(item.status, item.error) for item in driver.exits] == [(1, "cannot load 1")]
 
 
+def test_what_the_service_manager_is_told() -> None:
+    driver = Driver()
+    driver.after("ready 0", "ready 1", "exit 0 -9", "INT", "exit 0 0", "exit 1 0")
+    assert driver.states == ["READY=1", "STOPPING=1"]
+    assert driver.statuses == [
+        "STATUS=2 starting; 2 wanted",
+        "STATUS=1 starting, 1 ready; 2 wanted",
+        "STATUS=2 ready; 2 wanted",
+        "STATUS=1 starting, 1 ready; 2 wanted",
+        "STATUS=2 leaving; 2 wanted",
+        "STATUS=1 leaving; 2 wanted",
+        "STATUS=none; 2 wanted",
+    ]
+
+
+def test_what_is_logged() -> None:
+    driver = serving(processes=1)
+    driver.after("exit 0 -11", "ready 0", "HUP", "ready 1", "exit 0 0", "INT", "exit 1 3")
+    assert driver.logged == [
+        "process 0 was ended by SIGSEGV",
+        "reload: every process is replaced",
+        "process 0 is replaced by process 1: reload",
+        "process 0 exited with status 0",
+        "reload: every process is new",
+        "INT: stopping",
+        "process 1 exited with status 3",
+    ]
+
+
+def test_a_stop_after_a_time_without_events() -> None:
+    driver = serving(drain_delay=1.5)
+    driver.now += 3
+    assert driver.after("TERM", "1.4") == ["unready 0", "unready 1"]
+    assert driver.after("0.1") == ["close", "drain 0", "drain 1"]
+
+
 def test_processes_that_keep_dying() -> None:
     driver = serving(processes=1)
     deaths = 0
@@ -305,6 +352,16 @@ def test_a_parent_that_stood_still_does_not_judge_by_that_time() -> None:
     driver.machine.handle_time(driver.now)
     assert driver.done() == []
     assert driver.after("pong 0", "5") == ["ping 0"]
+
+
+def test_every_child_gets_the_time_for_which_the_parent_stood_still() -> None:
+    driver = Driver(processes=2)
+    driver.after("ready 0", "4", "ready 1")
+    driver.now += 4  # 3 s after the first ping was due
+    driver.machine.handle_time(driver.now)
+    assert driver.done() == ["ping 0"]
+    assert driver.after("pong 0", "3.9") == []
+    assert driver.after("0.1") == ["ping 1"]
 
 
 def test_one_process_without_a_gil() -> None:
