@@ -14,12 +14,12 @@ use crate::sys::sync::atomic::Ordering;
 /// The figures at the governor's last observation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Observed {
-    at: Instant,
+    pub(super) at: Instant,
     /// CPU time of the workers, and of the I/O thread.
-    cpu: Option<Duration>,
-    io: Duration,
-    busy: Duration,
-    taken: u64,
+    pub(super) cpu: Option<Duration>,
+    pub(super) io: Duration,
+    pub(super) busy: Duration,
+    pub(super) taken: u64,
 }
 
 impl Queue {
@@ -163,132 +163,3 @@ impl AddAssign for Look {
 
 /// Observations further apart than this are not compared.
 const STALE: Duration = Duration::from_millis(20);
-
-#[cfg(all(test, not(shuttle)))]
-mod tests {
-    use super::*;
-    use crate::queue::{Found, WorkerState};
-
-    fn push(queue: &Queue, count: usize) {
-        let task = |_| Box::new(Exchange::new(sync::now()));
-        queue.push(&mut (0..count).map(task).collect());
-    }
-
-    #[test]
-    fn contention_is_a_task_that_is_taken_while_others_wait_for_the_gil() {
-        for (gil, waiting, contended) in [(true, 2, true), (true, 1, false), (false, 2, false)] {
-            let queue = Queue::new(1, gil);
-            let worker = queue.join();
-            push(&queue, waiting);
-            assert!(!queue.contended());
-            assert!(matches!(queue.take(worker), Found::Task { .. }));
-            assert_eq!(queue.contended(), contended, "{gil} {waiting}");
-            queue.govern(sync::now(), Duration::ZERO);
-            assert!(!queue.contended());
-        }
-    }
-
-    #[test]
-    fn time_is_busy_while_a_worker_runs() {
-        let queue = Queue::new(1, true);
-        let worker = queue.join();
-        push(&queue, 1);
-        assert!(matches!(queue.take(worker), Found::Task { .. }));
-        assert!(queue.lock().busy_since.is_some());
-        assert!(matches!(queue.take(worker), Found::Nothing));
-        assert!(queue.lock().busy_since.is_none());
-    }
-
-    /// What has happened since the governor's last look: milliseconds, and tasks taken.
-    struct Since {
-        busy: u64,
-        cpu: u64,
-        io: u64,
-        taken: u64,
-    }
-
-    /// Lets the governor see the same so often that it removes a worker if the workers share a core. Returns
-    /// the target.
-    fn govern(queue: &Queue, since: &Since) -> usize {
-        for _ in 0..8 {
-            let (now, io) = (sync::now(), Duration::from_secs(1));
-            let cpu = queue.clocks().read().unwrap() - Duration::from_millis(since.cpu);
-            let mut inner = queue.lock();
-            inner.observed = Some(Observed {
-                at: now,
-                cpu: Some(cpu),
-                io,
-                busy: inner.busy,
-                taken: inner.taken,
-            });
-            inner.busy += Duration::from_millis(since.busy);
-            inner.taken += since.taken;
-            drop(inner);
-            queue.govern(now, io + Duration::from_millis(since.io));
-        }
-        queue.lock().target
-    }
-
-    /// A queue of two workers, of which this thread, with a clock that shows enough to subtract from, is one.
-    #[cfg(target_os = "linux")]
-    fn two_workers() -> Queue {
-        let queue = Queue::new(2, true);
-        queue.join();
-        queue.join();
-        while queue.clocks().read().unwrap() < Duration::from_millis(50) {}
-        queue
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn the_governor_sees_what_has_happened_since_its_last_look() {
-        for (busy, cpu, io, taken, target) in [
-            (10, 10, 0, 1, 1),
-            (10, 10, 0, 0, 2),  // no task was taken
-            (20, 10, 0, 1, 2),  // they block
-            (20, 10, 10, 1, 1), // the I/O thread used the core for half of the time
-            (10, 10, 9, 1, 1),  // and here it cannot have, since the workers did
-            (10, 20, 0, 1, 2),  // they work without the lock
-        ] {
-            let since = Since {
-                busy,
-                cpu,
-                io,
-                taken,
-            };
-            let queue = two_workers();
-            assert_eq!(govern(&queue, &since), target, "{busy} {cpu} {io} {taken}");
-        }
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_worker_that_may_run_now_is_woken() {
-        let queue = two_workers();
-        let (shared, blocked) = (
-            Since {
-                busy: 10,
-                cpu: 10,
-                io: 0,
-                taken: 1,
-            },
-            Since {
-                busy: 20,
-                cpu: 10,
-                io: 0,
-                taken: 1,
-            },
-        );
-        assert_eq!(govern(&queue, &shared), 1);
-        assert!(matches!(queue.take_direct(0), true));
-        let mut inner = queue.lock();
-        inner.leave_state(1);
-        inner.workers[1].state = WorkerState::Parked;
-        inner.parked.push(1);
-        drop(inner);
-        push(&queue, 1);
-        assert_eq!(queue.look(sync::now()).parked, 1);
-        assert_eq!(govern(&queue, &blocked), 2);
-        assert_eq!(queue.look(sync::now()).parked, 0);
-    }
-}
