@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 
 from headwaiter._parent.actions import (
@@ -51,7 +52,7 @@ class Driver:
         if isinstance(action, Stopping):
             return "close"
         if isinstance(action, Log):
-            self.logged.append(action.text)
+            self.logged.append(f"{logging.getLevelName(action.level)} {action.text}")
         elif isinstance(action, Notify):
             told = self.statuses if action.state.startswith("STATUS=") else self.states
             told.append(action.state)

@@ -77,6 +77,26 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
             ("ready 0", "drain 1"),
         ],
     ),
+    "a new process that fails ends the reload, and the successor is given up": (
+        {},
+        [
+            *SERVING,
+            ("HUP", "start 2"),
+            ("exit 1 -9", "start 1"),
+            ("exit 1 1", "drain 2"),
+            ("0.5", "start 1"),
+            ("ready 1", ""),
+        ],
+    ),
+    "a failed start after an upgrade is not the end": (
+        {"processes": 1},
+        [
+            *[(" ", "start 0"), ("ready 0", "")],
+            ("USR2", "start 1"),
+            ("exit 0 -9", ""),
+            ("exit 1 1", "start 0"),
+        ],
+    ),
     "a second reload starts the successor again": (
         {},
         [*SERVING, ("HUP", "start 2"), ("HUP", "drain 2, start 3"), ("ready 3", "drain 0")],
@@ -111,7 +131,13 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
     ),
     "no child can start": (
         {},
-        [(" ", "start 0, start 1"), ("failed 0", ""), ("exit 0 1", ""), ("exit 1 -11", "exit 1")],
+        [
+            (" ", "start 0, start 1"),
+            ("failed 0", ""),
+            ("exit 0 1", ""),
+            ("exit 1 -11", "exit 1"),
+            ("60", ""),
+        ],
     ),
     "one of the first children cannot start": (
         {},
@@ -314,25 +340,80 @@ def test_what_the_service_manager_is_told() -> None:
     ]
 
 
-def test_what_is_logged() -> None:
+LOGGED = {
+    "exit 0 -11, ready 0": ["ERROR process 0 was ended by SIGSEGV"],
+    "HUP, ready 1, exit 0 0": [
+        "INFO reload: every process is replaced",
+        "INFO process 0 is replaced by process 1: reload",
+        "INFO process 0 exited with status 0",
+        "INFO reload: every process is new",
+    ],
+    "HUP, exit 1 1": [
+        "INFO reload: every process is replaced",
+        "INFO process 0 is replaced by process 1: reload",
+        "ERROR the reload failed; the earlier processes go on\n"
+        "process 1 exited with status 1 while it started",
+    ],
+    "HUP, HUP, exit 1 1": [
+        "INFO reload: every process is replaced",
+        "INFO process 0 is replaced by process 1: reload",
+        "INFO reload: every process is replaced",
+        "INFO process 0 is replaced by process 2: reload",
+        "INFO process 1 exited with status 1",
+    ],
+    "asks 0 max_requests, exit 1 1": [
+        "INFO process 0 is replaced by process 1: max_requests",
+        "ERROR process 1 did not start\nprocess 1 exited with status 1 while it started",
+    ],
+    "9, ready 1, exit 0 3": [
+        "INFO process 0 is replaced by process 1: max_lifetime",
+        "WARNING process 0 exited with status 3",
+    ],
+    "INT, exit 0 3": ["INFO INT: stopping", "WARNING process 0 exited with status 3"],
+}
+
+
+@pytest.mark.parametrize("words", LOGGED)
+def test_what_is_logged(words: str) -> None:
+    driver = serving(processes=1, max_lifetime=9.0)
+    driver.after(*words.split(", "))
+    assert driver.logged == LOGGED[words]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("ready 1", "failed 1", "exit 1 1", "asks 0 max_rss", "pong 0", "lost 0"),
+        *("TERM", "HUP", "USR1", "scale 3"),
+    ],
+)
+def test_every_event_brings_the_time(word: str) -> None:
+    driver = Driver()
+    driver.after("ready 0")
+    driver.now += 0.7
+    driver.play(word)
+    assert driver.machine.now == driver.now
+
+
+def test_when_it_is_due_next() -> None:
     driver = serving(processes=1)
-    driver.after("exit 0 -11", "ready 0", "HUP", "ready 1", "exit 0 0", "INT", "exit 1 3")
-    assert driver.logged == [
-        "process 0 was ended by SIGSEGV",
-        "reload: every process is replaced",
-        "process 0 is replaced by process 1: reload",
-        "process 0 exited with status 0",
-        "reload: every process is new",
-        "INT: stopping",
-        "process 1 exited with status 3",
-    ]
+    driver.after("exit 0 1", "ready 0", "exit 0 1")
+    assert driver.machine.next_time() == driver.now + 0.5
 
 
-def test_a_stop_after_a_time_without_events() -> None:
-    driver = serving(drain_delay=1.5)
-    driver.now += 3
-    assert driver.after("TERM", "1.4") == ["unready 0", "unready 1"]
-    assert driver.after("0.1") == ["close", "drain 0", "drain 1"]
+def test_how_many_there_may_be_and_how_many_have_died() -> None:
+    driver = serving(processes=1, slots=3)
+    driver.after("scale 9", "exit 0 -9")
+    assert (len(driver.machine.places), driver.machine.restarts) == (2, 1)
+
+
+def test_a_reload_lasts_until_every_process_is_new() -> None:
+    driver = serving()
+    assert driver.machine.reload_error == ""
+    driver.after("HUP", "ready 2", "exit 1 -9", "exit 0 0")
+    assert driver.reloads == []
+    driver.after("ready 1")
+    assert driver.reloads == [""]
 
 
 def test_processes_that_keep_dying() -> None:
