@@ -327,7 +327,7 @@ def test_the_first_error_is_the_one_that_is_shown() -> None:
 
 def test_what_the_service_manager_is_told() -> None:
     driver = Driver()
-    driver.after("ready 0", "ready 1", "exit 0 -9", "INT", "exit 0 0", "exit 1 0")
+    driver.after("ready 0", "ready 1", "USR1", "1", "exit 0 -9", "INT", "exit 0 0", "exit 1 0")
     assert driver.states == ["READY=1", "STOPPING=1"]
     assert driver.statuses == [
         "STATUS=2 starting; 2 wanted",
