@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 
 from headwaiter._parent.actions import (
@@ -30,6 +31,7 @@ class Driver:
         self.reloads: list[str] = []
         self.logged: list[str] = []
         self.states: list[str] = []
+        self.statuses: list[str] = []
 
     def done(self) -> list[str]:
         """What the machine wants done, in short: records and messages to systemd are kept aside."""
@@ -50,10 +52,10 @@ class Driver:
         if isinstance(action, Stopping):
             return "close"
         if isinstance(action, Log):
-            self.logged.append(action.text)
+            self.logged.append(f"{logging.getLevelName(action.level)} {action.text}")
         elif isinstance(action, Notify):
-            if not action.state.startswith("STATUS="):
-                self.states.append(action.state)
+            told = self.statuses if action.state.startswith("STATUS=") else self.states
+            told.append(action.state)
         elif isinstance(action, Reloaded):
             self.reloads.append(action.error)
         else:

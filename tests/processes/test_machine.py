@@ -77,6 +77,26 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
             ("ready 0", "drain 1"),
         ],
     ),
+    "a new process that fails ends the reload, and the successor is given up": (
+        {},
+        [
+            *SERVING,
+            ("HUP", "start 2"),
+            ("exit 1 -9", "start 1"),
+            ("exit 1 1", "drain 2"),
+            ("0.5", "start 1"),
+            ("ready 1", ""),
+        ],
+    ),
+    "a failed start after an upgrade is not the end": (
+        {"processes": 1},
+        [
+            *[(" ", "start 0"), ("ready 0", "")],
+            ("USR2", "start 1"),
+            ("exit 0 -9", ""),
+            ("exit 1 1", "start 0"),
+        ],
+    ),
     "a second reload starts the successor again": (
         {},
         [*SERVING, ("HUP", "start 2"), ("HUP", "drain 2, start 3"), ("ready 3", "drain 0")],
@@ -111,7 +131,13 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
     ),
     "no child can start": (
         {},
-        [(" ", "start 0, start 1"), ("failed 0", ""), ("exit 0 1", ""), ("exit 1 -11", "exit 1")],
+        [
+            (" ", "start 0, start 1"),
+            ("failed 0", ""),
+            ("exit 0 1", ""),
+            ("exit 1 -11", "exit 1"),
+            ("60", ""),
+        ],
     ),
     "one of the first children cannot start": (
         {},
@@ -171,6 +197,17 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
             ("0.1", "SIGABRT 0"),
             ("5", "SIGKILL 0"),
             ("exit 0 -9", "exit 3"),
+        ],
+    ),
+    "a child that is cut and does not leave": (
+        {"processes": 1, "drain_delay": 60.0},
+        [
+            *[(" ", "start 0"), ("ready 0", "")],
+            ("TERM", "unready 0"),
+            ("1", ""),
+            ("INT", "close, cut 0"),
+            ("9.9", ""),
+            ("0.1", "SIGABRT 0"),
         ],
     ),
     "a signal to one child replaces it": (
@@ -288,6 +325,97 @@ def test_the_first_error_is_the_one_that_is_shown() -> None:
     assert [(item.status, item.error) for item in driver.exits] == [(1, "cannot load 1")]
 
 
+def test_what_the_service_manager_is_told() -> None:
+    driver = Driver()
+    driver.after("ready 0", "ready 1", "USR1", "1", "exit 0 -9", "INT", "exit 0 0", "exit 1 0")
+    assert driver.states == ["READY=1", "STOPPING=1"]
+    assert driver.statuses == [
+        "STATUS=2 starting; 2 wanted",
+        "STATUS=1 starting, 1 ready; 2 wanted",
+        "STATUS=2 ready; 2 wanted",
+        "STATUS=1 starting, 1 ready; 2 wanted",
+        "STATUS=2 leaving; 2 wanted",
+        "STATUS=1 leaving; 2 wanted",
+        "STATUS=none; 2 wanted",
+    ]
+
+
+LOGGED = {
+    "exit 0 -11, ready 0": ["ERROR process 0 was ended by SIGSEGV"],
+    "HUP, ready 1, exit 0 0": [
+        "INFO reload: every process is replaced",
+        "INFO process 0 is replaced by process 1: reload",
+        "INFO process 0 exited with status 0",
+        "INFO reload: every process is new",
+    ],
+    "HUP, exit 1 1": [
+        "INFO reload: every process is replaced",
+        "INFO process 0 is replaced by process 1: reload",
+        "ERROR the reload failed; the earlier processes go on\n"
+        "process 1 exited with status 1 while it started",
+    ],
+    "HUP, HUP, exit 1 1": [
+        "INFO reload: every process is replaced",
+        "INFO process 0 is replaced by process 1: reload",
+        "INFO reload: every process is replaced",
+        "INFO process 0 is replaced by process 2: reload",
+        "INFO process 1 exited with status 1",
+    ],
+    "asks 0 max_requests, exit 1 1": [
+        "INFO process 0 is replaced by process 1: max_requests",
+        "ERROR process 1 did not start\nprocess 1 exited with status 1 while it started",
+    ],
+    "9, ready 1, exit 0 3": [
+        "INFO process 0 is replaced by process 1: max_lifetime",
+        "WARNING process 0 exited with status 3",
+    ],
+    "INT, exit 0 3": ["INFO INT: stopping", "WARNING process 0 exited with status 3"],
+}
+
+
+@pytest.mark.parametrize("words", LOGGED)
+def test_what_is_logged(words: str) -> None:
+    driver = serving(processes=1, max_lifetime=9.0)
+    driver.after(*words.split(", "))
+    assert driver.logged == LOGGED[words]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("ready 1", "failed 1", "exit 1 1", "asks 0 max_rss", "pong 0", "lost 0"),
+        *("TERM", "HUP", "USR1", "scale 3"),
+    ],
+)
+def test_every_event_brings_the_time(word: str) -> None:
+    driver = Driver()
+    driver.after("ready 0")
+    driver.now += 0.7
+    driver.play(word)
+    assert driver.machine.now == driver.now
+
+
+def test_when_it_is_due_next() -> None:
+    driver = serving(processes=1)
+    driver.after("exit 0 1", "ready 0", "exit 0 1")
+    assert driver.machine.next_time() == driver.now + 0.5
+
+
+def test_how_many_there_may_be_and_how_many_have_died() -> None:
+    driver = serving(processes=1, slots=3)
+    driver.after("scale 9", "exit 0 -9")
+    assert (len(driver.machine.places), driver.machine.restarts) == (2, 1)
+
+
+def test_a_reload_lasts_until_every_process_is_new() -> None:
+    driver = serving()
+    assert driver.machine.reload_error == ""
+    driver.after("HUP", "ready 2", "exit 1 -9", "exit 0 0")
+    assert driver.reloads == []
+    driver.after("ready 1")
+    assert driver.reloads == [""]
+
+
 def test_processes_that_keep_dying() -> None:
     driver = serving(processes=1)
     deaths = 0
@@ -305,6 +433,16 @@ def test_a_parent_that_stood_still_does_not_judge_by_that_time() -> None:
     driver.machine.handle_time(driver.now)
     assert driver.done() == []
     assert driver.after("pong 0", "5") == ["ping 0"]
+
+
+def test_every_child_gets_the_time_for_which_the_parent_stood_still() -> None:
+    driver = Driver(processes=2)
+    driver.after("ready 0", "4", "ready 1")
+    driver.now += 4  # 3 s after the first ping was due
+    driver.machine.handle_time(driver.now)
+    assert driver.done() == ["ping 0"]
+    assert driver.after("pong 0", "3.9") == []
+    assert driver.after("0.1") == ["ping 1"]
 
 
 def test_one_process_without_a_gil() -> None:

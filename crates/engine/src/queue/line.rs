@@ -194,7 +194,10 @@ mod tests {
         for number in 0..10_000 {
             line.push(task(number, now));
         }
-        while line.pop().is_some() {}
+        for left in (0..10_000).rev() {
+            line.pop().unwrap();
+            assert_eq!(line.len(), left);
+        }
         assert!(line.places.capacity() <= KEPT);
         assert_eq!(line.waited(now), Duration::ZERO);
     }

@@ -14,12 +14,12 @@ use crate::sys::sync::atomic::Ordering;
 /// The figures at the governor's last observation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Observed {
-    at: Instant,
+    pub(super) at: Instant,
     /// CPU time of the workers, and of the I/O thread.
-    cpu: Option<Duration>,
-    io: Duration,
-    busy: Duration,
-    taken: u64,
+    pub(super) cpu: Option<Duration>,
+    pub(super) io: Duration,
+    pub(super) busy: Duration,
+    pub(super) taken: u64,
 }
 
 impl Queue {

@@ -1,0 +1,234 @@
+//! What one thread can see of a queue by calling it in turn for each worker; `model/queue.rs` has the threads.
+
+use super::*;
+use crate::sys::sync::now;
+
+/// A queue that only this thread knows, which is every worker of it.
+fn queue(workers: usize) -> Queue {
+    let queue = Queue::new(workers, true);
+    for number in 0..workers {
+        assert_eq!(queue.join(), number);
+    }
+    queue
+}
+
+fn park(queue: &Queue, worker: usize) {
+    let mut inner = queue.lock();
+    inner.leave_state(worker);
+    inner.workers[worker].state = WorkerState::Parked;
+    inner.parked.push(worker);
+}
+
+fn run(queue: &Queue, worker: usize) {
+    assert!(matches!(queue.take(worker), Found::Task { .. }));
+}
+
+fn tasks(count: usize) -> Vec<Box<Exchange>> {
+    (0..count).map(|_| Box::new(Exchange::new(now()))).collect()
+}
+
+#[test]
+fn a_nap_ends_when_half_of_the_tasks_are_taken() {
+    let queue = Queue::new(1, true);
+    let worker = queue.join();
+    queue.push(&mut tasks(8));
+    let Found::Task { low: false, .. } = queue.take(worker) else {
+        panic!("nobody naps");
+    };
+    assert_eq!(
+        (queue.taken_if_deep(8), queue.taken_if_deep(7)),
+        (None, Some(1))
+    );
+    queue.watch_half();
+    for (left, ends) in [(6, false), (5, false), (4, false), (3, true), (2, false)] {
+        let Found::Task { low, .. } = queue.take(worker) else {
+            panic!("the only worker may take every task");
+        };
+        assert_eq!((queue.waiting(), low), (left, ends));
+    }
+}
+
+#[test]
+fn a_worker_that_is_to_leave_takes_no_task() {
+    let queue = Queue::new(1, true);
+    let worker = queue.join();
+    queue.retire(1);
+    queue.push(&mut tasks(1));
+    assert!(matches!(queue.take(worker), Found::Nothing));
+    assert_eq!(queue.waiting(), 1);
+}
+
+#[test]
+fn tasks_that_are_about_to_be_pushed_count_and_free_workers_make_room() {
+    let queue = Queue::new(2, true);
+    for workers in 0..3 {
+        let limit = 2;
+        let full = |more| queue.is_full(more, limit);
+        assert!(!full(limit + workers - 1));
+        assert!(full(limit + workers) && full(limit + workers + 1));
+        queue.join();
+    }
+}
+
+#[test]
+fn contention_is_a_task_that_is_taken_while_others_wait_for_the_gil() {
+    for (gil, waiting, contended) in [(true, 2, true), (true, 1, false), (false, 2, false)] {
+        let queue = Queue::new(1, gil);
+        let worker = queue.join();
+        queue.push(&mut tasks(waiting));
+        assert!(!queue.contended());
+        run(&queue, worker);
+        assert_eq!(queue.contended(), contended, "{gil} {waiting}");
+        queue.govern(now(), Duration::ZERO);
+        assert!(!queue.contended());
+    }
+}
+
+#[test]
+fn time_is_busy_while_a_worker_runs() {
+    let queue = queue(1);
+    queue.push(&mut tasks(1));
+    run(&queue, 0);
+    assert!(queue.lock().busy_since.is_some());
+    assert!(matches!(queue.take(0), Found::Nothing));
+    assert!(queue.lock().busy_since.is_none());
+}
+
+#[test]
+fn a_leader_runs_its_task_at_once_if_nobody_is_before_it() {
+    let queue = queue(2);
+    queue.push(&mut tasks(1));
+    assert!(!queue.take_direct(0), "a task waits");
+    run(&queue, 0);
+    assert!(queue.take_direct(1));
+    assert!(matches!(queue.take(0), Found::Nothing));
+    queue.close();
+    assert!(!queue.take_direct(0), "the server stops");
+}
+
+#[test]
+fn a_poke_wakes_a_parked_worker_or_is_left_for_a_leader_once() {
+    let queue = queue(1);
+    assert!(!queue.poke());
+    assert!(queue.take_poke() && !queue.take_poke());
+    park(&queue, 0);
+    assert!(queue.poke() && !queue.take_poke());
+    assert_eq!(queue.look(now()).parked, 0);
+}
+
+#[test]
+fn workers_come_and_go() {
+    let queue = queue(3);
+    assert_eq!((queue.workers(), queue.numbers()), (3, vec![0, 1, 2]));
+    park(&queue, 1);
+    queue.withdraw(1);
+    assert_eq!((queue.workers(), queue.numbers()), (2, vec![0, 2]));
+    assert_eq!(queue.look(now()).parked, 0);
+    assert_eq!(queue.join(), 1);
+    assert_eq!(queue.numbers(), [0, 1, 2]);
+}
+
+#[test]
+fn retirements_that_nobody_took_can_be_cancelled() {
+    let queue = queue(3);
+    park(&queue, 0);
+    park(&queue, 1);
+    queue.retire(1);
+    assert_eq!(queue.lock().workers[0].state, WorkerState::Leaving);
+    assert_eq!(queue.cancel_retirements(1), 0);
+    queue.retire(3);
+    assert_eq!(queue.lock().workers[1].state, WorkerState::Leaving);
+    assert_eq!(
+        (queue.cancel_retirements(1), queue.cancel_retirements(5)),
+        (1, 1)
+    );
+}
+
+#[test]
+fn the_peak_counts_from_the_last_question() {
+    let queue = queue(2);
+    queue.push(&mut tasks(3));
+    run(&queue, 0);
+    run(&queue, 1);
+    let seen = queue.standing();
+    assert_eq!(
+        (seen.live, seen.busy, seen.waiting, seen.taken),
+        (2, 2, 1, 2)
+    );
+    run(&queue, 0);
+    assert!(matches!(queue.take(1), Found::Nothing));
+    assert_eq!((queue.standing().busy, queue.standing().busy), (2, 1));
+}
+
+/// The governor, and the clocks that it reads.
+#[cfg(target_os = "linux")]
+mod governed {
+    use super::*;
+    use crate::queue::look::Observed;
+
+    /// This thread, whose clock shows enough to subtract from, is both workers.
+    fn two_workers() -> Queue {
+        let queue = queue(2);
+        while queue.clocks().read().unwrap() < Duration::from_millis(50) {}
+        queue
+    }
+
+    /// Lets the governor see what has happened since its last look, in milliseconds and in tasks taken, and
+    /// the same again until it has removed a worker if the workers share a core. Returns the target.
+    fn govern(queue: &Queue, [busy, cpu, io, taken]: [u64; 4]) -> usize {
+        for _ in 0..8 {
+            let (now, before) = (now(), Duration::from_secs(1));
+            let seen = queue.clocks().read().unwrap() - Duration::from_millis(cpu);
+            let mut inner = queue.lock();
+            inner.observed = Some(Observed {
+                at: now,
+                cpu: Some(seen),
+                io: before,
+                busy: inner.busy,
+                taken: inner.taken,
+            });
+            inner.busy += Duration::from_millis(busy);
+            inner.taken += taken;
+            drop(inner);
+            queue.govern(now, before + Duration::from_millis(io));
+        }
+        queue.lock().target
+    }
+
+    const SHARED: [u64; 4] = [10, 10, 0, 1];
+    const BLOCKED: [u64; 4] = [20, 10, 0, 1];
+
+    #[test]
+    fn the_governor_sees_what_has_happened_since_its_last_look() {
+        for (since, target) in [
+            (SHARED, 1),
+            (BLOCKED, 2),
+            ([10, 10, 0, 0], 2),  // no task was taken
+            ([10, 20, 0, 1], 2),  // they work without the lock
+            ([20, 10, 10, 1], 1), // the I/O thread used the core for half of the time
+            ([10, 10, 9, 1], 1),  // and here it cannot have, since the workers did
+        ] {
+            assert_eq!(govern(&two_workers(), since), target, "{since:?}");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_may_run_now_is_woken() {
+        let queue = two_workers();
+        assert_eq!(govern(&queue, SHARED), 1);
+        assert!(queue.take_direct(0));
+        park(&queue, 1);
+        queue.push(&mut tasks(1));
+        assert_eq!(queue.look(now()).parked, 1);
+        assert_eq!(govern(&queue, BLOCKED), 2);
+        assert_eq!(queue.look(now()).parked, 0);
+    }
+
+    #[test]
+    fn the_time_of_workers_that_have_left_stays_known() {
+        let queue = Queue::new(1, true);
+        let worker = || queue.withdraw(queue.join());
+        std::thread::scope(|scope| scope.spawn(worker).join().unwrap());
+        assert!(queue.worker_cpu().0.is_some());
+    }
+}
