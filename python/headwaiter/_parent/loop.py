@@ -57,14 +57,12 @@ class Parent(Upgrading):
         control: str | None,
         admin: Admin | None,
         upgrade: Upgrade,
-        close_listeners: Callable[[], None],
         banner: Callable[[], None],
         adopted: dict[str, Any] | None = None,
     ) -> None:
         """``adopted`` is the state of a running server, which goes on as this version."""
         super().__init__(upgrade)
         self.children = children
-        self._close_listeners = close_listeners
         self._banner = banner
         self._selector = selectors.DefaultSelector()
         self._admin = admin
@@ -271,10 +269,11 @@ class Parent(Upgrading):
         while actions := self.machine.take_actions():
             for action in actions:
                 self._carry_out(action)
+        self.children.listening.keep(len(self.machine.places))
 
     def _carry_out(self, action: Action) -> None:
         if isinstance(action, Start):
-            self._start(action.slot)
+            self._start(action)
         elif isinstance(action, (Tell, Kill)):
             child = self.children.by_slot.get(action.slot)
             if child is None:  # it has just ended
@@ -291,7 +290,7 @@ class Parent(Upgrading):
             systemd.notify(action.state)
         elif isinstance(action, Stopping):
             self.children.page.set_stopping()
-            self._close_listeners()
+            self.children.listening.close()
         elif isinstance(action, Reloaded):
             ended = NOT_STARTED if action.error else DONE
             self._answer("reload", ended, action.error or "reloaded")
@@ -301,9 +300,10 @@ class Parent(Upgrading):
         else:
             self._exit = action
 
-    def _start(self, slot: int) -> None:
+    def _start(self, action: Start) -> None:
+        slot = action.slot
         try:
-            child = self.children.start(slot)
+            child = self.children.start(slot, action.place)
         except OSError as error:
             now = time.monotonic()
             self.machine.handle_failed(now, slot, f"cannot start a process: {error}", NOT_STARTED)

@@ -237,7 +237,7 @@ class Machine(Adoption):
         if not self.stopping:
             for place in self.places:
                 if place.start_at is not None and place.start_at <= self.now:
-                    place.current = self._start()
+                    place.current = self._start(place)
                     if place.current is not None:
                         place.start_at = None
             self._replace()

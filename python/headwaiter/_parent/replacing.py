@@ -67,7 +67,7 @@ class Replacements(Stops):
         if self._retry_at <= self.now:
             for place in self.places:
                 if place.current is not None and self._due(place.current) <= self.now:
-                    place.successor = self._start()
+                    place.successor = self._start(place)
                     if place.successor is not None:
                         self._replaced = place
                         self._log(logging.INFO, self._reason(place.current, place.successor))

@@ -11,11 +11,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 from headwaiter import _headwaiter
 from headwaiter._parent.child import Config
 from headwaiter._parent.children import Children
+from headwaiter._parent.listening import Listening
 from headwaiter._parent.loop import Parent
 from headwaiter._parent.overview import Admin
 from headwaiter._parent.upgrade import Upgrade
@@ -23,7 +25,7 @@ from headwaiter._process import cores, logs, output, pid_file
 from headwaiter._process.interpreter import is_free_threaded
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.casts import MOST_PROCESSES
-from headwaiter._settings.listen import bracketed
+from headwaiter._settings.listen import bracketed, with_name
 
 SLOTS = MOST_PROCESSES + 1
 
@@ -48,19 +50,19 @@ def interpreter() -> list[str]:
 
 def run_command(command: Sequence[str], arguments: Sequence[str], adjustments: Adjustments) -> int:
     """:func:`run` with the ``command`` that starts a child."""
-    listeners, page = _bind(adjustments), _headwaiter.Page(slots=SLOTS)
-    return serve(command, arguments, adjustments, listeners, page)
+    listening, page = Listening(_bind(adjustments), adjustments), _headwaiter.Page(slots=SLOTS)
+    return serve(command, arguments, adjustments, listening, page)
 
 
 def serve(
     command: Sequence[str],
     arguments: Sequence[str],
     adjustments: Adjustments,
-    listeners: _headwaiter.Listeners,
+    listening: Listening,
     page: _headwaiter.Page,
     adopted: dict[str, Any] | None = None,
 ) -> int:
-    """Serve by children on ``listeners``, which are closed at the end. ``adopted`` is the state of
+    """Serve by children on ``listening``, which is closed at the end. ``adopted`` is the state of
     a running server after an upgrade.
 
     Raises:
@@ -71,15 +73,16 @@ def serve(
         with logs.pumping(), held:
             config, more = configured(adjustments, page.slots)
             directory = adopted["directory"] if adopted else logical_directory()
-            children = Children(command, [*more, *arguments], listeners.filenos(), page, directory)
+            children = Children(command, [*more, *arguments], listening, page, directory)
+            listeners = listening.first
             fixed = {
-                "listeners": listeners.filenos(),
                 "admin": listeners.admin_filenos(),
                 "files": [(str(path), inode) for path, inode in listeners.files()],
                 "pid_file": adjustments.pid_file,
             }
             admin = None
             if fixed["admin"]:
+                children.command.append("--observed")
                 settings = adjustments.engine_settings(logs.logger_name())
                 admin = Admin(listeners, settings, children)
             ended = Parent(
@@ -87,15 +90,14 @@ def serve(
                 config,
                 control=adjustments.control,
                 admin=admin,
-                upgrade=Upgrade(interpreter(), arguments, directory, fixed),
-                close_listeners=lambda: _close(listeners, adjustments),
-                banner=lambda: _log_banner(listeners),
+                upgrade=Upgrade(interpreter(), arguments, directory, fixed, listening),
+                banner=lambda: _log_banner(listeners, adjustments),
                 adopted=adopted,
             ).run()
     except RuntimeError as error:  # of the files, or no thread is left
         raise StartError(str(error)) from None
     finally:
-        _close(listeners, adjustments)
+        listening.close()
     if ended.error:
         output.say(f"headwaiter: {ended.error}")
     return ended.status
@@ -109,16 +111,11 @@ def _bind(adjustments: Adjustments) -> _headwaiter.Listeners:
             settings["admin"],
             backlog=adjustments.backlog,
             unix_socket_perms=adjustments.unix_socket_perms,
+            reuse_port=adjustments.reuse_port,
         )
     except OSError as error:
         where = error.filename or ", ".join(map(_shown, adjustments.listeners()))
         raise StartError(f"cannot listen on {where}: {error.strerror or error}") from None
-
-
-def _close(listeners: _headwaiter.Listeners, adjustments: Adjustments) -> None:
-    listeners.close()
-    for sock in adjustments.sockets:  # the extension has duplicates
-        sock.close()
 
 
 def _shown(listener: tuple[object, ...]) -> str:
@@ -159,9 +156,9 @@ def logical_directory() -> str:
     return real
 
 
-def _log_banner(listeners: _headwaiter.Listeners) -> None:
-    for item in listeners.listening:
-        logs.post(logging.INFO, f"Serving on {_url(item)}")
+def _log_banner(listeners: _headwaiter.Listeners, adjustments: Adjustments) -> None:
+    for item, name in zip(listeners.listening, adjustments.socket_names or repeat("")):
+        logs.post(logging.INFO, f"Serving on {with_name(_url(item), name)}")
     for item in listeners.admin_listening:
         logs.post(logging.INFO, f"Showing what happens on {_url(item)}")
 
