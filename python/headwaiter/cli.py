@@ -81,7 +81,9 @@ def _supervise(arguments: Sequence[str], options: Namespace, adjustments: Adjust
 
     startup.configure_logging(options)
     try:
-        return start.run(arguments, adjustments)
+        return start.run(
+            arguments, adjustments, lambda: startup.adjustments(parse(list(arguments)))
+        )
     except start.StartError as error:
         return _fail(str(error), NOT_STARTED)
 

@@ -218,13 +218,13 @@ def test_sockets_that_are_bound_already_cannot_be_multiplied() -> None:
     with socket.create_server(("127.0.0.1", 0)) as bound:
         others: list[dict[str, Any]] = [{"unix_socket": "x"}, {"sockets": [bound]}]
         for other in others:
-            with pytest.raises(ValueError, match="^reuse_port: only for TCP addresses"):
+            with pytest.raises(ValueError, match=r"^reuse_port: only for TCP addresses"):
                 Adjustments(reuse_port=True, **other)
 
 
 def test_a_system_without_reuse_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(socket, "SO_REUSEPORT", raising=False)
-    with pytest.raises(ValueError, match="^reuse_port: this system has no SO_REUSEPORT"):
+    with pytest.raises(ValueError, match=r"^reuse_port: this system has no SO_REUSEPORT"):
         Adjustments(reuse_port=True)
 
 

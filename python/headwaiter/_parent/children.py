@@ -77,6 +77,8 @@ class Children:
     ) -> None:
         self.command = list(command)
         self.arguments = list(arguments)
+        self.more: list[str] = []
+        """Further arguments, which the configuration of the server leads to."""
         self.listening = listening
         self.page = page
         self.directory = directory
@@ -142,7 +144,7 @@ class Children:
         flags += [f"--listen={descriptor}" for descriptor in listeners]
         with signals.held_back():  # until the child ignores them, see `leave_stops_to_parent`
             return subprocess.Popen(
-                [*self.command, f"--slot={slot}", *flags, "--", *self.arguments],
+                [*self.command, f"--slot={slot}", *flags, "--", *self.more, *self.arguments],
                 pass_fds=[*passed.values(), *listeners],
                 cwd=self.directory,
                 env=environment(slot),

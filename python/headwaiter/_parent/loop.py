@@ -32,15 +32,17 @@ from headwaiter._parent.actions import (
     Stopping,
     Tell,
 )
-from headwaiter._parent.child import Config, Phase
+from headwaiter._parent.child import Phase
 from headwaiter._parent.children import ChildProcess, Children
 from headwaiter._parent.control import Client, ControlSocket
 from headwaiter._parent.machine import Machine
 from headwaiter._parent.overview import Admin
+from headwaiter._parent.settings import Settings
 from headwaiter._parent.upgrade import Upgrade
 from headwaiter._parent.upgrading import HANDLED, Upgrading
 from headwaiter._process import logs, signals, systemd
 from headwaiter._process.exits import DONE, NOT_STARTED, USAGE
+from headwaiter._settings.flags import UsageError
 
 ORPHANED = 1.0
 """Seconds in which a sibling may still send to the inbox of a child that is gone."""
@@ -52,7 +54,7 @@ class Parent(Upgrading):
     def __init__(
         self,
         children: Children,
-        config: Config,
+        settings: Settings,
         *,
         control: str | None,
         admin: Admin | None,
@@ -63,6 +65,8 @@ class Parent(Upgrading):
         """``adopted`` is the state of a running server, which goes on as this version."""
         super().__init__(upgrade)
         self.children = children
+        self._settings = settings
+        children.more = settings.arguments
         self._banner = banner
         self._selector = selectors.DefaultSelector()
         self._admin = admin
@@ -74,7 +78,9 @@ class Parent(Upgrading):
         told = adopted["control"] if adopted else None
         make = functools.partial(ControlSocket, selector=self._selector, ask=self._asked)
         self._socket = make(control, adopted=told) if control else None
-        self.machine = Machine(config, self._began, adopted["machine"] if adopted else None)
+        self.machine = Machine(
+            settings.config, self._began, adopted["machine"] if adopted else None
+        )
         if adopted:
             self._adopt(adopted)
 
@@ -89,7 +95,7 @@ class Parent(Upgrading):
             self._admin.adopt(state["figures"])
         version = _headwaiter.__version__
         logs.post(logging.INFO, f"upgrade: process {os.getpid()} runs headwaiter {version}")
-        self.machine.handle_reload(time.monotonic())
+        self._replace_all(time.monotonic())
 
     def run(self) -> Exit:
         """Serve; return how it ended."""
@@ -167,7 +173,7 @@ class Parent(Upgrading):
             if name in ("SIGINT", "SIGQUIT", "SIGTERM"):
                 machine.handle_stop(now, name, delayed=name == "SIGTERM")
             elif name == "SIGHUP":
-                machine.handle_reload(now)
+                self._reload(now)
             elif name == "SIGUSR1":
                 machine.handle_reopen(now)
             elif name == "SIGUSR2":
@@ -245,7 +251,7 @@ class Parent(Upgrading):
             client.answer(DONE, shown)
         elif verb == "reload" and not machine.stopping:
             client.awaits = verb
-            machine.handle_reload(now)
+            self._reload(now)
         elif verb == "upgrade" and not machine.stopping:
             client.awaits = verb
             self._begin_upgrade()
@@ -262,6 +268,23 @@ class Parent(Upgrading):
             client.answer(NOT_STARTED, "the server is stopping")
         else:
             client.answer(USAGE, f"cannot do {verb!r}")
+
+    def _reload(self, now: float) -> None:
+        """Read the settings anew, then replace the children."""
+        if self.machine.stopping:
+            return
+        try:
+            self._settings.read(self.children.directory)
+        except UsageError as error:
+            self.machine.handle_refused(now, str(error))
+        else:
+            self._replace_all(now)
+
+    def _replace_all(self, now: float) -> None:
+        self.children.more = self._settings.arguments
+        self.machine.handle_reload(now, self._settings.config)
+        if self._settings.rescales:
+            self.machine.handle_rescale(now)
 
     # Decisions.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Callable
 
 from headwaiter import _headwaiter
 from headwaiter._parent import start
@@ -35,7 +35,12 @@ def check(state: dict[str, Any], adjustments: Adjustments) -> None:
         raise StateError(f"the state of the server is incomplete: {error!r}") from None
 
 
-def run(state: dict[str, Any], arguments: Sequence[str], adjustments: Adjustments) -> int:
+def run(
+    state: dict[str, Any],
+    arguments: Sequence[str],
+    adjustments: Adjustments,
+    reread: Callable[[], Adjustments],
+) -> int:
     """Go on with the server of this state, and replace its children; return the exit status.
 
     Raises:
@@ -59,4 +64,4 @@ def run(state: dict[str, Any], arguments: Sequence[str], adjustments: Adjustment
     for descriptor in (*state["listeners"], *state["admin"], state["children"]["page"]):
         os.close(descriptor)  # the extension has duplicates
     command = [*start.interpreter(), "-m", "headwaiter._child"]
-    return start.serve(command, arguments, adjustments, listening, page, state)
+    return start.serve(command, arguments, adjustments, reread, listening, page, state)

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from itertools import repeat
-from typing import Any
+from typing import Any, Callable
 
 from headwaiter import _headwaiter
 from headwaiter._parent.child import Config
@@ -20,6 +21,7 @@ from headwaiter._parent.children import Children
 from headwaiter._parent.listening import Listening
 from headwaiter._parent.loop import Parent
 from headwaiter._parent.overview import Admin
+from headwaiter._parent.settings import Settings
 from headwaiter._parent.upgrade import Upgrade
 from headwaiter._process import cores, logs, output, pid_file
 from headwaiter._process.interpreter import is_free_threaded
@@ -34,13 +36,16 @@ class StartError(Exception):
     """Why the parent did not start, as one message."""
 
 
-def run(arguments: Sequence[str], adjustments: Adjustments) -> int:
+def run(
+    arguments: Sequence[str], adjustments: Adjustments, reread: Callable[[], Adjustments]
+) -> int:
     """Serve by child processes, each with the command line ``arguments``; return the exit status.
+    ``reread`` makes the adjustments anew, for a reload.
 
     Raises:
         StartError: The parent could not start.
     """
-    return run_command([*interpreter(), "-m", "headwaiter._child"], arguments, adjustments)
+    return run_command([*interpreter(), "-m", "headwaiter._child"], arguments, adjustments, reread)
 
 
 def interpreter() -> list[str]:
@@ -48,16 +53,22 @@ def interpreter() -> list[str]:
     return [sys.executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]
 
 
-def run_command(command: Sequence[str], arguments: Sequence[str], adjustments: Adjustments) -> int:
+def run_command(
+    command: Sequence[str],
+    arguments: Sequence[str],
+    adjustments: Adjustments,
+    reread: Callable[[], Adjustments],
+) -> int:
     """:func:`run` with the ``command`` that starts a child."""
     listening, page = Listening(_bind(adjustments), adjustments), _headwaiter.Page(slots=SLOTS)
-    return serve(command, arguments, adjustments, listening, page)
+    return serve(command, arguments, adjustments, reread, listening, page)
 
 
 def serve(
     command: Sequence[str],
     arguments: Sequence[str],
     adjustments: Adjustments,
+    reread: Callable[[], Adjustments],
     listening: Listening,
     page: _headwaiter.Page,
     adopted: dict[str, Any] | None = None,
@@ -71,23 +82,27 @@ def serve(
     try:
         held = pid_file.held(adjustments.pid_file, made=adopted is not None)
         with logs.pumping(), held:
-            config, more = configured(adjustments, page.slots)
+            configure = functools.partial(configured, slots=page.slots)
+            settings = Settings(adjustments, reread, configure)
+            if adopted:
+                settings.adopt(adopted.get("settings", settings.state()), adjustments)
             directory = adopted["directory"] if adopted else logical_directory()
-            children = Children(command, [*more, *arguments], listening, page, directory)
+            children = Children(command, arguments, listening, page, directory)
             listeners = listening.first
             fixed = {
                 "admin": listeners.admin_filenos(),
                 "files": [(str(path), inode) for path, inode in listeners.files()],
                 "pid_file": adjustments.pid_file,
+                "settings": settings.state(),
             }
             admin = None
             if fixed["admin"]:
                 children.command.append("--observed")
-                settings = adjustments.engine_settings(logs.logger_name())
-                admin = Admin(listeners, settings, children)
+                engine = adjustments.engine_settings(logs.logger_name())
+                admin = Admin(listeners, engine, children)
             ended = Parent(
                 children,
-                config,
+                settings,
                 control=adjustments.control,
                 admin=admin,
                 upgrade=Upgrade(interpreter(), arguments, directory, fixed, listening),

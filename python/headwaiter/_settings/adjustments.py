@@ -13,7 +13,7 @@ import random
 import socket
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headwaiter._settings import defaults, listen, paths
@@ -64,6 +64,11 @@ class Adjustments(AdjustmentValues):
         OSError: The configuration file cannot be read.
     """
 
+    socket_names: list[str]
+    """What the service manager calls each of ``sockets``; empty without a name."""
+    admin_sockets: list[socket.socket]
+    """What the service manager passes for the admin endpoint."""
+
     def __init__(self, **keywords: Unpack[ServerKeywords]) -> None:
         given: dict[str, Any] = dict(keywords)
         config = given.pop("config", None)
@@ -84,6 +89,11 @@ class Adjustments(AdjustmentValues):
     def given_names(self) -> set[str]:
         """The names of the adjustments that were given, whatever their values."""
         return set(self._given)
+
+    def given_texts(self, names: Iterable[str]) -> dict[str, str]:
+        """How each of these adjustments was given; empty if it was not."""
+        given = {name: self._given.get(name) for name in names}
+        return {name: str(one.value) if one else "" for name, one in given.items()}
 
     def effective(self) -> dict[str, Effective]:
         """Each adjustment's value and origin, in the order of the table."""
@@ -137,7 +147,7 @@ class Adjustments(AdjustmentValues):
         """
         self.admin = listen.admin_sockets(sockets, public=self.admin_public)
         self._given["admin"] = Given(self.admin, "argument", where)
-        self._admin_sockets = sockets  # open until the server has duplicates
+        self.admin_sockets = sockets
         self._admin_listeners = [("fd", sock.fileno()) for sock in sockets]
         self.is_observed = True
 
@@ -151,8 +161,8 @@ class Adjustments(AdjustmentValues):
 
     def _resolve(self, given: Mapping[str, Given]) -> None:
         self._given = dict(given)
-        self.socket_names: list[str] = []
-        """What the service manager calls each of ``sockets``; empty without a name."""
+        self.socket_names = []
+        self.admin_sockets = []
         self._is_child = False
         for row in ADJUSTMENTS:
             setattr(self, row.name, self._value(row.name))
