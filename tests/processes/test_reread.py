@@ -39,13 +39,12 @@ def test_the_number_of_processes(tmp_path: Path) -> None:
 
 
 def test_the_delay_of_the_drain(tmp_path: Path) -> None:
-    config = write(tmp_path, "")
+    config = write(tmp_path, "drain_delay = 3600")
     with started(tmp_path, "serve", config=config, processes=1) as parent:
         parent.started(1)
-        write(tmp_path, "drain_delay = 0.1")
+        write(tmp_path, "drain_delay = 0")
         assert parent.ctl("reload").returncode == 0
         parent.stop()
-        assert "told unready" in parent.log
 
 
 def test_what_needs_a_restart_is_named(tmp_path: Path) -> None:
