@@ -1,8 +1,9 @@
 """A child process: ``python -m headwaiter._child``, with what the parent passes to it.
 
-    --slot=0 --control=5 --page=6 --inbox=7 --listen=8 --listen=9 -- ARGUMENTS
+    --slot=0 --control=5 --page=6 --inbox=7 --listen=8 --listen=9 [--observed] -- ARGUMENTS
 
-The numbers are those of inherited descriptors, ``ARGUMENTS`` is the command line of the server. The
+The numbers are those of inherited descriptors. With ``--observed`` the parent has an admin endpoint
+that shows this child. ``ARGUMENTS`` is the command line of the server. The
 child reads its configuration anew, so a reload is a new child. It serves the inherited sockets, and
 what it has to say of its start goes to the parent. Rules: the control socket is read from before
 the application is loaded until the process ends; the signals that stop a server do not stop a
@@ -49,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     for descriptor in (passed.control, passed.page, passed.inbox):
         os.close(descriptor)  # the control has duplicates, which nobody inherits
     try:
-        return _serve(own, sockets, control)
+        return _serve(own, sockets, control, observed=passed.observed)
     except Failure as failure:
         control.failed(str(failure), failure.status)
         return failure.status
@@ -60,16 +61,23 @@ def _split(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(prog="headwaiter._child", allow_abbrev=False)
     for name in ("slot", "control", "page", "inbox"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--observed", action="store_true")
     parser.add_argument("--listen", type=int, action="append", required=True)
     end = arguments.index("--") if "--" in arguments else len(arguments)
     return parser.parse_args(arguments[:end]), [*arguments[end + 1 :]]
 
 
-def _serve(arguments: list[str], sockets: list[socket.socket], control: _headwaiter.Control) -> int:
+def _serve(
+    arguments: list[str],
+    sockets: list[socket.socket],
+    control: _headwaiter.Control,
+    *,
+    observed: bool,
+) -> int:
     try:
         options = parse(arguments)
         adjustments = startup.adjustments(options)
-        adjustments.become_child(sockets)
+        adjustments.become_child(sockets, observed=observed)
         if options.application is None:
             raise UsageError("name the application to serve: MODULE:OBJECT")
         startup.read_log_config(options)

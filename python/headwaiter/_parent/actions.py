@@ -6,9 +6,10 @@ from typing import NamedTuple, Union
 
 
 class Start(NamedTuple):
-    """Start a child in a free slot."""
+    """Start a child in a free slot, for the place with this number."""
 
     slot: int
+    place: int
 
 
 class Tell(NamedTuple):

@@ -17,6 +17,7 @@ from typing import Any, Callable
 
 from headwaiter import _headwaiter
 from headwaiter._parent.channel import Channel
+from headwaiter._parent.listening import Listening
 from headwaiter._parent.state import known
 from headwaiter._process import signals
 from headwaiter._settings.sources import SLOT_VARIABLE
@@ -70,13 +71,15 @@ class Children:
         self,
         command: Sequence[str],
         arguments: Sequence[str],
-        listeners: Sequence[int],
+        listening: Listening,
         page: _headwaiter.Page,
         directory: str,
     ) -> None:
         self.command = list(command)
         self.arguments = list(arguments)
-        self.listeners = list(listeners)
+        self.more: list[str] = []
+        """Further arguments, which the configuration of the server leads to."""
+        self.listening = listening
         self.page = page
         self.directory = directory
         self.by_slot: dict[int, ChildProcess] = {}
@@ -109,12 +112,13 @@ class Children:
             child = ChildProcess(**fields)
             self.by_slot[child.slot] = child
 
-    def start(self, slot: int) -> ChildProcess:
-        """Start a child and introduce it to the others.
+    def start(self, slot: int, place: int) -> ChildProcess:
+        """Start a child for a place, and introduce it to the others.
 
         Raises:
             OSError: The process cannot be started.
         """
+        listeners = self.listening.of_place(place)
         self.page.clear(slot)
         with contextlib.ExitStack() as opened:
             own, its = socket.socketpair()
@@ -124,7 +128,7 @@ class Children:
             opened.callback(os.close, outbox)
             with its:
                 passed = {"control": its.fileno(), "page": self.page.fileno(), "inbox": inbox}
-                popen = self._spawn(slot, passed)
+                popen = self._spawn(slot, passed, listeners)
             opened.pop_all()
         child = ChildProcess(slot, popen, Channel(own), inbox, outbox, time.monotonic())
         for other in self.by_slot.values():
@@ -133,13 +137,15 @@ class Children:
         self.by_slot[slot] = child
         return child
 
-    def _spawn(self, slot: int, passed: dict[str, int]) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, slot: int, passed: dict[str, int], listeners: Sequence[int]
+    ) -> subprocess.Popen[bytes]:
         flags = [f"--{name}={descriptor}" for name, descriptor in passed.items()]
-        flags += [f"--listen={descriptor}" for descriptor in self.listeners]
+        flags += [f"--listen={descriptor}" for descriptor in listeners]
         with signals.held_back():  # until the child ignores them, see `leave_stops_to_parent`
             return subprocess.Popen(
-                [*self.command, f"--slot={slot}", *flags, "--", *self.arguments],
-                pass_fds=[*passed.values(), *self.listeners],
+                [*self.command, f"--slot={slot}", *flags, "--", *self.more, *self.arguments],
+                pass_fds=[*passed.values(), *listeners],
                 cwd=self.directory,
                 env=environment(slot),
             )

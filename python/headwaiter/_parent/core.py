@@ -65,14 +65,14 @@ class Core:
                 return place
         return None
 
-    def _start(self) -> Child | None:
-        """Start a child; ``None`` while no slot is free."""
+    def _start(self, place: Place) -> Child | None:
+        """Start a child for the place; ``None`` while no slot is free."""
         slot = self._free_slot()
         if slot is None:
             return None
         child = Child(slot, self.now, self.epoch, warn_at=self.now + SLOW_START)
         self.children[slot] = child
-        self._do(Start(slot))
+        self._do(Start(slot, self.places.index(place)))
         return child
 
     def _leave(self, child: Child) -> None:
