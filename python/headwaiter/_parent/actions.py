@@ -6,9 +6,22 @@ from typing import NamedTuple, Union
 
 
 class Start(NamedTuple):
-    """Start a child in a free slot."""
+    """Start a child in a free slot; with a ``template`` that one forks it."""
 
     slot: int
+    template: int | None = None
+
+
+class StartTemplate(NamedTuple):
+    """Start a template, which loads the application."""
+
+    number: int
+
+
+class KillTemplate(NamedTuple):
+    """End a template at once."""
+
+    number: int
 
 
 class Tell(NamedTuple):
@@ -54,4 +67,6 @@ class Exit(NamedTuple):
     error: str = ""
 
 
-Action = Union[Start, Tell, Kill, Log, Notify, Stopping, Reloaded, Exit]
+Action = Union[
+    Start, StartTemplate, KillTemplate, Tell, Kill, Log, Notify, Stopping, Reloaded, Exit
+]

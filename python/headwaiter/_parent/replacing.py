@@ -11,15 +11,8 @@ import math
 
 from headwaiter._parent.actions import Notify, Reloaded
 from headwaiter._parent.child import Child, Config, Phase, Place
+from headwaiter._parent.core import pause
 from headwaiter._parent.stopping import Stops
-
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
-
-
-def pause(failures: int) -> float:
-    """Seconds before the next start after ``failures`` in a row: 0, then 0.5, 1, 2 ... 30."""
-    return min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10)) if failures else 0.0
 
 
 class Replacements(Stops):
@@ -46,6 +39,7 @@ class Replacements(Stops):
         self._log(logging.INFO, "reload: every process is replaced")
         self.epoch += 1
         self._retry_at = -math.inf
+        self._renew_template()
         if not self.reloading:
             self.reloading = True
             self._do(Notify("RELOADING=1"))
@@ -56,13 +50,9 @@ class Replacements(Stops):
                 place.current, place.start_at = None, now
         self._settle()
 
-    def _settle(self) -> None:
-        """Start what is due."""
-        raise NotImplementedError
-
     def _replace(self) -> None:
         """Begin to replace the next child that is due."""
-        if self._replaced is not None or self._leaver is not None:
+        if self._replaced is not None or self._leaver is not None or not self._can_replace():
             return
         if self._retry_at <= self.now:
             for place in self.places:
@@ -76,11 +66,16 @@ class Replacements(Stops):
             self._end_reload("")
 
     def _replace_time(self) -> float | None:
-        if self._replaced is not None or self._leaver is not None or self._free_slot() is None:
+        if self._replaced is not None or self._leaver is not None or not self._can_replace():
             return None
         due = [self._due(place.current) for place in self.places if place.current is not None]
         soonest = max(min(due, default=math.inf), self._retry_at)
         return None if soonest == math.inf else soonest
+
+    def _can_replace(self) -> bool:
+        """Whether a successor can start; after a reload has begun, from the new template."""
+        source = self._source()
+        return self._can_start() and (source is None or source.epoch == self.epoch)
 
     def _due(self, child: Child) -> float:
         """When the child is to be replaced."""
@@ -128,6 +123,7 @@ class Replacements(Stops):
         self._give_up_successor()
         for other in self.children.values():
             other.epoch = self.epoch
+        self._keep_earlier_template()
         self._log(logging.ERROR, f"the reload failed; the earlier processes go on\n{text}")
         self._end_reload(text)
         return True
