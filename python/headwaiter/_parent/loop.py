@@ -14,6 +14,7 @@ import logging
 import os
 import selectors
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,18 +26,22 @@ from headwaiter._parent.actions import (
     Action,
     Exit,
     Kill,
+    KillTemplate,
     Log,
     Notify,
     Reloaded,
     Start,
+    StartTemplate,
     Stopping,
     Tell,
 )
 from headwaiter._parent.child import Config, Phase
 from headwaiter._parent.children import ChildProcess, Children
 from headwaiter._parent.control import Client, ControlSocket
+from headwaiter._parent.forking import Forking
 from headwaiter._parent.machine import Machine
 from headwaiter._parent.overview import Admin
+from headwaiter._parent.template import TemplateProcess
 from headwaiter._parent.upgrade import Upgrade
 from headwaiter._parent.upgrading import HANDLED, Upgrading
 from headwaiter._process import logs, signals, systemd
@@ -46,7 +51,7 @@ ORPHANED = 1.0
 """Seconds in which a sibling may still send to the inbox of a child that is gone."""
 
 
-class Parent(Upgrading):
+class Parent(Upgrading, Forking):
     """Runs the children until the server stops."""
 
     def __init__(
@@ -76,6 +81,8 @@ class Parent(Upgrading):
         told = adopted["control"] if adopted else None
         make = functools.partial(ControlSocket, selector=self._selector, ask=self._asked)
         self._socket = make(control, adopted=told) if control else None
+        if sys.platform == "linux" and config.preload:
+            _headwaiter.adopt_orphans()
         self.machine = Machine(config, self._began, adopted["machine"] if adopted else None)
         if adopted:
             self._adopt(adopted)
@@ -87,6 +94,9 @@ class Parent(Upgrading):
         for child in self.children.by_slot.values():
             if not child.is_lost:
                 self._watch(child)
+        for template in self.children.templates.values():
+            if not template.is_lost:
+                self._watch_template(template)
         if self._admin is not None and state["figures"] is not None:
             self._admin.adopt(state["figures"])
         version = _headwaiter.__version__
@@ -136,6 +146,8 @@ class Parent(Upgrading):
         self._go_on_with_upgrade(now)
         for child in self.children.by_slot.values():
             self._listen_to(child)
+        for template in self.children.templates.values():
+            self._listen_to(template)
 
     def _timeout(self) -> float | None:
         times = [self.machine.next_time(), self.children.next_time()]
@@ -181,12 +193,15 @@ class Parent(Upgrading):
         for child in list(self.children.by_slot.values()):
             code = child.popen.poll()
             if code is not None:
-                self._ended(child, code)
-        if os.getpid() == 1:
+                self._bury(child, code)
+        self._reap_templates()
+        if os.getpid() == 1 or self.machine.config.preload:  # then orphans come here
             own = {child.popen.pid for child in self.children.by_slot.values()}
-            _reap_strangers(own | ({self._trial.popen.pid} if self._trial else set()))
+            own |= {template.popen.pid for template in self.children.templates.values()}
+            if 0 not in own:  # else any might be ours
+                _reap_strangers(own | ({self._trial.popen.pid} if self._trial else set()))
 
-    def _ended(self, child: ChildProcess, code: int) -> None:
+    def _bury(self, child: ChildProcess, code: int) -> None:
         if not child.is_lost:
             self._read(child, selectors.EVENT_READ)  # its last words
         if not child.is_lost:
@@ -199,6 +214,9 @@ class Parent(Upgrading):
         self.machine.handle_exit(now, child.slot, code, running)
 
     def _read(self, child: ChildProcess, events: int) -> None:
+        if child.template in self.children.templates and not child.popen.pid:
+            # Its template has said the process ID before the child says anything.
+            self._read_template(self.children.templates[child.template], selectors.EVENT_READ)
         if events & selectors.EVENT_WRITE:
             child.channel.flush()
         if events & selectors.EVENT_READ:
@@ -274,7 +292,11 @@ class Parent(Upgrading):
 
     def _carry_out(self, action: Action) -> None:
         if isinstance(action, Start):
-            self._start(action.slot)
+            self._start(action.slot, action.template)
+        elif isinstance(action, StartTemplate):
+            self._start_template(action.number)
+        elif isinstance(action, KillTemplate):
+            self._kill_template(action.number)
         elif isinstance(action, (Tell, Kill)):
             child = self.children.by_slot.get(action.slot)
             if child is None:  # it has just ended
@@ -301,9 +323,9 @@ class Parent(Upgrading):
         else:
             self._exit = action
 
-    def _start(self, slot: int) -> None:
+    def _start(self, slot: int, template: int | None) -> None:
         try:
-            child = self.children.start(slot)
+            child = self.children.start(slot, template)
         except OSError as error:
             now = time.monotonic()
             self.machine.handle_failed(now, slot, f"cannot start a process: {error}", NOT_STARTED)
@@ -318,7 +340,7 @@ class Parent(Upgrading):
             lambda events: None if child.is_lost else self._read(child, events),
         )
 
-    def _listen_to(self, child: ChildProcess) -> None:
+    def _listen_to(self, child: ChildProcess | TemplateProcess) -> None:
         if child.is_lost:
             return
         sends = selectors.EVENT_WRITE if child.channel.wants_to_send else 0
@@ -329,6 +351,7 @@ class Parent(Upgrading):
 
     def _end(self) -> None:
         self._give_up_upgrade()
+        self.children.end_templates()
         if self._exit is not None:
             self._answer("stop", self._exit.status, "stopped")
         if self._admin is not None:

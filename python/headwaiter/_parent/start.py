@@ -143,6 +143,7 @@ def configured(adjustments: Adjustments, slots: int) -> tuple[Config, list[str]]
         slots=slots,
         same_stop=_headwaiter.SAME_STOP,
         adaptive=is_adaptive,
+        preload=adjustments.preload,
     )
     return config, more
 

@@ -39,7 +39,9 @@ PROXY_HEADERS = frozenset(
 )
 
 
-SUPERVISED = ("processes", "max_requests", "max_rss", "max_lifetime", "drain_delay", "control")
+SUPERVISED = (
+    *("processes", "max_requests", "max_rss", "max_lifetime", "preload", "drain_delay", "control"),
+)
 """A parent process does what these adjustments ask for."""
 
 
@@ -148,6 +150,8 @@ class Adjustments(AdjustmentValues):
             raise ValueError(
                 f"{self.supervised_by()}: not on Windows, where the server is one process"
             )
+        if self.preload and sys.platform != "linux":
+            raise ValueError("preload: only on Linux; elsewhere a fork is not safe")
         self._resolve_proxies()
         self._resolve_spool()
         self._resolve_listen()

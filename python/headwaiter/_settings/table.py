@@ -191,6 +191,10 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("max_lifetime", kinds.SECONDS, 0.0, "Processes", """
         A process is replaced when it has served for this long.""",
         maximum=LONGEST, off=0, engine=False, waitress="absent"),
+    _row("preload", kinds.BOOLEAN, False, "Processes", """
+        Load the application once, in a template process that forks those that serve: they share
+        its memory. Only on Linux; [processes.md](processes.md#preload) says what an application
+        must do for it.""", engine=False, waitress="absent"),
     _row("pid_file", kinds.OPTIONAL_PATH, None, "Processes", """
         A file with the process id of the server (of the parent, if there is one). A stale file is
         replaced; a file that names a living process is an error.""",

@@ -42,6 +42,7 @@ class AdjustmentKeywords(TypedDict, total=False):
     max_requests_jitter: int | str
     max_rss: int | str
     max_lifetime: float | str
+    preload: bool | str
     pid_file: str | os.PathLike[str] | None
     control: str | os.PathLike[str] | None
     trusted_proxy: str | Iterable[str] | None
@@ -120,6 +121,7 @@ class AdjustmentValues:
     max_requests_jitter: int
     max_rss: int
     max_lifetime: float
+    preload: bool
     pid_file: str | None
     control: str | None
     trusted_proxy: str | None
