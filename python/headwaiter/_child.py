@@ -1,10 +1,12 @@
 """A child process: ``python -m headwaiter._child``, with what the parent passes to it.
 
     --slot=0 --control=5 --page=6 --inbox=7 --listen=8 --listen=9 -- ARGUMENTS
+    --template --control=5 -- ARGUMENTS
 
 The numbers are those of inherited descriptors, ``ARGUMENTS`` is the command line of the server. The
 child reads its configuration anew, so a reload is a new child. It serves the inherited sockets, and
-what it has to say of its start goes to the parent. Rules: the control socket is read from before
+what it has to say of its start goes to the parent. A template (``preload``) does the first half of
+this, and each child that it forks the second half. Rules: the control socket is read from before
 the application is loaded until the process ends; the signals that stop a server do not stop a
 child, as a terminal sends them to every process of the group, and the parent decides.
 """
@@ -59,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run_template(descriptor: int, own: list[str]) -> int:
-    """Load the application once, and fork the children, in which this function goes on, too."""
+    """Load the application, then fork children. This function goes on in each of them."""
     _headwaiter.leave_with_parent()
     parent = template.Parent(descriptor)
     try:

@@ -57,9 +57,9 @@ def settle() -> None:
 def _native_threads() -> list[str]:
     """The names of all threads but this one."""
     names = []
-    for number in os.listdir("/proc/self/task"):
-        if int(number) != threading.get_native_id():
-            with contextlib.suppress(OSError), open(f"/proc/self/task/{number}/comm") as file:
+    with contextlib.suppress(OSError):  # there may be no /proc
+        for number in set(os.listdir("/proc/self/task")) - {str(threading.get_native_id())}:
+            with open(f"/proc/self/task/{number}/comm", encoding="utf-8") as file:
                 names.append(file.read().strip())
     return sorted(names)
 
@@ -81,8 +81,8 @@ class Parent:
     def forked(self) -> Namespace | None:
         """Fork the children that the parent asks for.
 
-        Returns in each child, with what the parent has for it; in the template when the parent is
-        gone, with ``None``.
+        Returns in each child, with what the parent has for it; in the template with ``None`` when
+        it is to end.
 
         Raises:
             TemplateError: No descriptor is left.
@@ -100,6 +100,8 @@ class Parent:
                 for descriptor in itertools.chain(*taken.values()):
                     os.close(descriptor)
                 taken = {}
+            else:
+                return None
         return None
 
     def _next(self) -> dict[str, Any] | None:

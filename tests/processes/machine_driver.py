@@ -7,6 +7,7 @@ import signal
 
 from headwaiter._parent.actions import (
     Action,
+    DismissTemplate,
     Exit,
     Kill,
     KillTemplate,
@@ -46,8 +47,10 @@ class Driver:
         if isinstance(action, Start):
             verb = "start" if action.template is None else f"fork t{action.template}"
             return f"{verb} {action.slot}"
-        if isinstance(action, (StartTemplate, KillTemplate)):
-            verb = "load" if isinstance(action, StartTemplate) else "kill"
+        if isinstance(action, StartTemplate):
+            return f"load t{action.number}"
+        if isinstance(action, (DismissTemplate, KillTemplate)):
+            verb = "dismiss" if isinstance(action, DismissTemplate) else "kill"
             return f"{verb} t{action.number}"
         if isinstance(action, Tell):
             return f"{action.what} {action.slot}"

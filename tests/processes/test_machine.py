@@ -271,7 +271,12 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
             ("exit 0 -9", "fork t0 0"),
             ("forked t0", ""),
             ("scale 3", "fork t0 2"),
-            ("TERM", "kill t0, drain 1, drain 0, drain 2, close"),
+            ("TERM", "drain 1, drain 0, drain 2, close"),
+            ("exit 0 0", ""),
+            ("exit 1 0", ""),
+            ("exit 2 0", "dismiss t0"),
+            ("5", "kill t0"),
+            ("exit t0 -9", "exit 0"),
         ],
     ),
     "a reload takes a new template first and ends the earlier one last": (
@@ -285,8 +290,8 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
             ("ready t1", "fork t1 1"),
             ("forked t1", ""),
             ("ready 1", "drain 0"),
-            ("exit 0 0", "kill t0"),
-            ("exit t0 -9", ""),
+            ("exit 0 0", "dismiss t0"),
+            ("exit t0 0", ""),
             ("exit 1 -9", ""),
             ("0.5", "fork t1 0"),
         ],
@@ -309,7 +314,8 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
             ("ready t1", "fork t1 1"),
             ("forked t1", ""),
             ("failed 1", ""),
-            ("exit 1 1", "kill t1"),
+            ("exit 1 1", "dismiss t1"),
+            ("5", "ping 0, kill t1"),
             ("exit t1 -9", ""),
             ("exit 0 -9", "fork t0 0"),
         ],
@@ -366,7 +372,7 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
             ("USR2", "drain 1, load t2"),
             ("ready t2", "fork t2 2"),
             ("ready 2", "drain 0"),
-            ("exit 0 0", "kill t0, kill t1"),
+            ("exit 0 0", "dismiss t0, dismiss t1"),
         ],
     ),
     "logs are reopened": ({}, [*SERVING, ("USR1", "reopen 0, reopen 1")]),
@@ -458,6 +464,8 @@ class Walk:
             self.check(self.driver.done())
             for slot in list(self.told):
                 self.exit(slot, 0)
+            for number in [n for n, state in self.templates.items() if state == "ending"]:
+                self.template(number, "lose")
         assert not self.driver.machine.children
         assert self.started == self.exited
 
@@ -508,7 +516,7 @@ class Walk:
         if event == "load" and state == "loading":
             self.templates[number] = "ready"
             self.driver.play(f"ready t{number}")
-        elif state == "killed" or (event == "lose" and machine.has_served):
+        elif state == "ending" or (event == "lose" and machine.has_served):
             del self.templates[number]
             self.driver.play(f"exit t{number} {self.random.choice([1, -9])}")
 
@@ -520,10 +528,10 @@ class Walk:
     def check(self, actions: list[str]) -> None:
         for action in actions:
             verb, *rest = action.split()
-            if verb in ("load", "kill"):
+            if verb in ("load", "dismiss", "kill"):
                 number = int(rest[0][1:])
-                assert (number in self.templates) == (verb == "kill")
-                self.templates[number] = "loading" if verb == "load" else "killed"
+                assert (number in self.templates) == (verb != "load")
+                self.templates[number] = "loading" if verb == "load" else "ending"
                 continue
             slot = int(rest[-1]) if rest else -1
             if verb == "fork":
@@ -547,5 +555,5 @@ class Walk:
         assert machine.stopping or all(
             place.current is not None or place.start_at is not None for place in machine.places
         ), "a place that nobody will fill"
-        alive = [state for state in self.templates.values() if state != "killed"]
+        alive = [state for state in self.templates.values() if state != "ending"]
         assert machine.reloading or len(alive) <= 1, "a template that nobody needs"

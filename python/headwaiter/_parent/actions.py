@@ -18,9 +18,13 @@ class StartTemplate(NamedTuple):
     number: int
 
 
-class KillTemplate(NamedTuple):
-    """End a template at once."""
+class DismissTemplate(NamedTuple):
+    """Let a template end."""
 
+    number: int
+
+
+class KillTemplate(NamedTuple):
     number: int
 
 
@@ -68,5 +72,15 @@ class Exit(NamedTuple):
 
 
 Action = Union[
-    Start, StartTemplate, KillTemplate, Tell, Kill, Log, Notify, Stopping, Reloaded, Exit
+    Start,
+    StartTemplate,
+    DismissTemplate,
+    KillTemplate,
+    Tell,
+    Kill,
+    Log,
+    Notify,
+    Stopping,
+    Reloaded,
+    Exit,
 ]

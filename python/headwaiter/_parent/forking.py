@@ -46,10 +46,12 @@ class Forking:
             lambda events: self._read_template(template, events),
         )
 
-    def _kill_template(self, number: int) -> None:
+    def _end_template(self, number: int, *, at_once: bool) -> None:
         template = self.children.templates.get(number)
-        if template is not None:
+        if template is not None and at_once:
             template.popen.send_signal(signal.SIGKILL)
+        elif template is not None:
+            template.dismiss()
 
     def _read_template(self, template: TemplateProcess, events: int) -> None:
         if template.is_lost:
@@ -65,7 +67,7 @@ class Forking:
         if template.channel.ended:
             template.is_lost = True
             self._selector.unregister(template.channel.socket)
-            template.popen.send_signal(signal.SIGKILL)  # nobody can control it
+            self.machine.handle_template_lost(time.monotonic(), template.number)
 
     def _template_says(self, template: TemplateProcess, message: dict[str, Any]) -> None:
         now, number, did = time.monotonic(), template.number, message.get("did")

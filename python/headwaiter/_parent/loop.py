@@ -24,6 +24,7 @@ from headwaiter import _headwaiter
 from headwaiter._parent import status
 from headwaiter._parent.actions import (
     Action,
+    DismissTemplate,
     Exit,
     Kill,
     KillTemplate,
@@ -295,8 +296,8 @@ class Parent(Upgrading, Forking):
             self._start(action.slot, action.template)
         elif isinstance(action, StartTemplate):
             self._start_template(action.number)
-        elif isinstance(action, KillTemplate):
-            self._kill_template(action.number)
+        elif isinstance(action, (DismissTemplate, KillTemplate)):
+            self._end_template(action.number, at_once=isinstance(action, KillTemplate))
         elif isinstance(action, (Tell, Kill)):
             child = self.children.by_slot.get(action.slot)
             if child is None:  # it has just ended

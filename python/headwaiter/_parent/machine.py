@@ -146,9 +146,9 @@ class Machine(Adoption):
             times += [child.end_at, child.warn_at, child.ping_at]
             if child.pinged_at is not None:
                 times.append(child.pinged_at + PING_PATIENCE)
+        times += self._template_times()
         if not self.stopping:
             times.append(self._replace_time())
-            times += self._template_times()
             if self._can_start():
                 times += [place.start_at for place in self.places]
         return min((time for time in times if time is not None), default=None)
@@ -222,7 +222,7 @@ class Machine(Adoption):
             self._log(logging.CRITICAL, "processes keep dying, and none is ready: giving up")
             self._stop(exits.KEPT_DYING)
 
-    def _template_lost(self, template: Template, text: str) -> None:
+    def _template_died(self, template: Template, text: str) -> None:
         if not self.has_served and not self.children:
             self.stopping = True
             self._do(Exit(template.failed_with, text))

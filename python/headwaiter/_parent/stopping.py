@@ -40,7 +40,7 @@ class Stops(Templates):
     def _stop(self, status: int, delay: float = 0.0) -> None:
         self.stopping, self.exit_status, self._stopped_at = True, status, self.now
         self._do(Notify("STOPPING=1"))
-        self._end_templates()
+        self._end_templates(Phase.STARTING)
         for child in list(self.children.values()):
             if child.phase is Phase.STARTING:
                 self._leave(child)
@@ -79,4 +79,6 @@ class Stops(Templates):
     def _exit_if_alone(self) -> None:
         if not self.children:
             self._close()
-            self._do(Exit(self.exit_status))
+            self._end_templates(Phase.READY)
+            if not self.templates:
+                self._do(Exit(self.exit_status))

@@ -46,3 +46,7 @@ class TemplateProcess:
             self.channel.send({"do": "take", "name": name}, descriptor)
         self.channel.send({"do": "fork", "slot": slot})
         return Adopted()
+
+    def dismiss(self) -> None:
+        """Let it end."""
+        self.channel.send({"do": "leave"})

@@ -1,15 +1,15 @@
 """The machine's templates: processes that have loaded the application and fork the children.
 
 With ``preload`` a child starts only while a template is ready. Rules: a reload begins with a new
-template; the earlier one stays until the reload has ended, and is in use again if it fails; a
-template that is not needed is killed, since it has nothing to finish.
+template; the earlier one stays until the reload has ended, and is in use again if it fails; in a
+stop a template ends after the children, since it may own what they share.
 """
 
 from __future__ import annotations
 
 import logging
 
-from headwaiter._parent.actions import KillTemplate, StartTemplate
+from headwaiter._parent.actions import DismissTemplate, KillTemplate, StartTemplate
 from headwaiter._parent.child import Config, Phase, Template
 from headwaiter._parent.core import ABORT_PATIENCE, PING_PATIENCE, SLOW_START, Core, ended, pause
 
@@ -38,9 +38,13 @@ class Templates(Core):
         """The template says why it cannot go on. Its exit follows."""
         self._pass(now)
         template = self.templates[number]
-        if template.phase is not Phase.LEAVING:
-            template.failure, template.failed_with = text, status
-            template.end_at = now + ABORT_PATIENCE
+        template.failure, template.failed_with = text, status
+        template.end_at = now + ABORT_PATIENCE
+
+    def handle_template_lost(self, now: float, number: int) -> None:
+        """The control socket has ended: the template exits, or nobody can control it."""
+        self._pass(now)
+        self.templates[number].end_at = now + ABORT_PATIENCE
 
     def handle_forked(self, now: float, number: int) -> None:
         """The template has forked a child that it was asked for, or has failed to."""
@@ -53,16 +57,22 @@ class Templates(Core):
         """The template is gone. ``status`` is negative for a signal."""
         self._pass(now)
         template = self.templates.pop(number)
-        if template.phase is not Phase.LEAVING:
+        if self.stopping:
+            self._exit_if_alone()
+        elif template.phase is not Phase.LEAVING:
             if template.ready_at is not None and now - template.ready_at >= SETTLED:
                 self._template_deaths = 0
             self._template_at = now + pause(self._template_deaths)
             self._template_deaths += 1
-            self._template_lost(template, template.failure or f"the template {ended(status)}")
+            self._template_died(template, template.failure or f"the template {ended(status)}")
         self._settle()
 
-    def _template_lost(self, template: Template, text: str) -> None:
+    def _template_died(self, template: Template, text: str) -> None:
         """The template was needed, and is gone."""
+        raise NotImplementedError
+
+    def _exit_if_alone(self) -> None:
+        """End the parent if no process is left."""
         raise NotImplementedError
 
     def _settle(self) -> None:
@@ -70,7 +80,8 @@ class Templates(Core):
         raise NotImplementedError
 
     def _is_template_missing(self) -> bool:
-        return self.config.preload and not any(
+        needed = self.config.preload and not self.stopping
+        return needed and not any(
             template.epoch == self.epoch and template.phase is not Phase.LEAVING
             for template in self.templates.values()
         )
@@ -91,9 +102,7 @@ class Templates(Core):
     def _renew_template(self) -> None:
         """A reload begins. A template that is starting has read what was there before."""
         self._template_at, self._template_deaths = self.now, 0
-        for template in self.templates.values():
-            if template.phase is Phase.STARTING:
-                self._end_template(template)
+        self._end_templates(Phase.STARTING)
 
     def _keep_earlier_template(self) -> None:
         """A reload has failed: children come from the template of the earlier ones, if it lives."""
@@ -105,15 +114,20 @@ class Templates(Core):
         for template in earlier:
             template.epoch = self.epoch
 
-    def _end_templates(self) -> None:
+    def _end_templates(self, phase: Phase) -> None:
         for template in self.templates.values():
-            if template.phase is not Phase.LEAVING:
+            if template.phase is phase:
                 self._end_template(template)
 
     def _end_template(self, template: Template) -> None:
-        template.phase = Phase.LEAVING
-        template.warn_at = template.end_at = None
-        self._do(KillTemplate(template.slot))
+        """Let it end, or kill it while it starts."""
+        is_starting = template.phase is Phase.STARTING
+        template.phase, template.warn_at, template.end_at = Phase.LEAVING, None, None
+        if is_starting:
+            self._do(KillTemplate(template.slot))
+        else:
+            self._do(DismissTemplate(template.slot))
+            template.end_at = self.now + ABORT_PATIENCE
 
     def _template_time(self, template: Template) -> None:
         """Do what is due."""
@@ -122,7 +136,7 @@ class Templates(Core):
             self._log(logging.WARNING, f"the template has been starting for {waited:.0f} s")
             template.warn_at = self.now + waited
         if template.end_at is not None and template.end_at <= self.now:
-            why = "end" if template.failure else f"answer for {PING_PATIENCE:.0f} s"
+            why = "end" if template.asked == 0 else f"answer for {PING_PATIENCE:.0f} s"
             self._log(logging.ERROR, f"the template does not {why}: SIGKILL")
             template.end_at = None
             self._do(KillTemplate(template.slot))
