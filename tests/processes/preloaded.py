@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 LOADER = os.getpid()
 FORKED: list[int] = []
-BALLAST = [bytes(1 << 16) for _ in range(1 << 10)]  # 64 MiB, which nobody writes to
+BALLAST = [b"x" * (1 << 16) for _ in range(1 << 10)]  # 64 MiB, which nobody writes to
 os.register_at_fork(after_in_child=lambda: FORKED.append(os.getpid()))
 
 

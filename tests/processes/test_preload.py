@@ -16,7 +16,7 @@ from tests.processes.load import Load
 from tests.processes.test_faults import loading
 from tests.support import procfs
 from tests.support.http import TIMEOUT
-from tests.support.process import ServerProcess, run_cli, start_server
+from tests.support.process import ROOT, ServerProcess, run_cli, start_server
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="refused elsewhere")
@@ -103,6 +103,22 @@ def test_a_reload_takes_a_new_template_and_loses_nothing() -> None:
         server.stop()
 
 
+def test_after_a_failed_reload_the_earlier_template_goes_on(tmp_path: Path) -> None:
+    site, control = tmp_path / "site_.py", f"--control={tmp_path / 'ctl'}"
+    site.write_text(f"from {APP.replace(':', ' import ')}\n", encoding="ascii")
+    path = f"{tmp_path}{os.pathsep}{ROOT}"
+    with start("site_:application", env={"PYTHONPATH": path}, control=tmp_path / "ctl") as server:
+        [template], pids = templates(server, 1), serving(server, 2)
+        site.write_text("raise RuntimeError('half of it is missing')\n", encoding="ascii")
+        failed = run_cli("ctl", control, "reload")
+        assert failed.returncode == 1
+        assert "RuntimeError: half of it is missing" in failed.stderr
+        os.kill(pids[0], signal.SIGKILL)
+        answered_by(server, pid=serving(server, 3)[-1], loader=template)
+        assert procfs.children(server.pid)[0] == template
+        server.stop()
+
+
 def test_the_death_of_a_template_changes_no_process() -> None:
     with start() as server:
         before = serving(server, 2)
@@ -118,9 +134,16 @@ def test_the_death_of_a_template_changes_no_process() -> None:
 
 def test_recycled_processes_come_from_the_same_template() -> None:
     with start(processes=1, max_requests=1) as server:
+        [template] = templates(server, 1)
+
+        def opened() -> list[int]:
+            return [len(procfs.descriptors(pid)) for pid in (server.pid, template)]
+
+        first = opened()
         for count in (1, 2, 3):
-            answered_by(server, pid=serving(server, count)[-1])
-        assert who(server)["loader"] == templates(server, 1)[0]
+            answered_by(server, pid=serving(server, count)[-1], loader=template)
+        # The inboxes of processes that are gone are closed after a second.
+        eventually(lambda: opened() == first, "the descriptors of the start")
         server.stop()
 
 

@@ -151,7 +151,7 @@ class Adjustments(AdjustmentValues):
                 f"{self.supervised_by()}: not on Windows, where the server is one process"
             )
         if self.preload and sys.platform != "linux":
-            raise ValueError("preload: only on Linux; elsewhere a fork is not safe")
+            raise ValueError("preload: only on Linux; here a fork of a loaded program is not safe")
         self._resolve_proxies()
         self._resolve_spool()
         self._resolve_listen()
