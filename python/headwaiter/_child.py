@@ -27,7 +27,6 @@ from headwaiter._process import forks, signals
 from headwaiter._process.exits import CUT, DONE, NOT_STARTED, USAGE
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.flags import UsageError, parse
-from headwaiter._settings.sources import SLOT_VARIABLE
 from headwaiter.server import run_until_signalled
 
 if TYPE_CHECKING:
@@ -63,18 +62,17 @@ def run(arguments: Sequence[str]) -> int:
 def _run_template(descriptor: int, own: list[str]) -> int:
     """Load the application, then fork children. This function goes on in each of them."""
     _headwaiter.leave_with_parent()
-    parent = template.Parent(descriptor)
-    try:
-        loaded = _load(own)
-        template.settle()
-        passed = parent.forked()
-    except (Failure, template.TemplateError) as failure:
-        status = failure.status if isinstance(failure, Failure) else NOT_STARTED
-        parent.say("failed", text=str(failure), status=status)
-        return status
+    with template.Parent(descriptor) as parent:
+        try:
+            loaded = _load(own)
+            template.settle()
+            passed = parent.forked()
+        except (Failure, template.TemplateError) as failure:
+            status = failure.status if isinstance(failure, Failure) else NOT_STARTED
+            parent.say("failed", text=str(failure), status=status)
+            return status
     if passed is None:
         return DONE
-    os.environ[SLOT_VARIABLE] = str(passed.slot)
     control, sockets = _take(passed)
     try:
         return _serve(loaded, sockets, control)

@@ -21,6 +21,7 @@ from typing import Any
 
 from headwaiter import _headwaiter
 from headwaiter._process import logs, signals
+from headwaiter._settings.sources import SLOT_VARIABLE
 
 READ = 65536
 MOST_DESCRIPTORS = 8
@@ -73,6 +74,12 @@ class Parent:
         self._received = bytearray()
         self._descriptors: list[int] = []
 
+    def __enter__(self) -> Parent:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._socket.close()
+
     def say(self, did: str, **more: object) -> None:
         data = json.dumps({"did": did, **more}).encode()
         with contextlib.suppress(OSError):  # it is gone
@@ -94,7 +101,6 @@ class Parent:
                 taken.setdefault(message["name"], []).append(self._descriptors.pop(0))
             elif message["do"] == "fork":
                 if self._is_child(message["slot"]):
-                    self._socket.close()
                     own = {name: some[0] for name, some in taken.items() if name != "listen"}
                     return Namespace(slot=message["slot"], listen=taken["listen"], **own)
                 for descriptor in itertools.chain(*taken.values()):
@@ -106,9 +112,7 @@ class Parent:
 
     def _next(self) -> dict[str, Any] | None:
         """The next message; ``None`` at the end."""
-        while (end := 4 + int.from_bytes(self._received[:4], "big")) > len(self._received) or (
-            len(self._received) < 4
-        ):
+        while len(self._received) < (end := 4 + int.from_bytes(self._received[:4], "big")):
             data, came, flags, _ = socket.recv_fds(self._socket, READ, MOST_DESCRIPTORS)
             for descriptor in came:
                 os.set_inheritable(descriptor, False)
@@ -139,7 +143,7 @@ class Parent:
                 self._say_forked(slot, f"cannot fork: {error}")
                 return False
             if not between:
-                _fork_between(its)
+                _fork_between(slot, its)
                 own.close()
                 its.recv(1)
                 signals.leave_stops_to_parent()
@@ -158,10 +162,12 @@ class Parent:
         self.say("forked", slot=slot, pid=pid, text=f"the template: {told}")
 
 
-def _fork_between(template: socket.socket) -> None:
+def _fork_between(slot: int, template: socket.socket) -> None:
     """In the process in between: fork the child, tell its process ID, and end. Returns in the
     child."""
     try:
+        _headwaiter.leave_with_parent()
+        os.environ[SLOT_VARIABLE] = str(slot)  # before the hooks of the fork run
         child = os.fork()
         if not child:
             return

@@ -11,9 +11,15 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 LOADER = os.getpid()
-FORKED: list[int] = []
+FORKED: list[tuple[int, str]] = []
 BALLAST = [b"x" * (1 << 16) for _ in range(1 << 10)]  # 64 MiB, which nobody writes to
-os.register_at_fork(after_in_child=lambda: FORKED.append(os.getpid()))
+
+
+def forked() -> None:
+    FORKED.append((os.getpid(), os.environ["HEADWAITER_PROCESS"]))
+
+
+os.register_at_fork(after_in_child=forked)
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -21,7 +27,6 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
         "pid": os.getpid(),
         "loader": LOADER,
         "forked": FORKED,
-        "slot": os.environ.get("HEADWAITER_PROCESS"),
     }
     body = json.dumps(found).encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])

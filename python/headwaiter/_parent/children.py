@@ -133,7 +133,8 @@ class Children:
             template.popen.send_signal(signal.SIGKILL)
         for template in self.templates.values():
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(template.popen.pid, 0)
+                os.waitid(os.P_PID, template.popen.pid, os.WEXITED | os.WNOWAIT)
+            template.popen.poll()
 
     def start(self, slot: int, template: int | None = None) -> ChildProcess:
         """Start a child, or have it forked by a template, and introduce it to the others.
@@ -165,6 +166,8 @@ class Children:
     ) -> subprocess.Popen[bytes] | Adopted:
         if template is None:
             return self._spawn([f"--slot={slot}"], passed, self.listeners, slot)
+        if template not in self.templates:
+            raise ProcessLookupError("the template has just died")
         return self.templates[template].fork(slot, passed, self.listeners)
 
     def _spawn(

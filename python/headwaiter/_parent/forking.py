@@ -98,8 +98,8 @@ class Forking:
             self._read_template(template, selectors.EVENT_READ)  # its last words
             if not template.is_lost:
                 self._selector.unregister(template.channel.socket)
+            self.children.bury_template(template)
+            self.machine.handle_template_exit(time.monotonic(), template.number, code)
             for child in list(self.children.by_slot.values()):
                 if child.template == template.number and not child.popen.pid:
                     self._fail_child(child, "the template died before it forked the process")
-            self.children.bury_template(template)
-            self.machine.handle_template_exit(time.monotonic(), template.number, code)
