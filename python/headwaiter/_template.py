@@ -51,6 +51,7 @@ def settle() -> None:
         logs.logger().warning(
             "preload: native threads run, which a child does not have: %s", ", ".join(natives)
         )
+    signals.leave_end_to_parent()
     gc.collect()
     gc.freeze()  # the collector does not write to these objects any more
 

@@ -166,6 +166,11 @@ else:
         _headwaiter.ignore_signals([signal.SIGINT, *free])
         signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENTS_SIGNALS)
 
+    def leave_end_to_parent() -> None:
+        """Ignore SIGTERM, too: service managers send it to every process, and mean the parent."""
+        if _is_free(signal.SIGTERM):
+            _headwaiter.ignore_signals([signal.SIGTERM])
+
     PARENTS_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
     @contextmanager
