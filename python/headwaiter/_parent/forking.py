@@ -1,4 +1,4 @@
-"""The part of the parent's loop that deals with templates.
+"""The part of the parent's loop that deals with templates and orphans.
 
 The parent is a subreaper, so a child that a template forks is a child of the parent, whatever
 becomes of the template. The template says its process ID when that is so.
@@ -6,7 +6,9 @@ becomes of the template. The template says its process ID when that is so.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import selectors
 import signal
 import time
@@ -103,3 +105,14 @@ class Forking:
             for child in list(self.children.by_slot.values()):
                 if child.template == template.number and not child.popen.pid:
                     self._fail_child(child, "the template died before it forked the process")
+
+    def _reap_orphans(self, own: set[int]) -> None:
+        """Process 1 and a subreaper inherit every orphan, and have to wait for it."""
+        own = own | {child.popen.pid for child in self.children.by_slot.values()}
+        own |= {template.popen.pid for template in self.children.templates.values()}
+        with contextlib.suppress(ChildProcessError):
+            while 0 not in own:  # else the orphan may be a child whose process ID is on its way
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if found is None or found.si_pid in own:
+                    return
+                os.waitpid(found.si_pid, 0)

@@ -8,7 +8,6 @@ accepts a connection and never imports the application.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import functools
 import logging
 import os
@@ -196,11 +195,8 @@ class Parent(Upgrading, Forking):
             if code is not None:
                 self._bury(child, code)
         self._reap_templates()
-        if os.getpid() == 1 or self.machine.config.preload:  # then orphans come here
-            own = {child.popen.pid for child in self.children.by_slot.values()}
-            own |= {template.popen.pid for template in self.children.templates.values()}
-            if 0 not in own:  # else any might be ours
-                _reap_strangers(own | ({self._trial.popen.pid} if self._trial else set()))
+        if os.getpid() == 1 or self.machine.config.preload:
+            self._reap_orphans({self._trial.popen.pid} if self._trial else set())
 
     def _bury(self, child: ChildProcess, code: int) -> None:
         if not child.is_lost:
@@ -359,13 +355,3 @@ class Parent(Upgrading, Forking):
             self._admin.close()
         if self._socket is not None:
             self._socket.close()
-
-
-def _reap_strangers(own: set[int]) -> None:
-    """Process 1 inherits every orphan, and has to wait for it."""
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if found is None or found.si_pid in own:
-                return
-            os.waitpid(found.si_pid, 0)
