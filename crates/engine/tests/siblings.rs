@@ -6,6 +6,7 @@ mod common;
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::{Client, Gate, Site, answer, request, settings, wait_for};
 use headwaiter_engine::{
@@ -18,6 +19,7 @@ struct Family {
     page: Page,
     inboxes: Vec<(Socket, Socket)>,
     io_threads: usize,
+    connection_limit: usize,
 }
 
 impl Family {
@@ -26,6 +28,7 @@ impl Family {
             page: Page::create(members).unwrap(),
             inboxes: (0..members).map(|_| inbox_pair().unwrap()).collect(),
             io_threads: 1,
+            connection_limit: 100,
         }
     }
 
@@ -67,6 +70,7 @@ impl Family {
         let settings = Settings {
             threads: 1,
             io_threads: self.io_threads,
+            connection_limit: self.connection_limit,
             ..settings()
         };
         let spec = match listener {
@@ -241,6 +245,34 @@ fn every_io_thread_hands_its_connections_over() {
     b.stop();
 }
 
+#[test]
+fn a_connection_beyond_the_limit_goes_to_a_sibling_with_room_and_ends_no_other() {
+    let mut family = Family::of(2);
+    family.connection_limit = 2;
+    let a = family.site(0, "a", None);
+    let mut clients = vec![a.connect(), a.connect()];
+    for client in &mut clients {
+        assert_eq!(client.get("/").body, b"a/");
+    }
+    let b = family.site(1, "b", None);
+    for _ in 0..2 {
+        let mut client = a.connect();
+        assert_eq!(client.get("/").body, b"b/");
+        clients.push(client);
+    }
+    assert_eq!(a.stat("evicted"), 0);
+    // Now both are full.
+    let mut last = a.connect();
+    assert_eq!(last.get("/").body, b"a/");
+    assert_eq!((a.stat("evicted"), b.stat("evicted")), (1, 0));
+    clients.push(last);
+    let closed = clients.iter_mut().position(Client::is_closed);
+    assert_eq!(closed, Some(0));
+    drop(clients);
+    a.stop();
+    b.stop();
+}
+
 /// Neither `Expect` nor the version nor the end of what the client sends gets lost.
 #[test]
 fn a_request_that_moves_is_answered_as_its_client_wants() {
@@ -352,6 +384,38 @@ fn what_a_dead_process_has_not_read_is_served_by_another() {
     drop((slow, client));
     a.stop();
     b.stop();
+}
+
+/// It is stopped or stuck, and what it was sent waits until its parent ends it.
+#[test]
+fn a_sibling_that_stands_still_gets_no_more() {
+    let (family, gate) = (Family::of(3), Gate::default());
+    let a = family.gated(0, "a", &gate);
+    let mut slow = busy(&family, &a);
+    let deaf = family.deaf(2);
+    let sent = || family.page.line(2).pending;
+    let mut clients = Vec::new();
+    let stands_still = (0..20).any(|_| {
+        let before = sent();
+        for _ in 0..4 {
+            clients.push(a.connect());
+        }
+        a.until("connections", clients.len() as u64 + 1);
+        a.server.move_clock(Duration::from_millis(250));
+        sent() == before
+    });
+    assert!(stands_still, "it was sent {}", sent());
+    let kept = clients.len() - sent() as usize;
+    a.until_is("channels", kept as u64 + 1);
+    // Nobody else is there to take them over, so they stay, and are served.
+    a.server.stop();
+    gate.open(1);
+    assert_eq!(slow.reply().body, b"a/slow");
+    assert_eq!(clients.last_mut().unwrap().get("/").body, b"a/");
+    deaf.server.abort();
+    deaf.join();
+    family.page.clear(2);
+    a.join();
 }
 
 #[test]

@@ -145,8 +145,9 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Connections that the kernel holds until the server accepts them (`listen(2)`).""",
         minimum=1, maximum=2**31 - 1),
     _row("connection_limit", kinds.INTEGER, None, "Limits", """
-        Most open connections. At the limit the connection that has been idle for longest
-        is closed; if none is idle, accepting pauses.""", minimum=1, waitress="differs",
+        Most open connections of a process. At the limit a new connection goes to another process
+        with room; without one the connection that has been idle for longest is closed; if none is
+        idle, accepting pauses.""", minimum=1, waitress="differs",
         default_words="three quarters of the descriptor limit, at most 65536"),
 
     _row("ident", kinds.FIELD_VALUE, "headwaiter", "Identity", """

@@ -29,6 +29,10 @@ impl Desk {
         false
     }
 
+    pub(in crate::io) fn siblings_have_room(&self) -> bool {
+        false
+    }
+
     pub(in crate::io) fn place(&self, _stream: &Stream, _listener: usize) -> bool {
         false
     }
@@ -64,7 +68,7 @@ impl Departures<'_> {
     /// Closes a channel that has no request, while the server drains.
     pub(in crate::io) fn part_with(&mut self, index: usize) {
         if self.desk.channels[index].phase() == Phase::Idle {
-            self.desk.close(index);
+            self.desk.close_idle(index);
         }
     }
 }

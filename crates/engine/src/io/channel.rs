@@ -1,6 +1,7 @@
 //! One client connection as its I/O thread sees it, whatever protocol it speaks.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::exchange::Exchange;
 use crate::exchange::lane::Lane;
@@ -24,6 +25,8 @@ pub(crate) struct Channel {
     pub(in crate::io) deadline: Deadline,
     /// The turn of the loop it was accepted in.
     pub(crate) accepted_in: u64,
+    /// When it came here, until its first request begins.
+    pub(in crate::io) new_since: Option<Instant>,
     /// Its neighbours in the list of idle channels, while it stands there.
     pub(in crate::io) idle: Option<Neighbours>,
 }
@@ -35,7 +38,7 @@ pub(crate) enum Protocol {
 }
 
 impl Channel {
-    pub(crate) fn new(link: Arc<Link>, accepted_in: u64) -> Self {
+    pub(crate) fn new(link: Arc<Link>, accepted_in: u64, now: Instant) -> Self {
         Self {
             lane: Lane::of(&link),
             link,
@@ -44,6 +47,7 @@ impl Channel {
             queued_again: false,
             deadline: Deadline::default(),
             accepted_in,
+            new_since: Some(now),
             idle: None,
         }
     }

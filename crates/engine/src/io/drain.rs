@@ -18,6 +18,9 @@ use crate::shared::Stage;
 impl IoLoop {
     /// Does what the stage of the server asks for: serve, drain or cut.
     pub(crate) fn follow_stage(&mut self) {
+        if !self.desk.shared.draining() {
+            return;
+        }
         self.notice_drain();
         match self.desk.shared.stage() {
             Stage::Serving => {}
@@ -64,6 +67,8 @@ impl IoLoop {
         if self.desk.index == 0 {
             self.desk.shared.end_listening();
         }
+        // A pause may have left something in the inbox, and the poll does not report it again.
+        self.read_inbox();
         for index in self.desk.channels.indices() {
             let Some(channel) = self.desk.channels.get(index).filter(|c| !c.link.admin) else {
                 continue;
@@ -207,9 +212,52 @@ impl Desk {
         self.channels[index].readable = true;
         self.receive(index);
     }
+
+    /// Closes an idle channel while the server drains. A new one stays a little: its client has been let in, and is about
+    /// to send its request.
+    pub(in crate::io) fn close_idle(&mut self, index: usize) {
+        let since = self.channels[index].new_since;
+        match since.map(|since| since + FIRST_REQUEST) {
+            Some(until) if until > self.now => self.channels.arm(index, Some(until)),
+            _ => self.close(index),
+        }
+    }
 }
+
+/// How long a new connection may take to send the first byte of a request while the server drains.
+const FIRST_REQUEST: Duration = if cfg!(shuttle) {
+    Duration::from_millis(20)
+} else {
+    Duration::from_secs(1)
+};
 
 /// How many 1 ms waits to give workers to report finished replies before cutting.
 const LAST_WORDS: usize = 10;
 /// Most requests that are named in the log when they are cut.
 const SHOWN: usize = 20;
+
+#[cfg(all(test, unix, not(shuttle)))]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::io::tests::with_idle;
+
+    #[test]
+    fn the_first_request_of_a_new_connection_is_served_although_the_drain_comes_before_it() {
+        let (shared, mut io, mut clients) = with_idle(3);
+        io.desk.channels[2].new_since = None;
+        shared.advance(Stage::Draining);
+        io.notice_drain();
+        // The third has had a request.
+        assert_eq!(io.desk.channels.len(), 2);
+        clients[0]
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        io.desk.drain_idle(0);
+        assert_eq!(io.desk.channels[0].phase(), Phase::Task);
+        // The second sends nothing.
+        io.desk.expire(io.desk.now + FIRST_REQUEST);
+        assert_eq!(io.desk.channels.len(), 1);
+    }
+}

@@ -198,8 +198,10 @@ impl IoLoop {
         self.follow_stage();
         self.flush_records();
         self.count_if_requested();
-        self.guarded(None, |me| me.desk.publish_turn());
-        self.end_departures();
+        if self.desk.shared.has_siblings() {
+            self.guarded(None, |me| me.desk.publish_turn());
+            self.end_departures();
+        }
         Ok(())
     }
 

@@ -54,7 +54,7 @@ pub fn forward(page: &Page, inbox: &Socket, slot: usize, to: &Socket) -> io::Res
 }
 
 /// Whether a message fits into `inbox`, which somebody may still read.
-fn has_room(inbox: &Socket) -> bool {
+pub(super) fn has_room(inbox: &Socket) -> bool {
     let mut one = [PollFd::new(inbox, PollFlags::OUT)];
     let ready = poll(&mut one, Some(&Timespec::default()));
     ready.is_ok() && one[0].revents() == PollFlags::OUT

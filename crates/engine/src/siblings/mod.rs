@@ -16,19 +16,23 @@ mod map;
 mod page;
 mod placement;
 mod running;
+mod sibling;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use socket2::Socket;
 
+use self::inbox::has_room;
 pub(crate) use self::inbox::{Frame, LARGEST, MOST_BYTES, Received, receive};
 pub use self::inbox::{forward, inbox_pair};
 pub use self::page::{Line, Page, State};
 pub(crate) use self::placement::Figures;
 use self::placement::choose;
 pub use self::running::Running;
+use self::sibling::Sibling;
 use crate::sys::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::sys::sync::{Mutex, MutexGuard};
 
@@ -39,8 +43,8 @@ pub struct Siblings {
     slot: usize,
     /// Where the siblings leave their messages.
     inbox: Socket,
-    /// The inboxes of the siblings, by their slots.
-    others: Mutex<Vec<(usize, Socket)>>,
+    /// The siblings. A change makes a new list, so that nobody holds the lock while he sends.
+    others: Mutex<Others>,
     /// This process leaves, and siblings were ready to take its connections.
     hands_over: AtomicBool,
     /// Connections at the end of the last turn.
@@ -52,7 +56,7 @@ pub struct Siblings {
 pub(crate) enum Outcome {
     /// It is in the inbox of a sibling.
     Sent,
-    /// The inboxes of all siblings that are ready are full.
+    /// The inboxes of the siblings that are ready are full, or the siblings stand still.
     Full,
     /// No sibling is ready.
     Nobody,
@@ -77,7 +81,7 @@ impl Siblings {
             page,
             slot,
             inbox,
-            others: Mutex::default(),
+            others: Mutex::new(Others::default()),
             hands_over: AtomicBool::new(false),
             settled: AtomicU32::new(0),
         })
@@ -98,14 +102,19 @@ impl Siblings {
         if slot == self.slot || slot >= self.page.slots() {
             return;
         }
-        let mut others = self.lock();
-        others.retain(|(other, _)| *other != slot);
-        others.push((slot, inbox));
+        self.replace(slot, Some(inbox));
     }
 
     /// The sibling in `slot` has ended.
     pub fn remove(&self, slot: usize) {
-        self.lock().retain(|(other, _)| *other != slot);
+        self.replace(slot, None);
+    }
+
+    fn replace(&self, slot: usize, inbox: Option<Socket>) {
+        let mut others = self.lock();
+        let rest = others.iter().filter(|other| other.slot != slot).cloned();
+        let new = inbox.map(|inbox| Arc::new(Sibling::new(slot, inbox)));
+        *others = rest.chain(new).collect();
     }
 
     pub(crate) fn inbox(&self) -> BorrowedFd<'_> {
@@ -138,7 +147,7 @@ impl Siblings {
     /// From now on this process takes no connections. It hands its own over if a sibling is ready now.
     pub(crate) fn leave(&self) {
         self.page.set_state(self.slot, State::Leaving);
-        if !self.candidates(&self.lock()).is_empty() {
+        if self.ready(&self.others()).next().is_some() {
             self.hands_over.store(true, Ordering::SeqCst);
         }
     }
@@ -159,19 +168,32 @@ impl Siblings {
     }
 
     /// Whether this process should leave new connections to a sibling: it has no idle worker, and a sibling has.
-    pub(crate) fn defers(&self) -> bool {
-        let others = self.lock();
-        let own = self.own();
-        own.idle == 0
+    pub(crate) fn defers(&self, now: Instant) -> bool {
+        let others = self.others();
+        self.own().idle == 0
             && self
-                .candidates(&others)
-                .iter()
+                .candidates(&others, now)
                 .any(|(_, line)| line.is_free())
     }
 
-    /// Hands a new connection over if a sibling can serve it sooner. This process has `connections` now.
-    pub(crate) fn place(&self, connections: usize, frame: &Frame<'_>) -> bool {
-        let others = self.lock();
+    /// Whether a sibling has fewer than `limit` connections, and takes another one.
+    pub(crate) fn have_room(&self, limit: usize, now: Instant) -> bool {
+        let others = self.others();
+        self.with_room(&others, limit, now)
+            .any(|(other, _)| has_room(&other.inbox))
+    }
+
+    /// Hands a new connection over if a sibling can serve it sooner, or has room while this process has none. This
+    /// process has `connections` now, and each may have `limit`.
+    pub(crate) fn place(
+        &self,
+        connections: usize,
+        limit: usize,
+        frame: &Frame<'_>,
+        now: Instant,
+    ) -> bool {
+        let others = self.others();
+        let is_full = connections >= limit;
         let connections = u32::try_from(connections).unwrap_or(u32::MAX);
         let line = self.own();
         // Each connection that has come since the last turn may bring a request.
@@ -181,13 +203,23 @@ impl Siblings {
             connections,
             ..line
         };
-        let candidates = self.candidates(&others);
-        let placed = choose(own, &candidates)
-            .is_some_and(|slot| self.send(&others, slot, frame) == Outcome::Sent);
-        // Siblings accept at the same time: they must not wait for the end of this turn.
-        let kept = own.connections.saturating_add(u32::from(!placed));
-        self.page.set_connections(self.slot, kept);
+        let candidates = self.with_room(&others, limit, now);
+        let placed = if is_full {
+            self.send_to_best(candidates, frame, now) == Outcome::Sent
+        } else {
+            let lines: Vec<_> = candidates.map(|(to, line)| (to.slot, line)).collect();
+            let chosen = choose(own, &lines);
+            let to = chosen.and_then(|slot| others.iter().find(|other| other.slot == slot));
+            to.is_some_and(|to| self.send(to, frame) == Outcome::Sent)
+        };
+        self.show_connections(own.connections.saturating_add(u32::from(!placed)));
         placed
+    }
+
+    /// Tells the siblings how many connections this process has. They accept at the same time, and must not wait for the
+    /// end of this turn.
+    pub(crate) fn show_connections(&self, connections: u32) {
+        self.page.set_connections(self.slot, connections);
     }
 
     /// What a process does that dies before it sends.
@@ -197,22 +229,36 @@ impl Siblings {
     }
 
     /// Hands a connection over to a sibling with an idle worker, if there is one.
-    pub(crate) fn hand_over_to_idle(&self, frame: &Frame<'_>) -> bool {
-        let others = self.lock();
-        let candidates = self.candidates(&others).into_iter();
+    pub(crate) fn hand_over_to_idle(&self, frame: &Frame<'_>, now: Instant) -> bool {
+        let others = self.others();
+        let candidates = self.candidates(&others, now);
         let idle = candidates.filter(|(_, line)| line.is_free());
         let best = idle.min_by_key(|(_, line)| line.load());
-        best.is_some_and(|(slot, _)| self.send(&others, slot, frame) == Outcome::Sent)
+        best.is_some_and(|(to, _)| self.send(to, frame) == Outcome::Sent)
     }
 
     /// Hands a connection over to the sibling with the fewest, whatever this process could do with it.
-    pub(crate) fn hand_over(&self, frame: &Frame<'_>) -> Outcome {
-        let others = self.lock();
-        let mut candidates = self.candidates(&others);
-        candidates.sort_by_key(|(_, line)| (!line.is_free(), line.load()));
+    pub(crate) fn hand_over(&self, frame: &Frame<'_>, now: Instant) -> Outcome {
+        let others = self.others();
+        self.send_to_best(self.ready(&others), frame, now)
+    }
+
+    /// Sends to the first of `those` that takes the connection; those that serve it soonest come first.
+    fn send_to_best<'a>(
+        &self,
+        those: impl Iterator<Item = (&'a Sibling, Line)>,
+        frame: &Frame<'_>,
+        now: Instant,
+    ) -> Outcome {
+        let mut those: Vec<_> = those.collect();
+        those.sort_by_key(|(_, line)| (!line.is_free(), line.load()));
         let mut outcome = Outcome::Nobody;
-        for (slot, _) in candidates {
-            match self.send(&others, slot, frame) {
+        for (to, line) in those {
+            let sent = match to.stands_still(&line, now) {
+                true => Outcome::Full,
+                false => self.send(to, frame),
+            };
+            match sent {
                 Outcome::Sent => return Outcome::Sent,
                 Outcome::Full => outcome = Outcome::Full,
                 Outcome::Nobody => {}
@@ -221,33 +267,49 @@ impl Siblings {
         outcome
     }
 
-    /// The lines of the siblings that are ready; none while the whole server stops.
-    fn candidates(&self, others: &[(usize, Socket)]) -> Vec<(usize, Line)> {
-        if self.page.is_stopping() {
-            return Vec::new();
-        }
-        let lines = others
-            .iter()
-            .map(|(slot, _)| (*slot, self.page.line(*slot)));
-        lines
-            .filter(|(_, line)| line.state == State::Ready)
-            .collect()
+    /// The siblings that are ready, and their lines; none while the whole server stops.
+    fn ready<'a>(
+        &'a self,
+        others: &'a [Arc<Sibling>],
+    ) -> impl Iterator<Item = (&'a Sibling, Line)> {
+        let stopping = self.page.is_stopping();
+        let others = others.iter().filter(move |_| !stopping);
+        let lines = others.map(|other| (&**other, self.page.line(other.slot)));
+        lines.filter(|(_, line)| line.state == State::Ready)
     }
 
-    fn send(&self, others: &[(usize, Socket)], slot: usize, frame: &Frame<'_>) -> Outcome {
-        let Some((_, inbox)) = others.iter().find(|(other, _)| *other == slot) else {
-            return Outcome::Nobody;
-        };
+    /// Those of them that take what is sent to them.
+    fn candidates<'a>(
+        &'a self,
+        others: &'a [Arc<Sibling>],
+        now: Instant,
+    ) -> impl Iterator<Item = (&'a Sibling, Line)> {
+        let ready = self.ready(others);
+        ready.filter(move |(other, line)| !other.stands_still(line, now))
+    }
+
+    /// Those of them that have fewer than `limit` connections.
+    fn with_room<'a>(
+        &'a self,
+        others: &'a [Arc<Sibling>],
+        limit: usize,
+        now: Instant,
+    ) -> impl Iterator<Item = (&'a Sibling, Line)> {
+        let candidates = self.candidates(others, now);
+        candidates.filter(move |(_, line)| (line.load() as usize) < limit)
+    }
+
+    fn send(&self, to: &Sibling, frame: &Frame<'_>) -> Outcome {
         // The receiver may leave at any moment: see the rule at the head of this file.
-        self.page.announce(slot);
-        let sent = match self.page.line(slot).state {
-            State::Ready => frame.send(inbox),
+        self.page.announce(to.slot);
+        let sent = match self.page.line(to.slot).state {
+            State::Ready => frame.send(&to.inbox),
             _ => Err(io::ErrorKind::NotConnected.into()),
         };
         match sent {
             Ok(()) => Outcome::Sent,
             Err(error) => {
-                self.page.withdraw(slot);
+                self.page.withdraw(to.slot);
                 match error.kind() {
                     // It has ended. Its parent will say so.
                     io::ErrorKind::BrokenPipe
@@ -260,10 +322,17 @@ impl Siblings {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(usize, Socket)>> {
+    fn others(&self) -> Others {
+        Arc::clone(&self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Others> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The siblings at one moment.
+type Others = Arc<[Arc<Sibling>]>;
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
@@ -281,6 +350,16 @@ mod tests {
             turn: true,
         });
         siblings
+    }
+
+    #[test]
+    fn who_sends_keeps_nobody_from_telling_of_siblings() {
+        let page = Page::create(2).unwrap();
+        let sender = member(&page, 0, inbox_pair().unwrap().0);
+        sender.add(1, inbox_pair().unwrap().1);
+        let used_by_sender = sender.others();
+        sender.remove(1);
+        assert_eq!((used_by_sender.len(), sender.others().len()), (1, 0));
     }
 
     /// Siblings hand connections over while the receiver leaves: it gets each of them.
@@ -306,7 +385,7 @@ mod tests {
                     };
                     let mut sent = 0;
                     loop {
-                        match sender.hand_over(&frame) {
+                        match sender.hand_over(&frame, Instant::now()) {
                             Outcome::Sent => sent += 1,
                             Outcome::Full => std::thread::yield_now(),
                             Outcome::Nobody => return sent,

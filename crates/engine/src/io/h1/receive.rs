@@ -157,9 +157,11 @@ impl<'a> Receiver<'a> {
     /// Digests `data`, which the channel has just received.
     fn feed(&mut self, data: &[u8]) {
         crate::inject_panic("receive");
-        let h1 = self.desk.channels[self.index].protocol.h1();
+        let channel = &mut self.desk.channels[self.index];
+        let h1 = channel.protocol.h1();
         match std::mem::take(&mut h1.state) {
             State::Idle => {
+                channel.new_since = None;
                 self.desk.channels.unlist_idle(self.index);
                 let exchange = self.desk.pool.take(self.desk.now);
                 if let Some(exchange) = self.feed_head(exchange, data) {

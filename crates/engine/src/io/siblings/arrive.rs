@@ -56,6 +56,9 @@ impl<'a> Arrivals<'a> {
                     let taken = self.desk.guarded(None, |desk| {
                         Arrivals::new(desk, accepting, registry).take_over(received);
                     });
+                    // In this order: at no moment a sibling sees fewer than there are.
+                    let connections = self.desk.shared.channels.load(Ordering::Relaxed);
+                    siblings.show_connections(u32::try_from(connections).unwrap_or(u32::MAX));
                     siblings.received();
                     if !taken {
                         self.desk.shared.counters.not_taken_over.add(1);

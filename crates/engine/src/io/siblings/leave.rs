@@ -61,7 +61,9 @@ impl Departures<'_> {
             marked: channel.link.has(MARKED),
             bytes: channel.input(),
         };
-        let sent = siblings.as_ref().map(|siblings| siblings.hand_over(&frame));
+        let sent = siblings
+            .as_ref()
+            .map(|siblings| siblings.hand_over(&frame, self.desk.now));
         match sent {
             Some(Outcome::Sent) => {
                 self.desk.shared.counters.handed_over.add(1);
@@ -93,7 +95,7 @@ impl Departures<'_> {
             return;
         }
         match phase {
-            Phase::Idle => self.desk.close(index),
+            Phase::Idle => self.desk.close_idle(index),
             _ => self.desk.refuse_received(index, Refusal::Draining),
         }
     }

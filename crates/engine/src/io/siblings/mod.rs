@@ -68,14 +68,22 @@ impl Desk {
     /// sibling has not accepted them after [`DEFERENCE`], this process does.
     pub(in crate::io) fn defers_accepting(&mut self) -> bool {
         let defers = self.shared.siblings.as_ref();
-        let defers = self.drain.is_none() && defers.is_some_and(|siblings| siblings.defers());
+        let defers =
+            self.drain.is_none() && defers.is_some_and(|siblings| siblings.defers(self.now));
         if defers {
             self.room.pause_unless_paused(self.now + DEFERENCE);
         }
         defers
     }
 
-    /// Hands a new connection over if a sibling can serve it sooner.
+    /// Whether a sibling takes new connections while this process has `connection_limit`.
+    pub(in crate::io) fn siblings_have_room(&self) -> bool {
+        let limit = self.shared.settings.connection_limit;
+        let siblings = self.shared.siblings.as_ref();
+        siblings.is_some_and(|siblings| siblings.have_room(limit, self.now))
+    }
+
+    /// Hands a new connection over if a sibling can serve it sooner, or only a sibling has room for it.
     pub(in crate::io) fn place(&self, stream: &Stream, listener: usize) -> bool {
         let Some(siblings) = &self.shared.siblings else {
             return false;
@@ -86,7 +94,12 @@ impl Desk {
             marked: false,
             bytes: &[],
         };
-        let placed = siblings.place(self.shared.channels.load(Ordering::Relaxed), &frame);
+        let placed = siblings.place(
+            self.shared.channels.load(Ordering::Relaxed),
+            self.shared.settings.connection_limit,
+            &frame,
+            self.now,
+        );
         if placed {
             self.shared.counters.connections.add(1);
             self.shared.counters.handed_over.add(1);
@@ -100,9 +113,11 @@ const DEFERENCE: Duration = Duration::from_millis(2);
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
+    use std::io::Write;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
+    use std::time::Instant;
 
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -139,7 +154,7 @@ mod tests {
             marked: false,
             bytes: b"",
         };
-        assert_eq!(sibling.hand_over(&frame), Outcome::Sent);
+        assert_eq!(sibling.hand_over(&frame, Instant::now()), Outcome::Sent);
         client
     }
 
@@ -154,6 +169,21 @@ mod tests {
         shared.siblings.as_ref().unwrap().received();
         assert_eq!(io.poll_timeout(), Some(Duration::from_millis(1)));
         assert!(io.is_done());
+    }
+
+    #[test]
+    fn what_a_pause_has_left_in_the_inbox_is_served_by_a_server_that_stops() {
+        let (shared, mut io, sibling) = pair();
+        let mut client = send(&sibling);
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        shared.siblings.as_ref().unwrap().page().set_stopping();
+        shared.advance(Stage::Draining);
+        // Without the report of the poll.
+        io.notice_drain();
+        assert_eq!(shared.counters.taken_over.get(), 1);
+        assert_eq!(io.waiting_tasks(), 1);
     }
 
     #[test]

@@ -19,7 +19,7 @@ impl Departures<'_> {
         let Some(siblings) = self.desk.shared.siblings.clone() else {
             return;
         };
-        if self.desk.shared.queue.waiting() == 0 || !siblings.defers() {
+        if self.desk.shared.queue.waiting() == 0 || !siblings.defers(self.desk.now) {
             return;
         }
         let now = self.desk.now;
@@ -41,7 +41,7 @@ impl Departures<'_> {
             let (link, lane) = (&channel.link, &channel.lane);
             let same = |task: &Exchange| task.lane.as_ref().is_some_and(|own| own.is(lane));
             let fits = |task: &Exchange| size(task) + channel.input().len() <= MOST_BYTES;
-            if channel.sends() || !siblings.defers() {
+            if channel.sends() || !siblings.defers(self.desk.now) {
                 continue;
             }
             let wanted = |task: &Exchange| same(task) && is_movable(task) && fits(task);
@@ -55,7 +55,7 @@ impl Departures<'_> {
                 marked: link.has(MARKED),
                 bytes: &bytes,
             };
-            if siblings.hand_over_to_idle(&frame) {
+            if siblings.hand_over_to_idle(&frame, now) {
                 self.desk.shared.counters.handed_over.add(1);
                 self.desk.in_flight.note_back();
                 self.forget(index);
