@@ -17,7 +17,6 @@ from headwaiter._parent.state import known
 class Adoption(Replacements):
     def __init__(self, config: Config, now: float) -> None:
         super().__init__(config, now)
-        self.has_served = False
         self.restarts = 0
         """Children that died and were started again."""
         self.gil = True

@@ -25,6 +25,7 @@ def pause(failures: int) -> float:
 class Replacements(Stops):
     def __init__(self, config: Config, now: float) -> None:
         super().__init__(config, now)
+        self.has_served = False
         self.reloading = False
         self.reload_error = ""
         """Why the last reload failed; empty if it did not."""
@@ -41,9 +42,13 @@ class Replacements(Stops):
         if self.stopping:
             return
         self._log(logging.ERROR, f"the reload failed; the earlier processes go on\n{text}")
-        if not self.reloading:  # the service manager waits for both
+        if self.reloading:
+            return
+        if self.has_served:  # the service manager waits for both messages
             self._do(Notify("RELOADING=1"))
             self._end_reload(text)
+        else:
+            self._do(Reloaded(text))
 
     def handle_reload(self, now: float, config: Config | None = None) -> None:
         """Replace every child, so that all have the configuration and the application anew.
