@@ -1,9 +1,10 @@
 """A child process: ``python -m headwaiter._child``, with what the parent passes to it.
 
-    --slot=0 --control=5 --page=6 --inbox=7 --listen=8 --listen=9 -- ARGUMENTS
-    --template --control=5 -- ARGUMENTS
+    --slot=0 --control=5 --page=6 --inbox=7 --listen=8 --listen=9 [--observed] -- ARGUMENTS
+    --template --control=5 [--observed] -- ARGUMENTS
 
-The numbers are those of inherited descriptors, ``ARGUMENTS`` is the command line of the server. The
+The numbers are those of inherited descriptors. With ``--observed`` the parent has an admin endpoint
+that shows this child. ``ARGUMENTS`` is the command line of the server. The
 child reads its configuration anew, so a reload is a new child. It serves the inherited sockets, and
 what it has to say of its start goes to the parent. A template (``preload``) does the first half of
 this, and each child that it forks the second half. Rules: the control socket is read from before
@@ -50,16 +51,16 @@ def run(arguments: Sequence[str]) -> int:
     signals.leave_stops_to_parent()
     passed, own = _split(arguments)
     if passed.template:
-        return _run_template(passed.control, own)
+        return _run_template(passed.control, own, observed=passed.observed)
     control, sockets = _take(passed)
     try:
-        return _serve(_load(own), sockets, control)
+        return _serve(_load(own), sockets, control, observed=passed.observed)
     except Failure as failure:
         control.failed(str(failure), failure.status)
         return failure.status
 
 
-def _run_template(descriptor: int, own: list[str]) -> int:
+def _run_template(descriptor: int, own: list[str], *, observed: bool) -> int:
     """Load the application, then fork children. This function goes on in each of them."""
     _headwaiter.leave_with_parent()
     with template.Parent(descriptor) as parent:
@@ -75,7 +76,7 @@ def _run_template(descriptor: int, own: list[str]) -> int:
         return DONE
     control, sockets = _take(passed)
     try:
-        return _serve(loaded, sockets, control)
+        return _serve(loaded, sockets, control, observed=observed)
     except Failure as failure:
         control.failed(str(failure), failure.status)
         return failure.status
@@ -87,6 +88,7 @@ def _split(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--template", action="store_true")
     for name in ("slot", "control", "page", "inbox"):
         parser.add_argument(f"--{name}", type=int)
+    parser.add_argument("--observed", action="store_true")
     parser.add_argument("--listen", type=int, action="append")
     end = arguments.index("--") if "--" in arguments else len(arguments)
     return parser.parse_args(arguments[:end]), [*arguments[end + 1 :]]
@@ -129,9 +131,11 @@ def _serve(
     loaded: tuple[WSGIApplication, Adjustments],
     sockets: list[socket.socket],
     control: _headwaiter.Control,
+    *,
+    observed: bool,
 ) -> int:
     application, adjustments = loaded
-    adjustments.become_child(sockets)
+    adjustments.become_child(sockets, observed=observed)
     try:
         server = startup.bind(application, adjustments, control)
     except startup.StartError as error:

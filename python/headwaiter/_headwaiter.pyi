@@ -90,6 +90,7 @@ class Listeners:
         *,
         backlog: int,
         unix_socket_perms: int,
+        reuse_port: bool = ...,
         files: list[tuple[str, int]] = ...,
     ) -> Self: ...
     @property

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from headwaiter import _application, _headwaiter
 from headwaiter._process import logs, signals
+from headwaiter._process.interpreter import gil_watched
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.flags import UsageError
 from headwaiter._settings.table import ADJUSTMENTS
@@ -55,12 +56,17 @@ def load(spec: str, *, call: bool) -> WSGIApplication:
     """
     signals.leave_by_signals()  # while the application loads, also as process 1
     try:
-        return _application.load(spec, call=call)
+        with gil_watched() as extensions:
+            application = _application.load(spec, call=call)
     except _application.ApplicationError as error:
         raise StartError(str(error)) from None
     except Exception as error:
         shown = traceback.format_exception(type(error), error, _application.own_traceback(error))
         raise StartError(f"{spec!r} failed to load\n{''.join(shown).rstrip()}") from None
+    for name in extensions:
+        text = f"the GIL is on: the extension {name!r} does not say that it can run without"
+        logs.post(logging.WARNING, text)
+    return application
 
 
 def bind(

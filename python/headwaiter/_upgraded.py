@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
         startup.read_log_config(options)
         startup.configure_logging(options)
         if not passed.check:
-            return resume.run(told, own, adjustments)
+            return resume.run(told, own, adjustments, lambda: startup.adjustments(parse(own)))
         resume.check(told, adjustments)
     except UsageError as error:
         return _fail(str(error), USAGE)

@@ -8,7 +8,6 @@ application's code raised, and only then.
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -82,7 +81,9 @@ def _supervise(arguments: Sequence[str], options: Namespace, adjustments: Adjust
 
     startup.configure_logging(options)
     try:
-        return start.run(arguments, adjustments)
+        return start.run(
+            arguments, adjustments, lambda: startup.adjustments(parse(list(arguments)))
+        )
     except start.StartError as error:
         return _fail(str(error), NOT_STARTED)
 
@@ -116,26 +117,34 @@ def _check_access_log(path: str | None) -> None:
 
 def _adjustments(options: Namespace) -> Adjustments:
     adjustments = startup.adjustments(options)
-    sockets = _inherited_sockets(adjustments)
-    return startup.adjustments(options, sockets=sockets) if sockets else adjustments
-
-
-def _inherited_sockets(adjustments: Adjustments) -> list[socket.socket]:
-    """The sockets that the service manager passes. Clients connect to them already, so the server
-    must serve them."""
     try:
-        sockets = systemd.inherited_sockets()
+        passed = systemd.inherited_sockets()
     except OSError as error:
         raise UsageError(f"LISTEN_FDS: {error.strerror}") from None
-    others = excluded_by(["sockets"]) & adjustments.given_names()
-    if sockets and others:
+    serving = [(name, sock) for name, sock in passed if name != systemd.ADMIN]
+    admin = [sock for name, sock in passed if name == systemd.ADMIN]
+    # Clients connect to the sockets already, so the server must serve them.
+    if serving:
+        _refuse(adjustments, excluded_by(["sockets"]), "sockets to listen on; take these")
+        adjustments = startup.adjustments(options, sockets=[sock for _, sock in serving])
+        adjustments.socket_names = [name for name, _ in serving]
+    if admin:
+        _refuse(adjustments, {"admin"}, "a socket named admin; take it")
+        try:
+            adjustments.serve_admin(admin, "LISTEN_FDS")
+        except ValueError as error:
+            raise UsageError(f"LISTEN_FDS: {error}") from None
+    return adjustments
+
+
+def _refuse(adjustments: Adjustments, names: set[str], passed: str) -> None:
+    """Refuse adjustments that name other addresses than the service manager passes."""
+    others = names & adjustments.given_names()
+    if others:
         effective = adjustments.effective()
         origins = sorted({effective[name].where for name in others})
-        raise UsageError(
-            "LISTEN_FDS: the service manager passes sockets to listen on; "
-            f"take these away, or {' and '.join(origins)}"
-        )
-    return sockets
+        text = f"the service manager passes {passed} away, or {' and '.join(origins)}"
+        raise UsageError(f"LISTEN_FDS: {text}")
 
 
 def _print_effective(adjustments: Adjustments) -> None:

@@ -14,13 +14,14 @@ import os
 import socket
 import threading
 import time
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from headwaiter import _headwaiter
 from headwaiter._process import logs, pid_file, shutdown, signals, systemd
 from headwaiter._process.interpreter import check_threads, python_build
 from headwaiter._settings.adjustments import Adjustments
-from headwaiter._settings.listen import bracketed
+from headwaiter._settings.listen import bracketed, with_name
 from headwaiter._workers import Workers
 
 if TYPE_CHECKING:
@@ -318,7 +319,8 @@ def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bo
 
 def _log_banner(server: Server, stops: signals.Stops | None) -> None:
     threads = server.adj.threads
-    lines = [f"Serving on {url}" for url in server.urls]
+    named = zip(server.urls, server.adj.socket_names or repeat(""))
+    lines = [f"Serving on {with_name(url, name)}" for url, name in named]
     lines += [f"Showing what happens on {_url(*address)}" for address in server.admin_listen]
     lines.append(
         f"{threads} worker thread{'' if threads == 1 else 's'}, {python_build()}, "

@@ -1,10 +1,9 @@
-"""What the tests serve behind proxies: who asks, uploads, downloads, a view that waits."""
+"""What the tests serve behind proxies: who asks, uploads, downloads."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,10 +20,7 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     if path == "/stream":  # without a length: chunked, so that a cut is seen
         start_response("200 OK", [])
         return (BLOCK for _ in range(BLOCKS))
-    if path == "/slow":
-        time.sleep(1)
-        body = b"slow"
-    elif path == "/upload":
+    if path == "/upload":
         body = hashlib.sha256(environ["wsgi.input"].read()).hexdigest().encode()
     else:
         names = ("REMOTE_ADDR", "wsgi.url_scheme", "HTTP_HOST", "HTTP_X_FORWARDED_FOR")

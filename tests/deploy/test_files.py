@@ -167,11 +167,14 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     changes = {"/srv/site/venv/bin/headwaiter": "/bin/true"}
     if int(version.stdout.split()[1]) < 253:  # which brought the type; the unit says what to write
         changes["\nType=notify-reload"] = "\nType=notify\nExecReload=/bin/kill -HUP $MAINPID"
-    service, socket = tmp_path / "headwaiter.service", tmp_path / "headwaiter.socket"
+    service, *sockets = [
+        tmp_path / f"headwaiter{name}" for name in (".service", ".socket", "-admin.socket")
+    ]
     service.write_text(changed(service.name, changes), encoding="utf-8")
-    socket.write_text(changed(socket.name, {}), encoding="utf-8")
+    for socket in sockets:
+        socket.write_text(changed(socket.name, {}), encoding="utf-8")
     done = subprocess.run(
-        [analyze, "verify", str(service), str(socket)],
+        [analyze, "verify", str(service), *map(str, sockets)],
         capture_output=True,
         text=True,
         timeout=30,

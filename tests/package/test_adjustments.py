@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,21 @@ def test_what_needs_a_parent_process(name: str, value: Any) -> None:
     assert Adjustments(**adjustments).supervised_by() == name
     with pytest.raises(ValueError, match=f"^{name} .*headwaiter MODULE:OBJECT"):
         create_server(lambda _environ, _start: [], **adjustments)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SO_REUSEPORT there")
+def test_sockets_that_are_bound_already_cannot_be_multiplied() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        others: list[dict[str, Any]] = [{"unix_socket": "x"}, {"sockets": [bound]}]
+        for other in others:
+            with pytest.raises(ValueError, match=r"^reuse_port: only for TCP addresses"):
+                Adjustments(reuse_port=True, **other)
+
+
+def test_a_system_without_reuse_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "SO_REUSEPORT", raising=False)
+    with pytest.raises(ValueError, match=r"^reuse_port: this system has no SO_REUSEPORT"):
+        Adjustments(reuse_port=True)
 
 
 def test_one_process_needs_no_parent() -> None:

@@ -359,6 +359,61 @@ os.execv(sys.executable, [sys.executable, "-m", "headwaiter", *sys.argv[1:], "pr
     assert line.endswith(f" or {where.split('=')[0]}")
 
 
+def activated(
+    folder: Path, names: str, *flags: str, host: str = "127.0.0.1"
+) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+    """The server, started with two sockets on ``host``, which have these names."""
+    starter = """
+import os, socket, sys
+host = sys.argv.pop(1)
+for number in (4, 3):
+    sock = socket.create_server((host, 0))
+    os.dup2(sock.fileno(), number)
+    os.set_inheritable(number, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2")
+os.execv(sys.executable, [sys.executable, "-m", "headwaiter", *sys.argv[1:], "program:app"])
+"""
+    return started(folder, ["-c", starter, host, *flags], LISTEN_FDNAMES=names)
+
+
+def test_a_passed_socket_with_the_name_admin_serves_the_admin_endpoint(folder: Path) -> None:
+    with activated(folder, "web:admin") as process:
+        assert process.stderr is not None
+        lines = [process.stderr.readline() for _ in range(2)]
+        serving, admin = (re.findall(r"http://\S+", line)[0] for line in lines)
+        assert f"Serving on {serving} (web)\n" in lines[0]
+        assert "Showing what happens on" in lines[1]
+        with urllib.request.urlopen(serving, timeout=BOUND) as reply:
+            assert reply.read() == b"hello"
+        with urllib.request.urlopen(f"{admin}/metrics", timeout=BOUND) as reply:
+            assert b"headwaiter_" in reply.read()
+        process.send_signal(signal.SIGTERM)
+        end(process)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "flags", "host", "expected"),
+    [
+        (
+            "web:admin",
+            ["--admin=127.0.0.1:0"],
+            "127.0.0.1",
+            "take it away, or --admin",
+        ),
+        ("admin:web", [], "0.0.0.0", "is not loopback; set admin_public"),
+    ],
+)
+def test_a_passed_socket_for_the_admin_endpoint_that_is_refused(
+    folder: Path, names: str, flags: list[str], host: str, expected: str
+) -> None:
+    with activated(folder, names, *flags, host=host) as process:
+        _, err = end(process)
+    assert process.returncode == 2
+    assert err.startswith("headwaiter: LISTEN_FDS: ")
+    assert expected in err.splitlines()[0]
+
+
 def test_sockets_meant_for_another_process_are_left_alone(folder: Path) -> None:
     with started(folder, COMMAND, LISTEN_PID="1", LISTEN_FDS="1") as process:
         assert address(process).startswith("http://127.0.0.1:")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -20,12 +21,26 @@ from tests.support.http import chunked, render
 from tests.support.process import ROOT, environment, start_server
 from tests.support.target import headwaiter_only
 
+# It does not say that it can run without the GIL.
+EXTENSION = """
+#include <Python.h>
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "needs_gil", NULL, 0, NULL};
+PyMODINIT_FUNC PyInit_needs_gil(void) { return PyModule_Create(&definition); }
+"""
+APP = """
+import needs_gil
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"hello"]
+"""
 ABOUT = """
 import json, sys, sysconfig
 import headwaiter._headwaiter
 gil = getattr(sys, "_is_gil_enabled", lambda: True)()
 free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-print(json.dumps({"version": sys.version_info[:3], "gil": gil, "free_threaded": free_threaded}))
+about = {"version": sys.version_info[:3], "gil": gil, "free_threaded": free_threaded}
+print(json.dumps({**about, "include": sysconfig.get_path("include")}))
 """
 
 
@@ -97,3 +112,26 @@ def test_free_threads_run_at_once(interpreter: tuple[str, dict[str, Any]]) -> No
             client.request(f"/spin?seconds=0.2&n={number}")
         for client in clients:
             assert client.reply().body == b"hello"
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")
+@pytest.mark.parametrize("settings", [{}, {"processes": "auto"}], ids=["one", "processes"])
+@pytest.mark.parametrize("warned", ["default", "ignore"])
+def test_the_extension_that_turns_the_gil_on_is_named(
+    interpreter: tuple[str, dict[str, Any]],
+    tmp_path: Path,
+    settings: dict[str, Any],
+    warned: str,
+) -> None:
+    python, about = interpreter
+    if not about["free_threaded"]:
+        pytest.skip("a build with the GIL")
+    source = tmp_path / "needs_gil.c"
+    source.write_text(EXTENSION, encoding="ascii")
+    argv = ["cc", "-shared", "-fPIC", f"-I{about['include']}", str(source), "-o"]
+    subprocess.run([*argv, str(tmp_path / "needs_gil.so")], check=True, timeout=60)
+    (tmp_path / "site_app.py").write_text(APP, encoding="ascii")
+    env = {"PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": warned}
+    with start_server("site_app:app", python=python, env=env, **settings) as server:
+        server.wait_for_log("WARNING .*the GIL is on: the extension 'needs_gil' does not say")
+        assert server.ask("/").body == b"hello"

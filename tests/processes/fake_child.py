@@ -25,7 +25,7 @@ from typing import Any
 
 def main(argv: list[str]) -> int:
     own, script = argv[: argv.index("--")], Path(argv[argv.index("--") + 1])
-    given = dict(item.removeprefix("--").split("=", 1) for item in own)
+    given = dict(item.removeprefix("--").split("=", 1) for item in own if "=" in item)
     word = take(script)
     print(f"fake child {given['slot']}: {word}", file=sys.stderr, flush=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

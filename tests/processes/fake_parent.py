@@ -10,16 +10,23 @@ import sys
 from headwaiter._parent import start
 from headwaiter._process import logs
 from headwaiter._settings.adjustments import Adjustments
+from headwaiter._settings.flags import UsageError
 
 
 def main(argv: list[str]) -> int:
     script, *settings = argv
     logs.configure_unless_configured()
-    keywords = dict(item.split("=", 1) for item in settings)
-    adjustments = Adjustments(listen="127.0.0.1:0", **keywords)  # type: ignore[arg-type]
+    keywords = {"listen": "127.0.0.1:0", **dict(item.split("=", 1) for item in settings)}
+
+    def read() -> Adjustments:
+        try:
+            return Adjustments(**keywords)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+
     command = [sys.executable, "-m", "tests.processes.fake_child"]
     try:
-        return start.run_command(command, [script], adjustments)
+        return start.run_command(command, [script], read(), read)
     except start.StartError as error:
         print(error, file=sys.stderr)
         return 1

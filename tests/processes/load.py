@@ -25,6 +25,7 @@ PATIENCE = 30.0
 # How many clients of each kind.
 CROWD = {"keep_alive": 4, "pipelines": 2, "uploads": 2, "downloads": 2, "sleepers": 4, "idlers": 8}
 IDLE_SECONDS = 0.5
+PIECES, PAUSE = 8, 0.005
 
 
 class Load:
@@ -90,6 +91,17 @@ def uploads(actor: Actor, client: Client, _over: threading.Event) -> None:
     actor.receive(client, one)
 
 
+def slow_uploads(actor: Actor, client: Client, over: threading.Event) -> None:
+    """In pieces with pauses, so that many a server has to leave while it reads one."""
+    one = upload(actor.source, least=1 << 16)
+    size = len(one.request) // PIECES + 1
+    for start in range(0, len(one.request), size):
+        client.send(one.request[start : start + size])
+        over.wait(PAUSE)
+    actor.tally.add("requests")
+    actor.receive(client, one)
+
+
 def downloads(actor: Actor, client: Client, _over: threading.Event) -> None:
     one = download(actor.source, least=1 << 18)
     actor.send(client, one)
@@ -125,7 +137,10 @@ def _pid(actor: Actor, client: Client, target: str) -> None:
 
 ROUNDS: dict[str, Callable[[Actor, Client, threading.Event], Any]] = {
     kind.__name__: kind
-    for kind in (keep_alive, pipelines, uploads, downloads, sleepers, idlers, newcomers)
+    for kind in (
+        *(keep_alive, pipelines, uploads, slow_uploads, downloads),
+        *(sleepers, idlers, newcomers),
+    )
 }
 
 

@@ -383,15 +383,21 @@ def test_socket_activation(tmp_path: Path) -> None:
                 told.append(manager.recv(4096).decode())
 
         argv = ["systemd-socket-activate", *(f"--listen=127.0.0.1:{port}" for port in ports)]
-        argv += ["--fdname=web:more", "-E", "NOTIFY_SOCKET", "-E", "WATCHDOG_USEC"]
+        argv += [f"--listen={tmp_path / 'admin'}", "--fdname=web:more:admin"]
+        argv += ["-E", "NOTIFY_SOCKET", "-E", "WATCHDOG_USEC"]
         argv += ["-E", "PYTHONUNBUFFERED", sys.executable, "-m", "headwaiter", "--processes=2", APP]
         env = environment(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="500000")
         with ServerProcess(argv, env, ROOT, ()) as server:
-            server.wait_for_log(rf"Listening on 127\.0\.0\.1:{ports[1]}")
+            server.wait_for_log(rf"Listening on {tmp_path / 'admin'}")
             for port in ports:  # the first connection starts the server
                 with Client(("127.0.0.1", port), 2 * TIMEOUT) as client:
                     assert client.ask("/pid").status == 200
             hears("READY=1")
+            for port, name in zip(ports, ("web", "more")):
+                server.wait_for_log(rf"Serving on http://127\.0\.0\.1:{port} \({name}\)\n")
+            server.wait_for_log(rf"Showing what happens on unix:{tmp_path / 'admin'}\n")
+            with Client(str(tmp_path / "admin")) as client:
+                assert b"headwaiter-0" in client.ask("/stacks").body
             hears("WATCHDOG=1")
             server.signal(signal.SIGHUP)
             hears("RELOADING=1\nMONOTONIC_USEC=")

@@ -30,7 +30,7 @@ class Parent(ServerProcess):
         script.write_text(words, encoding="ascii")
         given = {"control": folder / "ctl", "processes": 2, **settings}
         argv = [sys.executable, "-m", "tests.processes.fake_parent", str(script)]
-        argv += [f"{name}={value}" for name, value in given.items()]
+        argv += [f"{name}={value}" for name, value in given.items() if value is not None]
         super().__init__(argv, environment(**env), ROOT, ())
 
     def ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -43,6 +43,8 @@ pub struct Settings {
     pub io_threads: usize,
     /// `listen(2)` backlog.
     pub backlog: i32,
+    /// This process has listeners of its own, at addresses that its siblings share.
+    pub reuse_port: bool,
     /// Value of the `Server` field of refusals; empty for no field.
     pub ident: String,
     /// Most channels open at once, those of all I/O threads together.
@@ -140,6 +142,7 @@ impl Settings {
             processes: 1,
             io_threads: 1,
             backlog: 1024,
+            reuse_port: false,
             ident: "headwaiter".into(),
             connection_limit: 65_536,
             channel_timeout: Some(Duration::from_secs(120)),
@@ -185,6 +188,7 @@ impl Settings {
         BindOptions {
             backlog: self.backlog,
             unix_socket_perms: self.unix_socket_perms,
+            reuse_port: self.reuse_port,
         }
     }
 

@@ -76,6 +76,7 @@ fn engine_settings(from: &Adjustments<'_, '_>, py: Python<'_>) -> PyResult<Setti
         processes: from.get("process_count")?,
         io_threads: from.get("io_threads")?,
         backlog: from.get("backlog")?,
+        reuse_port: from.get("reuse_port")?,
         ident: from.text("ident")?,
         connection_limit: from.get("connection_limit")?,
         channel_timeout: from.seconds("channel_timeout")?,

@@ -6,9 +6,11 @@ from typing import NamedTuple, Union
 
 
 class Start(NamedTuple):
-    """Start a child in a free slot; with a ``template`` that one forks it."""
+    """Start a child in a free slot, for the place with this number; with a ``template`` that one
+    forks it."""
 
     slot: int
+    place: int
     template: int | None = None
 
 

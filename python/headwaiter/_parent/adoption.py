@@ -17,15 +17,17 @@ from headwaiter._parent.state import known
 class Adoption(Replacements):
     def __init__(self, config: Config, now: float) -> None:
         super().__init__(config, now)
-        self.has_served = False
         self.restarts = 0
         """Children that died and were started again."""
+        self.gil = True
+        """Whether the last child that was ready has a GIL."""
 
     def state(self) -> dict[str, Any]:
         """Children, places and counts, for JSON."""
         return {
             "epoch": self.epoch,
             "restarts": self.restarts,
+            "gil": self.gil,
             "leaver": _slot(self._leaver),
             "children": [_written(child) for child in self.children.values()],
             "templates": [_written(template) for template in self.templates.values()],
@@ -43,6 +45,7 @@ class Adoption(Replacements):
         """Go on with the children of a server that has served."""
         self.has_served = True
         self.epoch, self.restarts = state["epoch"], state["restarts"]
+        self.gil = state.get("gil", True)
         for written in state["children"]:
             child = Child(**known(Child, {**written, "phase": Phase(written["phase"])}))
             self.children[child.slot] = child

@@ -18,6 +18,7 @@ from typing import Any, Callable
 
 from headwaiter import _headwaiter
 from headwaiter._parent.channel import Channel
+from headwaiter._parent.listening import Listening
 from headwaiter._parent.state import known
 from headwaiter._parent.template import Adopted, TemplateProcess
 from headwaiter._process import signals
@@ -56,13 +57,15 @@ class Children:
         self,
         command: Sequence[str],
         arguments: Sequence[str],
-        listeners: Sequence[int],
+        listening: Listening,
         page: _headwaiter.Page,
         directory: str,
     ) -> None:
         self.command = list(command)
         self.arguments = list(arguments)
-        self.listeners = list(listeners)
+        self.more: list[str] = []
+        """Further arguments, which the configuration of the server leads to."""
+        self.listening = listening
         self.page = page
         self.directory = directory
         self.by_slot: dict[int, ChildProcess] = {}
@@ -136,12 +139,14 @@ class Children:
                 os.waitid(os.P_PID, template.popen.pid, os.WEXITED | os.WNOWAIT)
             template.popen.poll()
 
-    def start(self, slot: int, template: int | None = None) -> ChildProcess:
-        """Start a child, or have it forked by a template, and introduce it to the others.
+    def start(self, slot: int, place: int, template: int | None = None) -> ChildProcess:
+        """Start a child for a place, or have it forked by a template, and introduce it to the
+        others.
 
         Raises:
             OSError: The process cannot be started.
         """
+        listeners = self.listening.of_place(place)
         self.page.clear(slot)
         with contextlib.ExitStack() as opened:
             own, its = socket.socketpair()
@@ -151,7 +156,7 @@ class Children:
             opened.callback(os.close, outbox)
             with its:
                 passed = {"control": its.fileno(), "page": self.page.fileno(), "inbox": inbox}
-                popen = self._begin(slot, passed, template)
+                popen = self._begin(slot, passed, listeners, template)
             opened.pop_all()
         channel, began = Channel(own), time.monotonic()
         child = ChildProcess(slot, popen, channel, inbox, outbox, began, template=template)
@@ -162,13 +167,13 @@ class Children:
         return child
 
     def _begin(
-        self, slot: int, passed: dict[str, int], template: int | None
+        self, slot: int, passed: dict[str, int], listeners: list[int], template: int | None
     ) -> subprocess.Popen[bytes] | Adopted:
         if template is None:
-            return self._spawn([f"--slot={slot}"], passed, self.listeners, slot)
+            return self._spawn([f"--slot={slot}"], passed, listeners, slot)
         if template not in self.templates:
             raise ProcessLookupError("the template has just died")
-        return self.templates[template].fork(slot, passed, self.listeners)
+        return self.templates[template].fork(slot, passed, listeners)
 
     def _spawn(
         self, flags: list[str], passed: dict[str, int], listeners: list[int], slot: int | None
@@ -177,7 +182,7 @@ class Children:
         flags += [f"--listen={descriptor}" for descriptor in listeners]
         with signals.held_back():  # until the child ignores them, see `leave_stops_to_parent`
             return subprocess.Popen(
-                [*self.command, *flags, "--", *self.arguments],
+                [*self.command, *flags, "--", *self.more, *self.arguments],
                 pass_fds=[*passed.values(), *listeners],
                 cwd=self.directory,
                 env=environment(slot),

@@ -81,15 +81,16 @@ class Core:
                 return place
         return None
 
-    def _start(self) -> Child | None:
-        """Start a child; ``None`` while :meth:`_can_start` is false."""
+    def _start(self, place: Place) -> Child | None:
+        """Start a child for the place; ``None`` while :meth:`_can_start` is false."""
         slot, source = self._free_slot(), self._source()
         if slot is None or (self.config.preload and source is None):
             return None
         epoch = self.epoch if source is None else source.epoch
         child = Child(slot, self.now, epoch, warn_at=self.now + SLOW_START)
         self.children[slot] = child
-        self._do(Start(slot, None if source is None else source.slot))
+        number = None if source is None else source.slot
+        self._do(Start(slot, self.places.index(place), number))
         if source is not None:
             source.asked += 1
             source.end_at = source.end_at or self.now + PING_PATIENCE

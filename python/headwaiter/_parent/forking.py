@@ -11,9 +11,11 @@ import logging
 import os
 import selectors
 import signal
+import sys
 import time
 from typing import Any
 
+from headwaiter import _headwaiter
 from headwaiter._parent.children import ChildProcess, Children
 from headwaiter._parent.machine import Machine
 from headwaiter._parent.template import TemplateProcess
@@ -32,6 +34,8 @@ class Forking:
         raise NotImplementedError
 
     def _start_template(self, number: int) -> None:
+        if sys.platform == "linux":
+            _headwaiter.adopt_orphans()
         try:
             template = self.children.start_template(number)
         except OSError as error:

@@ -13,7 +13,6 @@ import logging
 import os
 import selectors
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,17 +34,19 @@ from headwaiter._parent.actions import (
     Stopping,
     Tell,
 )
-from headwaiter._parent.child import Config, Phase
+from headwaiter._parent.child import Phase
 from headwaiter._parent.children import ChildProcess, Children
 from headwaiter._parent.control import Client, ControlSocket
 from headwaiter._parent.forking import Forking
 from headwaiter._parent.machine import Machine
 from headwaiter._parent.overview import Admin
+from headwaiter._parent.settings import Settings
 from headwaiter._parent.template import TemplateProcess
 from headwaiter._parent.upgrade import Upgrade
 from headwaiter._parent.upgrading import HANDLED, Upgrading
 from headwaiter._process import logs, signals, systemd
 from headwaiter._process.exits import DONE, NOT_STARTED, USAGE
+from headwaiter._settings.flags import UsageError
 
 ORPHANED = 1.0
 """Seconds in which a sibling may still send to the inbox of a child that is gone."""
@@ -57,19 +58,19 @@ class Parent(Upgrading, Forking):
     def __init__(
         self,
         children: Children,
-        config: Config,
+        settings: Settings,
         *,
         control: str | None,
         admin: Admin | None,
         upgrade: Upgrade,
-        close_listeners: Callable[[], None],
         banner: Callable[[], None],
         adopted: dict[str, Any] | None = None,
     ) -> None:
         """``adopted`` is the state of a running server, which goes on as this version."""
         super().__init__(upgrade)
         self.children = children
-        self._close_listeners = close_listeners
+        self._settings = settings
+        children.more = settings.arguments
         self._banner = banner
         self._selector = selectors.DefaultSelector()
         self._admin = admin
@@ -81,9 +82,9 @@ class Parent(Upgrading, Forking):
         told = adopted["control"] if adopted else None
         make = functools.partial(ControlSocket, selector=self._selector, ask=self._asked)
         self._socket = make(control, adopted=told) if control else None
-        if sys.platform == "linux" and config.preload:
-            _headwaiter.adopt_orphans()
-        self.machine = Machine(config, self._began, adopted["machine"] if adopted else None)
+        self.machine = Machine(
+            settings.config, self._began, adopted["machine"] if adopted else None
+        )
         if adopted:
             self._adopt(adopted)
 
@@ -101,7 +102,7 @@ class Parent(Upgrading, Forking):
             self._admin.adopt(state["figures"])
         version = _headwaiter.__version__
         logs.post(logging.INFO, f"upgrade: process {os.getpid()} runs headwaiter {version}")
-        self.machine.handle_reload(time.monotonic())
+        self._replace_all(time.monotonic())
 
     def run(self) -> Exit:
         """Serve; return how it ended."""
@@ -181,7 +182,7 @@ class Parent(Upgrading, Forking):
             if name in ("SIGINT", "SIGQUIT", "SIGTERM"):
                 machine.handle_stop(now, name, delayed=name == "SIGTERM")
             elif name == "SIGHUP":
-                machine.handle_reload(now)
+                self._reload(now)
             elif name == "SIGUSR1":
                 machine.handle_reopen(now)
             elif name == "SIGUSR2":
@@ -262,7 +263,7 @@ class Parent(Upgrading, Forking):
             client.answer(DONE, shown)
         elif verb == "reload" and not machine.stopping:
             client.awaits = verb
-            machine.handle_reload(now)
+            self._reload(now)
         elif verb == "upgrade" and not machine.stopping:
             client.awaits = verb
             self._begin_upgrade()
@@ -280,16 +281,34 @@ class Parent(Upgrading, Forking):
         else:
             client.answer(USAGE, f"cannot do {verb!r}")
 
+    def _reload(self, now: float) -> None:
+        """Read the settings anew, then replace the children."""
+        if self.machine.stopping:
+            return
+        try:
+            self._settings.read(self.children.directory)
+        except UsageError as error:
+            self.machine.handle_refused(now, str(error))
+        else:
+            self._replace_all(now)
+
+    def _replace_all(self, now: float) -> None:
+        self.children.more = self._settings.arguments
+        self.machine.handle_reload(now, self._settings.config)
+        if self._settings.rescales:
+            self.machine.handle_rescale(now)
+
     # Decisions.
 
     def _act(self) -> None:
         while actions := self.machine.take_actions():
             for action in actions:
                 self._carry_out(action)
+        self.children.listening.keep(len(self.machine.places))
 
     def _carry_out(self, action: Action) -> None:
         if isinstance(action, Start):
-            self._start(action.slot, action.template)
+            self._start(action)
         elif isinstance(action, StartTemplate):
             self._start_template(action.number)
         elif isinstance(action, (DismissTemplate, KillTemplate)):
@@ -310,7 +329,7 @@ class Parent(Upgrading, Forking):
             systemd.notify(action.state)
         elif isinstance(action, Stopping):
             self.children.page.set_stopping()
-            self._close_listeners()
+            self.children.listening.close()
         elif isinstance(action, Reloaded):
             ended = NOT_STARTED if action.error else DONE
             self._answer("reload", ended, action.error or "reloaded")
@@ -320,9 +339,10 @@ class Parent(Upgrading, Forking):
         else:
             self._exit = action
 
-    def _start(self, slot: int, template: int | None) -> None:
+    def _start(self, action: Start) -> None:
+        slot = action.slot
         try:
-            child = self.children.start(slot, template)
+            child = self.children.start(slot, action.place, action.template)
         except OSError as error:
             now = time.monotonic()
             self.machine.handle_failed(now, slot, f"cannot start a process: {error}", NOT_STARTED)

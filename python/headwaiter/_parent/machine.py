@@ -56,8 +56,9 @@ class Machine(Adoption):
         child.ping_at = now + PING_EVERY
         if self.config.max_lifetime is not None:
             child.expires_at = now + self.config.max_lifetime
+        self.gil = gil
         if not self.has_served:
-            self._has_started(gil)
+            self._has_started()
         place = self._place_of(child)
         if place is not None and place.successor is child:
             self._take_over(place, child)
@@ -126,6 +127,12 @@ class Machine(Adoption):
             self._set_wanted(wanted)
         self._settle()
 
+    def handle_rescale(self, now: float) -> None:
+        """The number of processes in the settings has changed."""
+        self.handle_scale(
+            now, 1 if self.config.adaptive and not self.gil else self.config.processes
+        )
+
     def handle_time(self, now: float) -> None:
         """Do what is due."""
         self._pass(now)
@@ -155,12 +162,12 @@ class Machine(Adoption):
 
     # What follows from events.
 
-    def _has_started(self, gil: bool) -> None:
+    def _has_started(self) -> None:
         self.has_served = True
         self._do(Notify("READY=1"))
         if self._first_failure is not None:
             self._log(logging.ERROR, self._first_failure[0])
-        if self.config.adaptive and gil:
+        if self.config.adaptive and self.gil:
             self._log(logging.INFO, "the GIL is on: one process per core")
             self._set_wanted(self.config.processes)
         for place in self.places:
@@ -248,7 +255,7 @@ class Machine(Adoption):
         if not self.stopping:
             for place in self.places:
                 if place.start_at is not None and place.start_at <= self.now:
-                    place.current = self._start()
+                    place.current = self._start(place)
                     if place.current is not None:
                         place.start_at = None
             self._replace()

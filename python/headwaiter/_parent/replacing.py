@@ -18,6 +18,7 @@ from headwaiter._parent.stopping import Stops
 class Replacements(Stops):
     def __init__(self, config: Config, now: float) -> None:
         super().__init__(config, now)
+        self.has_served = False
         self.reloading = False
         self.reload_error = ""
         """Why the last reload failed; empty if it did not."""
@@ -28,15 +29,31 @@ class Replacements(Stops):
         self._failures = 0
         self._retry_at = -math.inf
 
-    def handle_reload(self, now: float) -> None:
+    def handle_refused(self, now: float, text: str) -> None:
+        """The settings for a reload are wrong: everything stays as it is."""
+        self._pass(now)
+        if self.stopping:
+            return
+        self._log(logging.ERROR, f"the reload failed; the earlier processes go on\n{text}")
+        if self.reloading:
+            return
+        if self.has_served:  # the service manager waits for both messages
+            self._do(Notify("RELOADING=1"))
+            self._end_reload(text)
+        else:
+            self._do(Reloaded(text))
+
+    def handle_reload(self, now: float, config: Config | None = None) -> None:
         """Replace every child, so that all have the configuration and the application anew.
 
-        Children that are starting have read the earlier ones: they are started again.
+        Children that are starting have read the earlier ones: they are started again. ``config``
+        has the settings from now on.
         """
         self._pass(now)
         if self.stopping:
             return
         self._log(logging.INFO, "reload: every process is replaced")
+        self.config = config or self.config
         self.epoch += 1
         self._retry_at = -math.inf
         self._renew_template()
@@ -57,7 +74,7 @@ class Replacements(Stops):
         if self._retry_at <= self.now:
             for place in self.places:
                 if place.current is not None and self._due(place.current) <= self.now:
-                    place.successor = self._start()
+                    place.successor = self._start(place)
                     if place.successor is not None:
                         self._replaced = place
                         self._log(logging.INFO, self._reason(place.current, place.successor))

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Callable
 
 from headwaiter import _headwaiter
 from headwaiter._parent import start
+from headwaiter._parent.listening import Listening
 from headwaiter._parent.machine import Machine
 from headwaiter._parent.state import StateError
 from headwaiter._settings.adjustments import Adjustments
@@ -34,7 +35,12 @@ def check(state: dict[str, Any], adjustments: Adjustments) -> None:
         raise StateError(f"the state of the server is incomplete: {error!r}") from None
 
 
-def run(state: dict[str, Any], arguments: Sequence[str], adjustments: Adjustments) -> int:
+def run(
+    state: dict[str, Any],
+    arguments: Sequence[str],
+    adjustments: Adjustments,
+    reread: Callable[[], Adjustments],
+) -> int:
     """Go on with the server of this state, and replace its children; return the exit status.
 
     Raises:
@@ -50,10 +56,12 @@ def run(state: dict[str, Any], arguments: Sequence[str], adjustments: Adjustment
             unix_socket_perms=adjustments.unix_socket_perms,
             files=[(path, inode) for path, inode in state["files"]],
         )
+        listening = Listening(listeners, adjustments)
+        listening.adopt(state)
         page = _headwaiter.Page(fileno=state["children"]["page"])
     except OSError as error:
         raise start.StartError(f"cannot go on after the upgrade: {error}") from None
     for descriptor in (*state["listeners"], *state["admin"], state["children"]["page"]):
         os.close(descriptor)  # the extension has duplicates
     command = [*start.interpreter(), "-m", "headwaiter._child"]
-    return start.serve(command, arguments, adjustments, listeners, page, state)
+    return start.serve(command, arguments, adjustments, reread, listening, page, state)

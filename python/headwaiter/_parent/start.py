@@ -6,24 +6,28 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
+from itertools import repeat
+from typing import Any, Callable
 
 from headwaiter import _headwaiter
 from headwaiter._parent.child import Config
 from headwaiter._parent.children import Children
+from headwaiter._parent.listening import Listening
 from headwaiter._parent.loop import Parent
 from headwaiter._parent.overview import Admin
+from headwaiter._parent.settings import Settings
 from headwaiter._parent.upgrade import Upgrade
 from headwaiter._process import cores, logs, output, pid_file
 from headwaiter._process.interpreter import is_free_threaded
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.casts import MOST_PROCESSES
-from headwaiter._settings.listen import bracketed
+from headwaiter._settings.listen import bracketed, with_name
 
 SLOTS = MOST_PROCESSES + 1
 
@@ -32,13 +36,16 @@ class StartError(Exception):
     """Why the parent did not start, as one message."""
 
 
-def run(arguments: Sequence[str], adjustments: Adjustments) -> int:
+def run(
+    arguments: Sequence[str], adjustments: Adjustments, reread: Callable[[], Adjustments]
+) -> int:
     """Serve by child processes, each with the command line ``arguments``; return the exit status.
+    ``reread`` makes the adjustments anew, for a reload.
 
     Raises:
         StartError: The parent could not start.
     """
-    return run_command([*interpreter(), "-m", "headwaiter._child"], arguments, adjustments)
+    return run_command([*interpreter(), "-m", "headwaiter._child"], arguments, adjustments, reread)
 
 
 def interpreter() -> list[str]:
@@ -46,21 +53,27 @@ def interpreter() -> list[str]:
     return [sys.executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]
 
 
-def run_command(command: Sequence[str], arguments: Sequence[str], adjustments: Adjustments) -> int:
+def run_command(
+    command: Sequence[str],
+    arguments: Sequence[str],
+    adjustments: Adjustments,
+    reread: Callable[[], Adjustments],
+) -> int:
     """:func:`run` with the ``command`` that starts a child."""
-    listeners, page = _bind(adjustments), _headwaiter.Page(slots=SLOTS)
-    return serve(command, arguments, adjustments, listeners, page)
+    listening, page = Listening(_bind(adjustments), adjustments), _headwaiter.Page(slots=SLOTS)
+    return serve(command, arguments, adjustments, reread, listening, page)
 
 
 def serve(
     command: Sequence[str],
     arguments: Sequence[str],
     adjustments: Adjustments,
-    listeners: _headwaiter.Listeners,
+    reread: Callable[[], Adjustments],
+    listening: Listening,
     page: _headwaiter.Page,
     adopted: dict[str, Any] | None = None,
 ) -> int:
-    """Serve by children on ``listeners``, which are closed at the end. ``adopted`` is the state of
+    """Serve by children on ``listening``, which is closed at the end. ``adopted`` is the state of
     a running server after an upgrade.
 
     Raises:
@@ -69,33 +82,37 @@ def serve(
     try:
         held = pid_file.held(adjustments.pid_file, made=adopted is not None)
         with logs.pumping(), held:
-            config, more = configured(adjustments, page.slots)
+            configure = functools.partial(configured, slots=page.slots)
+            settings = Settings(adjustments, reread, configure)
+            if adopted:
+                settings.adopt(adopted.get("settings", settings.state()), adjustments)
             directory = adopted["directory"] if adopted else logical_directory()
-            children = Children(command, [*more, *arguments], listeners.filenos(), page, directory)
+            children = Children(command, arguments, listening, page, directory)
+            listeners = listening.first
             fixed = {
-                "listeners": listeners.filenos(),
                 "admin": listeners.admin_filenos(),
                 "files": [(str(path), inode) for path, inode in listeners.files()],
                 "pid_file": adjustments.pid_file,
+                "settings": settings.state(),
             }
             admin = None
             if fixed["admin"]:
-                settings = adjustments.engine_settings(logs.logger_name())
-                admin = Admin(listeners, settings, children)
+                children.command.append("--observed")
+                engine = adjustments.engine_settings(logs.logger_name())
+                admin = Admin(listeners, engine, children)
             ended = Parent(
                 children,
-                config,
+                settings,
                 control=adjustments.control,
                 admin=admin,
-                upgrade=Upgrade(interpreter(), arguments, directory, fixed),
-                close_listeners=lambda: _close(listeners, adjustments),
-                banner=lambda: _log_banner(listeners),
+                upgrade=Upgrade(interpreter(), arguments, directory, fixed, listening),
+                banner=lambda: _log_banner(listeners, adjustments),
                 adopted=adopted,
             ).run()
     except RuntimeError as error:  # of the files, or no thread is left
         raise StartError(str(error)) from None
     finally:
-        _close(listeners, adjustments)
+        listening.close()
     if ended.error:
         output.say(f"headwaiter: {ended.error}")
     return ended.status
@@ -109,16 +126,11 @@ def _bind(adjustments: Adjustments) -> _headwaiter.Listeners:
             settings["admin"],
             backlog=adjustments.backlog,
             unix_socket_perms=adjustments.unix_socket_perms,
+            reuse_port=adjustments.reuse_port,
         )
     except OSError as error:
         where = error.filename or ", ".join(map(_shown, adjustments.listeners()))
         raise StartError(f"cannot listen on {where}: {error.strerror or error}") from None
-
-
-def _close(listeners: _headwaiter.Listeners, adjustments: Adjustments) -> None:
-    listeners.close()
-    for sock in adjustments.sockets:  # the extension has duplicates
-        sock.close()
 
 
 def _shown(listener: tuple[object, ...]) -> str:
@@ -160,9 +172,9 @@ def logical_directory() -> str:
     return real
 
 
-def _log_banner(listeners: _headwaiter.Listeners) -> None:
-    for item in listeners.listening:
-        logs.post(logging.INFO, f"Serving on {_url(item)}")
+def _log_banner(listeners: _headwaiter.Listeners, adjustments: Adjustments) -> None:
+    for item, name in zip(listeners.listening, adjustments.socket_names or repeat("")):
+        logs.post(logging.INFO, f"Serving on {with_name(_url(item), name)}")
     for item in listeners.admin_listening:
         logs.post(logging.INFO, f"Showing what happens on {_url(item)}")
 

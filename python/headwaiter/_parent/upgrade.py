@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, NoReturn
 
 from headwaiter._parent.children import environment
+from headwaiter._parent.listening import Listening
 from headwaiter._parent.state import write
 from headwaiter._process import logs, systemd
 
@@ -81,7 +82,7 @@ class Upgrade:
     """Starts the next version, with the ``arguments`` of the server and its state.
 
     ``interpreter`` is the command of the interpreter. ``fixed`` is the part of the state that does
-    not change while the server runs: the descriptors of its listeners, and its files.
+    not change while the server runs: its files, and the descriptors of its admin endpoint.
     """
 
     def __init__(
@@ -90,11 +91,13 @@ class Upgrade:
         arguments: Sequence[str],
         directory: str,
         fixed: dict[str, Any],
+        listening: Listening,
     ) -> None:
         self._command = [*interpreter, "-m", "headwaiter._upgraded"]
         self._arguments = list(arguments)
         self._directory = directory
         self._fixed = fixed
+        self._listening = listening
 
     def trial(self, state: dict[str, Any], page: int) -> Trial:
         """Begin to try the new version with the server's ``state``.
@@ -115,7 +118,7 @@ class Upgrade:
         Raises:
             OSError: It cannot be executed.
         """
-        kept = [*kept, *self._fixed["listeners"], *self._fixed["admin"]]
+        kept = [*kept, *self._listening.filenos(), *self._fixed["admin"]]
         descriptor = self._written(state, kept)
         passed = [*kept, descriptor]
         try:
@@ -132,8 +135,9 @@ class Upgrade:
             os.close(descriptor)
 
     def _written(self, state: dict[str, Any], kept: Sequence[int]) -> int:
-        fixed = {**self._fixed, "directory": self._directory, "descriptors": kept}
-        return write({**state, **fixed})
+        fixed = {**self._fixed, **self._listening.state()}
+        own = {"directory": self._directory, "descriptors": kept}
+        return write({**state, **fixed, **own})
 
     def _line(self, flags: Sequence[str], descriptor: int) -> list[str]:
         return [*self._command, *flags, f"--state={descriptor}", "--", *self._arguments]

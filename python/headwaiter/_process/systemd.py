@@ -1,9 +1,9 @@
 """The interface to a service manager such as systemd.
 
-``sd_listen_fds(3)``: the manager passes bound sockets, from descriptor 3 on. The command line
-serves them if no adjustment says where to listen. ``sd_notify(3)``: the server sends a datagram
-when it is ready and when it stops. Both need only an environment variable and a socket, so there is
-no dependency.
+``sd_listen_fds_with_names(3)``: the manager passes bound sockets, from descriptor 3 on. The command
+line serves them if no adjustment says where to listen, and the admin endpoint on one that is named
+``admin``. ``sd_notify(3)``: the server sends a datagram when it is ready and when it stops. Both
+need only environment variables and a socket, so there is no dependency.
 """
 
 from __future__ import annotations
@@ -14,24 +14,30 @@ import socket
 import time
 
 FIRST_DESCRIPTOR = 3
+ADMIN = "admin"
+"""The name of a socket for the admin endpoint."""
+UNNAMED = ("", "unknown")
 PATIENCE = 1.0
 
 
-def inherited_sockets() -> list[socket.socket]:
-    """The sockets passed to this process. Its children do not inherit them.
+def inherited_sockets() -> list[tuple[str, socket.socket]]:
+    """The sockets passed to this process, each with its name, which may be empty. Its children do
+    not inherit them.
 
     Raises:
         OSError: A descriptor that was announced is not a socket.
     """
     pid = os.environ.pop("LISTEN_PID", "")
     count = os.environ.pop("LISTEN_FDS", "")
-    os.environ.pop("LISTEN_FDNAMES", None)
+    names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
     if pid != str(os.getpid()) or not count.isdigit():
         return []
     sockets = []
-    for descriptor in range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count)):
+    for number in range(int(count)):
+        descriptor, name = FIRST_DESCRIPTOR + number, "".join(names[number : number + 1])
         os.set_inheritable(descriptor, False)
-        sockets.append(socket.socket(fileno=descriptor))
+        sock = socket.socket(fileno=descriptor)
+        sockets.append(("" if name in UNNAMED else name, sock))
     return sockets
 
 

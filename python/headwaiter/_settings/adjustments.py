@@ -13,7 +13,7 @@ import random
 import socket
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headwaiter._settings import defaults, listen, paths
@@ -66,6 +66,11 @@ class Adjustments(AdjustmentValues):
         OSError: The configuration file cannot be read.
     """
 
+    socket_names: list[str]
+    """What the service manager calls each of ``sockets``; empty without a name."""
+    admin_sockets: list[socket.socket]
+    """What the service manager passes for the admin endpoint."""
+
     def __init__(self, **keywords: Unpack[ServerKeywords]) -> None:
         given: dict[str, Any] = dict(keywords)
         config = given.pop("config", None)
@@ -86,6 +91,11 @@ class Adjustments(AdjustmentValues):
     def given_names(self) -> set[str]:
         """The names of the adjustments that were given, whatever their values."""
         return set(self._given)
+
+    def given_texts(self, names: Iterable[str]) -> dict[str, str]:
+        """How each of these adjustments was given; empty if it was not."""
+        given = {name: self._given.get(name) for name in names}
+        return {name: str(one.value) if one else "" for name, one in given.items()}
 
     def effective(self) -> dict[str, Effective]:
         """Each adjustment's value and origin, in the order of the table."""
@@ -119,15 +129,29 @@ class Adjustments(AdjustmentValues):
         settings["threads"], settings["threads_max"] = thread_bounds(self.threads)
         return settings
 
-    def become_child(self, sockets: list[socket.socket]) -> None:
+    def become_child(self, sockets: list[socket.socket], *, observed: bool) -> None:
         """Be the adjustments of a child process, which serves ``sockets`` of its parent.
 
         The parent has the addresses, and serves the admin endpoint for all its children.
         """
         self._is_child = True
         self.listen, self.unix_socket, self.sockets = [], None, sockets
+        self.is_observed = observed or bool(self.admin)
         self.admin = None
         self._admin_listeners: list[tuple[Any, ...]] = []
+
+    def serve_admin(self, sockets: list[socket.socket], where: str) -> None:
+        """Serve the admin endpoint on bound sockets; ``where`` says who passed them.
+
+        Raises:
+            ValueError: A socket is of another kind, or other machines reach it although
+                ``admin_public`` is false.
+        """
+        self.admin = listen.admin_sockets(sockets, public=self.admin_public)
+        self._given["admin"] = Given(self.admin, "argument", where)
+        self.admin_sockets = sockets
+        self._admin_listeners = [("fd", sock.fileno()) for sock in sockets]
+        self.is_observed = True
 
     def listeners(self) -> list[tuple[Any, ...]]:
         """The addresses for the extension's ``Server``."""
@@ -138,7 +162,9 @@ class Adjustments(AdjustmentValues):
         return listen.specs(self.listen)
 
     def _resolve(self, given: Mapping[str, Given]) -> None:
-        self._given = given
+        self._given = dict(given)
+        self.socket_names = []
+        self.admin_sockets = []
         self._is_child = False
         for row in ADJUSTMENTS:
             setattr(self, row.name, self._value(row.name))
@@ -222,6 +248,10 @@ class Adjustments(AdjustmentValues):
 
     def _resolve_listen(self) -> None:
         listen.check_sockets(self.sockets)
+        if self.reuse_port and not hasattr(socket, "SO_REUSEPORT"):
+            raise ValueError("reuse_port: this system has no SO_REUSEPORT")
+        if self.reuse_port and (self.unix_socket or self.sockets):
+            raise ValueError("reuse_port: only for TCP addresses that the server itself binds")
         if self.unix_socket and not hasattr(socket, "AF_UNIX"):
             raise ValueError("unix_socket: this system has no Unix sockets")
         if self.unix_socket or self.sockets:

@@ -80,6 +80,11 @@ def split(item: str) -> tuple[str, str]:
     return host, port
 
 
+def with_name(url: str, name: str) -> str:
+    """The address for the log, with the name that the service manager has for the socket."""
+    return f"{url} ({name})" if name else url
+
+
 def bracketed(host: str) -> str:
     """``host`` for use before a colon and a port: IPv6 addresses in brackets."""
     return f"[{host}]" if ":" in host else host
@@ -113,9 +118,30 @@ def admin(where: str | None, *, public: bool) -> list[tuple[Any, ...]]:
     except ValueError as error:
         raise ValueError(f"admin: {error}") from None
     for info in infos:
-        if not public and not ipaddress.ip_address(str(info[3][0]).split("%")[0]).is_loopback:
-            raise ValueError(f"admin: {where!r} is not loopback; set admin_public to allow that")
+        _check_loopback(str(info[3][0]), where, public=public)
     return specs(infos)
+
+
+def admin_sockets(sockets: Sequence[socket.socket], *, public: bool) -> str:
+    """The addresses of bound sockets for the admin endpoint, as text.
+
+    Raises:
+        ValueError: As for :func:`admin`.
+    """
+    found = []
+    for sock in sockets:
+        check_sockets([sock])
+        name = sock.getsockname()
+        if sock.family != _UNIX:
+            host, name = name[0], f"{bracketed(name[0])}:{name[1]}"
+            _check_loopback(host, name, public=public)
+        found.append(str(name))
+    return " ".join(found)
+
+
+def _check_loopback(host: str, shown: str, *, public: bool) -> None:
+    if not public and not ipaddress.ip_address(host.split("%")[0]).is_loopback:
+        raise ValueError(f"admin: {shown!r} is not loopback; set admin_public to allow that")
 
 
 def check_sockets(sockets: Iterable[socket.socket]) -> None:

@@ -42,6 +42,8 @@ accepting a connection, so it fails if a running server uses the address. It mak
 - Under systemd socket activation (`LISTEN_FDS`) `headwaiter` serves the sockets of systemd. It does
   not start if one of these four ways is used, too: clients connect to systemd's sockets already,
   and nobody would answer them. A program that calls `serve` passes the sockets as `sockets`.
+- A socket of systemd with the name `admin` (`FileDescriptorName=admin`) serves the admin endpoint
+  instead of clients; `admin` may not be given then. The log shows the names of the others.
 
 Defaults are those of Waitress where Waitress has the adjustment; [waitress.md](waitress.md) lists
 the differences.

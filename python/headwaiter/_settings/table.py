@@ -144,6 +144,11 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("backlog", kinds.INTEGER, 1024, "Listening", """
         Connections that the kernel holds until the server accepts them (`listen(2)`).""",
         minimum=1, maximum=2**31 - 1),
+    _row("reuse_port", kinds.BOOLEAN, False, "Listening", """
+        Give each process a socket of its own at every address (`SO_REUSEPORT`), and let other
+        servers share the addresses. Drawbacks: the kernel chooses a process for each connection,
+        whether that process is busy or has just died, and a change to fewer processes may lose
+        connections in a backlog. Not on Windows.""", waitress="absent"),
     _row("connection_limit", kinds.INTEGER, None, "Limits", """
         Most open connections of a process. At the limit a new connection goes to another process
         with room; without one the connection that has been idle for longest is closed; if none is

@@ -28,6 +28,7 @@ class AdjustmentKeywords(TypedDict, total=False):
     unix_socket_perms: str
     sockets: Iterable[socket.socket]
     backlog: int | str
+    reuse_port: bool | str
     connection_limit: int | str
     ident: str | None
     server_name: str
@@ -107,6 +108,7 @@ class AdjustmentValues:
     unix_socket_perms: int
     sockets: list[socket.socket]
     backlog: int
+    reuse_port: bool
     connection_limit: int
     ident: str | None
     server_name: str

@@ -51,8 +51,10 @@ impl IoLoop {
         }
         self.desk.room.forget_pause();
         self.desk.departures().begin();
-        // The siblings accept what a server leaves behind that hands its channels over.
-        let listeners = match self.desk.shared.hands_over() {
+        // The siblings accept what a server leaves behind that hands its channels over, unless it has listeners of its
+        // own.
+        let shares = !self.desk.shared.settings.reuse_port;
+        let listeners = match self.desk.shared.hands_over() && shares {
             true => 0,
             false => self.accepting.len(),
         };

@@ -25,6 +25,8 @@ pub struct BindOptions {
     pub backlog: i32,
     /// Permission bits of the files of Unix sockets.
     pub unix_socket_perms: u32,
+    /// Whether several sockets for clients may have one TCP address; the kernel chooses among them by a hash.
+    pub reuse_port: bool,
 }
 
 /// The bound sockets of a server that has not started: those for clients, and those of the admin endpoint.
@@ -45,9 +47,13 @@ impl Listeners {
         admin: &[ListenSpec],
         options: BindOptions,
     ) -> Result<Self, BindError> {
+        let alone = BindOptions {
+            reuse_port: false,
+            ..options
+        };
         Ok(Self {
             serving: bind_all(serving, options)?,
-            admin: bind_all(admin, options)?,
+            admin: bind_all(admin, alone)?,
         })
     }
 
@@ -139,6 +145,9 @@ impl Listener {
                 // On Windows the flag would let two servers share the port.
                 #[cfg(unix)]
                 socket.set_reuse_address(true)?;
+                if options.reuse_port {
+                    set_reuse_port(&socket)?;
+                }
                 socket.bind(&SockAddr::from(*addr))?;
                 Self::from_socket(socket, options)
             }
@@ -282,6 +291,19 @@ impl Listener {
     }
 }
 
+#[cfg(unix)]
+fn set_reuse_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+#[cfg(not(unix))]
+fn set_reuse_port(_socket: &Socket) -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "no reuse_port on this system",
+    ))
+}
+
 /// Whether nobody listens on the socket at `path`. Only a refused connection proves it: a socket of
 /// another type, one with a full backlog, and one that this process may not connect to are in use.
 #[cfg(unix)]
@@ -354,6 +376,7 @@ mod tests {
     const OPTIONS: BindOptions = BindOptions {
         backlog: 1,
         unix_socket_perms: 0o600,
+        reuse_port: false,
     };
 
     #[test]
@@ -365,6 +388,24 @@ mod tests {
         let failed = Listeners::bind(&specs[..1], &specs[1..], OPTIONS).unwrap_err();
         assert_eq!(failed.place, specs[1].to_string());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn several_sockets_share_a_port_if_all_of_them_allow_it() {
+        let shared = BindOptions {
+            reuse_port: true,
+            ..OPTIONS
+        };
+        let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
+        let first = Listeners::bind(&[any], &[], shared).unwrap();
+        let Listening::Tcp(address) = first.listening()[0] else {
+            unreachable!()
+        };
+        let same = [ListenSpec::Tcp(address)];
+        let second = Listeners::bind(&same, &[], shared).unwrap();
+        assert_eq!(second.listening(), first.listening());
+        let refused = Listeners::bind(&same, &[], OPTIONS).unwrap_err();
+        assert_eq!(refused.error.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]

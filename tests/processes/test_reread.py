@@ -1,0 +1,122 @@
+"""A reload takes the parent's own settings anew."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from headwaiter._parent.child import Config
+from tests.processes.machine_driver import Driver
+from tests.processes.test_parent import started
+from tests.processes.test_serving import ready_pids
+from tests.support.http import TIMEOUT
+from tests.support.process import run_cli, start_server
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process there")
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "site.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_number_of_processes(tmp_path: Path) -> None:
+    config = write(tmp_path, "processes = 1")
+    with started(tmp_path, "serve", config=config, processes=None) as parent:
+        parent.started(1)
+        write(tmp_path, "processes = 3")
+        assert parent.ctl("reload").returncode == 0
+        assert "3 wanted, 3 ready" in parent.ctl("status").stdout
+        assert parent.ctl("scale", "2").returncode == 0
+        assert parent.ctl("reload").returncode == 0  # the file is as it was
+        assert "2 wanted" in parent.ctl("status").stdout
+        parent.stop()
+
+
+def test_the_delay_of_the_drain(tmp_path: Path) -> None:
+    config = write(tmp_path, "drain_delay = 3600")
+    with started(tmp_path, "serve", config=config, processes=1) as parent:
+        parent.started(1)
+        write(tmp_path, "drain_delay = 0")
+        assert parent.ctl("reload").returncode == 0
+        parent.stop()
+
+
+def test_what_needs_a_restart_is_named(tmp_path: Path) -> None:
+    config = write(tmp_path, "backlog = 5")
+    with started(tmp_path, "serve", config=config, processes=1) as parent:
+        parent.started(1)
+        write(tmp_path, f"backlog = 6\npid_file = '{tmp_path / 'pid'}'\nadmin = '127.0.0.1:1'")
+        assert parent.ctl("reload").returncode == 0
+        parent.wait_for_log("reload: admin, pid_file changed: that needs a restart of the server")
+        parent.stop()
+        assert not (tmp_path / "pid").exists()
+
+
+@pytest.mark.parametrize("text", ["threads = 0", "drain_delay = 'x'", "speed = 1", "["])
+def test_wrong_settings_change_nothing(tmp_path: Path, text: str) -> None:
+    config = write(tmp_path, "threads = 2")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(TIMEOUT)
+        env = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with start_server(config=config, processes=2, control=tmp_path / "ctl", env=env) as server:
+            before = ready_pids(server, 2)
+            write(tmp_path, text)
+            server.signal(signal.SIGHUP)
+            said = server.wait_for_log("the reload failed; the earlier processes go on\n.*\n")[0]
+            assert "site.toml" in said
+            assert "Traceback" not in server.log
+            heard: list[str] = []
+            while not (heard and heard[-1].startswith("RELOADING=1")):
+                heard.append(manager.recv(4096).decode())
+            while heard[-1] != "READY=1":
+                heard.append(manager.recv(4096).decode())
+            assert server.ask("/").status == 200
+            assert ready_pids(server, 2) == before
+            server.stop()
+
+
+def test_an_upgrade_takes_the_settings_as_a_reload_does(tmp_path: Path) -> None:
+    config = write(tmp_path, "processes = 1")
+    with start_server(config=config, control=tmp_path / "ctl") as server:
+        ready_pids(server, 1)
+        write(tmp_path, f"processes = 2\nadmin = '127.0.0.1:0'\npid_file = '{tmp_path / 'pid'}'")
+        server.signal(signal.SIGUSR2)
+        server.wait_for_log("reload: admin, pid_file changed: that needs a restart of the server")
+        server.wait_for_log("every process is new")
+        shown = run_cli("ctl", f"--control={tmp_path / 'ctl'}", "status").stdout
+        assert "2 wanted, 2 ready" in shown
+        server.stop()
+
+
+@pytest.mark.parametrize(("gil", "places"), [(False, 1), (True, 3)])
+def test_a_number_of_processes_that_depends_on_the_gil(gil: bool, places: int) -> None:
+    driver = Driver(processes=2)
+    driver.machine.handle_ready(driver.now, 0, gil=gil)
+    driver.machine.handle_reload(driver.now, Config(3, adaptive=True))
+    driver.machine.handle_rescale(driver.now)
+    assert len(driver.machine.places) == places
+
+
+def test_wrong_settings_end_no_reload_that_goes_on() -> None:
+    driver = Driver()
+    driver.after("ready 0", "ready 1", "HUP")
+    driver.machine.handle_refused(driver.now, "wrong")
+    assert driver.after("ready 2", "exit 0 0", "ready 0", "exit 1 0") == [
+        *("drain 0", "start 0", "drain 1"),
+    ]
+    assert driver.reloads == [""]
+
+
+def test_wrong_settings_before_the_server_is_ready() -> None:
+    """The service manager must not hear that the server is."""
+    driver = Driver()
+    driver.machine.handle_refused(driver.now, "wrong")
+    assert driver.done() == ["start 0", "start 1"]
+    assert (driver.reloads, driver.states) == (["wrong"], [])
