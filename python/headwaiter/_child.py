@@ -4,9 +4,10 @@
 
 The numbers are those of inherited descriptors, ``ARGUMENTS`` is the command line of the server. The
 child reads its configuration anew, so a reload is a new child. It serves the inherited sockets, and
-what it has to say of its start goes to the parent. Rules: the control socket is read from before
-the application is loaded until the process ends; the signals that stop a server do not stop a
-child, as a terminal sends them to every process of the group, and the parent decides.
+what it has to say of its start goes to the parent. With ``reload`` a child serves a page in place
+of an application that it cannot load. Rules: the control socket is read from before the application
+is loaded until the process ends; the signals that stop a server do not stop a child, as a terminal
+sends them to every process of the group, and the parent decides.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from headwaiter import __main__, _headwaiter
+from headwaiter import __main__, _failure_page, _headwaiter
 from headwaiter import _startup as startup
 from headwaiter._process import forks, signals
 from headwaiter._process.exits import CUT, DONE, NOT_STARTED, USAGE
 from headwaiter._settings.flags import UsageError, parse
 from headwaiter.server import run_until_signalled
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 class Failure(Exception):
@@ -76,20 +81,33 @@ def _serve(arguments: list[str], sockets: list[socket.socket], control: _headwai
     except UsageError as error:
         raise Failure(f"{error}\nSee headwaiter --help.", USAGE) from None
     try:
-        application = startup.load(options.application, call=options.call)
+        application = _load(options)
+    except Failure as failure:
+        if not adjustments.reload:
+            raise
+        print(f"headwaiter: {failure}", file=sys.stderr, flush=True)
+        application = _failure_page.application(str(failure))
+    try:
         startup.configure_logging(options)
         server = startup.bind(application, adjustments, control)
     except startup.StartError as error:
         raise Failure(str(error), NOT_STARTED) from None
-    except SystemExit as error:
-        text = f"{options.application!r} has ended the process: sys.exit({error.code!r})"
-        raise Failure(text, NOT_STARTED) from None
     try:
         run_until_signalled(server, quiet=True, ends_process=True)
     except (OSError, RuntimeError) as error:  # such as no descriptor or thread left
         raise Failure(f"cannot serve: {error}", NOT_STARTED) from None
     control.last()
     return CUT if server.unfinished else DONE
+
+
+def _load(options: argparse.Namespace) -> WSGIApplication:
+    try:
+        return startup.load(options.application, call=options.call)
+    except startup.StartError as error:
+        raise Failure(str(error), NOT_STARTED) from None
+    except SystemExit as error:
+        text = f"{options.application!r} has ended the process: sys.exit({error.code!r})"
+        raise Failure(text, NOT_STARTED) from None
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ class Config:
     """Seconds within which a second stop signal is the same stop."""
     adaptive: bool = False
     """Start one process; the others follow only if its GIL is on."""
+    development: bool = False
+    """A reload ends all children, then starts the new ones: nobody wants a reply of the old code.
+    A child that fails to start waits for the next reload."""
 
 
 class Phase(enum.Enum):

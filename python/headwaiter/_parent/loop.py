@@ -39,6 +39,7 @@ from headwaiter._parent.machine import Machine
 from headwaiter._parent.overview import Admin
 from headwaiter._parent.upgrade import Upgrade
 from headwaiter._parent.upgrading import HANDLED, Upgrading
+from headwaiter._parent.watcher import Watcher
 from headwaiter._process import logs, signals, systemd
 from headwaiter._process.exits import DONE, NOT_STARTED, USAGE
 
@@ -57,6 +58,7 @@ class Parent(Upgrading):
         control: str | None,
         admin: Admin | None,
         upgrade: Upgrade,
+        watcher: Watcher | None,
         close_listeners: Callable[[], None],
         banner: Callable[[], None],
         adopted: dict[str, Any] | None = None,
@@ -70,6 +72,9 @@ class Parent(Upgrading):
         self._admin = admin
         if admin is not None:
             self._selector.register(admin.fileno(), selectors.EVENT_READ, lambda _: None)
+        self._watcher = watcher
+        if watcher is not None:
+            self._selector.register(watcher, selectors.EVENT_READ, lambda _: self._changed(watcher))
         self._watchdog = systemd.watchdog_seconds()
         self._began = self._watched = time.monotonic()
         self._exit: Exit | None = None
@@ -237,6 +242,17 @@ class Parent(Upgrading):
             machine.handle_asks(now, slot, str(message["why"]))
         elif self._admin is not None:
             self._admin.heard(slot, message)
+
+    def _changed(self, watcher: Watcher) -> None:
+        by, changed = watcher.receive()
+        if by:
+            logs.post(logging.INFO, f"watching files ({by})")
+        if changed:
+            logs.post(logging.INFO, f"changed: {watcher.named(changed)}")
+            self.machine.handle_reload(time.monotonic())
+        if watcher.ended:
+            self._selector.unregister(watcher)
+            logs.post(logging.ERROR, "files are no longer watched: the process that did has ended")
 
     def _asked(self, client: Client, request: dict[str, Any]) -> None:
         now, machine, verb = time.monotonic(), self.machine, request.get("do")

@@ -15,6 +15,8 @@ from headwaiter._parent.stopping import Stops
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
+BEHIND = 0.5
+"""In development a new child waits so long for the old one, whose ports and files it may need."""
 
 
 def pause(failures: int) -> float:
@@ -51,10 +53,20 @@ class Replacements(Stops):
             self._do(Notify("RELOADING=1"))
         self._give_up_successor()
         for place in self.places:
-            if place.current is not None and place.current.phase is Phase.STARTING:
-                self._leave(place.current)
+            current, all_leave = place.current, self.config.development
+            if current is not None and (all_leave or current.phase is Phase.STARTING):
+                self._leave(current)
                 place.current, place.start_at = None, now
+        if self.config.development:
+            self._start_behind_leavers()
         self._settle()
+
+    def _start_behind_leavers(self) -> None:
+        """Start a child in every empty place when those that leave are gone, or soon."""
+        leave = any(child.phase is Phase.LEAVING for child in self.children.values())
+        for place in self.places:
+            if place.current is None:
+                place.start_at, place.deaths = self.now + (BEHIND if leave else 0.0), 0
 
     def _settle(self) -> None:
         """Start what is due."""
@@ -111,6 +123,8 @@ class Replacements(Stops):
         """A child that had to leave is gone."""
         if self._leaver is child:
             self._leaver = None
+        if self.reloading and self.config.development:
+            self._start_behind_leavers()
         served = child.ready_at is not None
         self._log(logging.WARNING if served and status else logging.INFO, text)
 
@@ -128,7 +142,8 @@ class Replacements(Stops):
         self._give_up_successor()
         for other in self.children.values():
             other.epoch = self.epoch
-        self._log(logging.ERROR, f"the reload failed; the earlier processes go on\n{text}")
+        stays = "" if self.config.development else "; the earlier processes go on"
+        self._log(logging.ERROR, f"the reload failed{stays}\n{text}")
         self._end_reload(text)
         return True
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from headwaiter import _headwaiter
@@ -19,6 +20,7 @@ from headwaiter._parent.children import Children
 from headwaiter._parent.loop import Parent
 from headwaiter._parent.overview import Admin
 from headwaiter._parent.upgrade import Upgrade
+from headwaiter._parent.watcher import Watcher
 from headwaiter._process import cores, logs, output, pid_file
 from headwaiter._process.interpreter import is_free_threaded
 from headwaiter._settings.adjustments import Adjustments
@@ -68,7 +70,7 @@ def serve(
     """
     try:
         held = pid_file.held(adjustments.pid_file, made=adopted is not None)
-        with logs.pumping(), held:
+        with logs.pumping(), held, ExitStack() as opened:
             config, more = configured(adjustments, page.slots)
             directory = adopted["directory"] if adopted else logical_directory()
             children = Children(command, [*more, *arguments], listeners.filenos(), page, directory)
@@ -82,12 +84,17 @@ def serve(
             if fixed["admin"]:
                 settings = adjustments.engine_settings(logs.logger_name())
                 admin = Admin(listeners, settings, children)
+            watcher = None
+            if adjustments.reload:
+                watcher = _watcher(adjustments, directory)
+                opened.callback(watcher.close)
             ended = Parent(
                 children,
                 config,
                 control=adjustments.control,
                 admin=admin,
                 upgrade=Upgrade(interpreter(), arguments, directory, fixed),
+                watcher=watcher,
                 close_listeners=lambda: _close(listeners, adjustments),
                 banner=lambda: _log_banner(listeners),
                 adopted=adopted,
@@ -99,6 +106,11 @@ def serve(
     if ended.error:
         output.say(f"headwaiter: {ended.error}")
     return ended.status
+
+
+def _watcher(adjustments: Adjustments, directory: str) -> Watcher:
+    include, exclude = adjustments.reload_include, adjustments.reload_exclude
+    return Watcher(interpreter(), directory, include=include, exclude=exclude)
 
 
 def _bind(adjustments: Adjustments) -> _headwaiter.Listeners:
@@ -143,6 +155,7 @@ def configured(adjustments: Adjustments, slots: int) -> tuple[Config, list[str]]
         slots=slots,
         same_stop=_headwaiter.SAME_STOP,
         adaptive=is_adaptive,
+        development=adjustments.reload,
     )
     return config, more
 

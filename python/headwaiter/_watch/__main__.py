@@ -1,0 +1,125 @@
+"""``python -m headwaiter._watch``: tells the parent which files have changed.
+
+Standard input and output are one socket of the parent. A frame on it (``_parent/channel.py``) says
+at first who watches, ``{"by": "watchfiles"}``, then what has changed, ``{"changed": [PATH, ...]}``.
+Rules: the process ends with the socket, and no signal to the terminal's group ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import sys
+import sysconfig
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+
+from headwaiter._watch import polling
+from headwaiter._watch.patterns import Patterns
+
+DEBOUNCE = 400
+STEP = 50
+"""Milliseconds: a change is told when nothing has changed for a step, or after the debounce."""
+
+
+def main() -> None:
+    for name in ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    parser = argparse.ArgumentParser(prog="headwaiter._watch", allow_abbrev=False)
+    for name in ("include", "exclude"):
+        parser.add_argument(f"--{name}", action="append", default=[])
+    options = parser.parse_args()
+    patterns = Patterns(options.include, options.exclude)
+    directories = watched(sys.path)
+    try:
+        _tell_all("watchfiles", by_events(directories, patterns))
+    except (ImportError, OSError) as error:  # not installed, or the system's limit of watches
+        if not isinstance(error, ImportError):
+            print(f"headwaiter: watchfiles: {error}", file=sys.stderr)
+        _tell_all("polling", polling.changes(directories, patterns))
+
+
+def watched(path: Iterable[str]) -> list[str]:
+    """The current directory, and where else modules of the user are: ``PYTHONPATH``, projects that
+    are installed as editable; without directories that are in another."""
+    python = {os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+    found = {
+        os.path.realpath(directory) for directory in ("", *path) if os.path.isdir(directory or ".")
+    }
+    own = {
+        directory
+        for directory in found
+        if not any(_is_in(directory, other) for other in python)
+        and os.path.basename(directory) not in ("site-packages", "dist-packages")
+    }
+    return sorted(
+        directory
+        for directory in own
+        if not any(_is_in(directory, other) for other in own - {directory})
+    )
+
+
+def _is_in(directory: str, other: str) -> bool:
+    return directory == other or directory.startswith(os.path.join(other, ""))
+
+
+def by_events(directories: Sequence[str], patterns: Patterns) -> Iterator[set[str]]:
+    """The files that have changed, each time that there are some; at first none."""
+    import watchfiles
+
+    def counts(_change: watchfiles.Change, path: str) -> bool:
+        roots = (root for root in directories if _is_in(path, root))
+        return any(patterns.counts(os.path.relpath(path, root)) for root in roots)
+
+    found = watchfiles.watch(
+        *directories,
+        watch_filter=counts,
+        debounce=DEBOUNCE,
+        step=STEP,
+        rust_timeout=STEP,
+        yield_on_timeout=True,
+        ignore_permission_denied=True,
+    )
+    for changes in found:
+        yield {path for _, path in changes}
+
+
+def _tell_all(by: str, found: Iterator[set[str]]) -> None:
+    next(found)
+    _tell({"by": by})
+    for changed in filter(None, found):
+        for path in changed:
+            _forget_bytecode(path)
+        _tell({"changed": sorted(changed)})
+
+
+def _forget_bytecode(path: str) -> None:
+    """Remove the bytecode of a module that has changed: Python would take it for that of the new
+    text, if both have the same size and second."""
+    if path.endswith(".py"):
+        with contextlib.suppress(OSError, NotImplementedError):
+            os.unlink(importlib.util.cache_from_source(path))
+
+
+def _tell(message: dict[str, object]) -> None:
+    data = json.dumps(message).encode()
+    frame = len(data).to_bytes(4, "big") + data
+    while frame:
+        frame = frame[os.write(1, frame) :]
+
+
+def _end_with_parent() -> None:
+    with contextlib.suppress(OSError):
+        while os.read(0, 1):
+            pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        main()

@@ -1,0 +1,50 @@
+"""Which files count for ``reload``.
+
+A pattern without ``/`` is compared with the name of a file or directory, any other with its path
+below the watched directory. A file counts if it is included, and neither the file nor a directory
+on the way to it is excluded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+INCLUDED = (
+    *("*.py", "*.html", "*.htm", "*.jinja", "*.jinja2", "*.j2", "*.mako", "*.pt"),
+    *("templates/*", "*/templates/*"),
+    *(".env", ".env.*", "*.toml", "*.cfg", "*.ini", "*.yaml", "*.yml"),
+)
+EXCLUDED = (
+    *(".git", ".hg", ".svn", "__pycache__", ".venv", "venv", "node_modules", "site-packages"),
+    *(".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".idea", ".vscode"),
+    *("*.sw?", "*~", ".#*", "#*#"),  # of editors
+    *("*.sqlite", "*.sqlite3", "*.db", "*-journal", "*-wal", "*-shm", "*.log"),
+)
+
+
+class Patterns:
+    """``include`` and ``exclude`` are patterns besides those above."""
+
+    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self._included = (*INCLUDED, *include)
+        self._excluded = (*EXCLUDED, *exclude)
+
+    def enters(self, directory: str) -> bool:
+        """Whether files in a directory may count, if those beside it do."""
+        return not _matches(directory, self._excluded)
+
+    def takes(self, file: str) -> bool:
+        """Whether a file counts, if its directory is entered."""
+        return _matches(file, self._included) and not _matches(file, self._excluded)
+
+    def counts(self, path: str) -> bool:
+        """Whether the file at ``path``, relative to the watched directory, counts."""
+        parts = path.split("/")
+        ways = ("/".join(parts[:end]) for end in range(1, len(parts)))
+        return self.takes(path) and all(map(self.enters, ways))
+
+
+def _matches(path: str, patterns: Sequence[str]) -> bool:
+    name = path.rpartition("/")[2]
+    return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)
