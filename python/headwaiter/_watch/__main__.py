@@ -24,6 +24,8 @@ from headwaiter._watch.patterns import Patterns
 DEBOUNCE = 400
 STEP = 50
 """Milliseconds: a change is told when nothing has changed for a step, or after the debounce."""
+QUIET = 500
+"""Milliseconds without a change, after which the watcher is known to watch."""
 
 
 def main() -> None:
@@ -38,9 +40,12 @@ def main() -> None:
     directories = watched(sys.path)
     try:
         _tell_all("watchfiles", by_events(directories, patterns))
-    except (ImportError, OSError) as error:  # not installed, or the system's limit of watches
-        if not isinstance(error, ImportError):
-            print(f"headwaiter: watchfiles: {error}", file=sys.stderr)
+    except ImportError:
+        _tell_all("polling", polling.changes(directories, patterns))
+    except BrokenPipeError:  # the parent is gone
+        raise
+    except (OSError, RuntimeError) as error:  # such as the system's limit of watches
+        print(f"headwaiter: watchfiles: {error}", file=sys.stderr)
         _tell_all("polling", polling.changes(directories, patterns))
 
 
@@ -69,7 +74,7 @@ def _is_in(directory: str, other: str) -> bool:
 
 
 def by_events(directories: Sequence[str], patterns: Patterns) -> Iterator[set[str]]:
-    """The files that have changed, each time that there are some; at first none."""
+    """The files that have changed; none after every :data:`QUIET` without a change."""
     import watchfiles
 
     def counts(_change: watchfiles.Change, path: str) -> bool:
@@ -81,7 +86,7 @@ def by_events(directories: Sequence[str], patterns: Patterns) -> Iterator[set[st
         watch_filter=counts,
         debounce=DEBOUNCE,
         step=STEP,
-        rust_timeout=STEP,
+        rust_timeout=QUIET,
         yield_on_timeout=True,
         ignore_permission_denied=True,
     )
@@ -90,12 +95,15 @@ def by_events(directories: Sequence[str], patterns: Patterns) -> Iterator[set[st
 
 
 def _tell_all(by: str, found: Iterator[set[str]]) -> None:
-    next(found)
-    _tell({"by": by})
-    for changed in filter(None, found):
-        for path in changed:
-            _forget_bytecode(path)
-        _tell({"changed": sorted(changed)})
+    is_told = False
+    for changed in found:
+        if not is_told:
+            is_told = True
+            _tell({"by": by})
+        if changed:
+            for path in changed:
+                _forget_bytecode(path)
+            _tell({"changed": sorted(changed)})
 
 
 def _forget_bytecode(path: str) -> None:
