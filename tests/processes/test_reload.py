@@ -15,7 +15,6 @@ from typing import Any, Callable
 import pytest
 
 from tests.support.process import ServerProcess, start_server
-from tests.support.procfs import threads
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process there")
@@ -212,13 +211,6 @@ def test_the_port_answers_all_the_time(site: Path, start: Start, by: str) -> Non
         thread.join()
         assert failures == []
         assert statuses - {0} == {200}
-        server.stop()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_parent_has_one_thread(start: Start, by: str) -> None:
-    with start(by) as server:
-        assert threads(server.pid) == 1
         server.stop()
 
 

@@ -73,8 +73,6 @@ class Parent(Upgrading):
         if admin is not None:
             self._selector.register(admin.fileno(), selectors.EVENT_READ, lambda _: None)
         self._watcher = watcher
-        if watcher is not None:
-            self._selector.register(watcher, selectors.EVENT_READ, lambda _: self._changed(watcher))
         self._watchdog = systemd.watchdog_seconds()
         self._began = self._watched = time.monotonic()
         self._exit: Exit | None = None
@@ -96,12 +94,14 @@ class Parent(Upgrading):
             self._admin.adopt(state["figures"])
         version = _headwaiter.__version__
         logs.post(logging.INFO, f"upgrade: process {os.getpid()} runs headwaiter {version}")
-        self.machine.handle_reload(time.monotonic())
+        self._reload()
 
     def run(self) -> Exit:
         """Serve; return how it ended."""
         with self._selector, self._signals():
             try:
+                if self._watcher is not None:
+                    self._watcher.begin(self._selector, self._reload)
                 self._act()
                 self._reap()
                 while self._exit is None:
@@ -174,13 +174,16 @@ class Parent(Upgrading):
             if name in ("SIGINT", "SIGQUIT", "SIGTERM"):
                 machine.handle_stop(now, name, delayed=name == "SIGTERM")
             elif name == "SIGHUP":
-                machine.handle_reload(now)
+                self._reload()
             elif name == "SIGUSR1":
                 machine.handle_reopen(now)
             elif name == "SIGUSR2":
                 self._begin_upgrade()
             elif name in ("SIGTTIN", "SIGTTOU"):
                 machine.handle_scale(now, len(machine.places) + (1 if name == "SIGTTIN" else -1))
+
+    def _reload(self) -> None:
+        self.machine.handle_reload(time.monotonic())
 
     def _reap(self) -> None:
         for child in list(self.children.by_slot.values()):
@@ -243,17 +246,6 @@ class Parent(Upgrading):
         elif self._admin is not None:
             self._admin.heard(slot, message)
 
-    def _changed(self, watcher: Watcher) -> None:
-        by, changed = watcher.receive()
-        if by:
-            logs.post(logging.INFO, f"watching files ({by})")
-        if changed:
-            logs.post(logging.INFO, f"changed: {watcher.named(changed)}")
-            self.machine.handle_reload(time.monotonic())
-        if watcher.ended:
-            self._selector.unregister(watcher)
-            logs.post(logging.ERROR, "files are no longer watched: the process that did has ended")
-
     def _asked(self, client: Client, request: dict[str, Any]) -> None:
         now, machine, verb = time.monotonic(), self.machine, request.get("do")
         if verb == "status":
@@ -263,7 +255,7 @@ class Parent(Upgrading):
             client.answer(DONE, shown)
         elif verb == "reload" and not machine.stopping:
             client.awaits = verb
-            machine.handle_reload(now)
+            self._reload()
         elif verb == "upgrade" and not machine.stopping:
             client.awaits = verb
             self._begin_upgrade()
@@ -347,6 +339,8 @@ class Parent(Upgrading):
         self._give_up_upgrade()
         if self._exit is not None:
             self._answer("stop", self._exit.status, "stopped")
+        if self._watcher is not None:
+            self._watcher.stop()
         if self._admin is not None:
             self._admin.close()
         if self._socket is not None:

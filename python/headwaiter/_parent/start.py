@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from headwaiter import _headwaiter
@@ -70,7 +69,7 @@ def serve(
     """
     try:
         held = pid_file.held(adjustments.pid_file, made=adopted is not None)
-        with logs.pumping(), held, ExitStack() as opened:
+        with logs.pumping(), held:
             config, more = configured(adjustments, page.slots)
             directory = adopted["directory"] if adopted else logical_directory()
             children = Children(command, [*more, *arguments], listeners.filenos(), page, directory)
@@ -86,8 +85,12 @@ def serve(
                 admin = Admin(listeners, settings, children)
             watcher = None
             if adjustments.reload:
-                watcher = _watcher(adjustments, directory)
-                opened.callback(watcher.close)
+                watcher = Watcher(
+                    interpreter(),
+                    directory,
+                    include=adjustments.reload_include,
+                    exclude=adjustments.reload_exclude,
+                )
             ended = Parent(
                 children,
                 config,
@@ -106,11 +109,6 @@ def serve(
     if ended.error:
         output.say(f"headwaiter: {ended.error}")
     return ended.status
-
-
-def _watcher(adjustments: Adjustments, directory: str) -> Watcher:
-    include, exclude = adjustments.reload_include, adjustments.reload_exclude
-    return Watcher(interpreter(), directory, include=include, exclude=exclude)
 
 
 def _bind(adjustments: Adjustments) -> _headwaiter.Listeners:

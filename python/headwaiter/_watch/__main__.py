@@ -1,7 +1,7 @@
 """``python -m headwaiter._watch``: tells the parent which files have changed.
 
-Standard input and output are one socket of the parent. A frame on it (``_parent/channel.py``) says
-at first who watches, ``{"by": "watchfiles"}``, then what has changed, ``{"changed": [PATH, ...]}``.
+``--parent=7`` is the descriptor of a socket. A frame on it (``_parent/channel.py``) says at first
+who watches, ``{"by": "watchfiles"}``, then what has changed, ``{"changed": "a.py and 5 more"}``.
 Rules: the process ends with the socket, and no signal to the terminal's group ends it.
 """
 
@@ -13,11 +13,13 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import sys
 import sysconfig
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 
+from headwaiter._process import signals
 from headwaiter._watch import polling
 from headwaiter._watch.patterns import Patterns
 
@@ -26,27 +28,32 @@ STEP = 50
 """Milliseconds: a change is told when nothing has changed for a step, or after the debounce."""
 QUIET = 500
 """Milliseconds without a change, after which the watcher is known to watch."""
+MOST_NAMED = 3
+"""The most files that a log record names."""
 
 
 def main() -> None:
-    for name in ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP"):
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signals.leave_stops_to_parent()
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
     parser = argparse.ArgumentParser(prog="headwaiter._watch", allow_abbrev=False)
+    parser.add_argument("--parent", type=int, required=True)
     for name in ("include", "exclude"):
         parser.add_argument(f"--{name}", action="append", default=[])
     options = parser.parse_args()
+    parent = socket.socket(fileno=options.parent)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     patterns = Patterns(options.include, options.exclude)
     directories = watched(sys.path)
     try:
-        _tell_all("watchfiles", by_events(directories, patterns))
+        _tell_all(parent, "watchfiles", by_events(directories, patterns))
     except ImportError:
-        _tell_all("polling", polling.changes(directories, patterns))
+        _tell_all(parent, "polling", polling.changes(directories, patterns))
     except BrokenPipeError:  # the parent is gone
         raise
     except (OSError, RuntimeError) as error:  # such as the system's limit of watches
         print(f"headwaiter: watchfiles: {error}", file=sys.stderr)
-        _tell_all("polling", polling.changes(directories, patterns))
+        _tell_all(parent, "polling", polling.changes(directories, patterns))
 
 
 def watched(path: Iterable[str]) -> list[str]:
@@ -94,16 +101,25 @@ def by_events(directories: Sequence[str], patterns: Patterns) -> Iterator[set[st
         yield {path for _, path in changes}
 
 
-def _tell_all(by: str, found: Iterator[set[str]]) -> None:
+def _tell_all(parent: socket.socket, by: str, found: Iterator[set[str]]) -> None:
     is_told = False
     for changed in found:
         if not is_told:
             is_told = True
-            _tell({"by": by})
+            _tell(parent, {"by": by})
         if changed:
             for path in changed:
                 _forget_bytecode(path)
-            _tell({"changed": sorted(changed)})
+            _tell(parent, {"changed": named(changed)})
+
+
+def named(paths: Iterable[str]) -> str:
+    """Files for the log: some of them, and how many there are."""
+    inside = os.path.join(os.getcwd(), "")
+    shown = [path.removeprefix(inside) for path in sorted(paths)]
+    more = len(shown) - MOST_NAMED
+    names = ", ".join(path if path.isprintable() else ascii(path) for path in shown[:MOST_NAMED])
+    return f"{names} and {more} more" if more > 0 else names
 
 
 def _forget_bytecode(path: str) -> None:
@@ -114,16 +130,14 @@ def _forget_bytecode(path: str) -> None:
             os.unlink(importlib.util.cache_from_source(path))
 
 
-def _tell(message: dict[str, object]) -> None:
+def _tell(parent: socket.socket, message: dict[str, str]) -> None:
     data = json.dumps(message).encode()
-    frame = len(data).to_bytes(4, "big") + data
-    while frame:
-        frame = frame[os.write(1, frame) :]
+    parent.sendall(len(data).to_bytes(4, "big") + data)
 
 
-def _end_with_parent() -> None:
+def _end_with(parent: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        while os.read(0, 1):
+        while parent.recv(1):
             pass
     os._exit(0)
 
