@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sysconfig
+import time
 from pathlib import Path
 
 import pytest
 
-from headwaiter._watch import polling
-from headwaiter._watch.__main__ import watched
+from headwaiter._watch.__main__ import named, watched
 from headwaiter._watch.patterns import Patterns
+from headwaiter._watch.tree import Tree
 
 
 @pytest.mark.parametrize(
@@ -60,16 +61,46 @@ def test_what_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert watched(path) == [os.path.realpath(other), os.path.realpath(site)]
 
 
-def test_polling_finds_what_came_changed_and_went(tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    (site / "node_modules").mkdir(parents=True)
-    old, gone, new = site / "old.py", site / "gone.py", site / "new.py"
-    for path in (old, gone):
-        path.write_text("1")
-    found = polling.changes([str(site)], Patterns())
-    assert next(found) == set()
-    old.write_text("22")
-    gone.unlink()
-    new.write_text("1")
-    (site / "node_modules/x.py").write_text("1")
-    assert next(found) == {str(old), str(gone), str(new)}
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    directory = tmp_path / "site"
+    (directory / "package").mkdir(parents=True)
+    (directory / "node_modules").mkdir()
+    for name in ("old.py", "gone.py", "package/module.py", "node_modules/x.py", "x.log"):
+        (directory / name).write_text("1")
+    return directory
+
+
+def test_a_look_finds_what_came_changed_and_went(site: Path) -> None:
+    tree = Tree([str(site)], Patterns())
+    assert tree.changed(since=time.time_ns() + 10**9) == set()
+    (site / "old.py").write_text("22")
+    (site / "gone.py").unlink()
+    (site / "new.py").write_text("1")
+    (site / "node_modules/x.py").write_text("22")
+    (site / "package/module.py").replace(site / "package/other.py")
+    names = ("old.py", "gone.py", "new.py", "package/module.py", "package/other.py")
+    assert tree.changed() == {str(site / name) for name in names}
+    assert tree.changed() == set()
+
+
+def test_the_first_look_finds_what_has_changed_meanwhile(site: Path) -> None:
+    os.utime(site / "old.py", ns=(0, 1_000))
+    tree = Tree([str(site)], Patterns())
+    assert tree.changed(since=1_000) == {str(site / "gone.py"), str(site / "package/module.py")}
+
+
+def test_which_reports_are_a_reason_to_look(site: Path) -> None:
+    (site / "node_modules/inner").mkdir()
+    tree = Tree([str(site)], Patterns())
+    for path in ("old.py", "package", "package/module.py", "no_more", "package/no_more"):
+        assert tree.may_show(str(site / path)), path
+    for path in ("x.log", "x.log-journal", "node_modules", "node_modules/inner", "../site_2/a.py"):
+        assert not tree.may_show(os.path.normpath(site / path)), path
+
+
+def test_names_for_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert named([f"{os.getcwd()}/b/c.py", "/a.py"]) == "/a.py, b/c.py"
+    assert named("dcbae") == "a, b, c and 2 more"
+    assert named(["a\n\x1b[2J", "b\udcff"]) == r"'a\n\x1b[2J', 'b\udcff'"

@@ -58,7 +58,7 @@ class Watcher:
         try:
             with its, signals.held_back():  # until the process ignores them
                 self._popen = subprocess.Popen(
-                    [*self._command, f"--parent={its.fileno()}"],
+                    [*self._command, f"--parent={its.fileno()}", f"--since={time.time_ns()}"],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[its.fileno()],
                     cwd=self._directory,

@@ -1,8 +1,10 @@
 """``python -m headwaiter._watch``: tells the parent which files have changed.
 
-``--parent=7`` is the descriptor of a socket. A frame on it (``_parent/channel.py``) says at first
-who watches, ``{"by": "watchfiles"}``, then what has changed, ``{"changed": "a.py and 5 more"}``.
-Rules: the process ends with the socket, and no signal to the terminal's group ends it.
+``--since`` is a time in nanoseconds: a file that has changed since then, while this process
+started, counts. ``--parent=7`` is the descriptor of a socket. A frame on it
+(``_parent/channel.py``) says at first who watches, ``{"by": "watchfiles"}``, then what has changed,
+``{"changed": "a.py and 5 more"}``. Rules: the process ends with the socket, and no signal to the
+terminal's group ends it.
 """
 
 from __future__ import annotations
@@ -17,17 +19,13 @@ import socket
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from headwaiter._process import signals
-from headwaiter._watch import polling
+from headwaiter._watch import events, polling
 from headwaiter._watch.patterns import Patterns
+from headwaiter._watch.tree import Tree, is_in
 
-DEBOUNCE = 400
-STEP = 50
-"""Milliseconds: a change is told when nothing has changed for a step, or after the debounce."""
-QUIET = 500
-"""Milliseconds without a change, after which the watcher is known to watch."""
 MOST_NAMED = 3
 """The most files that a log record names."""
 
@@ -37,23 +35,23 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     parser = argparse.ArgumentParser(prog="headwaiter._watch", allow_abbrev=False)
-    parser.add_argument("--parent", type=int, required=True)
+    for name in ("parent", "since"):
+        parser.add_argument(f"--{name}", type=int, required=True)
     for name in ("include", "exclude"):
         parser.add_argument(f"--{name}", action="append", default=[])
     options = parser.parse_args()
     parent = socket.socket(fileno=options.parent)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    patterns = Patterns(options.include, options.exclude)
-    directories = watched(sys.path)
+    directories, patterns = watched(sys.path), Patterns(options.include, options.exclude)
     try:
-        _tell_all(parent, "watchfiles", by_events(directories, patterns))
+        _tell_all(parent, "watchfiles", events.changes(Tree(directories, patterns), options.since))
     except ImportError:
-        _tell_all(parent, "polling", polling.changes(directories, patterns))
-    except BrokenPipeError:  # the parent is gone
+        pass
+    except BrokenPipeError:
         raise
     except (OSError, RuntimeError) as error:  # such as the system's limit of watches
         print(f"headwaiter: watchfiles: {error}", file=sys.stderr)
-        _tell_all(parent, "polling", polling.changes(directories, patterns))
+    _tell_all(parent, "polling", polling.changes(Tree(directories, patterns), options.since))
 
 
 def watched(path: Iterable[str]) -> list[str]:
@@ -66,44 +64,19 @@ def watched(path: Iterable[str]) -> list[str]:
     own = {
         directory
         for directory in found
-        if not any(_is_in(directory, other) for other in python)
+        if not any(is_in(directory, other) for other in python)
         and os.path.basename(directory) not in ("site-packages", "dist-packages")
     }
     return sorted(
         directory
         for directory in own
-        if not any(_is_in(directory, other) for other in own - {directory})
+        if not any(is_in(directory, other) for other in own - {directory})
     )
 
 
-def _is_in(directory: str, other: str) -> bool:
-    return directory == other or directory.startswith(os.path.join(other, ""))
-
-
-def by_events(directories: Sequence[str], patterns: Patterns) -> Iterator[set[str]]:
-    """The files that have changed; none after every :data:`QUIET` without a change."""
-    import watchfiles
-
-    def counts(_change: watchfiles.Change, path: str) -> bool:
-        roots = (root for root in directories if _is_in(path, root))
-        return any(patterns.counts(os.path.relpath(path, root)) for root in roots)
-
-    found = watchfiles.watch(
-        *directories,
-        watch_filter=counts,
-        debounce=DEBOUNCE,
-        step=STEP,
-        rust_timeout=QUIET,
-        yield_on_timeout=True,
-        ignore_permission_denied=True,
-    )
-    for changes in found:
-        yield {path for _, path in changes}
-
-
-def _tell_all(parent: socket.socket, by: str, found: Iterator[set[str]]) -> None:
+def _tell_all(parent: socket.socket, by: str, changes: Iterator[set[str]]) -> None:
     is_told = False
-    for changed in found:
+    for changed in changes:
         if not is_told:
             is_told = True
             _tell(parent, {"by": by})

@@ -7,6 +7,7 @@ on the way to it is excluded.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
@@ -17,7 +18,7 @@ INCLUDED = (
 )
 EXCLUDED = (
     *(".git", ".hg", ".svn", "__pycache__", ".venv", "venv", "node_modules", "site-packages"),
-    *(".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".idea", ".vscode"),
+    *(".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache", "htmlcov", ".idea", ".vscode"),
     *("*.sw?", "*~", ".#*", "#*#"),  # of editors
     *("*.sqlite", "*.sqlite3", "*.db", "*-journal", "*-wal", "*-shm", "*.log"),
 )
@@ -40,9 +41,12 @@ class Patterns:
 
     def counts(self, path: str) -> bool:
         """Whether the file at ``path``, relative to the watched directory, counts."""
+        return self.takes(path) and self.enters_all(os.path.dirname(path))
+
+    def enters_all(self, path: str) -> bool:
+        """Whether a directory and all those on the way to it are entered."""
         parts = path.split("/")
-        ways = ("/".join(parts[:end]) for end in range(1, len(parts)))
-        return self.takes(path) and all(map(self.enters, ways))
+        return all(self.enters("/".join(parts[: end + 1])) for end in range(len(parts)))
 
 
 def _matches(path: str, patterns: Sequence[str]) -> bool:
