@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import signal
 import socket
 import sys
 import threading
@@ -14,7 +15,9 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.support.process import ServerProcess, start_server
+from tests.support.http import Reply
+from tests.support.process import ServerProcess, environment, flags, start_server
+from tests.support.procfs import children
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process there")
@@ -27,21 +30,9 @@ def app(environ, start_response):
 """
 HIDDEN = "raise ImportError('a test hides it')\n"
 has_watchfiles = importlib.util.find_spec("watchfiles") is not None
+BY = "watchfiles" if has_watchfiles else "polling"
+watchers = pytest.mark.parametrize("by", sorted({BY, "polling"}))
 Start = Callable[..., ServerProcess]
-
-
-@pytest.fixture(
-    params=[
-        pytest.param(
-            "watchfiles",
-            marks=pytest.mark.skipif(not has_watchfiles, reason="watchfiles is not installed"),
-        ),
-        "polling",
-    ]
-)
-def by(request: pytest.FixtureRequest) -> str:
-    """Who watches."""
-    return str(request.param)
 
 
 @pytest.fixture
@@ -85,26 +76,32 @@ def edit(site: Path, body: str) -> None:
     write(site / "site_app.py", APP.format(body=body))
 
 
-def asked(server: ServerProcess) -> tuple[int, str]:
-    """The status and the text of a reply on a new connection.
-
-    The status is 0 if the server closed the connection before the request came: it closes idle ones
-    when it reloads.
-    """
+def asked(server: ServerProcess) -> Reply | None:
+    """The reply on a new connection. A server that reloads may close it before the request comes,
+    as it closes idle ones: then there is none."""
     with server.connect() as client:
         try:
-            client.request("/")
-            if not client.sock.recv(1, socket.MSG_PEEK):
-                return 0, ""
+            client.request("/any/path")
+            if client.sock.recv(1, socket.MSG_PEEK):
+                return client.reply()
         except ConnectionError:
-            return 0, ""
-        reply = client.reply()
-        return reply.status, reply.text
+            pass
+    return None
 
 
-def answers(server: ServerProcess, body: str) -> None:
-    """Wait until the application answers ``body``."""
-    eventually(lambda: asked(server) == (200, body), f"{body}\n{server.log}")
+def answers(server: ServerProcess, text: str, status: int = 200) -> Reply:
+    """Wait for a reply with this text and status."""
+    found: list[Reply] = []
+
+    def matches() -> bool:
+        found[:] = filter(None, [asked(server)])
+        return bool(found) and found[0].status == status and text in found[0].text
+
+    try:
+        eventually(matches, text)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{found and found[0].text}\n{server.log}") from None
+    return found[0]
 
 
 def changed(server: ServerProcess) -> str:
@@ -112,59 +109,50 @@ def changed(server: ServerProcess) -> str:
     return " ".join(re.findall(r"changed: (.*)", server.log))
 
 
-def test_an_edit_is_served(site: Path, start: Start, by: str) -> None:
+@watchers
+def test_an_edit_is_served_and_the_port_answers_all_the_time(
+    site: Path, start: Start, by: str
+) -> None:
     with start(by) as server:
-        assert server.ask("/").text == "one"
+        over, failures = threading.Event(), list[str]()
+
+        def ask_on() -> None:
+            while not over.is_set():
+                try:
+                    reply = asked(server)
+                    assert reply is None or reply.status == 200
+                except (AssertionError, OSError) as error:
+                    failures.append(repr(error))
+
+        thread = threading.Thread(target=ask_on)
+        thread.start()
         for body in ("two", "six", "ten"):  # of one size, within a second
             edit(site, body)
             answers(server, body)
+        over.set()
+        thread.join()
+        assert failures == []
         assert changed(server).split().count("site_app.py") == 3
         server.stop()
 
 
-def test_a_broken_application_is_shown_until_it_is_mended(
-    site: Path, start: Start, by: str
-) -> None:
-    with start(by, processes=2) as server:
-        write(site / "site_app.py", "def app(:  # <script>\n")
-        eventually(lambda: asked(server)[0] == 500, "the page")
-        reply = server.ask("/any/path", "POST", body=b"data")
-        assert reply.status == 500
-        assert reply.header("Content-Type") == "text/html; charset=utf-8"
-        assert "SyntaxError: invalid syntax" in reply.text
+def test_an_application_that_cannot_be_loaded_is_shown(site: Path, start: Start) -> None:
+    file = site / "site_app.py"
+    write(file, "import nothing_of_this_name\n")
+    with start(BY) as server:
+        answers(server, "No module named &#x27;nothing_of_this_name&#x27;", 500)
+        write(file, "def app(:  # <script>\n")
+        reply = answers(server, "SyntaxError: invalid syntax", 500)
         assert "Fix the file and save it" in reply.text
+        assert reply.header("Content-Type") == "text/html; charset=utf-8"
         assert "&lt;script&gt;" in reply.text
         assert "<script>" not in reply.text
         server.wait_for_log(r"(?s)site_app.py.*SyntaxError: invalid syntax")
-        edit(site, "two")
-        answers(server, "two")
-        server.stop()
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("import nothing_of_this_name\n", "No module named &#x27;nothing_of_this_name&#x27;"),
-        ("import sys\nsys.exit(7)\n", "sys.exit(7)"),
-        ("", "has no attribute &#x27;app&#x27;"),
-    ],
-)
-def test_the_first_start_may_be_broken(site: Path, start: Start, text: str, shown: str) -> None:
-    write(site / "site_app.py", text)
-    with start("polling") as server:
-        reply = server.ask("/")
-        assert reply.status == 500
-        assert shown in reply.text
-        edit(site, "two")
-        answers(server, "two")
-        server.stop()
-
-
-def test_a_process_that_dies_in_import_is_not_started_again_until_a_change(
-    site: Path, start: Start
-) -> None:
-    with start("polling") as server:
-        write(site / "site_app.py", "import os\nos._exit(7)\n")
+        write(file, "import sys\nsys.exit(7)\n")
+        answers(server, "sys.exit(7)", 500)
+        file.unlink()
+        answers(server, "no module named &#x27;site_app&#x27;", 500)
+        write(file, "import os\nos._exit(7)\n")  # waits for the next change
         server.wait_for_log("exited with status 7 while it started")
         edit(site, "two")
         answers(server, "two")
@@ -172,6 +160,7 @@ def test_a_process_that_dies_in_import_is_not_started_again_until_a_change(
         server.stop()
 
 
+@watchers
 def test_which_files_count(site: Path, start: Start, by: str) -> None:
     for directory in ("templates", "data", "node_modules", "static", "kept"):
         (site / directory).mkdir()
@@ -190,43 +179,56 @@ def test_which_files_count(site: Path, start: Start, by: str) -> None:
         server.stop()
 
 
-def test_the_port_answers_all_the_time(site: Path, start: Start, by: str) -> None:
-    with start(by) as server:
-        over, failures = threading.Event(), list[str]()
-        statuses: set[int] = set()
-
-        def ask_on() -> None:
-            while not over.is_set():
-                try:
-                    statuses.add(asked(server)[0])
-                except (AssertionError, OSError) as error:
-                    failures.append(repr(error))
-
-        thread = threading.Thread(target=ask_on)
-        thread.start()
-        for body in ("two", "six", "ten"):
-            edit(site, body)
-            answers(server, body)
-        over.set()
-        thread.join()
-        assert failures == []
-        assert statuses - {0} == {200}
+def test_a_package_that_goes_and_comes_back(site: Path, start: Start) -> None:
+    package, away = site / "package", site.parent / "away"
+    package.mkdir()
+    write(package / "__init__.py", APP.format(body="two"))
+    write(site / "site_app.py", "from package import app\n")
+    with start(BY) as server:
+        answers(server, "two")
+        package.replace(away)
+        answers(server, "No module named &#x27;package&#x27;", 500)
+        away.replace(package)
+        answers(server, "two")
         server.stop()
 
 
-def test_the_watcher_ends_with_the_parent(start: Start, by: str) -> None:
-    with start(by) as server:
+def test_an_upgrade_and_a_reload(site: Path, start: Start) -> None:
+    with start(BY) as server:
+        server.signal(signal.SIGUSR2)
+        server.wait_for_log(r"(?s)runs headwaiter.*is ready.*watching files")
+        edit(site, "two")
+        answers(server, "two")
+        if sys.platform == "linux":
+            assert len(children(server.pid)) == 2  # the watcher of the earlier version is gone
+        server.stop()
+
+
+def test_the_watcher_ends_with_the_parent(start: Start) -> None:
+    with start(BY) as server:
         server.process.kill()
         server.wait()  # the pipe of standard error ends with the last process
         assert server._ended
 
 
-def test_dev(site: Path, start: Start) -> None:
-    write(site / "site_app.py", "def app(environ, start_response):\n    raise ValueError('oh')\n")
-    with start("polling", dev=True) as server:
-        reply = server.ask("/")
-        assert reply.status == 500
-        assert "ValueError: oh" in reply.text
-        edit(site, "two")
-        answers(server, "two")
-        server.stop()
+def test_dev_on_a_terminal(site: Path) -> None:
+    program = "import os, pty, sys; os.dup2(2, 1); pty.spawn(sys.argv[1:])"
+    dev = flags({"dev": True, "listen": "127.0.0.1:0"})
+    argv = [sys.executable, "-c", program, sys.executable, "-m", "headwaiter", *dev, "site_app:app"]
+    with ServerProcess(argv, environment(), site, ()) as server:
+        server.wait_for_addresses(1)
+        assert server.ask("/").text == "one"
+        server.wait_for_log(r"\x1b\[32m200\x1b\[0m GET / HTTP/1.1 \d+ ms")
+        write(site / "site_app.py", "def app(environ, start_response): raise ValueError('oh')\n")
+        answers(server, "ValueError: oh", 500)
+        server.process.kill()  # the terminal is closed
+        server.wait()
+        eventually(lambda: not is_listening(server), "the end of the server")
+
+
+def is_listening(server: ServerProcess) -> bool:
+    try:
+        server.connect().close()
+    except OSError:
+        return False
+    return True

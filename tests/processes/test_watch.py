@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import selectors
+import sys
 import sysconfig
 import time
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
+from headwaiter._parent.watcher import SETTLED, Watcher
 from headwaiter._watch.__main__ import named, watched
 from headwaiter._watch.patterns import Patterns
 from headwaiter._watch.tree import Tree
+from tests.support.http import TIMEOUT
 
 
 @pytest.mark.parametrize(
@@ -104,3 +109,28 @@ def test_names_for_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert named([f"{os.getcwd()}/b/c.py", "/a.py"]) == "/a.py, b/c.py"
     assert named("dcbae") == "a, b, c and 2 more"
     assert named(["a\n\x1b[2J", "b\udcff"]) == r"'a\n\x1b[2J', 'b\udcff'"
+
+
+def test_a_watcher_that_dies_is_started_again(site: Path) -> None:
+    (site / "sitecustomize.py").write_text("print('said by the user')")
+    watcher = Watcher([sys.executable], str(site), include=[], exclude=[])
+    changes: list[int] = []
+    with selectors.DefaultSelector() as selector:
+
+        def turn(body: Callable[[], object]) -> None:
+            body()
+            for key, _ in selector.select(TIMEOUT):
+                key.data(0)
+
+        watcher.begin(selector, lambda: changes.append(1))
+        turn(lambda: None)
+        watcher._began -= SETTLED
+        assert watcher._popen
+        turn(watcher._popen.kill)
+        turn(lambda: None)  # the new one watches
+        assert not changes
+        turn(lambda: (site / "old.py").write_text("22"))
+        assert changes
+        turn(watcher._popen.kill)  # too soon
+        assert not selector.get_map()
+        watcher.stop()

@@ -76,6 +76,8 @@ class Parent(Upgrading):
         self._watchdog = systemd.watchdog_seconds()
         self._began = self._watched = time.monotonic()
         self._exit: Exit | None = None
+        # A developer closes the terminal to stop the server.
+        self._is_of_terminal = config.development and signals.has_terminal()
         told = adopted["control"] if adopted else None
         make = functools.partial(ControlSocket, selector=self._selector, ask=self._asked)
         self._socket = make(control, adopted=told) if control else None
@@ -173,6 +175,8 @@ class Parent(Upgrading):
             name = signal.Signals(number).name
             if name in ("SIGINT", "SIGQUIT", "SIGTERM"):
                 machine.handle_stop(now, name, delayed=name == "SIGTERM")
+            elif name == "SIGHUP" and self._is_of_terminal and not signals.has_terminal():
+                machine.handle_stop(now, "SIGHUP of a terminal that is closed")
             elif name == "SIGHUP":
                 self._reload()
             elif name == "SIGUSR1":

@@ -45,7 +45,7 @@ class Replacements(Stops):
         self._pass(now)
         if self.stopping:
             return
-        self._log(logging.INFO, "reload: every process is replaced")
+        self._note("reload: every process is replaced")
         self.epoch += 1
         self._retry_at = -math.inf
         if not self.reloading:
@@ -125,8 +125,10 @@ class Replacements(Stops):
             self._leaver = None
         if self.reloading and self.config.development:
             self._start_behind_leavers()
-        served = child.ready_at is not None
-        self._log(logging.WARNING if served and status else logging.INFO, text)
+        if child.ready_at is not None and status:
+            self._log(logging.WARNING, text)
+        else:
+            self._note(text)
 
     def _successor_failed(self, place: Place, child: Child, text: str) -> None:
         place.successor = self._replaced = None
@@ -156,6 +158,6 @@ class Replacements(Stops):
     def _end_reload(self, error: str) -> None:
         self.reloading, self.reload_error = False, error
         if not error:
-            self._log(logging.INFO, "reload: every process is new")
+            self._note("reload: every process is new")
         self._do(Reloaded(error))
         self._do(Notify("READY=1"))
