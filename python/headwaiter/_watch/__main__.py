@@ -42,16 +42,16 @@ def main() -> None:
     options = parser.parse_args()
     parent = socket.socket(fileno=options.parent)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    directories, patterns = watched(sys.path), Patterns(options.include, options.exclude)
+    tree = Tree(watched(sys.path), Patterns(options.include, options.exclude))
     try:
-        _tell_all(parent, "watchfiles", events.changes(Tree(directories, patterns), options.since))
+        _tell_all(parent, "watchfiles", events.changes(tree, options.since))
     except ImportError:
         pass
     except BrokenPipeError:
         raise
     except (OSError, RuntimeError) as error:  # such as the system's limit of watches
         print(f"headwaiter: watchfiles: {error}", file=sys.stderr)
-    _tell_all(parent, "polling", polling.changes(Tree(directories, patterns), options.since))
+    _tell_all(parent, "polling", polling.changes(tree, options.since))
 
 
 def watched(path: Iterable[str]) -> list[str]:

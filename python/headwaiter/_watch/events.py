@@ -1,11 +1,14 @@
 """Looks at the files when the system reports changes, by ``watchfiles``.
 
 A report is a reason to look, not the truth: what is written into a new directory before the system
-watches it is not reported.
+watches it is not reported. Linux watches each directory by itself, so those that are excluded, such
+as ``node_modules``, cost nothing; when directories come or go it watches anew.
 """
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterator
 
 from headwaiter._watch.tree import Tree
@@ -14,11 +17,12 @@ DEBOUNCE = 400
 STEP = 50
 """Milliseconds: a change is told when nothing has changed for a step, or after the debounce."""
 QUIET = 500
-"""Milliseconds without a report, after which the directories are known to be watched."""
+"""Milliseconds without a report, after which there is a first look at what is newly watched."""
+EACH = sys.platform == "linux"
 
 
 def changes(tree: Tree, since: int) -> Iterator[set[str]]:
-    """The files that have changed; none after :data:`QUIET`.
+    """The files that have changed; none after :data:`QUIET`. Ends when no directory is left.
 
     Raises:
         ImportError: ``watchfiles`` is not installed.
@@ -26,16 +30,23 @@ def changes(tree: Tree, since: int) -> Iterator[set[str]]:
     """
     import watchfiles
 
-    reports = watchfiles.watch(
-        *tree.directories,
-        watch_filter=lambda _, path: tree.may_show(path),
-        debounce=DEBOUNCE,
-        step=STEP,
-        rust_timeout=QUIET,
-        yield_on_timeout=True,
-        ignore_permission_denied=True,
-    )
-    next(reports)
     yield tree.changed(since)
-    for report in reports:
-        yield tree.changed() if report else set()
+    while entered := tree.entered:
+        reports = watchfiles.watch(
+            *(entered if EACH else tree.directories),
+            watch_filter=lambda _, path: tree.may_show(path),
+            debounce=DEBOUNCE,
+            step=STEP,
+            rust_timeout=QUIET,
+            yield_on_timeout=True,
+            recursive=not EACH,
+            ignore_permission_denied=True,
+        )
+        try:
+            with contextlib.closing(reports):
+                next(reports)
+                yield tree.changed()
+                while not EACH or tree.entered == entered:
+                    yield tree.changed() if next(reports) else set()
+        except FileNotFoundError:  # a directory is gone since the look
+            yield tree.changed()

@@ -7,9 +7,10 @@ on the way to it is excluded.
 
 from __future__ import annotations
 
+import fnmatch
 import os
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Iterable, Sequence
 
 INCLUDED = (
     *("*.py", "*.html", "*.htm", "*.jinja", "*.jinja2", "*.j2", "*.mako", "*.pt"),
@@ -23,21 +24,24 @@ EXCLUDED = (
     *("*.sqlite", "*.sqlite3", "*.db", "*-journal", "*-wal", "*-shm", "*.log"),
 )
 
+NOTHING = "(?!)"
+"""Matches nothing; an empty expression would match everything."""
+
 
 class Patterns:
     """``include`` and ``exclude`` are patterns besides those above."""
 
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
-        self._included = (*INCLUDED, *include)
-        self._excluded = (*EXCLUDED, *exclude)
+        self._included = _Any((*INCLUDED, *include))
+        self._excluded = _Any((*EXCLUDED, *exclude))
 
     def enters(self, directory: str) -> bool:
         """Whether files in a directory may count, if those beside it do."""
-        return not _matches(directory, self._excluded)
+        return not self._excluded.matches(directory)
 
     def takes(self, file: str) -> bool:
         """Whether a file counts, if its directory is entered."""
-        return _matches(file, self._included) and not _matches(file, self._excluded)
+        return self._included.matches(file) and not self._excluded.matches(file)
 
     def counts(self, path: str) -> bool:
         """Whether the file at ``path``, relative to the watched directory, counts."""
@@ -49,6 +53,17 @@ class Patterns:
         return all(self.enters("/".join(parts[: end + 1])) for end in range(len(parts)))
 
 
-def _matches(path: str, patterns: Sequence[str]) -> bool:
-    name = path.rpartition("/")[2]
-    return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)
+class _Any:
+    """Several patterns as two expressions, which are much quicker than one by one."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        names: list[str] = []
+        paths: list[str] = []
+        for pattern in patterns:
+            (paths if "/" in pattern else names).append(fnmatch.translate(pattern))
+        self._name = re.compile("|".join(names))
+        self._path = re.compile("|".join(paths or [NOTHING]))
+
+    def matches(self, path: str) -> bool:
+        name = path.rpartition("/")[2]
+        return bool(self._name.match(name) or self._path.match(path))

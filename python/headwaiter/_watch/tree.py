@@ -19,11 +19,13 @@ class Tree:
         self.directories = directories
         self._patterns = patterns
         self._before: State | None = None
+        self.entered: list[str] = []
+        """The directories with files that may count, by the last look."""
 
     def changed(self, since: int = 0) -> set[str]:
         """The files that have changed, come or gone since the last call.
 
-        The first call has nothing to compare with: it returns what has changed ``since`` a time in
+        The first look has nothing to compare with: its changes are those ``since`` a time in
         nanoseconds.
         """
         before, now = self._before, self._look()
@@ -44,12 +46,14 @@ class Tree:
 
     def _look(self) -> State:
         state: State = {}
+        self.entered = []
         for directory in self.directories:
             self._look_into(directory, "", state)
         return state
 
     def _look_into(self, directory: str, way: str, state: State) -> None:
         with contextlib.suppress(OSError), os.scandir(directory) as entries:
+            self.entered.append(directory)
             for entry in entries:
                 path = way + entry.name
                 with contextlib.suppress(OSError):  # it may be gone
