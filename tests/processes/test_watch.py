@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
 import sys
 import sysconfig
 import time
@@ -13,6 +14,7 @@ from typing import Callable
 import pytest
 
 from headwaiter._parent.watcher import SETTLED, Watcher
+from headwaiter._watch import events
 from headwaiter._watch.__main__ import named, watched
 from headwaiter._watch.patterns import Patterns
 from headwaiter._watch.tree import Tree
@@ -134,3 +136,25 @@ def test_a_watcher_that_dies_is_started_again(site: Path) -> None:
         turn(watcher._popen.kill)  # too soon
         assert not selector.get_map()
         watcher.stop()
+
+
+def test_new_directories_are_watched(site: Path) -> None:
+    pytest.importorskip("watchfiles")
+    found = events.changes(Tree([str(site)], Patterns()), since=time.time_ns() + 10**9)
+
+    def reported(*names: str) -> None:
+        missing = {str(site / name) for name in names}
+        end = time.monotonic() + TIMEOUT
+        while missing and time.monotonic() < end:
+            missing -= next(found)
+        assert not missing
+
+    next(found)
+    (site / "new/inner").mkdir(parents=True)
+    (site / "new/inner/a.py").write_text("1")
+    reported("new/inner/a.py")
+    (site / "new/inner/a.py").write_text("22")
+    reported("new/inner/a.py")
+    shutil.rmtree(site)
+    reported("old.py", "package/module.py", "new/inner/a.py")
+    assert not any(found)  # no directory is left
