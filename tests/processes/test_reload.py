@@ -212,9 +212,10 @@ def test_the_watcher_ends_with_the_parent(start: Start) -> None:
         assert server._ended
 
 
-def test_dev_on_a_terminal(site: Path) -> None:
+def test_dev_on_a_terminal(site: Path, tmp_path: Path) -> None:
     program = "import os, pty, sys; os.dup2(2, 1); pty.spawn(sys.argv[1:])"
-    dev = flags({"dev": True, "listen": "127.0.0.1:0"})
+    pid_file = tmp_path / "pid"
+    dev = flags({"dev": True, "listen": "127.0.0.1:0", "pid_file": pid_file})
     argv = [sys.executable, "-c", program, sys.executable, "-m", "headwaiter", *dev, "site_app:app"]
     with ServerProcess(argv, environment(), site, ()) as server:
         server.wait_for_addresses(1)
@@ -222,14 +223,11 @@ def test_dev_on_a_terminal(site: Path) -> None:
         server.wait_for_log(r"\x1b\[32m200\x1b\[0m GET / HTTP/1.1 \d+ ms")
         write(site / "site_app.py", "def app(environ, start_response): raise ValueError('oh')\n")
         answers(server, "ValueError: oh", 500)
+        pid = int(pid_file.read_text())
         server.process.kill()  # the terminal is closed
         server.wait()
-        eventually(lambda: not is_listening(server), "the end of the server")
-
-
-def is_listening(server: ServerProcess) -> bool:
-    try:
-        server.connect().close()
-    except OSError:
-        return False
-    return True
+        try:
+            eventually(lambda: not pid_file.exists(), "the end of the server")
+        except AssertionError:
+            os.kill(pid, signal.SIGTERM)
+            raise
