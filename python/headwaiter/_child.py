@@ -7,7 +7,8 @@ The numbers are those of inherited descriptors. With ``--observed`` the parent h
 that shows this child. ``ARGUMENTS`` is the command line of the server. The
 child reads its configuration anew, so a reload is a new child. It serves the inherited sockets, and
 what it has to say of its start goes to the parent. A template (``preload``) does the first half of
-this, and each child that it forks the second half. Rules: the control socket is read from before
+this, and each child that it forks the second half. With ``reload`` a child serves a page in place
+of an application that it cannot load. Rules: the control socket is read from before
 the application is loaded until the process ends; the signals that stop a server do not stop a
 child, as a terminal sends them to every process of the group, and the parent decides.
 """
@@ -21,7 +22,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headwaiter import __main__, _headwaiter
+from headwaiter import __main__, _failure_page, _headwaiter
 from headwaiter import _startup as startup
 from headwaiter import _template as template
 from headwaiter._process import forks, signals
@@ -117,12 +118,12 @@ def _load(arguments: list[str]) -> tuple[WSGIApplication, Adjustments]:
     except UsageError as error:
         raise Failure(f"{error}\nSee headwaiter --help.", USAGE) from None
     try:
-        application = startup.load(options.application, call=options.call)
-    except startup.StartError as error:
-        raise Failure(str(error), NOT_STARTED) from None
-    except SystemExit as error:
-        text = f"{options.application!r} has ended the process: sys.exit({error.code!r})"
-        raise Failure(text, NOT_STARTED) from None
+        application = _application(options)
+    except Failure as failure:
+        if not adjustments.reload:
+            raise
+        print(f"headwaiter: {failure}", file=sys.stderr, flush=True)
+        application = _failure_page.application(str(failure))
     startup.configure_logging(options)
     return application, adjustments
 
@@ -146,6 +147,16 @@ def _serve(
         raise Failure(f"cannot serve: {error}", NOT_STARTED) from None
     control.last()
     return CUT if server.unfinished else DONE
+
+
+def _application(options: argparse.Namespace) -> WSGIApplication:
+    try:
+        return startup.load(options.application, call=options.call)
+    except startup.StartError as error:
+        raise Failure(str(error), NOT_STARTED) from None
+    except SystemExit as error:
+        text = f"{options.application!r} has ended the process: sys.exit({error.code!r})"
+        raise Failure(text, NOT_STARTED) from None
 
 
 if __name__ == "__main__":

@@ -226,6 +226,48 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
             ("exit 0 0", ""),
         ],
     ),
+    "in development a reload ends every child before the new ones start": (
+        {"development": True},
+        [
+            *SERVING,
+            ("HUP", "drain 0, drain 1"),
+            ("exit 0 0", ""),
+            ("exit 1 0", "start 0, start 1"),
+            ("HUP", "drain 0, drain 1"),
+            ("exit 0 0", ""),
+            ("exit 1 0", "start 0, start 1"),
+            ("ready 0", ""),
+            ("ready 1", ""),
+        ],
+    ),
+    "in development a child that does not leave delays the new one a little": (
+        {"processes": 1, "development": True},
+        [
+            *[(" ", "start 0"), ("ready 0", "")],
+            *[("HUP", "drain 0"), ("0.4", ""), ("0.1", "start 1"), ("ready 1", "")],
+            *[("HUP", "drain 1"), ("exit 1 0", ""), ("0.5", "start 1"), ("ready 1", "")],
+            ("exit 0 0", ""),
+        ],
+    ),
+    "in development a child that does not start waits for the next reload": (
+        {"processes": 1, "development": True},
+        [
+            *[(" ", "start 0"), ("exit 0 -11", ""), ("600", "")],
+            *[("HUP", "start 0"), ("ready 0", "")],
+            *[("HUP", "drain 0"), ("exit 0 0", "start 0"), ("exit 0 -11", ""), ("600", "")],
+            ("HUP", "start 0"),
+        ],
+    ),
+    "in development a child that dies is started again, later and later": (
+        {"processes": 1, "development": True},
+        [
+            *[(" ", "start 0"), ("ready 0", "")],
+            *[("exit 0 -11", "start 0"), ("ready 0", "")],
+            *[("exit 0 -11", ""), ("0.5", "start 0"), ("ready 0", "")],
+            *[("exit 0 -11", ""), ("HUP", "start 0"), ("ready 0", "")],
+            ("exit 0 -11", "start 0"),
+        ],
+    ),
     "more and fewer": (
         {},
         [*SERVING, ("scale 3", "start 2"), ("scale 1", "drain 2, drain 1"), ("scale 0", "")],
@@ -418,6 +460,15 @@ def test_processes_that_keep_dying() -> None:
         deaths += 1
     assert deaths == 9
     assert driver.exits[0].status == 4
+
+
+def test_in_development_nobody_gives_up() -> None:
+    driver = serving(processes=1, development=True)
+    for _ in range(20):
+        driver.after("ready 0", "exit 0 -11", "60")
+    assert driver.exits == []
+    driver.after("ready 0", "HUP", "exit 0 0", "exit 0 1")
+    assert driver.reloads == ["process 0 exited with status 1 while it started"]
 
 
 def test_a_parent_that_stood_still_does_not_judge_by_that_time() -> None:

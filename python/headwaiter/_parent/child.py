@@ -22,6 +22,9 @@ class Config:
     """Start one process; the others follow only if its GIL is on."""
     preload: bool = False
     """Children are forked by a template."""
+    development: bool = False
+    """A reload ends all children, then starts the new ones: nobody wants a reply of the old code.
+    A child that fails to start waits for the next reload."""
 
 
 class Phase(enum.Enum):

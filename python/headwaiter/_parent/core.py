@@ -48,6 +48,10 @@ class Core:
     def _log(self, level: int, text: str) -> None:
         self._do(Log(level, text))
 
+    def _note(self, text: str) -> None:
+        """Log a step of a replacement. In development there are too many."""
+        self._log(logging.DEBUG if self.config.development else logging.INFO, text)
+
     def _pass(self, now: float) -> None:
         """Time has passed until ``now``.
 

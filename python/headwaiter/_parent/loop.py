@@ -44,6 +44,7 @@ from headwaiter._parent.settings import Settings
 from headwaiter._parent.template import TemplateProcess
 from headwaiter._parent.upgrade import Upgrade
 from headwaiter._parent.upgrading import HANDLED, Upgrading
+from headwaiter._parent.watcher import Watcher
 from headwaiter._process import logs, signals, systemd
 from headwaiter._process.exits import DONE, NOT_STARTED, USAGE
 from headwaiter._settings.flags import UsageError
@@ -63,6 +64,7 @@ class Parent(Upgrading, Forking):
         control: str | None,
         admin: Admin | None,
         upgrade: Upgrade,
+        watcher: Watcher | None,
         banner: Callable[[], None],
         adopted: dict[str, Any] | None = None,
     ) -> None:
@@ -76,9 +78,12 @@ class Parent(Upgrading, Forking):
         self._admin = admin
         if admin is not None:
             self._selector.register(admin.fileno(), selectors.EVENT_READ, lambda _: None)
+        self._watcher = watcher
         self._watchdog = systemd.watchdog_seconds()
         self._began = self._watched = time.monotonic()
         self._exit: Exit | None = None
+        # A developer closes the terminal to stop the server.
+        self._is_of_terminal = settings.config.development and signals.has_terminal()
         told = adopted["control"] if adopted else None
         make = functools.partial(ControlSocket, selector=self._selector, ask=self._asked)
         self._socket = make(control, adopted=told) if control else None
@@ -108,6 +113,8 @@ class Parent(Upgrading, Forking):
         """Serve; return how it ended."""
         with self._selector, self._signals():
             try:
+                if self._watcher is not None:
+                    self._watcher.begin(self._selector, lambda: self._reload(time.monotonic()))
                 self._act()
                 self._reap()
                 while self._exit is None:
@@ -181,6 +188,8 @@ class Parent(Upgrading, Forking):
             name = signal.Signals(number).name
             if name in ("SIGINT", "SIGQUIT", "SIGTERM"):
                 machine.handle_stop(now, name, delayed=name == "SIGTERM")
+            elif name == "SIGHUP" and self._is_of_terminal and not signals.has_terminal():
+                machine.handle_stop(now, "SIGHUP of a terminal that is closed")
             elif name == "SIGHUP":
                 self._reload(now)
             elif name == "SIGUSR1":
@@ -371,6 +380,8 @@ class Parent(Upgrading, Forking):
         self.children.end_templates()
         if self._exit is not None:
             self._answer("stop", self._exit.status, "stopped")
+        if self._watcher is not None:
+            self._watcher.stop()
         if self._admin is not None:
             self._admin.close()
         if self._socket is not None:

@@ -211,6 +211,10 @@ class Machine(Adoption):
             self._successor_failed(place, child, text)
             return
         place.current = None
+        if self.config.development:
+            if not self._fail_reload(child, text):
+                self._log(logging.ERROR, text)
+            return
         if not self.has_served:
             self._first_failure = self._first_failure or (text, child.failed_with)
             if all(place.current is None for place in self.places):
@@ -225,6 +229,8 @@ class Machine(Adoption):
     def _start_later(self, place: Place) -> None:
         place.start_at = self.now + pause(place.deaths)
         place.deaths += 1
+        if self.config.development:
+            return
         if not self.ready() and all(place.deaths > KEPT_DYING for place in self.places):
             self._log(logging.CRITICAL, "processes keep dying, and none is ready: giving up")
             self._stop(exits.KEPT_DYING)

@@ -14,6 +14,9 @@ from headwaiter._parent.child import Child, Config, Phase, Place
 from headwaiter._parent.core import pause
 from headwaiter._parent.stopping import Stops
 
+BEHIND = 0.5
+"""In development a new child waits so long for the old one, whose ports and files it may need."""
+
 
 class Replacements(Stops):
     def __init__(self, config: Config, now: float) -> None:
@@ -52,7 +55,7 @@ class Replacements(Stops):
         self._pass(now)
         if self.stopping:
             return
-        self._log(logging.INFO, "reload: every process is replaced")
+        self._note("reload: every process is replaced")
         self.config = config or self.config
         self.epoch += 1
         self._retry_at = -math.inf
@@ -62,10 +65,20 @@ class Replacements(Stops):
             self._do(Notify("RELOADING=1"))
         self._give_up_successor()
         for place in self.places:
-            if place.current is not None and place.current.phase is Phase.STARTING:
-                self._leave(place.current)
+            current, all_leave = place.current, self.config.development
+            if current is not None and (all_leave or current.phase is Phase.STARTING):
+                self._leave(current)
                 place.current, place.start_at = None, now
+        if self.config.development:
+            self._start_behind_leavers()
         self._settle()
+
+    def _start_behind_leavers(self) -> None:
+        """Start a child in every empty place when those that leave are gone, or soon."""
+        leave = any(child.phase is Phase.LEAVING for child in self.children.values())
+        for place in self.places:
+            if place.current is None:
+                place.start_at, place.deaths = self.now + (BEHIND if leave else 0.0), 0
 
     def _replace(self) -> None:
         """Begin to replace the next child that is due."""
@@ -123,8 +136,12 @@ class Replacements(Stops):
         """A child that had to leave is gone."""
         if self._leaver is child:
             self._leaver = None
-        served = child.ready_at is not None
-        self._log(logging.WARNING if served and status else logging.INFO, text)
+        if self.reloading and self.config.development:
+            self._start_behind_leavers()
+        if child.ready_at is not None and status:
+            self._log(logging.WARNING, text)
+        else:
+            self._note(text)
 
     def _successor_failed(self, place: Place, child: Child, text: str) -> None:
         place.successor = self._replaced = None
@@ -141,7 +158,8 @@ class Replacements(Stops):
         for other in self.children.values():
             other.epoch = self.epoch
         self._keep_earlier_template()
-        self._log(logging.ERROR, f"the reload failed; the earlier processes go on\n{text}")
+        stays = "" if self.config.development else "; the earlier processes go on"
+        self._log(logging.ERROR, f"the reload failed{stays}\n{text}")
         self._end_reload(text)
         return True
 
@@ -154,6 +172,6 @@ class Replacements(Stops):
     def _end_reload(self, error: str) -> None:
         self.reloading, self.reload_error = False, error
         if not error:
-            self._log(logging.INFO, "reload: every process is new")
+            self._note("reload: every process is new")
         self._do(Reloaded(error))
         self._do(Notify("READY=1"))

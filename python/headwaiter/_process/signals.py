@@ -183,6 +183,16 @@ else:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    def has_terminal() -> bool:
+        """Whether the process has a terminal that is open, and may end with it (no ``nohup``)."""
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            return False
+        try:
+            os.close(os.open(os.ctermid(), os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+        except OSError:
+            return False
+        return True
+
     def outlast(numbers: list[int]) -> None:
         """Ignore these signals from the end of the interpreter on, which resets their handlers."""
         # A signal between the look for its handler and the new one would be an error.

@@ -26,6 +26,7 @@ GROUPS = (
     "Identity",
     "Threads",
     "Processes",
+    "Development",
     "Proxies",
     "Limits",
     "Deadlines",
@@ -207,6 +208,23 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         engine=False, waitress="absent"),
     _row("control", kinds.OPTIONAL_PATH, None, "Processes", """
         Path of a Unix socket for `headwaiter ctl`. Only its owner may connect (mode 0600).""",
+        engine=False, waitress="absent"),
+
+    _row("dev", kinds.BOOLEAN, False, "Development", """
+        For development: `reload`, `threads=auto`, `expose_tracebacks`, and a short access log on
+        standard output, in colour if that is a terminal. Each of these settings that is given
+        stays as it is given; [development.md](development.md) says more. Without `reload` on
+        Windows.""", engine=False, waitress="absent"),
+    _row("reload", kinds.BOOLEAN, False, "Development", """
+        Load the application anew when a file changes. If it cannot be loaded, a page shows its
+        traceback. For development only.""", engine=False, waitress="absent"),
+    _row("reload_include", kinds.PATTERNS, [], "Development", """
+        Files that `reload` watches besides Python, templates, `.env` and configuration: patterns
+        such as `*.js` for a name, or `data/*.json` for a path below a watched directory. The flag
+        may be repeated.""", engine=False, waitress="absent"),
+    _row("reload_exclude", kinds.PATTERNS, [], "Development", """
+        Files and directories that `reload` does not watch, besides those that
+        [development.md](development.md) lists; an exclusion wins. The flag may be repeated.""",
         engine=False, waitress="absent"),
 
     _row("trusted_proxy", kinds.PROXIES, None, "Proxies", """

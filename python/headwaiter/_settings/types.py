@@ -46,6 +46,10 @@ class AdjustmentKeywords(TypedDict, total=False):
     preload: bool | str
     pid_file: str | os.PathLike[str] | None
     control: str | os.PathLike[str] | None
+    dev: bool | str
+    reload: bool | str
+    reload_include: str | Iterable[str]
+    reload_exclude: str | Iterable[str]
     trusted_proxy: str | Iterable[str] | None
     trusted_proxy_count: int | str
     trusted_proxy_headers: str | Iterable[str]
@@ -126,6 +130,10 @@ class AdjustmentValues:
     preload: bool
     pid_file: str | None
     control: str | None
+    dev: bool
+    reload: bool
+    reload_include: list[str]
+    reload_exclude: list[str]
     trusted_proxy: str | None
     trusted_proxy_count: int
     trusted_proxy_headers: set[str]
