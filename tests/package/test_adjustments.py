@@ -17,6 +17,7 @@ from headwaiter._settings.types import AdjustmentKeywords, AdjustmentValues, Ser
 from headwaiter.adjustments import BY_NAME, GROUPS, Adjustment
 
 ROOT = Path(__file__).parents[2]
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="refused elsewhere")
 TEXTUAL = [row for row in ADJUSTMENTS if not row.keyword_only]
 
 
@@ -202,6 +203,7 @@ def test_defaults_are_not_shared() -> None:
         ("max_requests", 500),
         ("max_rss", 1 << 30),
         ("max_lifetime", 60),
+        pytest.param("preload", True, marks=LINUX),
         ("drain_delay", 1),
         ("control", "x"),
     ],
@@ -230,6 +232,14 @@ def test_a_system_without_reuse_port(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_process_needs_no_parent() -> None:
     assert Adjustments(processes=1, pid_file="x", max_requests_jitter=5).supervised_by() == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="one process there")
+def test_preload_is_refused_where_a_fork_is_not_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(ValueError, match="preload: only on Linux"):
+        Adjustments(preload=True)
+    assert Adjustments(preload=False).supervised_by() == ""
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="only Windows refuses")

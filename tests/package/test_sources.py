@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from pathlib import Path
@@ -51,6 +52,33 @@ def test_lists_and_booleans_from_the_environment(monkeypatch: pytest.MonkeyPatch
     adjustments = Adjustments()
     assert adjustments.listeners() == [("inet", "127.0.0.1", 1), ("inet", "127.0.0.1", 2)]
     assert adjustments.expose_tracebacks is True
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_dev_says_what_is_not_given(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text("dev = true\nexpose_tracebacks = false\n")
+    monkeypatch.setenv("HEADWAITER_RELOAD", "no")
+    effective = Adjustments(config=config).effective()
+    assert effective["threads"] == Effective("4-64", "file", str(config))
+    assert effective["access_log"] == Effective("-", "file", str(config))
+    assert effective["reload"] == Effective(False, "environment", "HEADWAITER_RELOAD")
+    assert effective["expose_tracebacks"] == Effective(False, "file", str(config))
+    monkeypatch.setenv("HEADWAITER_DEV", "no")
+    assert Adjustments(config=config).threads == 4
+
+
+def test_dev_has_colors_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "%(s)s" in Adjustments(dev=True, reload=False).access_log_format
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert "%(colored)s" in Adjustments(dev=True, reload=False).access_log_format
+    assert Adjustments(dev=True, access_log="log").access_log_format == "combined"
+    assert Adjustments(dev=True, access_log_format="json").access_log_format == "json"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "%(s)s" in Adjustments(dev=True, reload=False).access_log_format
 
 
 def test_listen_silences_what_it_excludes(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

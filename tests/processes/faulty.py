@@ -87,6 +87,10 @@ def stop(_argument: str) -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def start_thread(argument: str) -> None:
+    threading.Thread(target=threading.Event().wait, name=argument, daemon=True).start()
+
+
 def pid(_argument: str) -> str:
     return str(os.getpid())
 
@@ -95,7 +99,7 @@ ACTIONS: dict[str, Callable[[str], str | None]] = {
     action.__name__: action
     for action in (
         *(crash, leave, leave_politely, fail, fill_memory, hang, ignore_and_hang, hold_the_gil),
-        *(fork, close_descriptors, change_directory, start_session, stop, pid),
+        *(fork, close_descriptors, change_directory, start_session, stop, start_thread, pid),
     )
 }
 

@@ -8,12 +8,15 @@ import signal
 
 from headwaiter._parent.actions import (
     Action,
+    DismissTemplate,
     Exit,
     Kill,
+    KillTemplate,
     Log,
     Notify,
     Reloaded,
     Start,
+    StartTemplate,
     Stopping,
     Tell,
 )
@@ -44,7 +47,13 @@ class Driver:
 
     def _shown(self, action: Action) -> str:
         if isinstance(action, Start):
-            return f"start {action.slot}"
+            verb = "start" if action.template is None else f"fork t{action.template}"
+            return f"{verb} {action.slot}"
+        if isinstance(action, StartTemplate):
+            return f"load t{action.number}"
+        if isinstance(action, (DismissTemplate, KillTemplate)):
+            verb = "dismiss" if isinstance(action, DismissTemplate) else "kill"
+            return f"{verb} t{action.number}"
         if isinstance(action, Tell):
             return f"{action.what} {action.slot}"
         if isinstance(action, Kill):
@@ -65,11 +74,13 @@ class Driver:
 
     def play(self, word: str) -> None:
         """One event: ``ready 0``, ``failed 0``, ``exit 0 -9``, ``asks 0 SIGTERM``, ``pong 0``,
-        ``lost 0``, ``TERM``, ``INT``, ``HUP``, ``USR1``, ``USR2`` after a good trial, ``scale 3``,
-        or seconds that pass."""
+        ``lost 0``, the first three and ``forked`` of a template (``ready t0``), ``TERM``, ``INT``,
+        ``HUP``, ``USR1``, ``USR2`` after a good trial, ``scale 3``, or seconds that pass."""
         verb, *rest = word.split()
         machine, numbers = self.machine, [int(item) for item in rest if item.lstrip("-").isdigit()]
-        if verb == "ready":
+        if rest and rest[0].startswith("t"):
+            self._play_template(verb, int(rest[0][1:]), *numbers)
+        elif verb == "ready":
             machine.handle_ready(self.now, numbers[0])
         elif verb == "failed":
             machine.handle_failed(self.now, numbers[0], f"cannot load {numbers[0]}", 1)
@@ -95,6 +106,16 @@ class Driver:
             machine.handle_scale(self.now, numbers[0])
         else:
             self.elapse(float(verb))
+
+    def _play_template(self, verb: str, number: int, status: int = 0) -> None:
+        if verb == "ready":
+            self.machine.handle_template_ready(self.now, number)
+        elif verb == "failed":
+            self.machine.handle_template_failed(self.now, number, f"cannot load t{number}", 1)
+        elif verb == "forked":
+            self.machine.handle_forked(self.now, number)
+        else:
+            self.machine.handle_template_exit(self.now, number, status)
 
     def elapse(self, seconds: float) -> None:
         """Let time pass, with a call at each moment that is due."""

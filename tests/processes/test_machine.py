@@ -18,6 +18,13 @@ RELOADED = [
     ("ready 0", "drain 1"),
     ("exit 1 0", ""),
 ]
+PRELOADED = [
+    (" ", "load t0"),
+    ("scale 1", ""),
+    ("ready t0", "fork t0 0"),
+    ("forked t0", ""),
+    ("ready 0", ""),
+]
 
 ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
     "a reload takes one place after the other": ({}, [*SERVING, *RELOADED]),
@@ -256,6 +263,48 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
             ("exit 0 0", ""),
         ],
     ),
+    "in development a reload ends every child before the new ones start": (
+        {"development": True},
+        [
+            *SERVING,
+            ("HUP", "drain 0, drain 1"),
+            ("exit 0 0", ""),
+            ("exit 1 0", "start 0, start 1"),
+            ("HUP", "drain 0, drain 1"),
+            ("exit 0 0", ""),
+            ("exit 1 0", "start 0, start 1"),
+            ("ready 0", ""),
+            ("ready 1", ""),
+        ],
+    ),
+    "in development a child that does not leave delays the new one a little": (
+        {"processes": 1, "development": True},
+        [
+            *[(" ", "start 0"), ("ready 0", "")],
+            *[("HUP", "drain 0"), ("0.4", ""), ("0.1", "start 1"), ("ready 1", "")],
+            *[("HUP", "drain 1"), ("exit 1 0", ""), ("0.5", "start 1"), ("ready 1", "")],
+            ("exit 0 0", ""),
+        ],
+    ),
+    "in development a child that does not start waits for the next reload": (
+        {"processes": 1, "development": True},
+        [
+            *[(" ", "start 0"), ("exit 0 -11", ""), ("600", "")],
+            *[("HUP", "start 0"), ("ready 0", "")],
+            *[("HUP", "drain 0"), ("exit 0 0", "start 0"), ("exit 0 -11", ""), ("600", "")],
+            ("HUP", "start 0"),
+        ],
+    ),
+    "in development a child that dies is started again, later and later": (
+        {"processes": 1, "development": True},
+        [
+            *[(" ", "start 0"), ("ready 0", "")],
+            *[("exit 0 -11", "start 0"), ("ready 0", "")],
+            *[("exit 0 -11", ""), ("0.5", "start 0"), ("ready 0", "")],
+            *[("exit 0 -11", ""), ("HUP", "start 0"), ("ready 0", "")],
+            ("exit 0 -11", "start 0"),
+        ],
+    ),
     "more and fewer": (
         {},
         [*SERVING, ("scale 3", "start 2"), ("scale 1", "drain 2, drain 1"), ("scale 0", "")],
@@ -288,6 +337,121 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
             ("lost 0", ""),
             ("5", "SIGABRT 0"),
             ("exit 0 -6", "start 0"),
+        ],
+    ),
+    "a template loads the application, then forks": (
+        {"preload": True},
+        [
+            (" ", "load t0"),
+            ("ready t0", "fork t0 0, fork t0 1"),
+            ("forked t0", ""),
+            ("forked t0", ""),
+            ("ready 0", ""),
+            ("exit 0 -9", "fork t0 0"),
+            ("forked t0", ""),
+            ("scale 3", "fork t0 2"),
+            ("TERM", "drain 1, drain 0, drain 2, close"),
+            ("exit 0 0", ""),
+            ("exit 1 0", ""),
+            ("exit 2 0", "dismiss t0"),
+            ("5", "kill t0"),
+            ("exit t0 -9", "exit 0"),
+        ],
+    ),
+    "a reload takes a new template first and ends the earlier one last": (
+        {"preload": True},
+        [
+            *PRELOADED,
+            ("HUP", "load t1"),
+            ("exit 0 -9", "fork t0 0"),
+            ("forked t0", ""),
+            ("ready 0", ""),
+            ("ready t1", "fork t1 1"),
+            ("forked t1", ""),
+            ("ready 1", "drain 0"),
+            ("exit 0 0", "dismiss t0"),
+            ("exit t0 0", ""),
+            ("exit 1 -9", ""),
+            ("0.5", "fork t1 0"),
+        ],
+    ),
+    "a template that fails ends the reload, and the earlier one goes on": (
+        {"preload": True},
+        [
+            *PRELOADED,
+            ("HUP", "load t1"),
+            ("failed t1", ""),
+            ("exit t1 1", ""),
+            ("exit 0 -9", "fork t0 0"),
+        ],
+    ),
+    "a child that fails ends the reload and its template": (
+        {"preload": True},
+        [
+            *PRELOADED,
+            ("HUP", "load t1"),
+            ("ready t1", "fork t1 1"),
+            ("forked t1", ""),
+            ("failed 1", ""),
+            ("exit 1 1", "dismiss t1"),
+            ("5", "ping 0, kill t1"),
+            ("exit t1 -9", ""),
+            ("exit 0 -9", "fork t0 0"),
+        ],
+    ),
+    "a reload while the first template loads starts it again": (
+        {"preload": True},
+        [(" ", "load t0"), ("HUP", "kill t0, load t1"), ("exit t0 -9", ""), ("40", "")],
+    ),
+    "a template that dies is started again, then later and later": (
+        {"preload": True},
+        [
+            *PRELOADED,
+            ("exit t0 -9", "load t1"),
+            ("exit t1 1", ""),
+            ("0.4", ""),
+            ("0.1", "load t2"),
+            ("exit 0 -9", ""),
+            ("ready t2", "fork t2 0"),
+        ],
+    ),
+    "a template that does not answer is killed": (
+        {"preload": True},
+        [
+            (" ", "load t0"),
+            ("ready t0", "fork t0 0, fork t0 1"),
+            ("9", ""),
+            ("forked t0", ""),
+            ("9", ""),
+            ("1", "kill t0"),
+            ("failed 1", ""),
+            ("exit 1 1", ""),
+        ],
+    ),
+    "a template that has failed but does not end is killed": (
+        {"preload": True},
+        [(" ", "load t0"), ("failed t0", ""), ("5", "kill t0"), ("exit t0 -9", "exit 1")],
+    ),
+    "a successor that is due waits for a template": (
+        {"preload": True},
+        [
+            *PRELOADED,
+            ("exit t0 -9", "load t1"),
+            ("asks 0 max_requests", ""),
+            ("1", ""),
+            ("ready t1", "fork t1 1"),
+        ],
+    ),
+    "an upgrade adopts the template and begins with its own": (
+        {"preload": True},
+        [
+            *PRELOADED,
+            ("USR2", "load t1"),
+            ("ready t1", "fork t1 1"),
+            ("USR2", "drain 1, load t2"),
+            ("ready t2", "fork t2 2"),
+            ("ready 2", "drain 0"),
+            ("exit 0 0", "dismiss t0, dismiss t1"),
         ],
     ),
     "logs are reopened": ({}, [*SERVING, ("USR1", "reopen 0, reopen 1")]),
@@ -426,6 +590,15 @@ def test_processes_that_keep_dying() -> None:
     assert driver.exits[0].status == 4
 
 
+def test_in_development_nobody_gives_up() -> None:
+    driver = serving(processes=1, development=True)
+    for _ in range(20):
+        driver.after("ready 0", "exit 0 -11", "60")
+    assert driver.exits == []
+    driver.after("ready 0", "HUP", "exit 0 0", "exit 0 1")
+    assert driver.reloads == ["process 0 exited with status 1 while it started"]
+
+
 def test_a_parent_that_stood_still_does_not_judge_by_that_time() -> None:
     driver = serving(processes=1)
     assert driver.after("5") == ["ping 0"]
@@ -456,17 +629,19 @@ def test_one_process_without_a_gil() -> None:
     assert driver.done() == ["start 1", "start 2", "start 3"]
 
 
+@pytest.mark.parametrize("preload", [False, True])
 @pytest.mark.parametrize("seed", range(40))
-def test_a_random_walk_keeps_the_invariants(seed: int) -> None:
-    Walk(seed).run()
+def test_a_random_walk_keeps_the_invariants(seed: int, preload: bool) -> None:
+    Walk(seed, preload).run()
 
 
 class Walk:
     """Random events, and after each what must hold."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, preload: bool) -> None:
         self.random = random.Random(seed)
-        self.driver = Driver(processes=self.random.randint(1, 4), slots=8)
+        self.driver = Driver(processes=self.random.randint(1, 4), slots=8, preload=preload)
+        self.templates: dict[int, str] = {}
         self.told: dict[int, set[str]] = {}
         self.started = self.exited = 0
 
@@ -478,6 +653,8 @@ class Walk:
             self.check(self.driver.done())
             for slot in list(self.told):
                 self.exit(slot, 0)
+            for number in [n for n, state in self.templates.items() if state == "ending"]:
+                self.template(number, "lose")
         assert not self.driver.machine.children
         assert self.started == self.exited
 
@@ -489,12 +666,15 @@ class Walk:
             [
                 *("ready", "ready", "fail", "die", "leave", "leave", "ask", "pass", "scale"),
                 *("HUP", "USR2"),
+                *(["load", "load", "lose"] if self.templates else []),
             ]
         )
         phase = {"ready": Phase.STARTING, "fail": Phase.STARTING, "leave": Phase.LEAVING}
         slots = [n for n, c in machine.children.items() if c.phase is phase.get(event, Phase.READY)]
         if event == "HUP":
             driver.play("HUP")
+        elif event in ("load", "lose"):
+            self.template(choice(list(self.templates)), event)
         elif event == "USR2":
             if machine.has_served:
                 driver.play("USR2")
@@ -519,6 +699,16 @@ class Walk:
                 self.exit(choice(slots), choice([1, -9]) if event != "leave" else 0)
         assert len(machine.ready()) >= before, event
 
+    def template(self, number: int, event: str) -> None:
+        """It is ready, or gone."""
+        state, machine = self.templates[number], self.driver.machine
+        if event == "load" and state == "loading":
+            self.templates[number] = "ready"
+            self.driver.play(f"ready t{number}")
+        elif state == "ending" or (event == "lose" and machine.has_served):
+            del self.templates[number]
+            self.driver.play(f"exit t{number} {self.random.choice([1, -9])}")
+
     def exit(self, slot: int, status: int) -> None:
         self.exited += 1
         del self.told[slot]
@@ -526,8 +716,17 @@ class Walk:
 
     def check(self, actions: list[str]) -> None:
         for action in actions:
-            verb, slot = action.split()[0], int(action.split()[-1]) if " " in action else -1
-            if verb == "start":
+            verb, *rest = action.split()
+            if verb in ("load", "dismiss", "kill"):
+                number = int(rest[0][1:])
+                assert (number in self.templates) == (verb != "load")
+                self.templates[number] = "loading" if verb == "load" else "ending"
+                continue
+            slot = int(rest[-1]) if rest else -1
+            if verb == "fork":
+                assert self.templates[int(rest[0][1:])] == "ready"
+                self.driver.play(f"forked {rest[0]}")
+            if verb in ("start", "fork"):
                 self.started += 1
                 assert slot not in self.told, "a slot that is in use"
                 self.told[slot] = set()
@@ -545,3 +744,5 @@ class Walk:
         assert machine.stopping or all(
             place.current is not None or place.start_at is not None for place in machine.places
         ), "a place that nobody will fill"
+        alive = [state for state in self.templates.values() if state != "ending"]
+        assert machine.reloading or len(alive) <= 1, "a template that nobody needs"

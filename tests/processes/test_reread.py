@@ -112,3 +112,11 @@ def test_wrong_settings_end_no_reload_that_goes_on() -> None:
         *("drain 0", "start 0", "drain 1"),
     ]
     assert driver.reloads == [""]
+
+
+def test_wrong_settings_before_the_server_is_ready() -> None:
+    """The service manager must not hear that the server is."""
+    driver = Driver()
+    driver.machine.handle_refused(driver.now, "wrong")
+    assert driver.done() == ["start 0", "start 1"]
+    assert (driver.reloads, driver.states) == (["wrong"], [])

@@ -72,6 +72,7 @@ def waiting(server: ServerProcess, pids: list[int], stack: ExitStack) -> list[Cl
     """Requests in the backlogs of the processes, which stand still."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: all(map(procfs.is_stopped, pids)), "processes that stand still")
     clients = [stack.enter_context(server.connect()) for _ in range(MANY)]
     for client in clients:
         client.send(render("/"))

@@ -15,6 +15,7 @@ from __future__ import annotations
 import atexit
 import io
 import json
+import os
 import re
 import tempfile
 import threading
@@ -39,11 +40,18 @@ TARGET = re.compile(
 BINARY = ("Content-Type", "application/octet-stream")
 counts: Counter[str] = Counter()
 _lock = threading.Lock()
-# One file for all downloads by ``wsgi.file_wrapper``; it lives as long as the process.
-_file = tempfile.NamedTemporaryFile(prefix="headwaiter-soak-")  # noqa: SIM115
-_file.write(SEQUENCE)
-_file.flush()
-atexit.register(_file.close)
+# One file for all downloads by ``wsgi.file_wrapper``; it lives as long as the process that made it,
+# which may be the template of others.
+with tempfile.NamedTemporaryFile(prefix="headwaiter-soak-", delete=False) as _file:
+    _file.write(SEQUENCE)
+
+
+def _remove(maker: int) -> None:
+    if os.getpid() == maker:
+        os.unlink(_file.name)
+
+
+atexit.register(_remove, os.getpid())
 
 
 class Intended(Exception):

@@ -81,6 +81,12 @@ def is_pending(pid: int, number: int) -> bool:
     return any(mask >> (number - 1) & 1 for mask in masks)
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped every thread of the process."""
+    stats = [task / "stat" for task in Path(f"/proc/{pid}/task").iterdir()]
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+
 def threads(pid: int) -> int:
     """Threads of the process, Python's and native ones."""
     return _status(pid, "Threads")

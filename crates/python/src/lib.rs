@@ -35,6 +35,9 @@ mod _headwaiter {
     #[cfg(unix)]
     #[pymodule_export]
     use crate::process::control::Control;
+    #[cfg(target_os = "linux")]
+    #[pymodule_export]
+    use crate::process::family::{adopt_orphans, fork_without_hooks, leave_with_parent};
     #[pymodule_export]
     use crate::process::logging::{log_put, log_take, log_wait, log_wake};
     #[cfg(unix)]

@@ -6,10 +6,28 @@ from typing import NamedTuple, Union
 
 
 class Start(NamedTuple):
-    """Start a child in a free slot, for the place with this number."""
+    """Start a child in a free slot, for the place with this number; with a ``template`` that one
+    forks it."""
 
     slot: int
     place: int
+    template: int | None = None
+
+
+class StartTemplate(NamedTuple):
+    """Start a template, which loads the application."""
+
+    number: int
+
+
+class DismissTemplate(NamedTuple):
+    """Let a template end."""
+
+    number: int
+
+
+class KillTemplate(NamedTuple):
+    number: int
 
 
 class Tell(NamedTuple):
@@ -55,4 +73,16 @@ class Exit(NamedTuple):
     error: str = ""
 
 
-Action = Union[Start, Tell, Kill, Log, Notify, Stopping, Reloaded, Exit]
+Action = Union[
+    Start,
+    StartTemplate,
+    DismissTemplate,
+    KillTemplate,
+    Tell,
+    Kill,
+    Log,
+    Notify,
+    Stopping,
+    Reloaded,
+    Exit,
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from headwaiter._parent.child import Child, Config, Phase, Place
+from headwaiter._parent.child import Child, Config, Phase, Place, Template
 from headwaiter._parent.replacing import Replacements
 from headwaiter._parent.state import known
 
@@ -17,7 +17,6 @@ from headwaiter._parent.state import known
 class Adoption(Replacements):
     def __init__(self, config: Config, now: float) -> None:
         super().__init__(config, now)
-        self.has_served = False
         self.restarts = 0
         """Children that died and were started again."""
         self.gil = True
@@ -30,9 +29,8 @@ class Adoption(Replacements):
             "restarts": self.restarts,
             "gil": self.gil,
             "leaver": _slot(self._leaver),
-            "children": [
-                {**asdict(child), "phase": child.phase.value} for child in self.children.values()
-            ],
+            "children": [_written(child) for child in self.children.values()],
+            "templates": [_written(template) for template in self.templates.values()],
             "places": [
                 {
                     **vars(place),
@@ -51,11 +49,19 @@ class Adoption(Replacements):
         for written in state["children"]:
             child = Child(**known(Child, {**written, "phase": Phase(written["phase"])}))
             self.children[child.slot] = child
+        for written in state.get("templates", ()):
+            template = Template(**known(Template, {**written, "phase": Phase(written["phase"])}))
+            self.templates[template.slot] = template
+        self._last_template = max(self.templates, default=-1)
         for written in state["places"]:
             filled = {role: self.children.get(written[role]) for role in ("current", "successor")}
             self.places.append(Place(**known(Place, {**written, **filled})))
         self._leaver = self.children.get(state["leaver"])
         self._replaced = next((place for place in self.places if place.successor), None)
+
+
+def _written(child: Child) -> dict[str, Any]:
+    return {**asdict(child), "phase": child.phase.value}
 
 
 def _slot(child: Child | None) -> int | None:

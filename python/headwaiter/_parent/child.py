@@ -20,6 +20,11 @@ class Config:
     """Seconds within which a second stop signal is the same stop."""
     adaptive: bool = False
     """Start one process; the others follow only if its GIL is on."""
+    preload: bool = False
+    """Children are forked by a template."""
+    development: bool = False
+    """A reload ends all children, then starts the new ones: nobody wants a reply of the old code.
+    A child that fails to start waits for the next reload."""
 
 
 class Phase(enum.Enum):
@@ -67,6 +72,14 @@ class Child:
             time = getattr(self, name)
             if time is not None:
                 setattr(self, name, time + seconds)
+
+
+@dataclass(eq=False)
+class Template(Child):
+    """A process that has loaded the application and forks children. Its number is its ``slot``."""
+
+    asked: int = 0
+    """Children that it was asked for and has not forked yet. It is killed at ``end_at``."""
 
 
 @dataclass(eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -19,29 +20,12 @@ from headwaiter import _headwaiter
 from headwaiter._parent.channel import Channel
 from headwaiter._parent.listening import Listening
 from headwaiter._parent.state import known
+from headwaiter._parent.template import Adopted, TemplateProcess
 from headwaiter._process import signals
 from headwaiter._settings.sources import SLOT_VARIABLE
 
 MOST_NAMED = 10
 """The most requests that a log record names."""
-
-
-class Adopted:
-    """A process that an earlier version of the program has started, as a ``Popen``."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-
-    def poll(self) -> int | None:
-        """The exit status, negative for a signal; ``None`` while the process lives."""
-        try:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:  # somebody else has waited for it
-            return 0
-        return os.waitstatus_to_exitcode(status) if pid else None
-
-    def send_signal(self, number: int) -> None:
-        os.kill(self.pid, number)
 
 
 @dataclass
@@ -57,6 +41,8 @@ class ChildProcess:
     began: float
     is_ready: bool = False
     is_lost: bool = False
+    template: int | None = None
+    """The template that has forked it."""
 
     def close(self) -> None:
         """Close everything but the inbox."""
@@ -83,6 +69,7 @@ class Children:
         self.page = page
         self.directory = directory
         self.by_slot: dict[int, ChildProcess] = {}
+        self.templates: dict[int, TemplateProcess] = {}
         self._orphans: list[tuple[float, int]] = []
         """Inboxes of children that are gone, each with the time at which it is closed."""
 
@@ -101,6 +88,14 @@ class Children:
                 }
                 for child in self.by_slot.values()
             ],
+            "templates": [
+                {
+                    **vars(template),
+                    "popen": template.popen.pid,
+                    "channel": template.channel.state(keep),
+                }
+                for template in self.templates.values()
+            ],
         }
 
     def adopt(self, state: dict[str, Any]) -> None:
@@ -111,9 +106,42 @@ class Children:
             fields = known(ChildProcess, {**written, "popen": popen, "channel": channel})
             child = ChildProcess(**fields)
             self.by_slot[child.slot] = child
+        for written in state.get("templates", ()):
+            popen, channel = Adopted(written["popen"]), Channel.adopted(written["channel"])
+            fields = known(TemplateProcess, {**written, "popen": popen, "channel": channel})
+            self.templates[written["number"]] = TemplateProcess(**fields)
 
-    def start(self, slot: int, place: int) -> ChildProcess:
-        """Start a child for a place, and introduce it to the others.
+    def start_template(self, number: int) -> TemplateProcess:
+        """Start a template.
+
+        Raises:
+            OSError: The process cannot be started.
+        """
+        own, its = socket.socketpair()
+        with its, contextlib.ExitStack() as opened:
+            opened.callback(own.close)
+            popen = self._spawn(["--template"], {"control": its.fileno()}, [], None)
+            opened.pop_all()
+        self.templates[number] = TemplateProcess(number, popen, Channel(own))
+        return self.templates[number]
+
+    def bury_template(self, template: TemplateProcess) -> None:
+        """Forget a template that is gone."""
+        del self.templates[template.number]
+        template.channel.close()
+
+    def end_templates(self) -> None:
+        """Kill the templates that are left."""
+        for template in self.templates.values():
+            template.popen.send_signal(signal.SIGKILL)
+        for template in self.templates.values():
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, template.popen.pid, os.WEXITED | os.WNOWAIT)
+            template.popen.poll()
+
+    def start(self, slot: int, place: int, template: int | None = None) -> ChildProcess:
+        """Start a child for a place, or have it forked by a template, and introduce it to the
+        others.
 
         Raises:
             OSError: The process cannot be started.
@@ -128,23 +156,33 @@ class Children:
             opened.callback(os.close, outbox)
             with its:
                 passed = {"control": its.fileno(), "page": self.page.fileno(), "inbox": inbox}
-                popen = self._spawn(slot, passed, listeners)
+                popen = self._begin(slot, passed, listeners, template)
             opened.pop_all()
-        child = ChildProcess(slot, popen, Channel(own), inbox, outbox, time.monotonic())
+        channel, began = Channel(own), time.monotonic()
+        child = ChildProcess(slot, popen, channel, inbox, outbox, began, template=template)
         for other in self.by_slot.values():
             self._introduce(child, other)
             self._introduce(other, child)
         self.by_slot[slot] = child
         return child
 
+    def _begin(
+        self, slot: int, passed: dict[str, int], listeners: list[int], template: int | None
+    ) -> subprocess.Popen[bytes] | Adopted:
+        if template is None:
+            return self._spawn([f"--slot={slot}"], passed, listeners, slot)
+        if template not in self.templates:
+            raise ProcessLookupError("the template has just died")
+        return self.templates[template].fork(slot, passed, listeners)
+
     def _spawn(
-        self, slot: int, passed: dict[str, int], listeners: Sequence[int]
+        self, flags: list[str], passed: dict[str, int], listeners: list[int], slot: int | None
     ) -> subprocess.Popen[bytes]:
-        flags = [f"--{name}={descriptor}" for name, descriptor in passed.items()]
+        flags = [*flags, *(f"--{name}={descriptor}" for name, descriptor in passed.items())]
         flags += [f"--listen={descriptor}" for descriptor in listeners]
         with signals.held_back():  # until the child ignores them, see `leave_stops_to_parent`
             return subprocess.Popen(
-                [*self.command, f"--slot={slot}", *flags, "--", *self.more, *self.arguments],
+                [*self.command, *flags, "--", *self.more, *self.arguments],
                 pass_fds=[*passed.values(), *listeners],
                 cwd=self.directory,
                 env=environment(slot),

@@ -6,7 +6,7 @@ import logging
 import signal
 
 from headwaiter._parent.actions import Action, Kill, Log, Notify, Start, Tell
-from headwaiter._parent.child import Child, Config, Phase, Place
+from headwaiter._parent.child import Child, Config, Phase, Place, Template
 
 GRACE = 10.0
 """How much longer than ``shutdown_timeout`` a child may take to leave."""
@@ -17,12 +17,16 @@ SLOW_START = 30.0
 FROZEN = 1.0
 """The parent itself stood still if it wakes by so much later than it had to."""
 
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+
 
 class Core:
     def __init__(self, config: Config, now: float) -> None:
         self.config = config
         self.now = now
         self.children: dict[int, Child] = {}
+        self.templates: dict[int, Template] = {}
         self.places: list[Place] = []
         self.epoch = 0
         """Counts the reloads; a child of an earlier epoch is to be replaced."""
@@ -44,20 +48,36 @@ class Core:
     def _log(self, level: int, text: str) -> None:
         self._do(Log(level, text))
 
+    def _note(self, text: str) -> None:
+        """Log a step of a replacement. In development there are too many."""
+        self._log(logging.DEBUG if self.config.development else logging.INFO, text)
+
     def _pass(self, now: float) -> None:
         """Time has passed until ``now``.
 
         If the parent itself stood still, its children get that time on top: they could not answer.
         """
-        judged = [child.judged_at() for child in self.children.values()]
+        processes = [*self.children.values(), *self.templates.values()]
+        judged = [process.judged_at() for process in processes]
         late = now - min(judged, default=now)
         if late > FROZEN:
-            for child in self.children.values():
-                child.extend(late)
+            for process in processes:
+                process.extend(late)
         self.now = now
 
     def _free_slot(self) -> int | None:
         return next((n for n in range(self.config.slots) if n not in self.children), None)
+
+    def _source(self) -> Template | None:
+        """The template that forks the next child."""
+        ready = [each for each in self.templates.values() if each.phase is Phase.READY]
+        newest = max(ready, key=lambda template: template.slot, default=None)
+        return newest if self.config.preload else None
+
+    def _can_start(self) -> bool:
+        """Whether a slot is free, and a template is ready if one is needed."""
+        is_ready = not self.config.preload or self._source() is not None
+        return is_ready and self._free_slot() is not None
 
     def _place_of(self, child: Child) -> Place | None:
         for place in self.places:
@@ -66,13 +86,18 @@ class Core:
         return None
 
     def _start(self, place: Place) -> Child | None:
-        """Start a child for the place; ``None`` while no slot is free."""
-        slot = self._free_slot()
-        if slot is None:
+        """Start a child for the place; ``None`` while :meth:`_can_start` is false."""
+        slot, source = self._free_slot(), self._source()
+        if slot is None or (self.config.preload and source is None):
             return None
-        child = Child(slot, self.now, self.epoch, warn_at=self.now + SLOW_START)
+        epoch = self.epoch if source is None else source.epoch
+        child = Child(slot, self.now, epoch, warn_at=self.now + SLOW_START)
         self.children[slot] = child
-        self._do(Start(slot, self.places.index(place)))
+        number = None if source is None else source.slot
+        self._do(Start(slot, self.places.index(place), number))
+        if source is not None:
+            source.asked += 1
+            source.end_at = source.end_at or self.now + PING_PATIENCE
         return child
 
     def _leave(self, child: Child) -> None:
@@ -104,7 +129,24 @@ class Core:
     def _tell_status(self) -> None:
         states = [child.phase for child in self.children.values()]
         parts = [f"{states.count(phase)} {phase.value}" for phase in Phase if phase in states]
+        if any(template.phase is Phase.STARTING for template in self.templates.values()):
+            parts.append("a template starting")
         status = f"STATUS={', '.join(parts) or 'none'}; {len(self.places)} wanted"
         if status != self._status_told:
             self._status_told = status
             self._do(Notify(status))
+
+
+def pause(failures: int) -> float:
+    """Seconds before the next start after ``failures`` in a row: 0, then 0.5, 1, 2 ... 30."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10)) if failures else 0.0
+
+
+def ended(status: int) -> str:
+    """How a child ended, in words."""
+    if status >= 0:
+        return f"exited with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"

@@ -8,7 +8,6 @@ accepts a connection and never imports the application.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import functools
 import logging
 import os
@@ -23,23 +22,29 @@ from headwaiter import _headwaiter
 from headwaiter._parent import status
 from headwaiter._parent.actions import (
     Action,
+    DismissTemplate,
     Exit,
     Kill,
+    KillTemplate,
     Log,
     Notify,
     Reloaded,
     Start,
+    StartTemplate,
     Stopping,
     Tell,
 )
 from headwaiter._parent.child import Phase
 from headwaiter._parent.children import ChildProcess, Children
 from headwaiter._parent.control import Client, ControlSocket
+from headwaiter._parent.forking import Forking
 from headwaiter._parent.machine import Machine
 from headwaiter._parent.overview import Admin
 from headwaiter._parent.settings import Settings
+from headwaiter._parent.template import TemplateProcess
 from headwaiter._parent.upgrade import Upgrade
 from headwaiter._parent.upgrading import HANDLED, Upgrading
+from headwaiter._parent.watcher import Watcher
 from headwaiter._process import logs, signals, systemd
 from headwaiter._process.exits import DONE, NOT_STARTED, USAGE
 from headwaiter._settings.flags import UsageError
@@ -48,7 +53,7 @@ ORPHANED = 1.0
 """Seconds in which a sibling may still send to the inbox of a child that is gone."""
 
 
-class Parent(Upgrading):
+class Parent(Upgrading, Forking):
     """Runs the children until the server stops."""
 
     def __init__(
@@ -59,6 +64,7 @@ class Parent(Upgrading):
         control: str | None,
         admin: Admin | None,
         upgrade: Upgrade,
+        watcher: Watcher | None,
         banner: Callable[[], None],
         adopted: dict[str, Any] | None = None,
     ) -> None:
@@ -72,9 +78,12 @@ class Parent(Upgrading):
         self._admin = admin
         if admin is not None:
             self._selector.register(admin.fileno(), selectors.EVENT_READ, lambda _: None)
+        self._watcher = watcher
         self._watchdog = systemd.watchdog_seconds()
         self._began = self._watched = time.monotonic()
         self._exit: Exit | None = None
+        # A developer closes the terminal to stop the server.
+        self._is_of_terminal = settings.config.development and signals.has_terminal()
         told = adopted["control"] if adopted else None
         make = functools.partial(ControlSocket, selector=self._selector, ask=self._asked)
         self._socket = make(control, adopted=told) if control else None
@@ -91,6 +100,9 @@ class Parent(Upgrading):
         for child in self.children.by_slot.values():
             if not child.is_lost:
                 self._watch(child)
+        for template in self.children.templates.values():
+            if not template.is_lost:
+                self._watch_template(template)
         if self._admin is not None and state["figures"] is not None:
             self._admin.adopt(state["figures"])
         version = _headwaiter.__version__
@@ -101,6 +113,8 @@ class Parent(Upgrading):
         """Serve; return how it ended."""
         with self._selector, self._signals():
             try:
+                if self._watcher is not None:
+                    self._watcher.begin(self._selector, lambda: self._reload(time.monotonic()))
                 self._act()
                 self._reap()
                 while self._exit is None:
@@ -140,6 +154,8 @@ class Parent(Upgrading):
         self._go_on_with_upgrade(now)
         for child in self.children.by_slot.values():
             self._listen_to(child)
+        for template in self.children.templates.values():
+            self._listen_to(template)
 
     def _timeout(self) -> float | None:
         times = [self.machine.next_time(), self.children.next_time()]
@@ -172,6 +188,8 @@ class Parent(Upgrading):
             name = signal.Signals(number).name
             if name in ("SIGINT", "SIGQUIT", "SIGTERM"):
                 machine.handle_stop(now, name, delayed=name == "SIGTERM")
+            elif name == "SIGHUP" and self._is_of_terminal and not signals.has_terminal():
+                machine.handle_stop(now, "SIGHUP of a terminal that is closed")
             elif name == "SIGHUP":
                 self._reload(now)
             elif name == "SIGUSR1":
@@ -185,12 +203,12 @@ class Parent(Upgrading):
         for child in list(self.children.by_slot.values()):
             code = child.popen.poll()
             if code is not None:
-                self._ended(child, code)
-        if os.getpid() == 1:
-            own = {child.popen.pid for child in self.children.by_slot.values()}
-            _reap_strangers(own | ({self._trial.popen.pid} if self._trial else set()))
+                self._bury(child, code)
+        self._reap_templates()
+        if os.getpid() == 1 or self.machine.config.preload:
+            self._reap_orphans({self._trial.popen.pid} if self._trial else set())
 
-    def _ended(self, child: ChildProcess, code: int) -> None:
+    def _bury(self, child: ChildProcess, code: int) -> None:
         if not child.is_lost:
             self._read(child, selectors.EVENT_READ)  # its last words
         if not child.is_lost:
@@ -203,6 +221,9 @@ class Parent(Upgrading):
         self.machine.handle_exit(now, child.slot, code, running)
 
     def _read(self, child: ChildProcess, events: int) -> None:
+        if child.template in self.children.templates and not child.popen.pid:
+            # Its template has said the process ID before the child says anything.
+            self._read_template(self.children.templates[child.template], selectors.EVENT_READ)
         if events & selectors.EVENT_WRITE:
             child.channel.flush()
         if events & selectors.EVENT_READ:
@@ -297,6 +318,10 @@ class Parent(Upgrading):
     def _carry_out(self, action: Action) -> None:
         if isinstance(action, Start):
             self._start(action)
+        elif isinstance(action, StartTemplate):
+            self._start_template(action.number)
+        elif isinstance(action, (DismissTemplate, KillTemplate)):
+            self._end_template(action.number, at_once=isinstance(action, KillTemplate))
         elif isinstance(action, (Tell, Kill)):
             child = self.children.by_slot.get(action.slot)
             if child is None:  # it has just ended
@@ -326,7 +351,7 @@ class Parent(Upgrading):
     def _start(self, action: Start) -> None:
         slot = action.slot
         try:
-            child = self.children.start(slot, action.place)
+            child = self.children.start(slot, action.place, action.template)
         except OSError as error:
             now = time.monotonic()
             self.machine.handle_failed(now, slot, f"cannot start a process: {error}", NOT_STARTED)
@@ -341,7 +366,7 @@ class Parent(Upgrading):
             lambda events: None if child.is_lost else self._read(child, events),
         )
 
-    def _listen_to(self, child: ChildProcess) -> None:
+    def _listen_to(self, child: ChildProcess | TemplateProcess) -> None:
         if child.is_lost:
             return
         sends = selectors.EVENT_WRITE if child.channel.wants_to_send else 0
@@ -352,19 +377,12 @@ class Parent(Upgrading):
 
     def _end(self) -> None:
         self._give_up_upgrade()
+        self.children.end_templates()
         if self._exit is not None:
             self._answer("stop", self._exit.status, "stopped")
+        if self._watcher is not None:
+            self._watcher.stop()
         if self._admin is not None:
             self._admin.close()
         if self._socket is not None:
             self._socket.close()
-
-
-def _reap_strangers(own: set[int]) -> None:
-    """Process 1 inherits every orphan, and has to wait for it."""
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if found is None or found.si_pid in own:
-                return
-            os.waitpid(found.si_pid, 0)

@@ -2,8 +2,8 @@
 
 ``loop.py`` calls a ``handle_*`` method for each event, with the current time in seconds, then
 carries out what ``take_actions`` returns, and calls ``handle_time`` again at ``next_time`` at the
-latest. ``stopping.py`` has the stop, ``replacing.py`` the replacement of children,
-``adoption.py`` the upgrade.
+latest. ``templates.py`` has the templates, ``stopping.py`` the stop, ``replacing.py`` the
+replacement of children, ``adoption.py`` the upgrade.
 
 Words: a *place* is one of the processes that are wanted. A child fills a place; its successor is
 ready before it leaves. Rules: at most one place is being replaced at a time, and its old child is
@@ -13,19 +13,16 @@ gone before the next one is; nobody but ``core.py`` starts and ends children.
 from __future__ import annotations
 
 import logging
-import signal
 from typing import Any
 
 from headwaiter._parent.actions import Exit, Notify, Tell
 from headwaiter._parent.adoption import Adoption
-from headwaiter._parent.child import Child, Config, Phase, Place
-from headwaiter._parent.core import ABORT_PATIENCE, PING_PATIENCE
-from headwaiter._parent.replacing import pause
+from headwaiter._parent.child import Child, Config, Phase, Place, Template
+from headwaiter._parent.core import ABORT_PATIENCE, PING_PATIENCE, ended, pause
+from headwaiter._parent.templates import SETTLED
 from headwaiter._process import exits
 
 PING_EVERY = 5.0
-SETTLED = 10.0
-"""A child that was ready for so long has started well: it is the first to die in its place."""
 KEPT_DYING = 8
 """With so many deaths in a row in every place, and no child ready, the parent gives up."""
 
@@ -141,6 +138,8 @@ class Machine(Adoption):
         self._pass(now)
         for child in list(self.children.values()):
             self._child_time(child)
+        for template in self.templates.values():
+            self._template_time(template)
         if self.stopping:
             self._stop_time()
         self._settle()
@@ -154,9 +153,10 @@ class Machine(Adoption):
             times += [child.end_at, child.warn_at, child.ping_at]
             if child.pinged_at is not None:
                 times.append(child.pinged_at + PING_PATIENCE)
+        times += self._template_times()
         if not self.stopping:
             times.append(self._replace_time())
-            if self._free_slot() is not None:
+            if self._can_start():
                 times += [place.start_at for place in self.places]
         return min((time for time in times if time is not None), default=None)
 
@@ -211,6 +211,10 @@ class Machine(Adoption):
             self._successor_failed(place, child, text)
             return
         place.current = None
+        if self.config.development:
+            if not self._fail_reload(child, text):
+                self._log(logging.ERROR, text)
+            return
         if not self.has_served:
             self._first_failure = self._first_failure or (text, child.failed_with)
             if all(place.current is None for place in self.places):
@@ -225,8 +229,21 @@ class Machine(Adoption):
     def _start_later(self, place: Place) -> None:
         place.start_at = self.now + pause(place.deaths)
         place.deaths += 1
+        if self.config.development:
+            return
         if not self.ready() and all(place.deaths > KEPT_DYING for place in self.places):
             self._log(logging.CRITICAL, "processes keep dying, and none is ready: giving up")
+            self._stop(exits.KEPT_DYING)
+
+    def _template_died(self, template: Template, text: str) -> None:
+        if not self.has_served and not self.children:
+            self.stopping = True
+            self._do(Exit(template.failed_with, text))
+            return
+        if template.ready_at is not None or not self._fail_reload(template, text):
+            self._log(logging.ERROR, text)
+        if not self.ready() and self._template_deaths > KEPT_DYING:
+            self._log(logging.CRITICAL, "templates keep dying, and no process is ready: giving up")
             self._stop(exits.KEPT_DYING)
 
     def _set_wanted(self, wanted: int) -> None:
@@ -248,14 +265,5 @@ class Machine(Adoption):
                     if place.current is not None:
                         place.start_at = None
             self._replace()
+            self._settle_templates(reloading=self.reloading)
         self._tell_status()
-
-
-def ended(status: int) -> str:
-    """How a child ended, in words."""
-    if status >= 0:
-        return f"exited with status {status}"
-    try:
-        return f"was ended by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was ended by signal {-status}"

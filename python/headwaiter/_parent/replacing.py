@@ -11,20 +11,17 @@ import math
 
 from headwaiter._parent.actions import Notify, Reloaded
 from headwaiter._parent.child import Child, Config, Phase, Place
+from headwaiter._parent.core import pause
 from headwaiter._parent.stopping import Stops
 
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
-
-
-def pause(failures: int) -> float:
-    """Seconds before the next start after ``failures`` in a row: 0, then 0.5, 1, 2 ... 30."""
-    return min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - 1, 10)) if failures else 0.0
+BEHIND = 0.5
+"""In development a new child waits so long for the old one, whose ports and files it may need."""
 
 
 class Replacements(Stops):
     def __init__(self, config: Config, now: float) -> None:
         super().__init__(config, now)
+        self.has_served = False
         self.reloading = False
         self.reload_error = ""
         """Why the last reload failed; empty if it did not."""
@@ -41,9 +38,13 @@ class Replacements(Stops):
         if self.stopping:
             return
         self._log(logging.ERROR, f"the reload failed; the earlier processes go on\n{text}")
-        if not self.reloading:  # the service manager waits for both
+        if self.reloading:
+            return
+        if self.has_served:  # the service manager waits for both messages
             self._do(Notify("RELOADING=1"))
             self._end_reload(text)
+        else:
+            self._do(Reloaded(text))
 
     def handle_reload(self, now: float, config: Config | None = None) -> None:
         """Replace every child, so that all have the configuration and the application anew.
@@ -54,27 +55,34 @@ class Replacements(Stops):
         self._pass(now)
         if self.stopping:
             return
-        self._log(logging.INFO, "reload: every process is replaced")
+        self._note("reload: every process is replaced")
         self.config = config or self.config
         self.epoch += 1
         self._retry_at = -math.inf
+        self._renew_template()
         if not self.reloading:
             self.reloading = True
             self._do(Notify("RELOADING=1"))
         self._give_up_successor()
         for place in self.places:
-            if place.current is not None and place.current.phase is Phase.STARTING:
-                self._leave(place.current)
+            current, all_leave = place.current, self.config.development
+            if current is not None and (all_leave or current.phase is Phase.STARTING):
+                self._leave(current)
                 place.current, place.start_at = None, now
+        if self.config.development:
+            self._start_behind_leavers()
         self._settle()
 
-    def _settle(self) -> None:
-        """Start what is due."""
-        raise NotImplementedError
+    def _start_behind_leavers(self) -> None:
+        """Start a child in every empty place when those that leave are gone, or soon."""
+        leave = any(child.phase is Phase.LEAVING for child in self.children.values())
+        for place in self.places:
+            if place.current is None:
+                place.start_at, place.deaths = self.now + (BEHIND if leave else 0.0), 0
 
     def _replace(self) -> None:
         """Begin to replace the next child that is due."""
-        if self._replaced is not None or self._leaver is not None:
+        if self._replaced is not None or self._leaver is not None or not self._can_replace():
             return
         if self._retry_at <= self.now:
             for place in self.places:
@@ -88,11 +96,16 @@ class Replacements(Stops):
             self._end_reload("")
 
     def _replace_time(self) -> float | None:
-        if self._replaced is not None or self._leaver is not None or self._free_slot() is None:
+        if self._replaced is not None or self._leaver is not None or not self._can_replace():
             return None
         due = [self._due(place.current) for place in self.places if place.current is not None]
         soonest = max(min(due, default=math.inf), self._retry_at)
         return None if soonest == math.inf else soonest
+
+    def _can_replace(self) -> bool:
+        """Whether a successor can start; after a reload has begun, from the new template."""
+        source = self._source()
+        return self._can_start() and (source is None or source.epoch == self.epoch)
 
     def _due(self, child: Child) -> float:
         """When the child is to be replaced."""
@@ -123,8 +136,12 @@ class Replacements(Stops):
         """A child that had to leave is gone."""
         if self._leaver is child:
             self._leaver = None
-        served = child.ready_at is not None
-        self._log(logging.WARNING if served and status else logging.INFO, text)
+        if self.reloading and self.config.development:
+            self._start_behind_leavers()
+        if child.ready_at is not None and status:
+            self._log(logging.WARNING, text)
+        else:
+            self._note(text)
 
     def _successor_failed(self, place: Place, child: Child, text: str) -> None:
         place.successor = self._replaced = None
@@ -140,7 +157,9 @@ class Replacements(Stops):
         self._give_up_successor()
         for other in self.children.values():
             other.epoch = self.epoch
-        self._log(logging.ERROR, f"the reload failed; the earlier processes go on\n{text}")
+        self._keep_earlier_template()
+        stays = "" if self.config.development else "; the earlier processes go on"
+        self._log(logging.ERROR, f"the reload failed{stays}\n{text}")
         self._end_reload(text)
         return True
 
@@ -153,6 +172,6 @@ class Replacements(Stops):
     def _end_reload(self, error: str) -> None:
         self.reloading, self.reload_error = False, error
         if not error:
-            self._log(logging.INFO, "reload: every process is new")
+            self._note("reload: every process is new")
         self._do(Reloaded(error))
         self._do(Notify("READY=1"))

@@ -23,6 +23,7 @@ from headwaiter._parent.loop import Parent
 from headwaiter._parent.overview import Admin
 from headwaiter._parent.settings import Settings
 from headwaiter._parent.upgrade import Upgrade
+from headwaiter._parent.watcher import Watcher
 from headwaiter._process import cores, logs, output, pid_file
 from headwaiter._process.interpreter import is_free_threaded
 from headwaiter._settings.adjustments import Adjustments
@@ -100,12 +101,21 @@ def serve(
                 children.command.append("--observed")
                 engine = adjustments.engine_settings(logs.logger_name())
                 admin = Admin(listeners, engine, children)
+            watcher = None
+            if adjustments.reload:
+                watcher = Watcher(
+                    interpreter(),
+                    directory,
+                    include=adjustments.reload_include,
+                    exclude=adjustments.reload_exclude,
+                )
             ended = Parent(
                 children,
                 settings,
                 control=adjustments.control,
                 admin=admin,
                 upgrade=Upgrade(interpreter(), arguments, directory, fixed, listening),
+                watcher=watcher,
                 banner=lambda: _log_banner(listeners, adjustments),
                 adopted=adopted,
             ).run()
@@ -155,6 +165,8 @@ def configured(adjustments: Adjustments, slots: int) -> tuple[Config, list[str]]
         slots=slots,
         same_stop=_headwaiter.SAME_STOP,
         adaptive=is_adaptive,
+        preload=adjustments.preload and not adjustments.reload,
+        development=adjustments.reload,
     )
     return config, more
 

@@ -26,6 +26,11 @@ def shown(machine: Machine, children: Children, now: float, uptime: float) -> st
         counts = [line.get(name, 0) for name in TITLES[4:]]
         pid = process.popen.pid if process else "-"
         lines.append(_row((slot, pid, child.phase.value, f"{now - since:.0f} s", *counts)))
+    for number, template in sorted(machine.templates.items()):
+        started = children.templates.get(number)
+        age = now - (template.began if template.ready_at is None else template.ready_at)
+        pid = started.popen.pid if started else "-"
+        lines.append(_row(("template", pid, template.phase.value, f"{age:.0f} s")))
     if machine.reload_error:
         lines.append(f"the last reload failed:\n{machine.reload_error}")
     return "\n".join(lines)

@@ -6,11 +6,12 @@ import logging
 
 from headwaiter._parent.actions import Exit, Notify, Stopping, Tell
 from headwaiter._parent.child import Child, Config, Phase
-from headwaiter._parent.core import GRACE, Core
+from headwaiter._parent.core import GRACE
+from headwaiter._parent.templates import Templates
 from headwaiter._process import exits
 
 
-class Stops(Core):
+class Stops(Templates):
     def __init__(self, config: Config, now: float) -> None:
         super().__init__(config, now)
         self.exit_status = exits.DONE
@@ -39,6 +40,7 @@ class Stops(Core):
     def _stop(self, status: int, delay: float = 0.0) -> None:
         self.stopping, self.exit_status, self._stopped_at = True, status, self.now
         self._do(Notify("STOPPING=1"))
+        self._end_templates(Phase.STARTING)
         for child in list(self.children.values()):
             if child.phase is Phase.STARTING:
                 self._leave(child)
@@ -77,4 +79,6 @@ class Stops(Core):
     def _exit_if_alone(self) -> None:
         if not self.children:
             self._close()
-            self._do(Exit(self.exit_status))
+            self._end_templates(Phase.READY)
+            if not self.templates:
+                self._do(Exit(self.exit_status))

@@ -18,6 +18,7 @@ from headwaiter._parent.control import ControlSocket
 from headwaiter._parent.machine import Machine
 from headwaiter._parent.overview import Admin
 from headwaiter._parent.upgrade import Trial, Upgrade, signals_held
+from headwaiter._parent.watcher import Watcher
 from headwaiter._process import logs
 from headwaiter._process.exits import NOT_STARTED
 
@@ -38,6 +39,7 @@ class Upgrading:
     children: Children
     _admin: Admin | None
     _socket: ControlSocket | None
+    _watcher: Watcher | None
     _began: float
     _wakeup: socket.socket
 
@@ -108,11 +110,15 @@ class Upgrading:
                 self._wakeup.recv(1, socket.MSG_PEEK)
                 return  # the loop comes back at once
             self._good_since = None
+            if self._watcher is not None:
+                self._watcher.stop()
             kept: list[int] = []
             try:
                 self._upgrade.execute(self._state(kept), kept)
             except OSError as error:
                 self._fail_upgrade(f"cannot execute the new version: {error}")
+                if self._watcher is not None:
+                    self._watcher.start()
                 if self._admin is not None:
                     self._admin.go_on()
 

@@ -166,6 +166,11 @@ else:
         _headwaiter.ignore_signals([signal.SIGINT, *free])
         signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENTS_SIGNALS)
 
+    def leave_end_to_parent() -> None:
+        """Ignore SIGTERM, too: service managers send it to every process, and mean the parent."""
+        if _is_free(signal.SIGTERM):
+            _headwaiter.ignore_signals([signal.SIGTERM])
+
     PARENTS_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
     @contextmanager
@@ -177,6 +182,16 @@ else:
             yield
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def has_terminal() -> bool:
+        """Whether the process has a terminal that is open, and may end with it (no ``nohup``)."""
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            return False
+        try:
+            os.close(os.open(os.ctermid(), os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+        except OSError:
+            return False
+        return True
 
     def outlast(numbers: list[int]) -> None:
         """Ignore these signals from the end of the interpreter on, which resets their handlers."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headwaiter._settings import defaults, listen, paths
 from headwaiter._settings.casts import thread_bounds
-from headwaiter._settings.sources import Given, collect, from_keywords, with_concurrency
+from headwaiter._settings.sources import Given, collect, from_keywords, with_concurrency, with_dev
 from headwaiter._settings.table import ADJUSTMENTS, BY_NAME
 from headwaiter._settings.types import AdjustmentValues
 
@@ -39,7 +39,10 @@ PROXY_HEADERS = frozenset(
 )
 
 
-SUPERVISED = ("processes", "max_requests", "max_rss", "max_lifetime", "drain_delay", "control")
+SUPERVISED = (
+    *("processes", "max_requests", "max_rss", "max_lifetime", "preload", "drain_delay", "control"),
+    "reload",
+)
 """A parent process does what these adjustments ask for."""
 
 
@@ -160,9 +163,11 @@ class Adjustments(AdjustmentValues):
         return listen.specs(self.listen)
 
     def _resolve(self, given: Mapping[str, Given]) -> None:
-        self._given = dict(given)
+        self._given = given = dict(given)
         self.socket_names = []
         self.admin_sockets = []
+        if self._value("dev"):
+            self._given = given = with_dev(given)
         self._is_child = False
         for row in ADJUSTMENTS:
             setattr(self, row.name, self._value(row.name))
@@ -174,6 +179,8 @@ class Adjustments(AdjustmentValues):
             raise ValueError(
                 f"{self.supervised_by()}: not on Windows, where the server is one process"
             )
+        if self.preload and sys.platform != "linux":
+            raise ValueError("preload: only on Linux; here a fork of a loaded program is not safe")
         self._resolve_proxies()
         self._resolve_spool()
         self._resolve_listen()

@@ -212,6 +212,7 @@ URL_PATH = Kind(
 )
 URL_PREFIX = Kind("a path of a URL", "PATH", "str", url_prefix)
 LISTEN = Kind("addresses as HOST:PORT", "HOST:PORT", "str | Iterable[str]", words)
+PATTERNS = Kind("patterns of file names", "PATTERN", "str | Iterable[str]", words)
 WORDS = Kind("words", "WORDS", "str | Iterable[str]", lower_words)
 PROXIES = Kind("'*', 'unix', addresses or networks", "PEERS", "str | Iterable[str] | None", proxies)
 SOCKETS = Kind("a list of bound stream sockets", "", "Iterable[socket.socket]", socket_list)

@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from headwaiter._settings.casts import LISTEN, PATTERNS
 from headwaiter._settings.table import ADJUSTMENTS, GROUPS, Adjustment, did_you_mean
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -140,7 +141,7 @@ def _add(group: argparse._ArgumentGroup, row: Adjustment) -> None:
     if row.is_boolean:
         negative = "--no-" + row.flag[2:]
         group.add_argument(row.flag, negative, dest=row.name, action=_Switch, help=text)
-    elif row.name == "listen":
+    elif row.kind in (LISTEN, PATTERNS):
         group.add_argument(
             row.flag, dest=row.name, action="append", metavar=row.kind.metavar, help=text
         )

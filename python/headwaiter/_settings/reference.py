@@ -27,7 +27,8 @@ accepting a connection, so it fails if a running server uses the address. It mak
 `headwaiter --help` lists the flags that are not adjustments, such as `--call` and `--log-config`.
 
 - **Flags** have hyphens where names have underscores. A boolean `x` is `--x` or `--no-x`.
-  `--listen` may be repeated; of other flags given twice the last one counts.
+  `--listen`, `--reload-include` and `--reload-exclude` may be repeated; of other flags given twice
+  the last one counts.
 - **Environment variables** that are empty count as unset, except `HEADWAITER_IDENT` and
   `HEADWAITER_URL_PREFIX`.
 - **Text is cast**, whatever its source, PasteDeploy files included. `t`, `true`, `y`, `yes`, `on`

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
 SLOT_VARIABLE = ENVIRONMENT_PREFIX + "PROCESS"
 """Tells a child of several its number."""
 CONCURRENCY_VARIABLE = "WEB_CONCURRENCY"
+PLAIN = "%(s)s %(r)s %(M)s ms"
+COLORED = "%(colored)s %(r)s %(M)s ms"
+"""Formats of the access log for ``dev``."""
 EMPTY_MEANS_NONE = (FIELD_VALUE, URL_PREFIX)
 TABLE = "headwaiter"
 
@@ -83,6 +87,18 @@ def with_concurrency(given: Mapping[str, Given], environ: Mapping[str, str]) -> 
     if not value or "processes" in given:
         return dict(given)
     return {**given, "processes": Given(value, "environment", CONCURRENCY_VARIABLE)}
+
+
+def with_dev(given: Mapping[str, Given]) -> dict[str, Given]:
+    """``given``, and what ``dev`` says of adjustments that are not given."""
+    says = {"threads": "auto", "expose_tracebacks": True}
+    if sys.platform != "win32":
+        says["reload"] = True
+    if "access_log" not in given:
+        is_colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        says.update(access_log="-", access_log_format=COLORED if is_colored else PLAIN)
+    _, origin, where = astuple(given["dev"])
+    return {**{name: Given(value, origin, where) for name, value in says.items()}, **given}
 
 
 def from_keywords(keywords: Mapping[str, Any]) -> dict[str, Given]:

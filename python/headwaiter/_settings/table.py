@@ -26,6 +26,7 @@ GROUPS = (
     "Identity",
     "Threads",
     "Processes",
+    "Development",
     "Proxies",
     "Limits",
     "Deadlines",
@@ -197,12 +198,33 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("max_lifetime", kinds.SECONDS, 0.0, "Processes", """
         A process is replaced when it has served for this long.""",
         maximum=LONGEST, off=0, engine=False, waitress="absent"),
+    _row("preload", kinds.BOOLEAN, False, "Processes", """
+        Load the application once, in a template process that forks those that serve: they share
+        its memory. Only on Linux; [processes.md](processes.md#preload) says what an application
+        must do for it.""", engine=False, waitress="absent"),
     _row("pid_file", kinds.OPTIONAL_PATH, None, "Processes", """
         A file with the process id of the server (of the parent, if there is one). A stale file is
         replaced; a file that names a living process is an error.""",
         engine=False, waitress="absent"),
     _row("control", kinds.OPTIONAL_PATH, None, "Processes", """
         Path of a Unix socket for `headwaiter ctl`. Only its owner may connect (mode 0600).""",
+        engine=False, waitress="absent"),
+
+    _row("dev", kinds.BOOLEAN, False, "Development", """
+        For development: `reload`, `threads=auto`, `expose_tracebacks`, and a short access log on
+        standard output, in colour if that is a terminal. Each of these settings that is given
+        stays as it is given; [development.md](development.md) says more. Without `reload` on
+        Windows.""", engine=False, waitress="absent"),
+    _row("reload", kinds.BOOLEAN, False, "Development", """
+        Load the application anew when a file changes. If it cannot be loaded, a page shows its
+        traceback. For development only.""", engine=False, waitress="absent"),
+    _row("reload_include", kinds.PATTERNS, [], "Development", """
+        Files that `reload` watches besides Python, templates, `.env` and configuration: patterns
+        such as `*.js` for a name, or `data/*.json` for a path below a watched directory. The flag
+        may be repeated.""", engine=False, waitress="absent"),
+    _row("reload_exclude", kinds.PATTERNS, [], "Development", """
+        Files and directories that `reload` does not watch, besides those that
+        [development.md](development.md) lists; an exclusion wins. The flag may be repeated.""",
         engine=False, waitress="absent"),
 
     _row("trusted_proxy", kinds.PROXIES, None, "Proxies", """

@@ -43,8 +43,13 @@ class AdjustmentKeywords(TypedDict, total=False):
     max_requests_jitter: int | str
     max_rss: int | str
     max_lifetime: float | str
+    preload: bool | str
     pid_file: str | os.PathLike[str] | None
     control: str | os.PathLike[str] | None
+    dev: bool | str
+    reload: bool | str
+    reload_include: str | Iterable[str]
+    reload_exclude: str | Iterable[str]
     trusted_proxy: str | Iterable[str] | None
     trusted_proxy_count: int | str
     trusted_proxy_headers: str | Iterable[str]
@@ -122,8 +127,13 @@ class AdjustmentValues:
     max_requests_jitter: int
     max_rss: int
     max_lifetime: float
+    preload: bool
     pid_file: str | None
     control: str | None
+    dev: bool
+    reload: bool
+    reload_include: list[str]
+    reload_exclude: list[str]
     trusted_proxy: str | None
     trusted_proxy_count: int
     trusted_proxy_headers: set[str]

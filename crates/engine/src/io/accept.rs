@@ -165,8 +165,10 @@ impl IoLoop {
 }
 
 impl Desk {
+    /// Whether no further connection is let in. The drain accepts the whole backlog: what it left would be reset.
     fn at_limit(&self) -> bool {
-        self.shared.channels.load(Ordering::Relaxed) >= self.shared.settings.connection_limit
+        self.drain.is_none()
+            && self.shared.channels.load(Ordering::Relaxed) >= self.shared.settings.connection_limit
     }
 
     /// Makes the connection a channel of this thread. `listener` is `None` for the admin endpoint.
@@ -230,17 +232,19 @@ const ADMIN_CHANNELS: usize = 64;
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
+    use std::io::Write;
+
     use super::*;
     use crate::io::inline::Endpoint;
     use crate::net::address::{ListenSpec, Listening};
     use crate::net::listener::bind_all;
     use crate::settings::Settings;
-    use crate::shared::Shared;
+    use crate::shared::{Shared, Stage};
 
-    #[test]
-    fn a_crowd_is_let_in_in_shares() {
+    /// A loop with a listener, and the listener's address.
+    fn listening(connection_limit: usize) -> (Arc<Shared>, IoLoop, std::net::SocketAddr) {
         let settings = Settings {
-            connection_limit: 2 * ACCEPTS,
+            connection_limit,
             ..Settings::for_tests()
         };
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
@@ -249,7 +253,29 @@ mod tests {
             unreachable!("it was bound to TCP")
         };
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
-        let mut io = IoLoop::new(0, &shared, listeners, Endpoint::default()).unwrap();
+        let io = IoLoop::new(0, &shared, listeners, Endpoint::default()).unwrap();
+        (shared, io, address)
+    }
+
+    #[test]
+    fn the_whole_backlog_is_accepted_before_the_listener_closes() {
+        let (shared, mut io, address) = listening(1);
+        let mut crowd = Vec::new();
+        for _ in 0..3 {
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            client
+                .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                .unwrap();
+            crowd.push(client);
+        }
+        shared.advance(Stage::Draining);
+        io.notice_drain();
+        assert_eq!(io.waiting_tasks(), crowd.len());
+    }
+
+    #[test]
+    fn a_crowd_is_let_in_in_shares() {
+        let (_shared, mut io, address) = listening(2 * ACCEPTS);
         let crowd: Vec<_> = (0..ACCEPTS + 3)
             .map(|_| std::net::TcpStream::connect(address).unwrap())
             .collect();

@@ -69,6 +69,8 @@ impl IoLoop {
         if self.desk.index == 0 {
             self.desk.shared.end_listening();
         }
+        // A pause may have left something in the inbox, and the poll does not report it again.
+        self.read_inbox();
         for index in self.desk.channels.indices() {
             let Some(channel) = self.desk.channels.get(index).filter(|c| !c.link.admin) else {
                 continue;

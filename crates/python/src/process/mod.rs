@@ -4,6 +4,8 @@
 #[cfg(unix)]
 pub(crate) mod control;
 pub(crate) mod descriptor;
+#[cfg(target_os = "linux")]
+pub(crate) mod family;
 pub(crate) mod fork;
 pub(crate) mod logging;
 pub(crate) mod outlive;

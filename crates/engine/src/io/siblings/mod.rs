@@ -113,6 +113,7 @@ const DEFERENCE: Duration = Duration::from_millis(2);
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
+    use std::io::Write;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
@@ -168,6 +169,21 @@ mod tests {
         shared.siblings.as_ref().unwrap().received();
         assert_eq!(io.poll_timeout(), Some(Duration::from_millis(1)));
         assert!(io.is_done());
+    }
+
+    #[test]
+    fn what_a_pause_has_left_in_the_inbox_is_served_by_a_server_that_stops() {
+        let (shared, mut io, sibling) = pair();
+        let mut client = send(&sibling);
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        shared.siblings.as_ref().unwrap().page().set_stopping();
+        shared.advance(Stage::Draining);
+        // Without the report of the poll.
+        io.notice_drain();
+        assert_eq!(shared.counters.taken_over.get(), 1);
+        assert_eq!(io.waiting_tasks(), 1);
     }
 
     #[test]

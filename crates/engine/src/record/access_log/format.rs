@@ -46,6 +46,8 @@ pub enum Atom {
     Protocol,
     /// `s`: the status.
     Status,
+    /// `colored`: the status in the colour of its class, for a terminal.
+    ColoredStatus,
     /// `B`: bytes of the reply's body sent.
     BodyBytes,
     /// `b`: the same, a hyphen for 0.
@@ -161,6 +163,7 @@ fn atom(name: &str) -> Result<Atom, FormatError> {
         "q" => Atom::Query,
         "H" => Atom::Protocol,
         "s" => Atom::Status,
+        "colored" => Atom::ColoredStatus,
         "B" => Atom::BodyBytes,
         "b" => Atom::BodyBytesOrHyphen,
         "f" => Atom::Referer,

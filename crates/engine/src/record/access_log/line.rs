@@ -65,6 +65,11 @@ impl<'a> Line<'a> {
                 0 => out.push(b'-'),
                 status => integer(out, status.into()),
             },
+            Atom::ColoredStatus => {
+                out.extend_from_slice(color(self.ended.record.status));
+                self.atom(out, &Atom::Status);
+                out.extend_from_slice(b"\x1b[0m");
+            }
             Atom::BodyBytes => integer(out, self.body_bytes()),
             Atom::BodyBytesOrHyphen => match self.body_bytes() {
                 0 => out.push(b'-'),
@@ -270,6 +275,16 @@ fn seconds(out: &mut Vec<u8>, span: Duration) {
     out.extend_from_slice(&digits);
 }
 
+/// The escape sequence (ECMA-48, SGR) for a class of statuses: green, cyan, yellow or red.
+fn color(status: u16) -> &'static [u8] {
+    match status {
+        200..=299 => b"\x1b[32m",
+        300..=399 => b"\x1b[36m",
+        400..=499 => b"\x1b[33m",
+        _ => b"\x1b[31m",
+    }
+}
+
 const MONTHS: [&[u8; 3]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
 ];
@@ -365,6 +380,21 @@ mod tests {
             ),
             "GET /a/b c=d HTTP/1.1 3 complete - x"
         );
+    }
+
+    #[test]
+    fn a_status_is_colored_by_its_class() {
+        let mut request = request(PLAIN);
+        for (status, want) in [
+            (200, "\x1b[32m200\x1b[0m"),
+            (304, "\x1b[36m304\x1b[0m"),
+            (404, "\x1b[33m404\x1b[0m"),
+            (500, "\x1b[31m500\x1b[0m"),
+            (0, "\x1b[31m-\x1b[0m"),
+        ] {
+            request.record.status = status;
+            assert_eq!(line("%(colored)s", &request), want);
+        }
     }
 
     #[test]

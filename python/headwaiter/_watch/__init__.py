@@ -1,0 +1,1 @@
+"""The process that watches files for ``reload``; ``_parent/watcher.py`` starts it."""

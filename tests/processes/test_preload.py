@@ -1,0 +1,207 @@
+"""``preload``: a template loads the application and forks the processes that serve."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes.load import Load
+from tests.processes.test_faults import loading
+from tests.support import procfs
+from tests.support.http import TIMEOUT
+from tests.support.process import ROOT, ServerProcess, run_cli, start_server
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="refused elsewhere")
+APP = "tests.processes.preloaded:application"
+LOADED = "tests.processes.loaded:application"
+MIB = 1 << 20
+
+
+def start(app: str = APP, processes: int = 2, **settings: Any) -> ServerProcess:
+    """A server whose processes are all ready."""
+    server = start_server(app, processes=processes, preload=True, **settings)
+    serving(server, processes)
+    return server
+
+
+def serving(server: ServerProcess, count: int) -> list[int]:
+    """Wait until ``count`` processes were ready since the start; return their ids."""
+    server.wait_for_log(rf"(?s)(process \d+ \(pid \d+\) is ready.*){{{count}}}", 2 * TIMEOUT)
+    return [int(pid) for pid in re.findall(r"process \d+ \(pid (\d+)\) is ready", server.log)]
+
+
+def templates(server: ServerProcess, count: int) -> list[int]:
+    """Wait until ``count`` templates were ready since the start; return their ids."""
+    server.wait_for_log(rf"(?s)(template \(pid \d+\) is ready.*){{{count}}}", 2 * TIMEOUT)
+    return [int(pid) for pid in re.findall(r"template \(pid (\d+)\) is ready", server.log)]
+
+
+def who(server: ServerProcess) -> dict[str, Any]:
+    """What the application of a process tells on a new connection."""
+    with server.connect() as client:
+        reply = client.ask("/")
+    assert reply.status == 200
+    found: dict[str, Any] = json.loads(reply.body)
+    return found
+
+
+def answered_by(server: ServerProcess, **told: int) -> None:
+    """Ask until a process answers that tells this."""
+    eventually(lambda: who(server).items() >= told.items(), str(told))
+
+
+def private(pid: int) -> int:
+    """Memory that the process shares with no other, in bytes."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    return sum(int(size) * 1024 for size in re.findall(r"Private_\w+: +(\d+)", text))
+
+
+def test_the_application_is_loaded_once(tmp_path: Path) -> None:
+    with start(control=tmp_path / "ctl") as server:
+        [template], pids = templates(server, 1), serving(server, 2)
+        found = who(server)
+        assert found["loader"] == template
+        assert found["pid"] in pids
+        [[pid, slot]] = found["forked"]  # hooks run once, in the process that stays
+        assert pid == found["pid"]
+        assert slot in ("0", "1")
+        assert sorted(procfs.children(server.pid)) == sorted([template, *pids])
+        status = run_cli("ctl", f"--control={tmp_path / 'ctl'}", "status").stdout
+        assert re.search(rf"(?m)^template +{template} +ready", status)
+        os.kill(template, signal.SIGTERM)  # the parent alone decides when it ends
+        os.kill(pids[0], signal.SIGKILL)
+        answered_by(server, pid=serving(server, 3)[-1], loader=template)
+        server.stop()
+
+
+def test_memory_is_shared() -> None:
+    with start() as server:
+        for pid in serving(server, 2):
+            assert private(pid) < 32 * MIB
+        server.stop()
+
+
+def test_a_reload_takes_a_new_template_and_loses_nothing() -> None:
+    with start(LOADED) as server:
+        with Load(server.address, {"keep_alive": 1, "newcomers": 1}) as load:
+            for count in (1, 2):
+                server.signal(signal.SIGHUP)
+                server.wait_for_log(rf"(?s)(every process is new.*){{{count}}}", 2 * TIMEOUT)
+        assert load.failures == []
+        assert load.counts["replies"] > 0
+        *earlier, last = templates(server, 3)
+        eventually(lambda: not set(earlier) & {*procfs.children(server.pid)}, "their end")
+        assert last in procfs.children(server.pid)
+        server.stop()
+
+
+def test_after_a_failed_reload_the_earlier_template_goes_on(tmp_path: Path) -> None:
+    site, control = tmp_path / "site_.py", f"--control={tmp_path / 'ctl'}"
+    site.write_text(f"from {APP.replace(':', ' import ')}\n", encoding="ascii")
+    path = f"{tmp_path}{os.pathsep}{ROOT}"
+    with start("site_:application", env={"PYTHONPATH": path}, control=tmp_path / "ctl") as server:
+        [template], pids = templates(server, 1), serving(server, 2)
+        site.write_text("raise RuntimeError('half of it is missing')\n", encoding="ascii")
+        failed = run_cli("ctl", control, "reload")
+        assert failed.returncode == 1
+        assert "RuntimeError: half of it is missing" in failed.stderr
+        os.kill(pids[0], signal.SIGKILL)
+        answered_by(server, pid=serving(server, 3)[-1], loader=template)
+        assert procfs.children(server.pid)[0] == template
+        server.stop()
+
+
+def test_the_death_of_a_template_changes_no_process(tmp_path: Path) -> None:
+    control = f"--control={tmp_path / 'ctl'}"
+    with start(control=tmp_path / "ctl") as server:
+        [template], before = templates(server, 1), serving(server, 2)
+        os.kill(template, signal.SIGSTOP)
+        server.signal(signal.SIGTTIN)
+        eventually(lambda: " starting " in run_cli("ctl", control, "status").stdout, "a fork")
+        os.kill(template, signal.SIGKILL)
+        server.wait_for_log("the template was ended by SIGKILL")
+        assert who(server)["pid"] in before
+        new = templates(server, 2)[1]
+        assert serving(server, 3)[:2] == before
+        answered_by(server, loader=new)
+        server.stop()
+
+
+def test_recycled_processes_come_from_the_same_template() -> None:
+    with start(processes=1, max_requests=1) as server:
+        [template] = templates(server, 1)
+
+        def opened() -> list[int]:
+            return [len(procfs.descriptors(pid)) for pid in (server.pid, template)]
+
+        first = opened()
+        for count in (1, 2, 3):
+            answered_by(server, pid=serving(server, count)[-1], loader=template)
+        # The inboxes of processes that are gone are closed after a second.
+        eventually(lambda: opened() == first, "the descriptors of the start")
+        server.stop()
+
+
+def test_an_upgrade_adopts_the_template(tmp_path: Path) -> None:
+    with start(control=tmp_path / "ctl") as server:
+        before = [*templates(server, 1), *serving(server, 2)]
+        done = run_cli("ctl", f"--control={tmp_path / 'ctl'}", "upgrade")
+        assert done.returncode == 0, done.stderr
+        template = templates(server, 2)[1]
+        assert who(server)["loader"] == template
+        eventually(lambda: not {*before} & {*procfs.children(server.pid)}, "the end of the earlier")
+        server.stop()
+
+
+def test_threads_of_the_application_are_named() -> None:
+    with loading("start_thread/poller", preload=True) as server:
+        assert server.wait() == 1
+        assert "has started threads: 'poller'" in server.log
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("fail", "ValueError: no database"),
+        ("leave_politely/7", r"sys.exit\(7\)"),
+        ("leave/7", "the template exited with status 7"),
+        ("crash", "the template was ended by SIGSEGV"),
+    ],
+)
+def test_an_application_that_cannot_be_loaded(fault: str, text: str) -> None:
+    with loading(fault, preload=True) as server:
+        assert server.wait() == 1
+        assert len(re.findall(text, server.log)) == 1
+        assert "Serving on" not in server.log
+
+
+@pytest.mark.parametrize("fault", ["ignore_and_hang", "hold_the_gil"])
+def test_loading_that_never_ends(fault: str) -> None:
+    with loading(fault, preload=True) as server:
+        server.wait_for_log("hanging")
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("(?s)(hanging.*){2}")
+        server.stop()
+
+
+def test_a_template_that_loads_leaves_with_its_parent() -> None:
+    with loading("hold_the_gil", preload=True) as server:
+        server.wait_for_log("hanging")
+        server.process.kill()
+        server.wait()
+        assert server._ended  # the template has closed standard error
+
+
+def test_all_leave_with_their_parent() -> None:
+    with start() as server:
+        server.process.kill()
+        server.wait()
+        assert server._ended

@@ -1,0 +1,161 @@
+"""The parts of the process that watches files."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from headwaiter._parent.watcher import SETTLED, Watcher
+from headwaiter._watch import events
+from headwaiter._watch.__main__ import named, watched
+from headwaiter._watch.patterns import Patterns
+from headwaiter._watch.tree import Tree
+from tests.support.http import TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("path", "counts"),
+    [
+        ("app.py", True),
+        ("package/inner/module.py", True),
+        ("app.pyc", False),
+        (".env", True),
+        (".env.local", True),
+        (".env.swp", False),
+        ("environment", False),
+        ("pyproject.toml", True),
+        ("package/templates/mail.txt", True),
+        ("templates/mail.txt", True),
+        ("mail.txt", False),
+        (".#app.py", False),  # a lock of Emacs
+        ("#app.py#", False),
+        ("app.py~", False),
+        (".git/hooks/x.py", False),
+        ("deep/.venv/lib/x.py", False),
+        ("deep/node_modules/x/x.html", False),
+        ("node_modules.py", True),
+        ("server.log", False),
+        ("db.sqlite3", False),
+        ("data/x.json", True),
+        ("other/data/x.json", False),
+        ("static/site.js", True),
+        ("data/app.py", True),
+        ("generated/app.py", False),
+        ("data/big/app.py", False),
+        ("data/big/inner/app.py", False),
+    ],
+)
+def test_patterns(path: str, counts: bool) -> None:
+    patterns = Patterns(["data/*.json", "*.js"], ["generated", "data/big"])
+    assert patterns.counts(path) is counts
+
+
+def test_what_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site, other = tmp_path / "site", tmp_path / "other"
+    for directory in (site / "inner", other, tmp_path / "lib/site-packages"):
+        directory.mkdir(parents=True)
+    monkeypatch.chdir(site)
+    path = ["", str(site / "inner"), str(other), str(tmp_path / "absent"), str(tmp_path / "x.zip")]
+    path += [sysconfig.get_path("stdlib"), str(tmp_path / "lib/site-packages")]
+    assert watched(path) == [os.path.realpath(other), os.path.realpath(site)]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    directory = tmp_path / "site"
+    (directory / "package").mkdir(parents=True)
+    (directory / "node_modules").mkdir()
+    for name in ("old.py", "gone.py", "package/module.py", "node_modules/x.py", "x.log"):
+        (directory / name).write_text("1")
+    return directory
+
+
+def test_a_look_finds_what_came_changed_and_went(site: Path) -> None:
+    tree = Tree([str(site)], Patterns())
+    assert tree.changed(since=time.time_ns() + 10**9) == set()
+    (site / "old.py").write_text("22")
+    (site / "gone.py").unlink()
+    (site / "new.py").write_text("1")
+    (site / "node_modules/x.py").write_text("22")
+    (site / "package/module.py").replace(site / "package/other.py")
+    names = ("old.py", "gone.py", "new.py", "package/module.py", "package/other.py")
+    assert tree.changed() == {str(site / name) for name in names}
+    assert tree.changed() == set()
+
+
+def test_the_first_look_finds_what_has_changed_meanwhile(site: Path) -> None:
+    os.utime(site / "old.py", ns=(0, 1_000))
+    tree = Tree([str(site)], Patterns())
+    assert tree.changed(since=1_000) == {str(site / "gone.py"), str(site / "package/module.py")}
+
+
+def test_which_reports_are_a_reason_to_look(site: Path) -> None:
+    (site / "node_modules/inner").mkdir()
+    tree = Tree([str(site)], Patterns())
+    for path in ("old.py", "package", "package/module.py", "no_more", "package/no_more"):
+        assert tree.may_show(str(site / path)), path
+    for path in ("x.log", "x.log-journal", "node_modules", "node_modules/inner", "../site_2/a.py"):
+        assert not tree.may_show(os.path.normpath(site / path)), path
+
+
+def test_names_for_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert named([f"{os.getcwd()}/b/c.py", "/a.py"]) == "/a.py, b/c.py"
+    assert named("dcbae") == "a, b, c and 2 more"
+    assert named(["a\n\x1b[2J", "b\udcff"]) == r"'a\n\x1b[2J', 'b\udcff'"
+
+
+def test_a_watcher_that_dies_is_started_again(site: Path) -> None:
+    (site / "sitecustomize.py").write_text("print('said by the user')")
+    watcher = Watcher([sys.executable], str(site), include=[], exclude=[])
+    changes: list[int] = []
+    with selectors.DefaultSelector() as selector:
+
+        def turn(body: Callable[[], object]) -> None:
+            body()
+            for key, _ in selector.select(TIMEOUT):
+                key.data(0)
+
+        watcher.begin(selector, lambda: changes.append(1))
+        turn(lambda: None)
+        watcher._began -= SETTLED
+        assert watcher._popen
+        turn(watcher._popen.kill)
+        turn(lambda: None)  # the new one watches
+        assert not changes
+        turn(lambda: (site / "old.py").write_text("22"))
+        assert changes
+        turn(watcher._popen.kill)  # too soon
+        assert not selector.get_map()
+        watcher.stop()
+
+
+def test_new_directories_are_watched(site: Path) -> None:
+    pytest.importorskip("watchfiles")
+    found = events.changes(Tree([str(site)], Patterns()), since=time.time_ns() + 10**9)
+
+    def reported(*names: str) -> None:
+        missing = {str(site / name) for name in names}
+        end = time.monotonic() + TIMEOUT
+        while missing and time.monotonic() < end:
+            missing -= next(found)
+        assert not missing
+
+    next(found)
+    next(found)  # the directories are watched
+    (site / "new/inner").mkdir(parents=True)
+    (site / "new/inner/a.py").write_text("1")
+    reported("new/inner/a.py")
+    (site / "new/inner/a.py").write_text("22")
+    reported("new/inner/a.py")
+    shutil.rmtree(site)
+    reported("old.py", "package/module.py", "new/inner/a.py")
+    assert not any(found)  # no directory is left
