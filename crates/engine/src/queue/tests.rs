@@ -117,6 +117,30 @@ fn a_poke_wakes_a_parked_worker_or_is_left_for_a_leader_once() {
 }
 
 #[test]
+fn tasks_that_have_waited_for_too_long_expire_from_the_oldest_on() {
+    let (queue, start, most) = (queue(1), now(), Duration::from_secs(9));
+    for second in 0..4 {
+        let arrived = start + Duration::from_secs(second);
+        queue.push(&mut vec![Box::new(Exchange::new(arrived))]);
+    }
+    let expired = |second, count| {
+        let now = start + most + Duration::from_secs(second);
+        let expired = queue.expire(now, most, count);
+        let after = expired
+            .iter()
+            .map(|task| task.record.waiting_since() - start);
+        after.map(|after| after.as_secs()).collect::<Vec<_>>()
+    };
+    assert!(expired(0, 9).is_empty());
+    assert_eq!(expired(2, 1), [0]);
+    assert_eq!(expired(2, 9), [1]);
+    assert_eq!(
+        (queue.waiting(), queue.clear().len(), queue.waiting()),
+        (2, 2, 0)
+    );
+}
+
+#[test]
 fn workers_come_and_go() {
     let queue = queue(3);
     assert_eq!((queue.workers(), queue.numbers()), (3, vec![0, 1, 2]));

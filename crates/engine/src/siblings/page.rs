@@ -264,6 +264,7 @@ mod tests {
         assert_eq!(running[0].path, b"/first");
         page.note_free(0, 0);
         assert_eq!(page.running(0)[0].method, b"POST");
+        page.publish(0, busy(true));
         page.announce(0);
         page.clear(0);
         assert!(page.running(0).is_empty());
