@@ -206,6 +206,28 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
             ("exit 0 -9", "exit 3"),
         ],
     ),
+    "a child that dies while the stop is delayed": (
+        {"processes": 1, "drain_delay": 5.0},
+        [
+            *[(" ", "start 0"), ("ready 0", "")],
+            ("TERM", "unready 0"),
+            ("exit 0 -9", "close, exit 3"),
+        ],
+    ),
+    "a reload does not wait for the next try": (
+        {},
+        [*SERVING, ("asks 0 max_rss", "start 2"), ("exit 2 1", ""), ("HUP", "start 2")],
+    ),
+    "a child that is ready too late leaves all the same": (
+        {},
+        [
+            *SERVING,
+            ("HUP", "start 2"),
+            ("HUP", "drain 2, start 3"),
+            ("ready 2", ""),
+            ("5", "ping 0, ping 1"),
+        ],
+    ),
     "a child that is cut and does not leave": (
         {"processes": 1, "drain_delay": 60.0},
         [
@@ -491,7 +513,9 @@ def test_the_first_error_is_the_one_that_is_shown() -> None:
 
 def test_what_the_service_manager_is_told() -> None:
     driver = Driver()
-    driver.after("ready 0", "ready 1", "USR1", "1", "exit 0 -9", "INT", "exit 0 0", "exit 1 0")
+    driver.after(
+        "ready 0", "ready 1", "USR1", "1", "exit 0 -9", "INT", "HUP", "exit 0 0", "exit 1 0"
+    )
     assert driver.states == ["READY=1", "STOPPING=1"]
     assert driver.statuses == [
         "STATUS=2 starting; 2 wanted",
@@ -562,6 +586,9 @@ def test_every_event_brings_the_time(word: str) -> None:
 def test_when_it_is_due_next() -> None:
     driver = serving(processes=1)
     driver.after("exit 0 1", "ready 0", "exit 0 1")
+    assert driver.machine.next_time() == driver.now + 0.5
+    driver = serving()
+    driver.after("asks 0 SIGTERM")
     assert driver.machine.next_time() == driver.now + 0.5
 
 

@@ -454,3 +454,28 @@ fn connections_stay_when_the_inbox_of_the_sibling_is_full_or_closed() {
         a.stop();
     }
 }
+
+#[test]
+fn a_server_that_leaves_goes_on_when_the_inbox_of_its_sibling_has_room_again() {
+    let family = Family::of(3);
+    family.inboxes[1].1.set_send_buffer_size(1).unwrap();
+    let a = family.site(0, "a", None);
+    let mut clients: Vec<_> = (0..20).map(|_| a.connect()).collect();
+    a.until("channels", 20);
+    let deaf = family.deaf(1);
+    a.server.stop();
+    let mut moved = 0;
+    wait_for("every connection has left", || {
+        moved += forward_to(&family, 1, 2);
+        moved == 20
+    });
+    a.join();
+    deaf.server.abort();
+    deaf.join();
+    let b = family.site(2, "b", None);
+    for client in &mut clients {
+        assert_eq!(client.get("/").body, b"b/");
+    }
+    drop(clients);
+    b.stop();
+}

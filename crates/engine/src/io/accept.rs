@@ -43,7 +43,7 @@ impl Accepting {
                 }
             }
             match self.accept(n) {
-                Accepted::Connection(stream, _) if desk.place(&stream, n) => {}
+                Accepted::Connection(stream, _) if desk.departures().place(&stream, n) => {}
                 Accepted::Connection(stream, peer) => {
                     // The sibling that had room has just left.
                     let beyond = desk.at_limit();

@@ -13,8 +13,6 @@ impl IoLoop {
     }
 
     pub(in crate::io) fn read_inbox(&mut self) {}
-
-    pub(in crate::io) fn end_departures(&mut self) {}
 }
 
 impl Desk {
@@ -30,10 +28,6 @@ impl Desk {
     }
 
     pub(in crate::io) fn siblings_have_room(&self) -> bool {
-        false
-    }
-
-    pub(in crate::io) fn place(&self, _stream: &Stream, _listener: usize) -> bool {
         false
     }
 
@@ -53,9 +47,15 @@ pub(in crate::io) struct Departures<'a> {
 }
 
 impl Departures<'_> {
+    pub(in crate::io) fn place(&self, _stream: &Stream, _listener: usize) -> bool {
+        false
+    }
+
     pub(in crate::io) fn begin(&mut self) {}
 
     pub(in crate::io) fn go_on(&mut self) {}
+
+    pub(in crate::io) fn end(&mut self, _registry: &mio::Registry) {}
 
     pub(in crate::io) fn hand_over(&mut self, _index: usize) -> bool {
         false

@@ -200,7 +200,7 @@ impl IoLoop {
         self.count_if_requested();
         if self.desk.shared.has_siblings() {
             self.guarded(None, |me| me.desk.publish_turn());
-            self.end_departures();
+            self.desk.departures().end(self.poll.registry());
         }
         Ok(())
     }

@@ -89,9 +89,29 @@ fn time_is_busy_while_a_worker_runs() {
     let queue = queue(1);
     queue.push(&mut tasks(1));
     run(&queue, 0);
-    assert!(queue.lock().busy_since.is_some());
+    let long = Duration::from_secs(9);
+    let since = queue.lock().busy_since.unwrap();
+    queue.lock().busy_since = since.checked_sub(long);
     assert!(matches!(queue.take(0), Found::Nothing));
-    assert!(queue.lock().busy_since.is_none());
+    assert!(queue.lock().busy >= long && queue.lock().busy_since.is_none());
+}
+
+#[test]
+fn a_look_from_outside() {
+    let (queue, start) = (Queue::new(3, true), now());
+    queue.join();
+    queue.join();
+    queue.push(&mut (0..3).map(|_| Box::new(Exchange::new(start))).collect());
+    let wait = Duration::from_secs(2);
+    assert_eq!(queue.waited(start + wait), 3 * wait);
+    run(&queue, 0);
+    assert_eq!(queue.waited(start + wait), 2 * wait);
+    queue.show_free(|free, waiting| assert_eq!((free, waiting), (1, 2)));
+    let mut both = queue.look(start + wait);
+    both += queue.look(start + 2 * wait);
+    let workers = (both.running, both.parked, both.workers, both.target);
+    assert_eq!(workers, (2, 0, 4, 6));
+    assert_eq!((both.waiting, both.oldest_wait), (4, 2 * wait));
 }
 
 #[test]
@@ -114,6 +134,30 @@ fn a_poke_wakes_a_parked_worker_or_is_left_for_a_leader_once() {
     park(&queue, 0);
     assert!(queue.poke() && !queue.take_poke());
     assert_eq!(queue.look(now()).parked, 0);
+}
+
+#[test]
+fn tasks_that_have_waited_for_too_long_expire_from_the_oldest_on() {
+    let (queue, start, most) = (queue(1), now(), Duration::from_secs(9));
+    for second in 0..4 {
+        let arrived = start + Duration::from_secs(second);
+        queue.push(&mut vec![Box::new(Exchange::new(arrived))]);
+    }
+    let expired = |second, count| {
+        let now = start + most + Duration::from_secs(second);
+        let expired = queue.expire(now, most, count);
+        let after = expired
+            .iter()
+            .map(|task| task.record.waiting_since() - start);
+        after.map(|after| after.as_secs()).collect::<Vec<_>>()
+    };
+    assert!(expired(0, 9).is_empty());
+    assert_eq!(expired(2, 1), [0]);
+    assert_eq!(expired(2, 9), [1]);
+    assert_eq!(
+        (queue.waiting(), queue.clear().len(), queue.waiting()),
+        (2, 2, 0)
+    );
 }
 
 #[test]
@@ -170,6 +214,7 @@ mod governed {
     fn two_workers() -> Queue {
         let queue = queue(2);
         while queue.clocks().read().unwrap() < Duration::from_millis(50) {}
+        queue.lock().taken = 5;
         queue
     }
 

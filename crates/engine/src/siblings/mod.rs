@@ -362,6 +362,27 @@ mod tests {
         assert_eq!((used_by_sender.len(), sender.others().len()), (1, 0));
     }
 
+    #[test]
+    fn what_an_inbox_has_no_room_for_stays_where_it_is() {
+        let page = Page::create(2).unwrap();
+        let (dead, to_dead) = inbox_pair().unwrap();
+        let (read, send) = inbox_pair().unwrap();
+        let connection = tempfile::tempfile().unwrap();
+        let frame = Frame {
+            connection: connection.as_fd(),
+            listener: 7,
+            marked: false,
+            bytes: &[0; MOST_BYTES],
+        };
+        frame.send(&to_dead).unwrap();
+        while frame.send(&send).is_ok() {}
+        assert_eq!(forward(&page, &dead, 1, &send).unwrap(), 0);
+        let mut buffer = vec![0; LARGEST];
+        while receive(read.as_fd(), &mut buffer).unwrap().is_some() {}
+        assert_eq!(forward(&page, &dead, 1, &send).unwrap(), 1);
+        assert_eq!(page.line(1).pending, 1);
+    }
+
     /// Siblings hand connections over while the receiver leaves: it gets each of them.
     #[test]
     fn a_process_that_leaves_gets_all_that_was_sent() {

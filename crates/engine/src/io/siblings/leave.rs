@@ -6,31 +6,19 @@
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
 
+use mio::Registry;
 use mio::event::Source as _;
 use mio::unix::SourceFd;
 
 use headwaiter_http::Refusal;
 
 use crate::exchange::link::MARKED;
-use crate::io::IoLoop;
 use crate::io::desk::Desk;
 use crate::io::leaving::LATE;
 use crate::io::phase::Phase;
+use crate::net::socket::Stream;
 use crate::shared::Stage;
 use crate::siblings::{Frame, MOST_BYTES, Outcome};
-
-impl IoLoop {
-    /// Stops watching the connections that siblings have now. The poll watches a connection, not its descriptor, for
-    /// as long as a sibling has it open.
-    pub(in crate::io) fn end_departures(&mut self) {
-        for channel in self.desk.leaving.departed.drain(..) {
-            let descriptor = channel.link.stream.fd().as_raw_fd();
-            if let Err(error) = SourceFd(&descriptor).deregister(self.poll.registry()) {
-                log::warn!(target: crate::LOG, "a connection is still watched: {error}");
-            }
-        }
-    }
-}
 
 /// Parts with channels of the desk: siblings get them, or they end.
 #[derive(Debug)]
@@ -39,6 +27,30 @@ pub(in crate::io) struct Departures<'a> {
 }
 
 impl Departures<'_> {
+    /// Hands a new connection over if a sibling can serve it sooner, or only a sibling has room for it.
+    pub(in crate::io) fn place(&self, stream: &Stream, listener: usize) -> bool {
+        let Some(siblings) = &self.desk.shared.siblings else {
+            return false;
+        };
+        let frame = Frame {
+            connection: stream.fd(),
+            listener: listener as u32,
+            marked: false,
+            bytes: &[],
+        };
+        let placed = siblings.place(
+            self.desk.shared.channels.load(Ordering::Relaxed),
+            self.desk.shared.settings.connection_limit,
+            &frame,
+            self.desk.now,
+        );
+        if placed {
+            self.desk.shared.counters.connections.add(1);
+            self.desk.shared.counters.handed_over.add(1);
+        }
+        placed
+    }
+
     /// The drain begins.
     pub(in crate::io) fn begin(&mut self) {
         self.desk.leaving.until = Some(self.desk.now + LATE);
@@ -129,6 +141,17 @@ impl Departures<'_> {
         self.desk.leaving.departed.push(channel);
         self.desk.note_fewer_channels();
         self.desk.room.note_closed(&self.desk.shared, self.desk.now);
+    }
+
+    /// Stops watching the connections that siblings have now. The poll watches a connection, not its descriptor, for
+    /// as long as a sibling has it open.
+    pub(in crate::io) fn end(&mut self, registry: &Registry) {
+        for channel in self.desk.leaving.departed.drain(..) {
+            let descriptor = channel.link.stream.fd().as_raw_fd();
+            if let Err(error) = SourceFd(&descriptor).deregister(registry) {
+                log::warn!(target: crate::LOG, "a connection is still watched: {error}");
+            }
+        }
     }
 }
 

@@ -10,7 +10,6 @@ mod task;
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mio::Interest;
@@ -21,8 +20,6 @@ use self::arrive::Arrivals;
 use crate::io::IoLoop;
 use crate::io::desk::Desk;
 use crate::io::token::Source;
-use crate::net::socket::Stream;
-use crate::siblings::Frame;
 
 impl IoLoop {
     /// The first I/O thread reads the inbox, if there is one.
@@ -82,30 +79,6 @@ impl Desk {
         let siblings = self.shared.siblings.as_ref();
         siblings.is_some_and(|siblings| siblings.have_room(limit, self.now))
     }
-
-    /// Hands a new connection over if a sibling can serve it sooner, or only a sibling has room for it.
-    pub(in crate::io) fn place(&self, stream: &Stream, listener: usize) -> bool {
-        let Some(siblings) = &self.shared.siblings else {
-            return false;
-        };
-        let frame = Frame {
-            connection: stream.fd(),
-            listener: listener as u32,
-            marked: false,
-            bytes: &[],
-        };
-        let placed = siblings.place(
-            self.shared.channels.load(Ordering::Relaxed),
-            self.shared.settings.connection_limit,
-            &frame,
-            self.now,
-        );
-        if placed {
-            self.shared.counters.connections.add(1);
-            self.shared.counters.handed_over.add(1);
-        }
-        placed
-    }
 }
 
 /// How long new connections are left to a sibling.
@@ -128,7 +101,7 @@ mod tests {
     use crate::net::address::Listening;
     use crate::settings::Settings;
     use crate::shared::{Shared, Stage};
-    use crate::siblings::{Outcome, Page, Siblings, inbox_pair};
+    use crate::siblings::{Frame, Outcome, Page, Siblings, inbox_pair};
 
     /// A loop that nobody runs and that is ready, and a sibling that sends to it.
     fn pair() -> (Arc<Shared>, IoLoop, Siblings) {
