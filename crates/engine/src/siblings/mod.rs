@@ -168,11 +168,11 @@ impl Siblings {
     }
 
     /// Whether this process should leave new connections to a sibling: it has no idle worker, and a sibling has.
-    pub(crate) fn defers(&self, now: Instant) -> bool {
+    pub(crate) fn defers(&self, limit: usize, now: Instant) -> bool {
         let others = self.others();
         self.own().idle == 0
             && self
-                .candidates(&others, now)
+                .with_room(&others, limit, now)
                 .any(|(_, line)| line.is_free())
     }
 
@@ -228,10 +228,10 @@ impl Siblings {
         self.page.announce(slot);
     }
 
-    /// Hands a connection over to a sibling with an idle worker, if there is one.
-    pub(crate) fn hand_over_to_idle(&self, frame: &Frame<'_>, now: Instant) -> bool {
+    /// Hands a connection over to a sibling with an idle worker and fewer than `limit` connections, if there is one.
+    pub(crate) fn hand_over_to_idle(&self, limit: usize, frame: &Frame<'_>, now: Instant) -> bool {
         let others = self.others();
-        let candidates = self.candidates(&others, now);
+        let candidates = self.with_room(&others, limit, now);
         let idle = candidates.filter(|(_, line)| line.is_free());
         let best = idle.min_by_key(|(_, line)| line.load());
         best.is_some_and(|(to, _)| self.send(to, frame) == Outcome::Sent)

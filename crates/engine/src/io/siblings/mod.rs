@@ -64,9 +64,10 @@ impl Desk {
     /// Whether new connections are left to a sibling, which has an idle worker while this process has none. If the
     /// sibling has not accepted them after [`DEFERENCE`], this process does.
     pub(in crate::io) fn defers_accepting(&mut self) -> bool {
+        let limit = self.shared.settings.connection_limit;
         let defers = self.shared.siblings.as_ref();
         let defers =
-            self.drain.is_none() && defers.is_some_and(|siblings| siblings.defers(self.now));
+            self.drain.is_none() && defers.is_some_and(|siblings| siblings.defers(limit, self.now));
         if defers {
             self.room.pause_unless_paused(self.now + DEFERENCE);
         }

@@ -19,7 +19,8 @@ impl Departures<'_> {
         let Some(siblings) = self.desk.shared.siblings.clone() else {
             return;
         };
-        if self.desk.shared.queue.waiting() == 0 || !siblings.defers(self.desk.now) {
+        let limit = self.desk.shared.settings.connection_limit;
+        if self.desk.shared.queue.waiting() == 0 || !siblings.defers(limit, self.desk.now) {
             return;
         }
         let now = self.desk.now;
@@ -41,7 +42,7 @@ impl Departures<'_> {
             let (link, lane) = (&channel.link, &channel.lane);
             let same = |task: &Exchange| task.lane.as_ref().is_some_and(|own| own.is(lane));
             let fits = |task: &Exchange| size(task) + channel.input().len() <= MOST_BYTES;
-            if channel.sends() || !siblings.defers(self.desk.now) {
+            if channel.sends() || !siblings.defers(limit, self.desk.now) {
                 continue;
             }
             let wanted = |task: &Exchange| same(task) && is_movable(task) && fits(task);
@@ -55,7 +56,7 @@ impl Departures<'_> {
                 marked: link.has(MARKED),
                 bytes: &bytes,
             };
-            if siblings.hand_over_to_idle(&frame, now) {
+            if siblings.hand_over_to_idle(limit, &frame, now) {
                 self.desk.shared.counters.handed_over.add(1);
                 self.desk.in_flight.note_back();
                 self.forget(index);
