@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -38,22 +39,23 @@ def later() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
-def test_ten_requests_are_finished(number: int) -> None:
-    """Ten requests of a second behind four threads; the signal comes while four run."""
+def test_ten_requests_are_finished(number: int, tmp_path: Path) -> None:
+    """Ten requests behind four threads; the signal comes while four run."""
+    signalled = tmp_path / "signalled"
     with start_server("tests.support.apps:sleepy", threads=4) as server:
         idle = server.connect()
         assert idle.ask("/idle").status == 200
         clients = [server.connect() for _ in range(10)]
         for count, client in enumerate(clients):
-            client.request(f"/{count}?seconds=1")
-        for _ in range(4):
-            server.wait_for_log(r"(?:began /\d+\s+){4}")
+            client.request(f"/{count}?until={signalled}")
+        server.wait_for_log(r"(?:began /\d+\s+){4}")
         with server.connect() as probe:  # a refusal comes back once all before it were read
             probe.send(b"BAD\r\n\r\n")
             probe.rest()
         server.signal(number)
         idle.expect_closed()
         assert refused(server)
+        signalled.touch()
         with ThreadPoolExecutor(10) as pool:
             replies = list(pool.map(Client.reply, clients))
         assert [reply.status for reply in replies] == [200] * 10

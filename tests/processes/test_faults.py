@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import procfs
 from tests.support.http import TIMEOUT, Client
 from tests.support.process import (
     ROOT,
@@ -301,6 +302,7 @@ def test_the_backlog_is_answered_before_the_end() -> None:
         children = ready_pids(server, 2)
         for child in children:
             os.kill(child, signal.SIGSTOP)
+        eventually(lambda: all(map(procfs.is_stopped, children)), "processes that stand still")
         clients = [stack.enter_context(server.connect()) for _ in range(300)]
         for client in clients:
             client.request("/pid")

@@ -28,12 +28,18 @@ def hello(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 
 
 def sleepy(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """``/?seconds=1``: says on stderr when it began, sleeps without the GIL, then answers."""
+    """``/?seconds=1``: says on stderr when it began, sleeps without the GIL, then answers.
+
+    ``/?until=FILE`` sleeps until there is such a file.
+    """
     errors = environ["wsgi.errors"]
     errors.write(f"began {environ['PATH_INFO']}\n")
     errors.flush()
     began = time.monotonic()
     time.sleep(float(query(environ, "seconds", "0")))
+    until = query(environ, "until")
+    while until and not os.path.exists(until):
+        time.sleep(0.01)
     span = {
         "began": began,
         "ended": time.monotonic(),
