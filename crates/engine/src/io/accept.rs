@@ -19,6 +19,7 @@ use crate::io::{IoLoop, Source};
 use crate::net::accept_error::Trouble;
 use crate::net::address::Peer;
 use crate::net::socket::Stream;
+use crate::sys::fd::are_scarce;
 
 impl Accepting {
     /// Accepts at most `most` connections from listener `n`. The poll reports readiness once, so the next turn goes
@@ -165,10 +166,11 @@ impl IoLoop {
 }
 
 impl Desk {
-    /// Whether no further connection is let in. The drain accepts the whole backlog: what it left would be reset.
+    /// Whether no further connection is let in. The drain accepts the whole backlog, since what it leaves is reset; but
+    /// requests that run need descriptors, too.
     fn at_limit(&self) -> bool {
-        self.drain.is_none()
-            && self.shared.channels.load(Ordering::Relaxed) >= self.shared.settings.connection_limit
+        self.shared.channels.load(Ordering::Relaxed) >= self.shared.settings.connection_limit
+            && (self.drain.is_none() || are_scarce())
     }
 
     /// Makes the connection a channel of this thread. `listener` is `None` for the admin endpoint.
@@ -241,10 +243,13 @@ mod tests {
     use crate::settings::Settings;
     use crate::shared::{Shared, Stage};
 
+    const BACKLOG: i32 = 2 * ACCEPTS as i32;
+
     /// A loop with a listener, and the listener's address.
     fn listening(connection_limit: usize) -> (Arc<Shared>, IoLoop, std::net::SocketAddr) {
         let settings = Settings {
             connection_limit,
+            backlog: BACKLOG,
             ..Settings::for_tests()
         };
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
@@ -257,20 +262,52 @@ mod tests {
         (shared, io, address)
     }
 
-    #[test]
-    fn the_whole_backlog_is_accepted_before_the_listener_closes() {
-        let (shared, mut io, address) = listening(1);
-        let mut crowd = Vec::new();
-        for _ in 0..3 {
+    /// Clients that have sent a request, and wait in the backlog.
+    fn crowd(address: std::net::SocketAddr, count: usize) -> Vec<std::net::TcpStream> {
+        let client = |_| {
             let mut client = std::net::TcpStream::connect(address).unwrap();
             client
                 .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 .unwrap();
-            crowd.push(client);
-        }
+            client
+        };
+        (0..count).map(client).collect()
+    }
+
+    #[test]
+    fn the_whole_backlog_is_accepted_before_the_listener_closes() {
+        let (shared, mut io, address) = listening(1);
+        let full = BACKLOG as usize + usize::from(cfg!(target_os = "linux"));
+        let _clients = crowd(address, full);
         shared.advance(Stage::Draining);
         io.notice_drain();
-        assert_eq!(io.waiting_tasks(), crowd.len());
+        assert_eq!(io.waiting_tasks(), full);
+    }
+
+    /// As often as the application needs a file.
+    #[cfg(unix)]
+    #[test]
+    fn the_backlog_beyond_the_limit_leaves_descriptors_free() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        // The limit is that of the process. Here each test has one of its own only under cargo-nextest.
+        if std::env::var_os("NEXTEST").is_none() {
+            return;
+        }
+        let (shared, mut io, address) = listening(2);
+        let _clients = crowd(address, 5);
+        let limit = getrlimit(Resource::Nofile);
+        let used: [_; 64] = std::array::from_fn(|_| std::fs::File::open("/dev/null").unwrap());
+        // An eighth of it is left.
+        let few = std::os::fd::AsRawFd::as_raw_fd(&used[63]) as u64 * 8 / 7;
+        let scarce = Rlimit {
+            current: Some(few),
+            ..limit
+        };
+        setrlimit(Resource::Nofile, scarce).unwrap();
+        shared.advance(Stage::Draining);
+        io.notice_drain();
+        setrlimit(Resource::Nofile, limit).unwrap();
+        assert_eq!(io.waiting_tasks(), 2);
     }
 
     #[test]

@@ -60,6 +60,8 @@ impl IoLoop {
         };
         for n in 0..listeners {
             let most = usize::try_from(self.desk.shared.settings.backlog).unwrap_or(usize::MAX);
+            // The kernel keeps one more than it is told.
+            let most = most.saturating_add(1);
             self.guarded(None, |me| me.accept_from(n, most));
         }
         self.desk.room.forget_pause();

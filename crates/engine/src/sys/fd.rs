@@ -1,4 +1,4 @@
-//! Reading files by their descriptors.
+//! Descriptors: reading files by them, and whether enough are left.
 
 use std::fs::File;
 use std::io;
@@ -27,4 +27,29 @@ pub(crate) fn read_file_at(file: &File, offset: u64, mut buf: &mut [u8]) -> io::
         }
     }
     Ok(total)
+}
+
+/// Whether less than an eighth of the descriptors that this process may have is free.
+///
+/// A new descriptor has the lowest number that is free. So all below that number are in use.
+#[cfg(unix)]
+pub(crate) fn are_scarce() -> bool {
+    use std::os::fd::AsRawFd;
+
+    use rustix::process::{Resource, getrlimit};
+    use socket2::{Domain, Socket, Type};
+
+    let Some(most) = getrlimit(Resource::Nofile).current else {
+        return false;
+    };
+    match Socket::new(Domain::UNIX, Type::STREAM, None) {
+        Ok(probe) => probe.as_raw_fd() as u64 >= most - most / 8,
+        Err(_) => true,
+    }
+}
+
+/// There is no such limit for sockets.
+#[cfg(windows)]
+pub(crate) fn are_scarce() -> bool {
+    false
 }
