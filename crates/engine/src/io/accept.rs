@@ -173,6 +173,13 @@ impl Desk {
             && (self.drain.is_none() || are_scarce())
     }
 
+    /// Whether there are more connections than are let in, since siblings have handed some over.
+    #[cfg(unix)]
+    pub(in crate::io) fn is_beyond_limit(&self) -> bool {
+        self.drain.is_none()
+            && self.shared.channels.load(Ordering::Relaxed) > self.shared.settings.connection_limit
+    }
+
     /// Makes the connection a channel of this thread. `listener` is `None` for the admin endpoint.
     pub(in crate::io) fn adopt(
         &mut self,

@@ -52,7 +52,7 @@ impl Desk {
 
     /// Closes the channel that has been idle longest. Never closes one accepted in this turn, as its request may
     /// be about to arrive.
-    fn evict(&mut self) -> bool {
+    pub(in crate::io) fn evict(&mut self) -> bool {
         for _ in 0..MOST_LOOKS {
             let Some(index) = self.channels.longest_idle() else {
                 return false;

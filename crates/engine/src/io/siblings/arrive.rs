@@ -63,6 +63,8 @@ impl<'a> Arrivals<'a> {
                     if !taken {
                         self.desk.shared.counters.not_taken_over.add(1);
                     }
+                    // A sibling that leaves asks nobody whether there is room.
+                    while self.desk.is_beyond_limit() && self.desk.evict() {}
                 }
                 Ok(None) => break,
                 Err(error) => {

@@ -106,13 +106,17 @@ mod tests {
 
     /// A loop that nobody runs and that is ready, and a sibling that sends to it.
     fn pair() -> (Arc<Shared>, IoLoop, Siblings) {
+        pair_with(Settings::for_tests())
+    }
+
+    fn pair_with(settings: Settings) -> (Arc<Shared>, IoLoop, Siblings) {
         let page = Page::create(2).unwrap();
         let same = || Page::open(page.fd().try_clone_to_owned().unwrap()).unwrap();
         let (inbox, send) = inbox_pair().unwrap();
         let sibling = Siblings::new(same(), 1, inbox_pair().unwrap().0).unwrap();
         sibling.add(0, send);
         let listening = vec![Listening::Unix("test".into())];
-        let mut shared = Shared::new(Settings::for_tests(), listening, None);
+        let mut shared = Shared::new(settings, listening, None);
         shared.siblings = Some(Arc::new(Siblings::new(same(), 0, inbox).unwrap()));
         let shared = Arc::new(shared);
         let mut io = IoLoop::new(0, &shared, Vec::new(), Endpoint::default()).unwrap();
@@ -158,6 +162,20 @@ mod tests {
         io.notice_drain();
         assert_eq!(shared.counters.taken_over.get(), 1);
         assert_eq!(io.waiting_tasks(), 1);
+    }
+
+    #[test]
+    fn arrivals_beyond_connection_limit_close_what_has_been_idle_for_longest() {
+        let (_shared, mut io, sibling) = pair_with(Settings {
+            connection_limit: 1,
+            ..Settings::for_tests()
+        });
+        for _ in 0..3 {
+            let _client = send(&sibling);
+            io.desk.begin_turn();
+            io.read_inbox();
+            assert_eq!(io.desk.channels.len(), 1);
+        }
     }
 
     #[test]
