@@ -91,6 +91,7 @@ class Listeners:
         backlog: int,
         unix_socket_perms: int,
         reuse_port: bool = ...,
+        listens: bool = ...,
         files: list[tuple[str, int]] = ...,
     ) -> Self: ...
     @property

@@ -103,6 +103,14 @@ def test_a_process_that_leaves_accepts_what_waits_for_it() -> None:
         server.stop()
 
 
+def test_a_process_that_has_never_loaded_the_application_gets_no_connections() -> None:
+    with start_server("tests.processes.first:application", processes=2, reuse_port=True) as server:
+        server.wait_for_log("not the first process")
+        for _ in range(MANY):
+            assert who(server)["slot"] == "0"
+        server.stop()
+
+
 def test_two_servers_share_a_port() -> None:
     with start_server(reuse_port=True) as one:
         address = f"127.0.0.1:{one.address[1]}"

@@ -189,6 +189,7 @@ impl Settings {
             backlog: self.backlog,
             unix_socket_perms: self.unix_socket_perms,
             reuse_port: self.reuse_port,
+            listens: true,
         }
     }
 

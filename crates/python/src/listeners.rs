@@ -25,19 +25,21 @@ impl Listeners {
     ///
     /// Raises `OSError(errno, text, place)` for the first that could not be bound.
     #[new]
-    #[pyo3(signature = (listen, admin, *, backlog, unix_socket_perms, reuse_port=false, files=Vec::new()))]
+    #[pyo3(signature = (listen, admin, *, backlog, unix_socket_perms, reuse_port=false, listens=true, files=Vec::new()))]
     fn new(
         listen: Vec<Bound<'_, PyTuple>>,
         admin: Vec<Bound<'_, PyTuple>>,
         backlog: i32,
         unix_socket_perms: u32,
         reuse_port: bool,
+        listens: bool,
         files: Vec<(PathBuf, u64)>,
     ) -> PyResult<Self> {
         let options = BindOptions {
             backlog,
             unix_socket_perms,
             reuse_port,
+            listens,
         };
         let (listen, admin) = (listen_specs(&listen)?, listen_specs(&admin)?);
         #[cfg_attr(windows, expect(unused_mut, reason = "no files there"))]

@@ -2,6 +2,7 @@
 
 All children share the sockets. With ``reuse_port`` each place has sockets of its own, which its
 children take over from one another: what is in their backlog waits for the next child of the place.
+Those of a further place get no connections until its first child has loaded the application.
 ``start.py`` makes a :class:`Listening`, ``children.py`` passes the sockets on.
 """
 
@@ -81,4 +82,5 @@ class Listening:
             backlog=self._adjustments.backlog,
             unix_socket_perms=self._adjustments.unix_socket_perms,
             reuse_port=True,
+            listens=False,
         )

@@ -27,6 +27,8 @@ pub struct BindOptions {
     pub unix_socket_perms: u32,
     /// Whether several sockets for clients may have one TCP address; the kernel chooses among them by a hash.
     pub reuse_port: bool,
+    /// Whether the sockets listen. Those that do not get no connections until a server takes them over.
+    pub listens: bool,
 }
 
 /// The bound sockets of a server that has not started: those for clients, and those of the admin endpoint.
@@ -160,7 +162,9 @@ impl Listener {
 
     fn from_socket(socket: Socket, options: BindOptions) -> io::Result<Self> {
         let local = socket.local_addr()?;
-        socket.listen(options.backlog)?;
+        if options.listens {
+            socket.listen(options.backlog)?;
+        }
         socket.set_nonblocking(true)?;
         if let Some(addr) = local.as_socket() {
             // On Linux accepted sockets inherit the option, which saves a system call for each.
@@ -377,6 +381,7 @@ mod tests {
         backlog: 1,
         unix_socket_perms: 0o600,
         reuse_port: false,
+        listens: true,
     };
 
     #[test]
@@ -406,6 +411,23 @@ mod tests {
         assert_eq!(second.listening(), first.listening());
         let refused = Listeners::bind(&same, &[], OPTIONS).unwrap_err();
         assert_eq!(refused.error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn a_socket_gets_no_connections_before_somebody_takes_it_over() {
+        let bound = BindOptions {
+            listens: false,
+            ..OPTIONS
+        };
+        let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
+        let held = Listeners::bind(&[any], &[], bound).unwrap();
+        let Listening::Tcp(address) = held.listening()[0] else {
+            unreachable!()
+        };
+        std::net::TcpStream::connect(address).unwrap_err();
+        let passed = [ListenSpec::Fd(held.filenos()[0])];
+        let _taken = Listeners::bind(&passed, &[], OPTIONS).unwrap();
+        std::net::TcpStream::connect(address).unwrap();
     }
 
     #[test]
