@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from headwaiter._parent.child import Config
+from headwaiter._parent.settings import Settings
+from headwaiter._settings.adjustments import Adjustments
 from tests.processes.machine_driver import Driver
 from tests.processes.test_parent import started
 from tests.processes.test_serving import ready_pids
@@ -93,6 +95,13 @@ def test_an_upgrade_takes_the_settings_as_a_reload_does(tmp_path: Path) -> None:
         shown = run_cli("ctl", f"--control={tmp_path / 'ctl'}", "status").stdout
         assert "2 wanted, 2 ready" in shown
         server.stop()
+
+
+def test_what_another_version_has_told_of_its_settings_is_no_change() -> None:
+    adjustments = Adjustments(listen="127.0.0.1:0")
+    settings = Settings(adjustments, lambda: adjustments, lambda _: (Config(1), []))
+    settings.adopt({"no_longer_known": "1", **settings.state()}, adjustments)
+    assert not settings.rescales
 
 
 @pytest.mark.parametrize(("gil", "places"), [(False, 1), (True, 3)])

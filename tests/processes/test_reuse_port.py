@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -108,6 +109,18 @@ def test_a_process_that_has_never_loaded_the_application_gets_no_connections() -
         server.wait_for_log("not the first process")
         for _ in range(MANY):
             assert who(server)["slot"] == "0"
+        server.stop()
+
+
+def test_an_upgrade_keeps_the_addresses_whatever_the_settings_say_now(tmp_path: Path) -> None:
+    config = tmp_path / "site.toml"
+    config.write_text(f"unix_socket = '{tmp_path / 'socket'}'\n", encoding="utf-8")
+    with start_server(config=config, processes=2, listen=[]) as server:
+        ready_pids(server, 2)
+        config.write_text("listen = '127.0.0.1:0'\nreuse_port = true\n", encoding="utf-8")
+        server.signal(signal.SIGUSR2)
+        server.wait_for_log("reload: listen, unix_socket, reuse_port changed")
+        server.wait_for_log("every process is new")
         server.stop()
 
 

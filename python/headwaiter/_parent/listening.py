@@ -16,16 +16,23 @@ from headwaiter._settings.adjustments import Adjustments
 
 
 class Listening:
-    """``first`` are the sockets of the first place, or of all places."""
+    """``first`` are the sockets of the first place, or of all places. ``adopted`` is the
+    :meth:`state` of a server that goes on."""
 
-    def __init__(self, first: _headwaiter.Listeners, adjustments: Adjustments) -> None:
+    def __init__(
+        self,
+        first: _headwaiter.Listeners,
+        adjustments: Adjustments,
+        adopted: dict[str, Any] | None = None,
+    ) -> None:
         self.first = first
         self._adjustments = adjustments
         self._others: list[_headwaiter.Listeners] = []
         """The sockets of the further places, with ``reuse_port``."""
-        self._shares_port = adjustments.reuse_port
         self._addresses: list[tuple[Any, ...]] = []
-        if self._shares_port:  # port 0 has become one that the system chose
+        if adopted is not None:  # the settings may have changed
+            self._adopt(adopted)
+        elif adjustments.reuse_port:  # port 0 has become one that the system chose
             pairs = zip(adjustments.listeners(), first.listening)
             self._addresses = [(*asked[:2], bound[2], *asked[3:]) for asked, bound in pairs]
 
@@ -37,10 +44,9 @@ class Listening:
             "addresses": self._addresses,
         }
 
-    def adopt(self, state: dict[str, Any]) -> None:
-        """Go on with the sockets of this :meth:`state`, the first of which are here already."""
+    def _adopt(self, state: dict[str, Any]) -> None:
+        """Go on with the sockets of this state, the first of which are here already."""
         self._addresses = [tuple(address) for address in state.get("addresses", [])]
-        self._shares_port = bool(self._addresses)
         for descriptors in state.get("others", []):
             self._others.append(self._bind([("fd", number) for number in descriptors]))
             for number in descriptors:
@@ -52,7 +58,7 @@ class Listening:
         Raises:
             OSError: A socket for the place cannot be bound.
         """
-        if not number or not self._shares_port:
+        if not number or not self._addresses:
             return self.first.filenos()
         while len(self._others) < number:
             self._others.append(self._bind(self._addresses))

@@ -56,8 +56,7 @@ def run(
             unix_socket_perms=adjustments.unix_socket_perms,
             files=[(path, inode) for path, inode in state["files"]],
         )
-        listening = Listening(listeners, adjustments)
-        listening.adopt(state)
+        listening = Listening(listeners, adjustments, state)
         page = _headwaiter.Page(fileno=state["children"]["page"])
     except OSError as error:
         raise start.StartError(f"cannot go on after the upgrade: {error}") from None

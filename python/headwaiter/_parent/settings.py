@@ -70,7 +70,8 @@ class Settings:
     def _take(self, adjustments: Adjustments) -> None:
         self.config, self.arguments = self._configure(adjustments)
         now = adjustments.given_texts((*FIXED, "processes"))
-        changed = [name for name, text in self._given.items() if now[name] != text]
+        known = {name: text for name, text in self._given.items() if name in now}
+        changed = [name for name, text in known.items() if now[name] != text]
         self.rescales = "processes" in changed
         self._given["processes"] = now["processes"]
         fixed = [name for name in changed if name != "processes"]
