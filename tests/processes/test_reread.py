@@ -113,6 +113,21 @@ def test_a_number_of_processes_that_depends_on_the_gil(gil: bool, places: int) -
     assert len(driver.machine.places) == places
 
 
+def test_who_asks_for_a_reload_hears_of_wrong_settings_although_an_earlier_reload_goes_on(
+    tmp_path: Path,
+) -> None:
+    config = write(tmp_path, "threads = 2")
+    with started(tmp_path, "serve hang", config=config, processes=1) as parent:
+        parent.started(1)
+        parent.signal(signal.SIGHUP)
+        parent.wait_for_log(": hang")
+        write(tmp_path, "threads = 0")
+        failed = parent.ctl("reload")
+        assert failed.returncode == 1
+        assert "threads" in failed.stderr
+        parent.stop()
+
+
 def test_wrong_settings_end_no_reload_that_goes_on() -> None:
     driver = Driver()
     driver.after("ready 0", "ready 1", "HUP")

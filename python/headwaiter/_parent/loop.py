@@ -271,8 +271,11 @@ class Parent(Upgrading, Forking):
                 shown += f"\nthe last upgrade failed:\n{self._upgrade_error}"
             client.answer(DONE, shown)
         elif verb == "reload" and not machine.stopping:
-            client.awaits = verb
-            self._reload(now)
+            error = self._reload(now)
+            if error:  # at once, since an earlier reload may go on
+                client.answer(NOT_STARTED, error)
+            else:
+                client.awaits = verb
         elif verb == "upgrade" and not machine.stopping:
             client.awaits = verb
             self._begin_upgrade()
@@ -290,16 +293,18 @@ class Parent(Upgrading, Forking):
         else:
             client.answer(USAGE, f"cannot do {verb!r}")
 
-    def _reload(self, now: float) -> None:
-        """Read the settings anew, then replace the children."""
+    def _reload(self, now: float) -> str:
+        """Read the settings anew, then replace the children. Return what is wrong with the
+        settings."""
         if self.machine.stopping:
-            return
+            return ""
         try:
             self._settings.read(self.children.directory)
         except UsageError as error:
             self.machine.handle_refused(now, str(error))
-        else:
-            self._replace_all(now)
+            return str(error)
+        self._replace_all(now)
+        return ""
 
     def _replace_all(self, now: float) -> None:
         self.children.more = self._settings.arguments

@@ -47,7 +47,7 @@ class Watcher:
         self._channel: Channel | None = None
         self._began = 0.0
 
-    def begin(self, selector: selectors.BaseSelector, changed: Callable[[], None]) -> None:
+    def begin(self, selector: selectors.BaseSelector, changed: Callable[[], object]) -> None:
         """Start the process, and hear it by ``selector``."""
         self._selector, self._changed = selector, changed
         self.start()
