@@ -217,6 +217,25 @@ def test_a_system_that_refuses_to_execute_changes_nothing(tmp_path: Path) -> Non
         server.stop()
 
 
+def test_the_end_of_a_reload_does_not_answer_who_waits_for_an_upgrade(tmp_path: Path) -> None:
+    go_on = tmp_path / "go_on"
+    os.mkfifo(go_on)
+    with start(tmp_path, processes=1) as server, socket.socket(socket.AF_UNIX) as client:
+        at_start(tmp_path, "'--check' in sys.argv", f"open({str(go_on)!r}).read()")
+        client.settimeout(TIMEOUT)
+        client.connect(str(tmp_path / "ctl"))
+        client.sendall(b'{"do": "upgrade"}\n')
+        server.wait_for_log("the new version is tried")
+        assert ctl(tmp_path, "reload") == (0, "reloaded\n")
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(4096)
+        client.settimeout(TIMEOUT)
+        go_on.write_text("", encoding="ascii")
+        assert "upgraded to" in client.recv(4096).decode()
+        server.stop()
+
+
 def test_half_a_request_of_ctl_is_not_lost(tmp_path: Path) -> None:
     with start(tmp_path) as server, socket.socket(socket.AF_UNIX) as client:
         client.settimeout(TIMEOUT)

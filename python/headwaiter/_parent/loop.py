@@ -347,6 +347,8 @@ class Parent(Upgrading, Forking):
         elif isinstance(action, Reloaded):
             ended = NOT_STARTED if action.error else DONE
             self._answer("reload", ended, action.error or "reloaded")
+            if self._is_upgrading():  # the new version has not begun
+                return
             version = f"headwaiter {_headwaiter.__version__}"
             failed = f"the parent runs {version}, but the earlier processes go on\n{action.error}"
             self._answer("upgrade", ended, failed if action.error else f"upgraded to {version}")

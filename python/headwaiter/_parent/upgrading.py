@@ -58,7 +58,7 @@ class Upgrading:
 
     def _begin_upgrade(self) -> None:
         """Try the new version, unless that is being done."""
-        if self._trial is not None or self._good_since is not None:
+        if self._is_upgrading():
             return
         if self.machine.stopping or not self.machine.has_served:
             state = "stopping" if self.machine.stopping else "starting"
@@ -69,6 +69,9 @@ class Upgrading:
             self._trial = self._upgrade.trial(self._state([]), self.children.page.fileno())
         except OSError as error:
             self._fail_upgrade(f"cannot start a process: {error}")
+
+    def _is_upgrading(self) -> bool:
+        return self._trial is not None or self._good_since is not None
 
     def _upgrade_time(self) -> float | None:
         """When :meth:`_go_on_with_upgrade` is due, unless something happens before."""
