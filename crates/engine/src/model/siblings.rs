@@ -44,7 +44,7 @@ fn send(sender: &Siblings) -> Sent {
             marked: false,
             bytes: b"",
         };
-        match sender.hand_over(&frame, crate::sys::sync::now()) {
+        match sender.hand_over(usize::MAX, &frame, crate::sys::sync::now()) {
             Outcome::Sent => sent.gone.push(client),
             Outcome::Full | Outcome::Nobody => sent.kept.push((client, connection)),
         }

@@ -205,7 +205,7 @@ impl Siblings {
         };
         let candidates = self.with_room(&others, limit, now);
         let placed = if is_full {
-            self.send_to_best(candidates, frame, now) == Outcome::Sent
+            self.send_to_best(candidates, limit, frame, now) == Outcome::Sent
         } else {
             let lines: Vec<_> = candidates.map(|(to, line)| (to.slot, line)).collect();
             let chosen = choose(own, &lines);
@@ -237,21 +237,25 @@ impl Siblings {
         best.is_some_and(|(to, _)| self.send(to, frame) == Outcome::Sent)
     }
 
-    /// Hands a connection over to the sibling with the fewest, whatever this process could do with it.
-    pub(crate) fn hand_over(&self, frame: &Frame<'_>, now: Instant) -> Outcome {
+    /// Hands a connection over to the sibling with the fewest, whatever this process could do with it. Siblings that
+    /// have `limit` connections come last.
+    pub(crate) fn hand_over(&self, limit: usize, frame: &Frame<'_>, now: Instant) -> Outcome {
         let others = self.others();
-        self.send_to_best(self.ready(&others), frame, now)
+        self.send_to_best(self.ready(&others), limit, frame, now)
     }
 
-    /// Sends to the first of `those` that takes the connection; those that serve it soonest come first.
+    /// Sends to the first of `those` that takes the connection. Those with room come first, then those that serve it
+    /// soonest.
     fn send_to_best<'a>(
         &self,
         those: impl Iterator<Item = (&'a Sibling, Line)>,
+        limit: usize,
         frame: &Frame<'_>,
         now: Instant,
     ) -> Outcome {
         let mut those: Vec<_> = those.collect();
-        those.sort_by_key(|(_, line)| (!line.is_free(), line.load()));
+        let is_full = |line: &Line| line.load() as usize >= limit;
+        those.sort_by_key(|(_, line)| (is_full(line), !line.is_free(), line.load()));
         let mut outcome = Outcome::Nobody;
         for (to, line) in those {
             let sent = match to.stands_still(&line, now) {
@@ -363,6 +367,39 @@ mod tests {
     }
 
     #[test]
+    fn who_leaves_hands_over_to_siblings_with_room_first() {
+        let page = Page::create(3).unwrap();
+        let leaver = member(&page, 0, inbox_pair().unwrap().0);
+        let mut siblings = Vec::new();
+        for (slot, idle, connections) in [(1, 1, 2), (2, 0, 1)] {
+            let (inbox, send) = inbox_pair().unwrap();
+            let figures = Figures {
+                idle,
+                waiting: 0,
+                connections,
+                turn: true,
+            };
+            let sibling = member(&page, slot, inbox);
+            sibling.publish(figures);
+            leaver.add(slot, send);
+            siblings.push(sibling);
+        }
+        let connection = tempfile::tempfile().unwrap();
+        let frame = Frame {
+            connection: connection.as_fd(),
+            listener: 0,
+            marked: false,
+            bytes: b"",
+        };
+        for (limit, chosen) in [(2, 2), (3, 1)] {
+            let pending = page.line(chosen).pending;
+            let outcome = leaver.hand_over(limit, &frame, Instant::now());
+            assert_eq!(outcome, Outcome::Sent);
+            assert_eq!(page.line(chosen).pending, pending + 1);
+        }
+    }
+
+    #[test]
     fn what_an_inbox_has_no_room_for_stays_where_it_is() {
         let page = Page::create(2).unwrap();
         let (dead, to_dead) = inbox_pair().unwrap();
@@ -406,7 +443,7 @@ mod tests {
                     };
                     let mut sent = 0;
                     loop {
-                        match sender.hand_over(&frame, Instant::now()) {
+                        match sender.hand_over(usize::MAX, &frame, Instant::now()) {
                             Outcome::Sent => sent += 1,
                             Outcome::Full => std::thread::yield_now(),
                             Outcome::Nobody => return sent,

@@ -73,9 +73,10 @@ impl Departures<'_> {
             marked: channel.link.has(MARKED),
             bytes: channel.input(),
         };
+        let limit = self.desk.shared.settings.connection_limit;
         let sent = siblings
             .as_ref()
-            .map(|siblings| siblings.hand_over(&frame, self.desk.now));
+            .map(|siblings| siblings.hand_over(limit, &frame, self.desk.now));
         match sent {
             Some(Outcome::Sent) => {
                 self.desk.shared.counters.handed_over.add(1);

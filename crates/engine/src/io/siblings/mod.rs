@@ -132,7 +132,8 @@ mod tests {
             marked: false,
             bytes: b"",
         };
-        assert_eq!(sibling.hand_over(&frame, Instant::now()), Outcome::Sent);
+        let outcome = sibling.hand_over(usize::MAX, &frame, Instant::now());
+        assert_eq!(outcome, Outcome::Sent);
         client
     }
 
