@@ -96,6 +96,7 @@ mod tests {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     use super::*;
+    use crate::exchange::link::MARKED;
     use crate::io::inline::Endpoint;
     use crate::io::leaving::LATE;
     use crate::io::tests::connect;
@@ -121,15 +122,39 @@ mod tests {
     }
 
     fn send(sibling: &Siblings) -> UnixStream {
+        send_as(sibling, 0, false)
+    }
+
+    fn send_as(sibling: &Siblings, listener: u32, marked: bool) -> UnixStream {
         let (client, connection) = UnixStream::pair().unwrap();
         let frame = Frame {
             connection: connection.as_fd(),
-            listener: 0,
-            marked: false,
+            listener,
+            marked,
             bytes: b"",
         };
         assert_eq!(sibling.hand_over(&frame, Instant::now()), Outcome::Sent);
         client
+    }
+
+    #[test]
+    fn a_connection_keeps_its_mark_and_needs_a_listener() {
+        let (shared, mut io, sibling) = pair();
+        let _clients = [(0, true), (0, false), (1, true)]
+            .map(|(listener, marked)| send_as(&sibling, listener, marked));
+        io.read_inbox();
+        let marks: Vec<_> = io
+            .desk
+            .channels
+            .iter()
+            .map(|c| c.link.has(MARKED))
+            .collect();
+        assert_eq!(marks, [true, false]);
+        let counters = &shared.counters;
+        assert_eq!(
+            (counters.taken_over.get(), counters.not_taken_over.get()),
+            (2, 1)
+        );
     }
 
     #[test]
