@@ -215,6 +215,24 @@ mod tests {
         assert!(shared.ends_connections());
     }
 
+    #[test]
+    fn a_client_of_the_admin_endpoint_is_not_handed_over() {
+        let (shared, mut io, sibling) = pair();
+        let (_read, send) = inbox_pair().unwrap();
+        shared.siblings.as_ref().unwrap().add(1, send);
+        sibling.publish(crate::siblings::Figures {
+            idle: 1,
+            waiting: 0,
+            connections: 0,
+            turn: true,
+        });
+        let _clients = [connect(&mut io, None), connect(&mut io, Some(0))];
+        shared.advance(Stage::Draining);
+        io.desk.drain = Some(io.desk.now);
+        let leaves = [0, 1].map(|index| io.desk.departures().leaves_now(index));
+        assert_eq!(leaves, [false, true]);
+    }
+
     /// As often as the system has no descriptor left.
     #[test]
     fn without_a_descriptor_left_a_connection_stays_in_the_inbox() {
