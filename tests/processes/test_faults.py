@@ -158,7 +158,7 @@ def test_a_forked_orphan_does_not_keep_the_port(number: int) -> None:
 
 def test_signals_until_the_end() -> None:
     """A terminal signals the whole group, and people press keys more than once."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
         with start() as server:
             pids = ready_pids(server, 2)
             while server.process.poll() is None:

@@ -76,7 +76,8 @@ def test_the_application_is_loaded_once(tmp_path: Path) -> None:
         assert sorted(procfs.children(server.pid)) == sorted([template, *pids])
         status = run_cli("ctl", f"--control={tmp_path / 'ctl'}", "status").stdout
         assert re.search(rf"(?m)^template +{template} +ready", status)
-        os.kill(template, signal.SIGTERM)  # the parent alone decides when it ends
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            os.kill(template, number)  # the parent alone decides when it ends
         os.kill(pids[0], signal.SIGKILL)
         answered_by(server, pid=serving(server, 3)[-1], loader=template)
         server.stop()

@@ -14,7 +14,6 @@ import contextlib
 import importlib.util
 import json
 import os
-import signal
 import socket
 import sys
 import sysconfig
@@ -32,8 +31,7 @@ MOST_NAMED = 3
 
 def main() -> None:
     signals.leave_stops_to_parent()
-    for number in (signal.SIGTERM, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)
+    signals.leave_end_to_parent()
     parser = argparse.ArgumentParser(prog="headwaiter._watch", allow_abbrev=False)
     for name in ("parent", "since"):
         parser.add_argument(f"--{name}", type=int, required=True)
