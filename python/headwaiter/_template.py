@@ -74,12 +74,15 @@ class Parent:
         self._socket.set_inheritable(False)
         self._received = bytearray()
         self._descriptors: list[int] = []
+        """Those that have come and are not taken: a read may have that of the next child, too."""
 
     def __enter__(self) -> Parent:
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self._socket.close()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
 
     def say(self, did: str, **more: object) -> None:
         data = json.dumps({"did": did, **more}).encode()

@@ -151,6 +151,20 @@ def test_recycled_processes_come_from_the_same_template() -> None:
         server.stop()
 
 
+def test_no_process_has_descriptors_of_another(tmp_path: Path) -> None:
+    with start(processes=1, control=tmp_path / "ctl") as server:
+        [template] = templates(server, 1)
+        os.kill(template, signal.SIGSTOP)
+        run_cli("ctl", f"--control={tmp_path / 'ctl'}", "scale", "3")
+        os.kill(template, signal.SIGCONT)  # it reads what is for both at once
+        pids = serving(server, 3)
+        eventually(
+            lambda: len({len(procfs.descriptors(pid)) for pid in pids}) == 1,
+            "as many descriptors in each process",
+        )
+        server.stop()
+
+
 def test_an_upgrade_adopts_the_template(tmp_path: Path) -> None:
     with start(control=tmp_path / "ctl") as server:
         before = [*templates(server, 1), *serving(server, 2)]
