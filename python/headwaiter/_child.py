@@ -151,7 +151,8 @@ def _serve(
 
 def _application(options: argparse.Namespace) -> WSGIApplication:
     try:
-        return startup.load(options.application, call=options.call)
+        with forks.without_forked():
+            return startup.load(options.application, call=options.call)
     except startup.StartError as error:
         raise Failure(str(error), NOT_STARTED) from None
     except SystemExit as error:
