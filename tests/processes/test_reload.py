@@ -205,6 +205,23 @@ def test_an_upgrade_and_a_reload(site: Path, start: Start) -> None:
         server.stop()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_reload_starts_a_watcher_that_has_died(site: Path, start: Start) -> None:
+    with start(BY) as server:
+        [watcher] = (
+            pid
+            for pid in children(server.pid)
+            if b"headwaiter._watch" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        os.kill(watcher, signal.SIGKILL)
+        server.wait_for_log("files are not watched")
+        server.signal(signal.SIGHUP)
+        server.wait_for_log(r"(?s)files are not watched.*watching files")
+        edit(site, "two")
+        answers(server, "two")
+        server.stop()
+
+
 def test_the_watcher_ends_with_the_parent(start: Start) -> None:
     with start(BY) as server:
         server.process.kill()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import shutil
+import socket
 import sys
 import sysconfig
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Callable, NoReturn
 
 import pytest
 
 from headwaiter._parent.watcher import SETTLED, Watcher
+from headwaiter._process import logs
 from headwaiter._watch import events
 from headwaiter._watch.__main__ import named, watched
 from headwaiter._watch.patterns import Patterns
@@ -135,7 +138,24 @@ def test_a_watcher_that_dies_is_started_again(site: Path) -> None:
         assert changes
         turn(watcher._popen.kill)  # too soon
         assert not selector.get_map()
+        turn(watcher.start)
+        [key] = selector.get_map().values()
+        watcher.start()  # it lives
+        assert [*selector.get_map().values()] == [key]
         watcher.stop()
+
+
+def test_no_descriptor_is_left_for_a_watcher(
+    site: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    watcher = Watcher([sys.executable], str(site), include=[], exclude=[])
+    with selectors.DefaultSelector() as selector, logs.pumping():
+        monkeypatch.setattr(socket, "socketpair", refuse)
+        watcher.begin(selector, lambda: None)
+    assert "files are not watched: cannot start a process: [Errno 24]" in caplog.text
 
 
 def test_new_directories_are_watched(site: Path) -> None:
