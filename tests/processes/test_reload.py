@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -158,6 +159,19 @@ def test_an_application_that_cannot_be_loaded_is_shown(site: Path, start: Start)
         answers(server, "two")
         assert server.log.count("exited with status 7") == 1
         server.stop()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_the_page_of_a_failure_needs_no_standard_error() -> None:
+    program = (
+        "from headwaiter import _child\n"
+        "application, _ = _child._load(['--reload', 'nothing_of_this_name:app'])\n"
+        "print(b''.join(application({}, lambda *_: None)).decode())"
+    )
+    with open("/dev/full", "wb") as full:
+        argv = [sys.executable, "-c", program]
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=full, check=False)
+    assert b"no module named &#x27;nothing_of_this_name&#x27;" in done.stdout
 
 
 @watchers
