@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,33 @@ def test_threads_of_the_application_are_named() -> None:
     with loading("start_thread/poller", preload=True) as server:
         assert server.wait() == 1
         assert "has started threads: 'poller'" in server.log
+
+
+def test_threads_that_end_by_themselves_get_a_moment() -> None:
+    program = (
+        "import os, threading, time\n"
+        "from headwaiter import _template\n"
+        "threading.Thread(target=time.sleep, args=(0.05,)).start()\n"
+        "_template.settle()\n"
+        "print(os.listdir('/proc/self/task') == [str(os.getpid())])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"True\n", b"")
+
+
+def test_names_of_native_threads() -> None:
+    program = (
+        "import threading, time\n"
+        "from headwaiter import _template\n"
+        "def named():\n"
+        "    with open('/proc/thread-self/comm', 'wb') as file:\n"
+        "        file.write('a number of ümlauts'.encode()[:13])\n"
+        "    time.sleep(60)\n"
+        "threading.Thread(target=named, daemon=True).start()\n"
+        "while ascii(_template._native_threads()) != ascii(['a number of \\ufffd']):\n"
+        "    time.sleep(0.001)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=TIMEOUT)
 
 
 @pytest.mark.parametrize(
