@@ -10,6 +10,7 @@ import socket
 import sys
 import sysconfig
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable, NoReturn
 
@@ -158,24 +159,42 @@ def test_no_descriptor_is_left_for_a_watcher(
     assert "files are not watched: cannot start a process: [Errno 24]" in caplog.text
 
 
+def report(found: Iterator[set[str]], site: Path, *names: str) -> None:
+    """Wait until these files have been reported."""
+    missing = {str(site / name) for name in names}
+    end = time.monotonic() + TIMEOUT
+    while missing and time.monotonic() < end:
+        missing -= next(found)
+    assert not missing
+
+
+def test_a_watched_directory_that_goes_and_comes_back(site: Path, tmp_path: Path) -> None:
+    pytest.importorskip("watchfiles")
+    other = tmp_path / "other"
+    other.mkdir()
+    tree = Tree([str(other), str(site)], Patterns())
+    found = events.changes(tree, since=time.time_ns() + 10**9)
+    next(found)
+    next(found)  # the directories are watched
+    site.replace(tmp_path / "away")
+    report(found, site, "old.py")
+    assert not next(found)  # the other one is watched
+    (tmp_path / "away").replace(site)
+    report(found, site, "old.py")
+    (site / "old.py").write_text("22")
+    report(found, site, "old.py")
+
+
 def test_new_directories_are_watched(site: Path) -> None:
     pytest.importorskip("watchfiles")
     found = events.changes(Tree([str(site)], Patterns()), since=time.time_ns() + 10**9)
-
-    def reported(*names: str) -> None:
-        missing = {str(site / name) for name in names}
-        end = time.monotonic() + TIMEOUT
-        while missing and time.monotonic() < end:
-            missing -= next(found)
-        assert not missing
-
     next(found)
     next(found)  # the directories are watched
     (site / "new/inner").mkdir(parents=True)
     (site / "new/inner/a.py").write_text("1")
-    reported("new/inner/a.py")
+    report(found, site, "new/inner/a.py")
     (site / "new/inner/a.py").write_text("22")
-    reported("new/inner/a.py")
+    report(found, site, "new/inner/a.py")
     shutil.rmtree(site)
-    reported("old.py", "package/module.py", "new/inner/a.py")
+    report(found, site, "old.py", "package/module.py", "new/inner/a.py")
     assert not any(found)  # no directory is left
