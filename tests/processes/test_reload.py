@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -203,6 +204,17 @@ def test_a_package_that_goes_and_comes_back(site: Path, start: Start) -> None:
         package.replace(away)
         answers(server, "No module named &#x27;package&#x27;", 500)
         away.replace(package)
+        answers(server, "two")
+        server.stop()
+
+
+@watchers
+def test_the_current_directory_is_made_anew(site: Path, start: Start, by: str) -> None:
+    with start(by) as server:
+        shutil.rmtree(site)
+        server.wait_for_log("changed: site_app.py")
+        site.mkdir()
+        edit(site, "two")
         answers(server, "two")
         server.stop()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib.util
 import json
 import os
@@ -40,16 +41,17 @@ def main() -> None:
     options = parser.parse_args()
     parent = socket.socket(fileno=options.parent)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    told = functools.partial(_tell_all, parent, os.getcwd())
     tree = Tree(watched(sys.path), Patterns(options.include, options.exclude))
     try:
-        _tell_all(parent, "watchfiles", events.changes(tree, options.since))
+        told("watchfiles", events.changes(tree, options.since))
     except ImportError:
         pass
     except BrokenPipeError:
         raise
     except (OSError, RuntimeError) as error:  # such as the system's limit of watches
         print(f"headwaiter: watchfiles: {error}", file=sys.stderr)
-    _tell_all(parent, "polling", polling.changes(tree, options.since))
+    told("polling", polling.changes(tree, options.since))
 
 
 def watched(path: Iterable[str]) -> list[str]:
@@ -72,7 +74,7 @@ def watched(path: Iterable[str]) -> list[str]:
     )
 
 
-def _tell_all(parent: socket.socket, by: str, changes: Iterator[set[str]]) -> None:
+def _tell_all(parent: socket.socket, directory: str, by: str, changes: Iterator[set[str]]) -> None:
     is_told = False
     for changed in changes:
         if not is_told:
@@ -81,12 +83,12 @@ def _tell_all(parent: socket.socket, by: str, changes: Iterator[set[str]]) -> No
         if changed:
             for path in changed:
                 _forget_bytecode(path)
-            _tell(parent, {"changed": named(changed)})
+            _tell(parent, {"changed": named(changed, directory)})
 
 
-def named(paths: Iterable[str]) -> str:
-    """Files for the log: some of them, and how many there are."""
-    inside = os.path.join(os.getcwd(), "")
+def named(paths: Iterable[str], directory: str) -> str:
+    """Files for the log: some of them, as seen from ``directory``, and how many there are."""
+    inside = os.path.join(directory, "")
     shown = [path.removeprefix(inside) for path in sorted(paths)]
     more = len(shown) - MOST_NAMED
     names = ", ".join(path if path.isprintable() else ascii(path) for path in shown[:MOST_NAMED])
