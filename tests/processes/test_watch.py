@@ -7,6 +7,7 @@ import os
 import selectors
 import shutil
 import socket
+import subprocess
 import sys
 import sysconfig
 import time
@@ -156,6 +157,19 @@ def test_no_descriptor_is_left_for_a_watcher(
         monkeypatch.setattr(socket, "socketpair", refuse)
         watcher.begin(selector, lambda: None)
     assert "files are not watched: cannot start a process: [Errno 24]" in caplog.text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_watchfiles_fails_and_nobody_hears_why(site: Path) -> None:
+    (site / "watchfiles.py").write_text("raise OSError('the limit of watches')")
+    own, its = socket.socketpair()
+    with own, its, open("/dev/full", "wb") as full:
+        argv = [sys.executable, "-m", "headwaiter._watch", f"--parent={its.fileno()}", "--since=0"]
+        with subprocess.Popen(argv, cwd=site, stderr=full, pass_fds=[its.fileno()]):
+            its.close()
+            told = own.recv(1024)
+            own.close()  # which ends the process
+    assert told[4:].startswith(b'{"by": "polling"}')
 
 
 def report(found: Iterator[set[str]], site: Path, *names: str) -> None:

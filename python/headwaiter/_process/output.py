@@ -1,8 +1,8 @@
 """Standard output of commands, errors for people, and what happens when output fails.
 
-Used by ``cli.py``, ``_top/command.py``, ``_parent/start.py`` and ``_child.py``; ``__main__.py``
-reports :class:`Lost`. Rules: a reader that closes the pipe has seen enough, which changes no exit
-status; output that is lost (a full disk) is a failure.
+Used by the command line and by the processes that a parent starts; ``__main__.py`` reports
+:class:`Lost`. Rules: a reader that closes the pipe has seen enough, which changes no exit status;
+output that is lost (a full disk) is a failure.
 """
 
 from __future__ import annotations

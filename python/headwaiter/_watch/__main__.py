@@ -21,7 +21,7 @@ import sysconfig
 import threading
 from collections.abc import Iterable, Iterator
 
-from headwaiter._process import signals
+from headwaiter._process import output, signals
 from headwaiter._watch import events, polling
 from headwaiter._watch.patterns import Patterns
 from headwaiter._watch.tree import Tree, is_in
@@ -50,7 +50,7 @@ def main() -> None:
     except BrokenPipeError:
         raise
     except (OSError, RuntimeError) as error:  # such as the system's limit of watches
-        print(f"headwaiter: watchfiles: {error}", file=sys.stderr)
+        output.say(f"headwaiter: watchfiles: {error}")
     told("polling", polling.changes(tree, options.since))
 
 
