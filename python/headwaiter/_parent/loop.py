@@ -299,6 +299,8 @@ class Parent(Upgrading, Forking):
         except UsageError as error:
             self.machine.handle_refused(now, str(error))
         else:
+            if self._watcher is not None:
+                self._watcher.start()
             self._replace_all(now)
 
     def _replace_all(self, now: float) -> None:
