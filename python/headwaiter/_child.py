@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from headwaiter import __main__, _failure_page, _headwaiter
 from headwaiter import _startup as startup
 from headwaiter import _template as template
-from headwaiter._process import forks, signals
+from headwaiter._process import forks, output, signals
 from headwaiter._process.exits import CUT, DONE, NOT_STARTED, USAGE
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.flags import UsageError, parse
@@ -122,7 +122,7 @@ def _load(arguments: list[str]) -> tuple[WSGIApplication, Adjustments]:
     except Failure as failure:
         if not adjustments.reload:
             raise
-        print(f"headwaiter: {failure}", file=sys.stderr, flush=True)
+        output.say(f"headwaiter: {failure}")
         application = _failure_page.application(str(failure))
     startup.configure_logging(options)
     return application, adjustments
@@ -151,7 +151,8 @@ def _serve(
 
 def _application(options: argparse.Namespace) -> WSGIApplication:
     try:
-        return startup.load(options.application, call=options.call)
+        with forks.without_forked():
+            return startup.load(options.application, call=options.call)
     except startup.StartError as error:
         raise Failure(str(error), NOT_STARTED) from None
     except SystemExit as error:

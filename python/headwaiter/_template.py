@@ -16,6 +16,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from argparse import Namespace
 from typing import Any
 
@@ -26,6 +27,9 @@ from headwaiter._settings.sources import SLOT_VARIABLE
 READ = 65536
 MOST_DESCRIPTORS = 8
 """Descriptors that may come with one read. The parent sends one with each frame."""
+
+PATIENCE = 0.25
+"""Seconds for threads that end by themselves, such as those of a pool that has been shut down."""
 
 
 class TemplateError(Exception):
@@ -38,6 +42,9 @@ def settle() -> None:
     Raises:
         TemplateError: Other threads of Python run.
     """
+    end = time.monotonic() + PATIENCE
+    while (natives := _native_threads()) and time.monotonic() < end:
+        time.sleep(PATIENCE / 50)
     main = threading.main_thread()
     names = sorted(repr(each.name) for each in threading.enumerate() if each is not main)
     if names:
@@ -46,7 +53,6 @@ def settle() -> None:
             " none of them, and what they have locked stays locked there. Start them after the fork"
             " (os.register_at_fork) or with the first request, or do without preload."
         )
-    natives = _native_threads()
     if natives:
         logs.logger().warning(
             "preload: native threads run, which a child does not have: %s", ", ".join(natives)
@@ -58,11 +64,13 @@ def settle() -> None:
 
 def _native_threads() -> list[str]:
     """The names of all threads but this one."""
-    names = []
+    names, numbers, tasks = [], list[str](), "/proc/self/task"
     with contextlib.suppress(OSError):  # there may be no /proc
-        for number in set(os.listdir("/proc/self/task")) - {str(threading.get_native_id())}:
-            with open(f"/proc/self/task/{number}/comm", encoding="utf-8") as file:
-                names.append(file.read().strip())
+        numbers = os.listdir(tasks)
+    for number in {*numbers} - {str(threading.get_native_id())}:
+        with contextlib.suppress(OSError), open(f"{tasks}/{number}/comm", "rb") as file:
+            name = file.read().strip().decode(errors="replace")  # the system cuts long names
+            names.append(name if name.isprintable() else ascii(name))
     return sorted(names)
 
 
@@ -74,12 +82,15 @@ class Parent:
         self._socket.set_inheritable(False)
         self._received = bytearray()
         self._descriptors: list[int] = []
+        """Those that have come and are not taken: a read may have that of the next child, too."""
 
     def __enter__(self) -> Parent:
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self._socket.close()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
 
     def say(self, did: str, **more: object) -> None:
         data = json.dumps({"did": did, **more}).encode()

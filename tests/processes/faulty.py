@@ -71,6 +71,15 @@ def fork(_argument: str) -> str:
     return str(child)
 
 
+def fork_and_go_on(argument: str) -> None:
+    """Fork a child that does not leave by ``os._exit``: by ``sys.exit``, or not at all."""
+    if os.fork():
+        status = os.waitstatus_to_exitcode(os.wait()[1])
+        print(f"the child has ended with {status}", file=sys.stderr, flush=True)
+    elif argument:
+        sys.exit(int(argument))
+
+
 def close_descriptors(_argument: str) -> None:
     os.closerange(3, 256)
 
@@ -99,7 +108,8 @@ ACTIONS: dict[str, Callable[[str], str | None]] = {
     action.__name__: action
     for action in (
         *(crash, leave, leave_politely, fail, fill_memory, hang, ignore_and_hang, hold_the_gil),
-        *(fork, close_descriptors, change_directory, start_session, stop, start_thread, pid),
+        *(fork, fork_and_go_on, close_descriptors, change_directory, start_session, stop),
+        *(start_thread, pid),
     )
 }
 

@@ -156,9 +156,24 @@ def test_a_forked_orphan_does_not_keep_the_port(number: int) -> None:
             os.kill(orphan, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("preload", [False, pytest.param(True, marks=LINUX)])
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("fork_and_go_on/7", "the child has ended with 7"),
+        ("fork_and_go_on", "(?s)came back to the server.*the child has ended with 1"),
+    ],
+)
+def test_a_fork_while_the_application_is_loaded(fault: str, text: str, preload: bool) -> None:
+    with loading(fault, preload=preload) as server:
+        server.wait_for_log(text)
+        ready_pids(server, 2)
+        server.stop()
+
+
 def test_signals_until_the_end() -> None:
     """A terminal signals the whole group, and people press keys more than once."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
         with start() as server:
             pids = ready_pids(server, 2)
             while server.process.poll() is None:

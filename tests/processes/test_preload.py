@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ def test_the_application_is_loaded_once(tmp_path: Path) -> None:
         assert sorted(procfs.children(server.pid)) == sorted([template, *pids])
         status = run_cli("ctl", f"--control={tmp_path / 'ctl'}", "status").stdout
         assert re.search(rf"(?m)^template +{template} +ready", status)
-        os.kill(template, signal.SIGTERM)  # the parent alone decides when it ends
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            os.kill(template, number)  # the parent alone decides when it ends
         os.kill(pids[0], signal.SIGKILL)
         answered_by(server, pid=serving(server, 3)[-1], loader=template)
         server.stop()
@@ -150,6 +152,20 @@ def test_recycled_processes_come_from_the_same_template() -> None:
         server.stop()
 
 
+def test_no_process_has_descriptors_of_another(tmp_path: Path) -> None:
+    with start(processes=1, control=tmp_path / "ctl") as server:
+        [template] = templates(server, 1)
+        os.kill(template, signal.SIGSTOP)
+        run_cli("ctl", f"--control={tmp_path / 'ctl'}", "scale", "3")
+        os.kill(template, signal.SIGCONT)  # it reads what is for both at once
+        pids = serving(server, 3)
+        eventually(
+            lambda: len({len(procfs.descriptors(pid)) for pid in pids}) == 1,
+            "as many descriptors in each process",
+        )
+        server.stop()
+
+
 def test_an_upgrade_adopts_the_template(tmp_path: Path) -> None:
     with start(control=tmp_path / "ctl") as server:
         before = [*templates(server, 1), *serving(server, 2)]
@@ -165,6 +181,33 @@ def test_threads_of_the_application_are_named() -> None:
     with loading("start_thread/poller", preload=True) as server:
         assert server.wait() == 1
         assert "has started threads: 'poller'" in server.log
+
+
+def test_threads_that_end_by_themselves_get_a_moment() -> None:
+    program = (
+        "import os, threading, time\n"
+        "from headwaiter import _template\n"
+        "threading.Thread(target=time.sleep, args=(0.05,)).start()\n"
+        "_template.settle()\n"
+        "print(os.listdir('/proc/self/task') == [str(os.getpid())])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"True\n", b"")
+
+
+def test_names_of_native_threads() -> None:
+    program = (
+        "import threading, time\n"
+        "from headwaiter import _template\n"
+        "def named():\n"
+        "    with open('/proc/thread-self/comm', 'wb') as file:\n"
+        "        file.write('a number of ümlauts'.encode()[:13])\n"
+        "    time.sleep(60)\n"
+        "threading.Thread(target=named, daemon=True).start()\n"
+        "while ascii(_template._native_threads()) != ascii(['a number of \\ufffd']):\n"
+        "    time.sleep(0.001)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=TIMEOUT)
 
 
 @pytest.mark.parametrize(

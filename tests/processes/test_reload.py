@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -160,6 +162,19 @@ def test_an_application_that_cannot_be_loaded_is_shown(site: Path, start: Start)
         server.stop()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_the_page_of_a_failure_needs_no_standard_error() -> None:
+    program = (
+        "from headwaiter import _child\n"
+        "application, _ = _child._load(['--reload', 'nothing_of_this_name:app'])\n"
+        "print(b''.join(application({}, lambda *_: None)).decode())"
+    )
+    with open("/dev/full", "wb") as full:
+        argv = [sys.executable, "-c", program]
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=full, check=False)
+    assert b"no module named &#x27;nothing_of_this_name&#x27;" in done.stdout
+
+
 @watchers
 def test_which_files_count(site: Path, start: Start, by: str) -> None:
     for directory in ("templates", "data", "node_modules", "static", "kept"):
@@ -193,6 +208,17 @@ def test_a_package_that_goes_and_comes_back(site: Path, start: Start) -> None:
         server.stop()
 
 
+@watchers
+def test_the_current_directory_is_made_anew(site: Path, start: Start, by: str) -> None:
+    with start(by) as server:
+        shutil.rmtree(site)
+        server.wait_for_log("changed: site_app.py")
+        site.mkdir()
+        edit(site, "two")
+        answers(server, "two")
+        server.stop()
+
+
 def test_an_upgrade_and_a_reload(site: Path, start: Start) -> None:
     with start(BY) as server:
         server.signal(signal.SIGUSR2)
@@ -202,6 +228,23 @@ def test_an_upgrade_and_a_reload(site: Path, start: Start) -> None:
         if sys.platform == "linux":
             # The watcher of the earlier version is gone.
             eventually(lambda: len(children(server.pid)) == 2, "one watcher and one process")
+        server.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_reload_starts_a_watcher_that_has_died(site: Path, start: Start) -> None:
+    with start(BY) as server:
+        [watcher] = (
+            pid
+            for pid in children(server.pid)
+            if b"headwaiter._watch" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        os.kill(watcher, signal.SIGKILL)
+        server.wait_for_log("files are not watched")
+        server.signal(signal.SIGHUP)
+        server.wait_for_log(r"(?s)files are not watched.*watching files")
+        edit(site, "two")
+        answers(server, "two")
         server.stop()
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import shutil
+import socket
+import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Callable
+from typing import Callable, NoReturn
 
 import pytest
 
 from headwaiter._parent.watcher import SETTLED, Watcher
+from headwaiter._process import logs
 from headwaiter._watch import events
 from headwaiter._watch.__main__ import named, watched
 from headwaiter._watch.patterns import Patterns
@@ -106,11 +111,10 @@ def test_which_reports_are_a_reason_to_look(site: Path) -> None:
         assert not tree.may_show(os.path.normpath(site / path)), path
 
 
-def test_names_for_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert named([f"{os.getcwd()}/b/c.py", "/a.py"]) == "/a.py, b/c.py"
-    assert named("dcbae") == "a, b, c and 2 more"
-    assert named(["a\n\x1b[2J", "b\udcff"]) == r"'a\n\x1b[2J', 'b\udcff'"
+def test_names_for_the_log() -> None:
+    assert named(["/site/b/c.py", "/site_/a.py"], "/site") == "b/c.py, /site_/a.py"
+    assert named("dcbae", "/site") == "a, b, c and 2 more"
+    assert named(["a\n\x1b[2J", "b\udcff"], "/site") == r"'a\n\x1b[2J', 'b\udcff'"
 
 
 def test_a_watcher_that_dies_is_started_again(site: Path) -> None:
@@ -135,27 +139,75 @@ def test_a_watcher_that_dies_is_started_again(site: Path) -> None:
         assert changes
         turn(watcher._popen.kill)  # too soon
         assert not selector.get_map()
+        turn(watcher.start)
+        [key] = selector.get_map().values()
+        watcher.start()  # it lives
+        assert [*selector.get_map().values()] == [key]
         watcher.stop()
+
+
+def test_no_descriptor_is_left_for_a_watcher(
+    site: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    watcher = Watcher([sys.executable], str(site), include=[], exclude=[])
+    with selectors.DefaultSelector() as selector, logs.pumping():
+        monkeypatch.setattr(socket, "socketpair", refuse)
+        watcher.begin(selector, lambda: None)
+    assert "files are not watched: cannot start a process: [Errno 24]" in caplog.text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_watchfiles_fails_and_nobody_hears_why(site: Path) -> None:
+    (site / "watchfiles.py").write_text("raise OSError('the limit of watches')")
+    own, its = socket.socketpair()
+    with own, its, open("/dev/full", "wb") as full:
+        argv = [sys.executable, "-m", "headwaiter._watch", f"--parent={its.fileno()}", "--since=0"]
+        with subprocess.Popen(argv, cwd=site, stderr=full, pass_fds=[its.fileno()]):
+            its.close()
+            told = own.recv(1024)
+            own.close()  # which ends the process
+    assert told[4:].startswith(b'{"by": "polling"}')
+
+
+def report(found: Iterator[set[str]], site: Path, *names: str) -> None:
+    """Wait until these files have been reported."""
+    missing = {str(site / name) for name in names}
+    end = time.monotonic() + TIMEOUT
+    while missing and time.monotonic() < end:
+        missing -= next(found)
+    assert not missing
+
+
+def test_a_watched_directory_that_goes_and_comes_back(site: Path, tmp_path: Path) -> None:
+    pytest.importorskip("watchfiles")
+    other = tmp_path / "other"
+    other.mkdir()
+    tree = Tree([str(other), str(site)], Patterns())
+    found = events.changes(tree, since=time.time_ns() + 10**9)
+    next(found)
+    next(found)  # the directories are watched
+    site.replace(tmp_path / "away")
+    report(found, site, "old.py")
+    assert not next(found)  # the other one is watched
+    (tmp_path / "away").replace(site)
+    report(found, site, "old.py")
+    (site / "old.py").write_text("22")
+    report(found, site, "old.py")
 
 
 def test_new_directories_are_watched(site: Path) -> None:
     pytest.importorskip("watchfiles")
     found = events.changes(Tree([str(site)], Patterns()), since=time.time_ns() + 10**9)
-
-    def reported(*names: str) -> None:
-        missing = {str(site / name) for name in names}
-        end = time.monotonic() + TIMEOUT
-        while missing and time.monotonic() < end:
-            missing -= next(found)
-        assert not missing
-
     next(found)
     next(found)  # the directories are watched
     (site / "new/inner").mkdir(parents=True)
     (site / "new/inner/a.py").write_text("1")
-    reported("new/inner/a.py")
+    report(found, site, "new/inner/a.py")
     (site / "new/inner/a.py").write_text("22")
-    reported("new/inner/a.py")
+    report(found, site, "new/inner/a.py")
     shutil.rmtree(site)
-    reported("old.py", "package/module.py", "new/inner/a.py")
+    report(found, site, "old.py", "package/module.py", "new/inner/a.py")
     assert not any(found)  # no directory is left

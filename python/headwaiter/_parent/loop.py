@@ -303,6 +303,8 @@ class Parent(Upgrading, Forking):
         except UsageError as error:
             self.machine.handle_refused(now, str(error))
             return str(error)
+        if self._watcher is not None:
+            self._watcher.start()
         self._replace_all(now)
         return ""
 

@@ -20,7 +20,7 @@ from headwaiter._parent.children import environment
 from headwaiter._process import logs, signals
 
 SETTLED = 10.0
-"""A process that ends is started again if it has lived for so many seconds."""
+"""A process that ends is started again if it has lived for so many seconds, else by a reload."""
 PATIENCE = 1.0
 """Seconds for the process to be killed: a network mount may hold it."""
 
@@ -53,10 +53,24 @@ class Watcher:
         self.start()
 
     def start(self) -> None:
-        """Start the process again."""
-        own, its = socket.socketpair()
+        """Start the process, unless it lives."""
+        if self._channel is not None:
+            return
         try:
-            with its, signals.held_back():  # until the process ignores them
+            own = self._spawn()
+        except OSError as error:
+            logs.post(logging.ERROR, f"files are not watched: cannot start a process: {error}")
+            return
+        self._began = time.monotonic()
+        self._channel = channel = Channel(own)
+        self._selector.register(own, selectors.EVENT_READ, lambda _: self._read(channel))
+
+    def _spawn(self) -> socket.socket:
+        """Start the process; return the socket on which it speaks."""
+        own, its = socket.socketpair()
+        with its, contextlib.ExitStack() as opened:
+            opened.callback(own.close)
+            with signals.held_back():  # until the process ignores them
                 self._popen = subprocess.Popen(
                     [*self._command, f"--parent={its.fileno()}", f"--since={time.time_ns()}"],
                     stdin=subprocess.DEVNULL,
@@ -64,13 +78,8 @@ class Watcher:
                     cwd=self._directory,
                     env=environment(),
                 )
-        except OSError as error:
-            own.close()
-            logs.post(logging.ERROR, f"files are not watched: cannot start a process: {error}")
-            return
-        self._began = time.monotonic()
-        self._channel = channel = Channel(own)
-        self._selector.register(own, selectors.EVENT_READ, lambda _: self._read(channel))
+            opened.pop_all()
+        return own
 
     def _read(self, channel: Channel) -> None:
         for message in channel.receive():
@@ -88,7 +97,10 @@ class Watcher:
             logs.post(logging.WARNING, "the process that watches files has ended: a new one starts")
             self.start()
         else:
-            logs.post(logging.ERROR, "files are not watched: the process that did has ended")
+            logs.post(
+                logging.ERROR,
+                "files are not watched: the process that did has ended; SIGHUP starts another",
+            )
 
     def stop(self) -> None:
         """End the process, if it lives."""

@@ -2,7 +2,8 @@
 
 A child has its parent's connections but none of its threads, so it cannot serve. The application
 should end it by ``os._exit``. A child that returns from the application instead, or raises, ends
-here. The client gets only the parent's reply. A child that stays must not keep the port open.
+here, and so does one that comes back from the loading of the application. The client gets only the
+parent's reply. A child that stays must not keep the port open.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from headwaiter._process import logs
@@ -34,6 +36,21 @@ def leave(error: BaseException | None) -> NoReturn:
         except (AttributeError, OSError, ValueError):  # none, broken, or closed
             continue
     os._exit(status & 0xFF)
+
+
+@contextmanager
+def without_forked() -> Iterator[None]:
+    """Only the process that enters the block comes out of it: a child that is forked in it ends.
+    It shares the control socket, and would speak for the process that loads the application."""
+    own, error = os.getpid(), None
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        if os.getpid() == own:
+            raise
+    if os.getpid() != own:
+        leave(error)
 
 
 def do_not_inherit(listeners: Sequence[socket.socket]) -> None:

@@ -1,6 +1,6 @@
-"""Standard output of commands, the last words of a parent, and what happens when output fails.
+"""Standard output of commands, errors for people, and what happens when output fails.
 
-Used by ``cli.py``, ``_top/command.py`` and ``_parent/start.py``; ``__main__.py`` reports
+Used by the command line and by the processes that a parent starts; ``__main__.py`` reports
 :class:`Lost`. Rules: a reader that closes the pipe has seen enough, which changes no exit status;
 output that is lost (a full disk) is a failure.
 """

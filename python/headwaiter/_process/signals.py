@@ -171,7 +171,10 @@ else:
         if _is_free(signal.SIGTERM):
             _headwaiter.ignore_signals([signal.SIGTERM])
 
-    PARENTS_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    PARENTS_SIGNALS = (
+        *(signal.SIGINT, signal.SIGQUIT),  # of a terminal
+        *(signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
+    )
 
     @contextmanager
     def held_back() -> Iterator[None]:

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib.util
 import json
 import os
-import signal
 import socket
 import sys
 import sysconfig
 import threading
 from collections.abc import Iterable, Iterator
 
-from headwaiter._process import signals
+from headwaiter._process import output, signals
 from headwaiter._watch import events, polling
 from headwaiter._watch.patterns import Patterns
 from headwaiter._watch.tree import Tree, is_in
@@ -32,8 +32,7 @@ MOST_NAMED = 3
 
 def main() -> None:
     signals.leave_stops_to_parent()
-    for number in (signal.SIGTERM, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)
+    signals.leave_end_to_parent()
     parser = argparse.ArgumentParser(prog="headwaiter._watch", allow_abbrev=False)
     for name in ("parent", "since"):
         parser.add_argument(f"--{name}", type=int, required=True)
@@ -42,16 +41,17 @@ def main() -> None:
     options = parser.parse_args()
     parent = socket.socket(fileno=options.parent)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    told = functools.partial(_tell_all, parent, os.getcwd())
     tree = Tree(watched(sys.path), Patterns(options.include, options.exclude))
     try:
-        _tell_all(parent, "watchfiles", events.changes(tree, options.since))
+        told("watchfiles", events.changes(tree, options.since))
     except ImportError:
         pass
     except BrokenPipeError:
         raise
     except (OSError, RuntimeError) as error:  # such as the system's limit of watches
-        print(f"headwaiter: watchfiles: {error}", file=sys.stderr)
-    _tell_all(parent, "polling", polling.changes(tree, options.since))
+        output.say(f"headwaiter: watchfiles: {error}")
+    told("polling", polling.changes(tree, options.since))
 
 
 def watched(path: Iterable[str]) -> list[str]:
@@ -74,7 +74,7 @@ def watched(path: Iterable[str]) -> list[str]:
     )
 
 
-def _tell_all(parent: socket.socket, by: str, changes: Iterator[set[str]]) -> None:
+def _tell_all(parent: socket.socket, directory: str, by: str, changes: Iterator[set[str]]) -> None:
     is_told = False
     for changed in changes:
         if not is_told:
@@ -83,12 +83,12 @@ def _tell_all(parent: socket.socket, by: str, changes: Iterator[set[str]]) -> No
         if changed:
             for path in changed:
                 _forget_bytecode(path)
-            _tell(parent, {"changed": named(changed)})
+            _tell(parent, {"changed": named(changed, directory)})
 
 
-def named(paths: Iterable[str]) -> str:
-    """Files for the log: some of them, and how many there are."""
-    inside = os.path.join(os.getcwd(), "")
+def named(paths: Iterable[str], directory: str) -> str:
+    """Files for the log: some of them, as seen from ``directory``, and how many there are."""
+    inside = os.path.join(directory, "")
     shown = [path.removeprefix(inside) for path in sorted(paths)]
     more = len(shown) - MOST_NAMED
     names = ", ".join(path if path.isprintable() else ascii(path) for path in shown[:MOST_NAMED])

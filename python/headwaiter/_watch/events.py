@@ -2,7 +2,8 @@
 
 A report is a reason to look, not the truth: what is written into a new directory before the system
 watches it is not reported. Linux watches each directory by itself, so those that are excluded, such
-as ``node_modules``, cost nothing; when directories come or go it watches anew.
+as ``node_modules``, cost nothing; when directories come or go it watches anew. Nobody reports that
+a watched directory is back: there is a look at that from time to time.
 """
 
 from __future__ import annotations
@@ -47,6 +48,6 @@ def changes(tree: Tree, since: int) -> Iterator[set[str]]:
                 next(reports)
                 yield tree.changed()
                 while not EACH or tree.entered == entered:
-                    yield tree.changed() if next(reports) else set()
+                    yield tree.changed() if next(reports) or tree.is_back() else set()
         except FileNotFoundError:  # a directory is gone since the look
             yield tree.changed()

@@ -44,6 +44,13 @@ class Tree:
                 return may_be_directory or self._patterns.counts(way)
         return False
 
+    def is_back(self) -> bool:
+        """Whether a watched directory can be entered that was not there at the last look."""
+        return any(
+            directory not in self.entered and os.access(directory, os.R_OK | os.X_OK)
+            for directory in self.directories
+        )
+
     def _look(self) -> State:
         state: State = {}
         self.entered = []

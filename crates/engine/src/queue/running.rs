@@ -377,3 +377,64 @@ fn longest_first(requests: impl Iterator<Item = RunningRequest>) -> Vec<RunningR
 
 /// Bytes of a path that are kept.
 const PATH_SHOWN: usize = 256;
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::sys::sync::now;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Worker 1 has taken a request at this moment.
+    fn table(taken: Instant) -> (RunningTable, Record) {
+        let settings = Settings {
+            slow_request_log: Some(SECOND),
+            stuck_after: Some(3 * SECOND),
+            ..Settings::for_tests()
+        };
+        let table = RunningTable::new(&settings);
+        let mut exchange = Exchange::new(taken);
+        exchange.record.taken = Some(taken);
+        exchange.record.worker = Some(1);
+        table.note_running(1, &exchange, None);
+        (table, exchange.record)
+    }
+
+    #[test]
+    fn a_request_is_slow_at_each_doubling_and_stuck_once() {
+        let taken = now();
+        let (table, _) = table(taken);
+        let at = |seconds| taken + seconds * SECOND;
+        let found = |seconds| {
+            let (slow, stuck) = table.long_requests(at(seconds));
+            stuck
+                .iter()
+                .for_each(|request| assert!(table.mark_stuck(request)));
+            (slow.len(), stuck.len())
+        };
+        let due = |seconds| table.next_long_request(at(seconds), true).unwrap();
+        assert_eq!((due(0), found(0)), (at(1), (0, 0)));
+        assert_eq!((found(1), due(1)), ((1, 0), at(2)));
+        // A look that comes late stands for those that were missed. A request that is taken from then on may be next.
+        assert_eq!((found(5), due(5)), ((1, 1), at(6)));
+        assert_eq!((found(8), found(9)), ((1, 0), (0, 0)));
+    }
+
+    #[test]
+    fn a_reply_and_its_worker_are_cut_once() {
+        let taken = now();
+        let (table, record) = table(taken);
+        let another = Record {
+            taken: Some(taken + SECOND),
+            ..record
+        };
+        let without_worker = Record {
+            worker: None,
+            ..record
+        };
+        assert!(table.cut_reply(&another) && table.cut_reply(&without_worker));
+        assert!(table.cut_reply(&record));
+        assert!(!table.cut_reply(&record));
+        assert!(table.cut_all(taken).is_empty());
+    }
+}

@@ -420,6 +420,26 @@ mod tests {
         assert_eq!(page.line(1).pending, 1);
     }
 
+    #[test]
+    fn who_has_no_idle_worker_leaves_connections_to_who_has() {
+        let page = Page::create(2).unwrap();
+        let [one, other] = [0, 1].map(|slot| member(&page, slot, inbox_pair().unwrap().0));
+        let (_read, send) = inbox_pair().unwrap();
+        let now = Instant::now();
+        one.add(1, send);
+        for (idle, siblings_idle, defers) in [(0, 1, true), (0, 0, false), (1, 1, false)] {
+            for (member, idle) in [(&one, idle), (&other, siblings_idle)] {
+                member.publish(Figures {
+                    idle,
+                    waiting: 0,
+                    connections: 0,
+                    turn: true,
+                });
+            }
+            assert_eq!(one.defers(9, now), defers);
+        }
+    }
+
     /// Siblings hand connections over while the receiver leaves: it gets each of them.
     #[test]
     fn a_process_that_leaves_gets_all_that_was_sent() {

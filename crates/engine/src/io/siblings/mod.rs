@@ -96,6 +96,7 @@ mod tests {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     use super::*;
+    use crate::exchange::link::MARKED;
     use crate::io::inline::Endpoint;
     use crate::io::leaving::LATE;
     use crate::io::tests::connect;
@@ -125,16 +126,40 @@ mod tests {
     }
 
     fn send(sibling: &Siblings) -> UnixStream {
+        send_as(sibling, 0, false)
+    }
+
+    fn send_as(sibling: &Siblings, listener: u32, marked: bool) -> UnixStream {
         let (client, connection) = UnixStream::pair().unwrap();
         let frame = Frame {
             connection: connection.as_fd(),
-            listener: 0,
-            marked: false,
+            listener,
+            marked,
             bytes: b"",
         };
         let outcome = sibling.hand_over(usize::MAX, &frame, Instant::now());
         assert_eq!(outcome, Outcome::Sent);
         client
+    }
+
+    #[test]
+    fn a_connection_keeps_its_mark_and_needs_a_listener() {
+        let (shared, mut io, sibling) = pair();
+        let _clients = [(0, true), (0, false), (1, true)]
+            .map(|(listener, marked)| send_as(&sibling, listener, marked));
+        io.read_inbox();
+        let marks: Vec<_> = io
+            .desk
+            .channels
+            .iter()
+            .map(|c| c.link.has(MARKED))
+            .collect();
+        assert_eq!(marks, [true, false]);
+        let counters = &shared.counters;
+        assert_eq!(
+            (counters.taken_over.get(), counters.not_taken_over.get()),
+            (2, 1)
+        );
     }
 
     #[test]
@@ -207,6 +232,24 @@ mod tests {
         assert!(!shared.ends_connections());
         siblings.page().set_stopping();
         assert!(shared.ends_connections());
+    }
+
+    #[test]
+    fn a_client_of_the_admin_endpoint_is_not_handed_over() {
+        let (shared, mut io, sibling) = pair();
+        let (_read, send) = inbox_pair().unwrap();
+        shared.siblings.as_ref().unwrap().add(1, send);
+        sibling.publish(crate::siblings::Figures {
+            idle: 1,
+            waiting: 0,
+            connections: 0,
+            turn: true,
+        });
+        let _clients = [connect(&mut io, None), connect(&mut io, Some(0))];
+        shared.advance(Stage::Draining);
+        io.desk.drain = Some(io.desk.now);
+        let leaves = [0, 1].map(|index| io.desk.departures().leaves_now(index));
+        assert_eq!(leaves, [false, true]);
     }
 
     /// As often as the system has no descriptor left.
