@@ -181,7 +181,7 @@ def test_signals_until_the_end() -> None:
                 for child in pids:
                     with suppress(ProcessLookupError):
                         os.kill(child, number)
-            assert server.wait() == 0
+            assert server.wait() == 0, server.log
             assert "Traceback" not in server.log
 
 

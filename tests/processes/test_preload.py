@@ -127,7 +127,10 @@ def test_the_death_of_a_template_changes_no_process(tmp_path: Path) -> None:
         [template], before = templates(server, 1), serving(server, 2)
         os.kill(template, signal.SIGSTOP)
         server.signal(signal.SIGTTIN)
-        eventually(lambda: " starting " in run_cli("ctl", control, "status").stdout, "a fork")
+        eventually(
+            lambda: "2 - starting" in " ".join(run_cli("ctl", control, "status").stdout.split()),
+            "a fork, whose process ID is not known yet",
+        )
         os.kill(template, signal.SIGKILL)
         server.wait_for_log("the template was ended by SIGKILL")
         assert who(server)["pid"] in before

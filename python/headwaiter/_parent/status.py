@@ -24,7 +24,7 @@ def shown(machine: Machine, children: Children, now: float, uptime: float) -> st
         line = children.page.line(slot)
         since = child.began if child.ready_at is None else child.ready_at
         counts = [line.get(name, 0) for name in TITLES[4:]]
-        pid = process.popen.pid if process else "-"
+        pid = (process and process.popen.pid) or "-"  # 0: it is being forked
         lines.append(_row((slot, pid, child.phase.value, f"{now - since:.0f} s", *counts)))
     for number, template in sorted(machine.templates.items()):
         started = children.templates.get(number)
