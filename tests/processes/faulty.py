@@ -6,6 +6,7 @@ environment variable ``FAULT`` names its action.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import resource
@@ -61,6 +62,12 @@ def hold_the_gil(_argument: str) -> None:
     ctypes.PyDLL(None).pause()
 
 
+def meet_late_signals(_argument: str) -> None:
+    """Have stops come when the server has ended and the interpreter ends."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+        atexit.register(os.kill, os.getpid(), number)
+
+
 def fork(_argument: str) -> str:
     """Leave a child that keeps every descriptor but standard error, which tests read to its end."""
     child = os.fork()
@@ -109,7 +116,7 @@ ACTIONS: dict[str, Callable[[str], str | None]] = {
     for action in (
         *(crash, leave, leave_politely, fail, fill_memory, hang, ignore_and_hang, hold_the_gil),
         *(fork, fork_and_go_on, close_descriptors, change_directory, start_session, stop),
-        *(start_thread, pid),
+        *(start_thread, meet_late_signals, pid),
     )
 }
 

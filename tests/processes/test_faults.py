@@ -185,6 +185,14 @@ def test_signals_until_the_end() -> None:
             assert "Traceback" not in server.log
 
 
+def test_signals_after_the_end_of_the_server_of_a_process() -> None:
+    with start() as server:
+        assert server.ask("/meet_late_signals").status == 200
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert "was ended by" not in server.log
+
+
 def test_signals_at_the_start_of_a_process() -> None:
     """SIGINT that comes before the process has said what it means."""
     from headwaiter._process import signals

@@ -141,7 +141,10 @@ else:
         try:
             yield list(actions), next(iter(reopen), None)
         finally:
-            _headwaiter.release_signals(ends_process)
+            if control is None:
+                _headwaiter.release_signals(ends_process)
+            else:
+                control.release_signals()
 
     def _is_pythons(number: int) -> bool:
         return signal.getsignal(number) is signal.default_int_handler
@@ -252,7 +255,8 @@ def signal_wakeups() -> Iterator[socket.socket | None]:
         finally:
             if _wakeups:  # else this is a forked child, which has given the socket up
                 _wakeups.pop()
-                signal.set_wakeup_fd(before)
+                # No warning if a signal on another thread finds the socket full just now.
+                signal.set_wakeup_fd(before, warn_on_full_buffer=before >= 0)
 
 
 @contextmanager

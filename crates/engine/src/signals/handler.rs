@@ -118,6 +118,17 @@ pub fn release(to_the_end: bool) {
     }
 }
 
+/// Ends the writing to the socket in a child of a parent process. From now on the signals that the child has taken
+/// mean nothing, whenever they come: the parent decides when the child ends.
+pub fn leave_to_parent() {
+    SOCKET.store(-1, SeqCst);
+    for slot in SLOTS.iter().filter(|slot| slot.is_of_this_process()) {
+        if matches!(slot.role(), Role::Stop | Role::Tell) {
+            slot.set_role(Role::Deaf);
+        }
+    }
+}
+
 /// Signals for which this handler is still installed after the server has ended.
 pub fn lingering() -> Vec<c_int> {
     let lingers = |&(number, slot): &(c_int, &Slot)| {

@@ -56,6 +56,12 @@ impl Control {
         take_signals(fileno, stopping, reopening)
     }
 
+    /// Ends what `take_signals` began. Later signals mean nothing: the parent decides when this process ends.
+    #[expect(clippy::unused_self, reason = "the counterpart of `take_signals`")]
+    fn release_signals(&self) {
+        engine::handler::leave_to_parent();
+    }
+
     /// Says what the numbers of signals mean. When the parent says stop, the first number in `stopping` is written
     /// to the socket `onwards_fileno`. If `close` is not called in time after a stop, the process ends with status 3.
     fn watch_signals(
