@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -21,8 +22,9 @@ def who(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
         with open(query["fifo"][0], "rb") as gate:
             gate.read()
     if "hold" in query:
-        with open(query["hold"][0], "rb", buffering=0) as gate:
-            ctypes.PyDLL(None).read(gate.fileno(), ctypes.create_string_buffer(1), 1)
+        # One call opens and reads: between two of them other threads could have the GIL.
+        read = f"read line < {shlex.quote(query['hold'][0])}"
+        ctypes.PyDLL(None).system(os.fsencode(read))
     body = json.dumps(
         {
             "pid": os.getpid(),
