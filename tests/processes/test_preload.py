@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -15,6 +14,7 @@ import pytest
 
 from tests.processes.load import Load
 from tests.processes.test_faults import loading
+from tests.processes.test_serving import who
 from tests.support import procfs
 from tests.support.http import TIMEOUT
 from tests.support.process import ROOT, ServerProcess, run_cli, start_server
@@ -43,15 +43,6 @@ def templates(server: ServerProcess, count: int) -> list[int]:
     """Wait until ``count`` templates were ready since the start; return their ids."""
     server.wait_for_log(rf"(?s)(template \(pid \d+\) is ready.*){{{count}}}", 2 * TIMEOUT)
     return [int(pid) for pid in re.findall(r"template \(pid (\d+)\) is ready", server.log)]
-
-
-def who(server: ServerProcess) -> dict[str, Any]:
-    """What the application of a process tells on a new connection."""
-    with server.connect() as client:
-        reply = client.ask("/")
-    assert reply.status == 200
-    found: dict[str, Any] = json.loads(reply.body)
-    return found
 
 
 def answered_by(server: ServerProcess, **told: int) -> None:
