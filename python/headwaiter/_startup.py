@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.config
 import traceback
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
@@ -125,6 +124,8 @@ def _why(error: BaseException) -> str:
 
 
 def _log_config(path: str) -> None:
+    import logging.config  # a tenth of the time to start, which few have a use for
+
     if path.endswith((".json", ".toml")):
         with open(path, encoding="utf-8") as file:
             text = file.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -164,7 +165,7 @@ def test_a_drain_begins_while_the_gil_is_held_in_c(tmp_path: Path) -> None:
             child.signal(signal.SIGTERM)
             assert child.expect("asks")["why"] == "SIGTERM"
             assert child.answer("ping", 1)["did"] == "pong"
-            assert child.answer("figures", 2)["snapshot"]["running"] == 1
+            assert json.loads(child.answer("figures", 2)["text"])["running"] == 1
             assert "hold" in child.answer("stacks", 3)["text"]
             child.say("drain")
             idle.expect_closed()
@@ -192,12 +193,12 @@ def test_the_last_figures_are_those_of_the_client() -> None:
         with child.connect() as client:
             for _ in range(20):
                 assert client.ask().status == 200
-        asked = child.answer("figures", 1)["snapshot"]
+        asked = json.loads(child.answer("figures", 1)["text"])
         assert sum(asked["figures"]["ends"].values()) == 20
         for _ in range(5):
             child.ask()
         child.say("drain")
-        last = child.expect("last")["snapshot"]
+        last = json.loads(child.expect("last")["text"])
         assert sum(last["figures"]["ends"].values()) == 25
         assert child.wait() == 0
 

@@ -42,4 +42,4 @@ def test_quotas(tmp_path: Path, own: str, files: dict[str, str], expected: float
         path.write_text(text + "\n", encoding="ascii")
     groups = tmp_path / "own"
     groups.write_text(own + "\n", encoding="ascii")
-    assert quota(root, groups) == expected
+    assert quota(str(root), str(groups)) == expected

@@ -6,7 +6,6 @@ or :meth:`Admin.timeout` has passed. Children answer on a thread that does not n
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Any
 
@@ -80,11 +79,9 @@ class Admin:
         """A child answers a question, or tells its last figures."""
         did = message["did"]
         if did == "last":
-            self._overview.retire(slot, json.dumps(message["snapshot"]))
-        elif did == "stacks":
+            self._overview.retire(slot, str(message["text"]))
+        elif did in ("figures", "stacks"):
             self._overview.supply(message["n"], slot, str(message["text"]))
-        elif did == "figures":
-            self._overview.supply(message["n"], slot, json.dumps(message["snapshot"]))
 
     def retire(self, slot: int) -> None:
         """A child is gone. What it told last stays in the sums."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path("/sys/fs/cgroup")
-OWN = Path("/proc/self/cgroup")
+ROOT = "/sys/fs/cgroup"
+OWN = "/proc/self/cgroup"
 
 
 class Cores(NamedTuple):
@@ -36,7 +35,7 @@ def _affinity() -> int:
     return os.cpu_count() or 1
 
 
-def quota(root: Path, own: Path) -> float | None:
+def quota(root: str, own: str) -> float | None:
     """The least quota of the control groups that this process is in, in cores.
 
     A container may see its own group as the root; so the root counts, and every group on the way
@@ -46,7 +45,7 @@ def quota(root: Path, own: Path) -> float | None:
         cores
         for line in _read(own).splitlines()
         for group in _groups(line.partition(":")[2])
-        if (cores := _v2(root / group) or _v1(root / "cpu" / group)) is not None
+        if (cores := _v2(f"{root}/{group}") or _v1(f"{root}/cpu/{group}")) is not None
     ]
     return min(found, default=None)
 
@@ -60,18 +59,19 @@ def _groups(entry: str) -> list[str]:
     return ["/".join(parts[:length]) for length in range(len(parts) + 1)]
 
 
-def _v2(group: Path) -> float | None:
-    allowed, _, period = _read(group / "cpu.max").partition(" ")
+def _v2(group: str) -> float | None:
+    allowed, _, period = _read(f"{group}/cpu.max").partition(" ")
     return int(allowed) / int(period) if allowed.isdigit() and period.isdigit() else None
 
 
-def _v1(group: Path) -> float | None:
-    allowed, period = (_read(group / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
+def _v1(group: str) -> float | None:
+    allowed, period = (_read(f"{group}/cpu.cfs_{name}_us") for name in ("quota", "period"))
     return int(allowed) / int(period) if allowed.isdigit() and period.isdigit() else None
 
 
-def _read(path: Path) -> str:
+def _read(path: str) -> str:
     try:
-        return path.read_text(encoding="ascii", errors="replace").strip()
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read().strip()
     except OSError:
         return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -16,7 +15,8 @@ def python_build() -> str:
     gil = "with the GIL"
     if is_free_threaded():
         gil = "free-threaded, but the GIL is on" if is_gil_enabled() else "free-threaded"
-    return f"{platform.python_implementation()} {platform.python_version()} ({gil})"
+    name = sys.implementation.name.replace("cpython", "CPython")
+    return f"{name} {sys.version.split()[0]} ({gil})"
 
 
 def is_free_threaded() -> bool:

@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 import tempfile
-from pathlib import Path
 
 from headwaiter._process import cores, logs
 from headwaiter._settings import paths
@@ -76,7 +75,8 @@ def _memory() -> int:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text().strip()
+        with open(path) as file:
+            return file.read().strip()
     except OSError:
         return ""
 

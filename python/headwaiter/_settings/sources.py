@@ -17,7 +17,6 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from pathlib import Path
 from typing import Any
 
 from headwaiter import _headwaiter
@@ -125,7 +124,8 @@ def from_file(path: str | os.PathLike[str]) -> dict[str, Given]:
     """The ``[headwaiter]`` table of a TOML file, or its top level if there is no such table."""
     where = os.fspath(path)
     try:
-        document = _headwaiter.load_toml(Path(path).read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as file:
+            document = _headwaiter.load_toml(file.read())
     except ValueError as error:  # a UnicodeDecodeError is one, too
         raise ValueError(f"{where}: {error}") from None
     values = document.get(TABLE, document)

@@ -12,7 +12,6 @@ between adjustments in ``adjustments.py``.
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -380,5 +379,7 @@ BY_NAME: dict[str, Adjustment] = {row.name: row for row in ADJUSTMENTS}
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """Words for the end of a message that name the nearest of ``known``; empty if none is near."""
+    import difflib
+
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f"; did you mean {near[0]!r}?" if near else ""

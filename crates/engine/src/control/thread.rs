@@ -246,8 +246,8 @@ impl Thread {
     }
 
     fn tell_figures(&self, number: u64) {
-        let figures = self.common.server().map(|server| figures(&server));
-        let told = json!({"did": "figures", "n": number, "snapshot": figures});
+        let figures = self.common.server().map_or_else(String::new, |server| figures(&server));
+        let told = json!({"did": "figures", "n": number, "text": figures});
         self.common.parent.send(&told);
     }
 
