@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import logging
 import os
 import selectors
@@ -111,6 +112,7 @@ class Parent(Upgrading, Forking):
 
     def run(self) -> Exit:
         """Serve; return how it ended."""
+        gc.freeze()  # a collection would take milliseconds to go through what never changes
         with self._selector, self._signals():
             try:
                 if self._watcher is not None:
