@@ -160,6 +160,23 @@ def test_no_process_has_descriptors_of_another(tmp_path: Path) -> None:
         server.stop()
 
 
+def test_orphans_are_waited_for_when_it_was_turned_off(tmp_path: Path) -> None:
+    config = tmp_path / "site.toml"
+    config.write_text("preload = true", encoding="ascii")
+    with start_server("tests.processes.faulty:app", processes=1, config=config) as server:
+        serving(server, 1)
+        config.write_text("preload = false", encoding="ascii")
+        server.signal(signal.SIGHUP)
+        pid = serving(server, 2)[-1]
+        server.wait_for_log("every process is new")
+        orphan = int(server.ask("/fork").body)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: orphan in procfs.children(server.pid), "the parent has it")
+        os.kill(orphan, signal.SIGKILL)
+        eventually(lambda: orphan not in procfs.children(server.pid), "it was waited for")
+        server.stop()
+
+
 def test_an_upgrade_adopts_the_template(tmp_path: Path) -> None:
     with start(control=tmp_path / "ctl") as server:
         before = [*templates(server, 1), *serving(server, 2)]

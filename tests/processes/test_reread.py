@@ -53,9 +53,11 @@ def test_what_needs_a_restart_is_named(tmp_path: Path) -> None:
     config = write(tmp_path, "backlog = 5")
     with started(tmp_path, "serve", config=config, processes=1) as parent:
         parent.started(1)
-        write(tmp_path, f"backlog = 6\npid_file = '{tmp_path / 'pid'}'\nadmin = '127.0.0.1:1'")
+        text = f"backlog = 6\npid_file = '{tmp_path / 'pid'}'\nadmin = '127.0.0.1:1'\nreload = true"
+        write(tmp_path, text)
         assert parent.ctl("reload").returncode == 0
-        parent.wait_for_log("reload: admin, pid_file changed: that needs a restart of the server")
+        names = "admin, pid_file, reload"
+        parent.wait_for_log(f"reload: {names} changed: that needs a restart of the server")
         parent.stop()
         assert not (tmp_path / "pid").exists()
 

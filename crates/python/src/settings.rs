@@ -109,7 +109,7 @@ fn engine_settings(from: &Adjustments<'_, '_>, py: Python<'_>) -> PyResult<Setti
         access_log_format: from.parsed("access_log_format")?,
         admin: admin(from)?,
         admin_public: from.get("admin_public")?,
-        runtime: runtime(py)?,
+        runtime: from.text("runtime")?,
         gil: gil_enabled(py)?,
         // Turns leading off, to measure what it gains.
         lend_loop: std::env::var_os("HEADWAITER_HANDOFF")
@@ -164,17 +164,6 @@ fn access_log(target: PathBuf) -> AccessLogTarget {
 fn admin(from: &Adjustments<'_, '_>) -> PyResult<Vec<ListenSpec>> {
     let items: Vec<Bound<'_, PyTuple>> = from.get("admin")?;
     listen_specs(&items)
-}
-
-/// Implementation and version of Python, such as `CPython 3.14.0`.
-fn runtime(py: Python<'_>) -> PyResult<String> {
-    let platform = py.import("platform")?;
-    let part = |name: &str| platform.call_method0(name)?.extract::<String>();
-    Ok(format!(
-        "{} {}",
-        part("python_implementation")?,
-        part("python_version")?
-    ))
 }
 
 /// Whether the threads of this interpreter share the GIL.

@@ -83,6 +83,7 @@ class Parent(Upgrading, Forking):
         self._watchdog = systemd.watchdog_seconds()
         self._began = self._watched = time.monotonic()
         self._exit: Exit | None = None
+        self._inherits_orphans = os.getpid() == 1
         # A developer closes the terminal to stop the server.
         self._is_of_terminal = settings.config.development and signals.has_terminal()
         told = adopted["control"] if adopted else None
@@ -207,7 +208,9 @@ class Parent(Upgrading, Forking):
             if code is not None:
                 self._bury(child, code)
         self._reap_templates()
-        if os.getpid() == 1 or self.machine.config.preload:
+        # A reload may have turned it off, but the orphans of its processes come all the same.
+        self._inherits_orphans |= self.machine.config.preload
+        if self._inherits_orphans:
             self._reap_orphans({self._trial.popen.pid} if self._trial else set())
 
     def _bury(self, child: ChildProcess, code: int) -> None:

@@ -6,6 +6,7 @@ says which changes it cannot follow.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import warnings
@@ -19,7 +20,7 @@ from headwaiter._settings.listen import excluded_by
 
 FIXED = (
     *("host", "port", "listen", "ipv4", "ipv6", "unix_socket", "unix_socket_perms", "reuse_port"),
-    *("admin", "admin_public", "pid_file", "control"),
+    *("admin", "admin_public", "pid_file", "control", "dev", "reload"),
 )
 """What stays as it was at the start."""
 
@@ -68,7 +69,8 @@ class Settings:
             self._take(self._reread())
 
     def _take(self, adjustments: Adjustments) -> None:
-        self.config, self.arguments = self._configure(adjustments)
+        config, self.arguments = self._configure(adjustments)
+        self.config = dataclasses.replace(config, development=self.config.development)
         now = adjustments.given_texts((*FIXED, "processes"))
         known = {name: text for name, text in self._given.items() if name in now}
         changed = [name for name, text in known.items() if now[name] != text]

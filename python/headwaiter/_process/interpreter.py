@@ -15,8 +15,13 @@ def python_build() -> str:
     gil = "with the GIL"
     if is_free_threaded():
         gil = "free-threaded, but the GIL is on" if is_gil_enabled() else "free-threaded"
+    return f"{python_version()} ({gil})"
+
+
+def python_version() -> str:
+    """Implementation and version, such as ``CPython 3.14.0``."""
     name = sys.implementation.name.replace("cpython", "CPython")
-    return f"{name} {sys.version.split()[0]} ({gil})"
+    return f"{name} {sys.version.split()[0]}"
 
 
 def is_free_threaded() -> bool:

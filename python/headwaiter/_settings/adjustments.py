@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from headwaiter._process.interpreter import python_version
 from headwaiter._settings import defaults, listen, paths
 from headwaiter._settings.casts import thread_bounds
 from headwaiter._settings.sources import Given, collect, from_keywords, with_concurrency, with_dev
@@ -118,6 +119,7 @@ class Adjustments(AdjustmentValues):
     def engine_settings(self, logger: str) -> dict[str, Any]:
         """The settings for the extension's ``Server``; ``None`` means "off"."""
         settings: dict[str, Any] = {"logger": logger, "multiprocess": self._is_child}
+        settings["runtime"] = python_version()
         for row in ADJUSTMENTS:
             if row.engine:
                 value = getattr(self, row.name)
