@@ -22,7 +22,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from headwaiter import __main__, _failure_page, _headwaiter
+from headwaiter import __main__, _headwaiter
 from headwaiter import _startup as startup
 from headwaiter import _template as template
 from headwaiter._process import forks, output, signals
@@ -123,6 +123,8 @@ def _load(arguments: list[str]) -> tuple[WSGIApplication, Adjustments]:
         if not adjustments.reload:
             raise
         output.say(f"headwaiter: {failure}")
+        from headwaiter import _failure_page
+
         application = _failure_page.application(str(failure))
     startup.configure_logging(options)
     return application, adjustments

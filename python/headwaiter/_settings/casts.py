@@ -15,8 +15,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 TRUE_WORDS = frozenset({"t", "true", "y", "yes", "on", "1"})
 MOST_THREADS = 65535
@@ -25,8 +24,7 @@ AUTO_THREADS = "4-64"
 FALSE_WORDS = frozenset({"", "f", "false", "n", "no", "off", "0", "none"})
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of value, and how to cast it.
 
     ``annotation`` is the type of a keyword argument of this kind; a test compares it with

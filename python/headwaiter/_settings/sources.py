@@ -16,8 +16,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from headwaiter import _headwaiter
 from headwaiter._settings.casts import (
@@ -44,8 +43,7 @@ EMPTY_MEANS_NONE = (FIELD_VALUE, URL_PREFIX)
 TABLE = "headwaiter"
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(NamedTuple):
     """A value as it was given. ``origin`` is argument, environment or file; ``where`` is the flag,
     the variable or the path, and empty for a keyword argument."""
 
@@ -96,7 +94,7 @@ def with_dev(given: Mapping[str, Given]) -> dict[str, Given]:
     if "access_log" not in given:
         is_colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         says.update(access_log="-", access_log_format=COLORED if is_colored else PLAIN)
-    _, origin, where = astuple(given["dev"])
+    _, origin, where = given["dev"]
     return {**{name: Given(value, origin, where) for name, value in says.items()}, **given}
 
 

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from headwaiter._settings import casts as kinds
 
@@ -38,8 +37,7 @@ LARGEST = 2**63 - 1
 LONGEST = 10 * 365 * 86400
 
 
-@dataclass(frozen=True)
-class Adjustment:
+class Adjustment(NamedTuple):
     """One row.
 
     ``default`` is a value that was cast already. It is ``None`` if it depends on the machine; then
