@@ -10,6 +10,7 @@ pub(crate) mod overseer;
 #[cfg(all(unix, not(all(test, shuttle))))]
 pub(crate) mod overview;
 pub(crate) mod pool;
+pub(crate) mod profile;
 pub(crate) mod snapshot;
 pub(crate) mod watch;
 
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use self::advice::{Advice, Kind, Window, advise};
 use self::overseer::Overseer;
+use self::profile::Profile;
 use self::watch::{Sample, Watch};
 use crate::io::observer::Observer;
 use crate::shared::Shared;
@@ -29,6 +31,7 @@ use crate::sys::throttle::Seldom;
 pub(crate) struct Observatory {
     pub(crate) shared: Arc<Shared>,
     pub(crate) watch: Watch,
+    pub(crate) profile: Profile,
     overseer: Overseer,
     advice_log: Seldom,
     /// The kind of the last advice, by its number.
@@ -39,6 +42,7 @@ impl Observatory {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         Self {
             watch: Watch::new(),
+            profile: Profile::default(),
             overseer: Overseer::new(&shared.settings),
             advice_log: Seldom::new(Duration::from_secs(60)),
             advised: AtomicU8::new(0),

@@ -16,6 +16,7 @@ use crate::net::address::Listening;
 use crate::observe::Observatory;
 use crate::observe::admin::show;
 use crate::observe::advice::Window;
+use crate::observe::profile::Places;
 use crate::queue::Look;
 use crate::record::census::Census;
 use crate::record::figures::{ByPhase, Figures};
@@ -44,6 +45,8 @@ pub(crate) struct Snapshot {
     pub(crate) probe: Distribution,
     pub(crate) probe_now: Option<Duration>,
     pub(crate) process: Process,
+    /// Where the workers were in the last minute.
+    pub(crate) places: Places,
     /// What each worker does, as JSON.
     pub(crate) workers: Vec<Value>,
     /// The requests that have waited longest for a worker, as JSON.
@@ -156,6 +159,7 @@ impl Snapshot {
                 descriptors: process::descriptors(),
                 gil_share: gil_share(observatory),
             },
+            places: observatory.profile.places(now),
             workers: workers.collect(),
             waiting: show::waiting(shared, now),
         }
@@ -211,6 +215,7 @@ impl AddAssign for Snapshot {
         self.probe += &other.probe;
         self.probe_now = self.probe_now.max(other.probe_now);
         self.process += other.process;
+        self.places += other.places;
         self.workers.extend(other.workers);
         self.waiting.extend(other.waiting);
         let age = |request: &Value| request["age"].as_f64().unwrap_or_default();

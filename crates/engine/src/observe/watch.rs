@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::observe::Observatory;
+use crate::observe::profile::{self, ThreadStack};
 use crate::queue::running::RunningRequest;
 use crate::record::figures::Figures;
 use crate::record::histogram::{Distribution, Histogram};
@@ -210,6 +211,23 @@ impl Watch {
         self.news.notify_all();
     }
 
+    /// Rests until `due`, or until `enough` of the probe's state.
+    fn rest(
+        &self,
+        due: Instant,
+        enough: impl Fn(&ProbeState) -> bool,
+    ) -> MutexGuard<'_, ProbeState> {
+        let mut state = self.probe();
+        loop {
+            let left = due.saturating_duration_since(sync::now());
+            if left.is_zero() || enough(&state) {
+                return state;
+            }
+            let waited = self.news.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     fn samples(&self) -> MutexGuard<'_, VecDeque<Sample>> {
         self.samples.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -223,10 +241,11 @@ impl Watch {
 ///
 /// ```text
 /// // detached from the interpreter
-/// while let Some(probe) = watcher.wait() {
+/// while let Some(mut probe) = watcher.wait() {
 ///     // attached
-///     watcher.attached(&probe);
-///     if probe.stacks() { watcher.stacks(text) }
+///     watcher.attached(&mut probe);
+///     watcher.see(stacks of the threads in watcher.busy());
+///     if probe.wants_stacks() { watcher.stacks(probe, text) }
 ///     // detached again
 /// }
 /// ```
@@ -237,6 +256,8 @@ pub struct Watcher(Arc<Observatory>);
 #[derive(Debug)]
 pub struct Probe {
     asked: Instant,
+    /// How long it waited.
+    waited: Duration,
     stacks: Option<StacksOrder>,
 }
 
@@ -248,34 +269,49 @@ impl Watcher {
     /// Blocks until the next probe is due; `None` at the end of the server.
     pub fn wait(&self) -> Option<Probe> {
         let watch = &self.0.watch;
-        let due = sync::now() + PERIOD;
-        let mut state = watch.probe();
-        loop {
-            if state.closed {
-                return None;
-            }
-            let left = due.saturating_duration_since(sync::now());
-            if left.is_zero() || state.stacks.is_some() {
-                break;
-            }
-            let waited = watch.news.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let began = sync::now();
+        if self.0.profile.is_open() {
+            drop(watch.rest(began + profile::GAP, |state| state.closed));
+            self.0.profile.settle(&self.0.shared);
+        }
+        let mut state = watch.rest(began + profile::PERIOD, |state| {
+            state.closed || state.stacks.is_some()
+        });
+        if state.closed {
+            return None;
         }
         let asked = sync::now();
         state.asking = Some(asked);
         Some(Probe {
             asked,
+            waited: Duration::ZERO,
             stacks: state.stacks.take(),
         })
     }
 
     /// The calling thread is attached now.
-    pub fn attached(&self, probe: &Probe) {
+    pub fn attached(&self, probe: &mut Probe) {
         let took = sync::now().saturating_duration_since(probe.asked);
+        probe.waited = took;
         let mut state = self.0.watch.probe();
         state.waits.record(took);
         state.last = Some(took);
         state.asking = None;
+    }
+
+    /// The threads that run a request.
+    pub fn busy(&self) -> Vec<u64> {
+        let shared = &self.0.shared;
+        let running = shared.running.requests(shared.now());
+        if running.is_empty() {
+            self.0.profile.pause();
+        }
+        running.iter().map(|request| request.thread).collect()
+    }
+
+    /// Where the busy threads are, seen while the calling thread is attached.
+    pub fn see(&self, probe: &Probe, stacks: Vec<ThreadStack>) {
+        self.0.profile.see(&self.0.shared, stacks, probe.waited);
     }
 
     /// Delivers the stacks that `probe` was asked for.
@@ -299,5 +335,3 @@ const PERIOD_OF_SAMPLES: u64 = 1000;
 const WINDOW: Duration = Duration::from_secs(60);
 /// The span that shows whether the load has changed.
 const RECENT: Duration = Duration::from_secs(10);
-/// The time between two probes.
-const PERIOD: Duration = Duration::from_millis(100);

@@ -79,9 +79,15 @@ pub(crate) struct RunningRequest {
     pub(crate) cpu: Option<Duration>,
     /// The worker's thread, as the binding names it.
     pub(crate) thread: u64,
+    clock: Option<ThreadClock>,
 }
 
 impl RunningRequest {
+    /// What the worker's CPU clock shows now; `None` where other threads' clocks cannot be read.
+    pub(crate) fn cpu_clock(&self) -> Option<Duration> {
+        self.clock.and_then(ThreadClock::read)
+    }
+
     /// Method, path and client for a log record.
     pub(crate) fn whose(&self) -> String {
         match self.peer {
@@ -137,6 +143,7 @@ impl Slot {
             age: now.saturating_duration_since(record.taken.unwrap_or(now)),
             cpu: cpu.map(|(now, then)| now.saturating_sub(then)),
             thread: self.thread,
+            clock: self.clock,
         })
     }
 }

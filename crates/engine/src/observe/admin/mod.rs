@@ -185,8 +185,8 @@ mod tests {
             io.turn().unwrap();
         }
         let watcher = Watcher::new(&observatory);
-        let probe = watcher.wait().unwrap();
-        watcher.attached(&probe);
+        let mut probe = watcher.wait().unwrap();
+        watcher.attached(&mut probe);
         assert!(probe.wants_stacks());
         watcher.stacks(probe, "the stacks".into());
         io.turn().unwrap();

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::observe::advice::advise;
+use crate::observe::profile::{Places, State};
 use crate::observe::snapshot::Snapshot;
 use crate::record::End;
 use crate::record::Phase;
@@ -46,6 +47,7 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
             "fds": process.descriptors,
             "gil_held_share": process.gil_share,
         },
+        "profile": profile(&snapshot.places),
         "workers": snapshot.workers,
         "waiting": snapshot.waiting,
     })
@@ -71,6 +73,32 @@ fn now(snapshot: &Snapshot) -> Value {
         "spool_disk": snapshot.spool_disk,
         "unsent": census.unsent,
         "gil_probe": snapshot.probe_now.map(|wait| wait.as_secs_f64()),
+    })
+}
+
+/// Where the workers were in the last minute: the places of most time, and all time by state.
+fn profile(places: &Places) -> Value {
+    let seconds = places.seconds();
+    let of = |state| {
+        places
+            .0
+            .iter()
+            .filter(move |(place, _)| place.state == state)
+    };
+    let states = [State::Computing, State::Gil, State::Waiting];
+    let sums = states.map(|state| of(state).map(|(_, seconds)| seconds).sum::<f64>());
+    json!({
+        "seconds": seconds,
+        "computing": sums[0],
+        "gil": sums[1],
+        "waiting": sums[2],
+        "places": places.0.iter().take(PLACES).map(|(place, spent)| json!({
+            "route": place.route,
+            "at": place.shown(),
+            "state": place.state,
+            "seconds": spent,
+            "share": spent / seconds.max(f64::MIN_POSITIVE),
+        })).collect::<Vec<_>>(),
     })
 }
 
@@ -124,3 +152,6 @@ fn quantiles(snapshot: &Snapshot) -> Map<String, Value> {
     };
     Phase::ALL.iter().map(show).collect()
 }
+
+/// Places that are shown.
+const PLACES: usize = 20;
