@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::observe::Observatory;
@@ -74,7 +74,6 @@ pub(crate) struct Watch {
     due: AtomicU64,
     samples: Mutex<VecDeque<Sample>>,
     probe: Mutex<ProbeState>,
-    news: Condvar,
 }
 
 #[derive(Debug)]
@@ -84,6 +83,8 @@ struct ProbeState {
     last: Option<Duration>,
     /// Since when the probe has been waiting for the interpreter.
     asking: Option<Instant>,
+    /// Until then the probe asks even if no request runs.
+    awake_until: Instant,
     /// Who gets the stacks that the next probe collects.
     stacks: Option<StacksOrder>,
 }
@@ -112,16 +113,16 @@ impl Watch {
         };
         Self {
             samples: Mutex::new(VecDeque::from([first.clone()])),
-            first,
             due: AtomicU64::new(0),
             probe: Mutex::new(ProbeState {
                 closed: false,
                 waits: Arc::default(),
                 last: None,
                 asking: None,
+                awake_until: first.at,
                 stacks: None,
             }),
-            news: Condvar::new(),
+            first,
         }
     }
 
@@ -133,6 +134,8 @@ impl Watch {
         }
         self.due.store(age + PERIOD_OF_SAMPLES, Ordering::Relaxed);
         let sample = Sample::take(shared, self);
+        // Whoever wants figures wants to know about the GIL, too.
+        shared.running.watch_bell().ring();
         let mut samples = self.samples();
         samples.push_back(sample);
         // Two are needed to compare, however old the first is.
@@ -195,37 +198,25 @@ impl Watch {
 
     /// Has stacks collected and given to `deliver`, in place of an earlier order that nobody has begun.
     /// `false`: the server has ended, and nobody will collect them.
-    pub(crate) fn ask_for_stacks(&self, deliver: Box<dyn FnOnce(String) + Send>) -> bool {
+    pub(crate) fn ask_for_stacks(
+        &self,
+        shared: &Shared,
+        deliver: Box<dyn FnOnce(String) + Send>,
+    ) -> bool {
         let mut probe = self.probe();
         if probe.closed {
             return false;
         }
         probe.stacks = Some(StacksOrder(deliver));
-        self.news.notify_all();
+        drop(probe);
+        shared.running.watch_bell().ring();
         true
     }
 
     /// Ends the probe's thread.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, shared: &Shared) {
         self.probe().closed = true;
-        self.news.notify_all();
-    }
-
-    /// Rests until `due`, or until `enough` of the probe's state.
-    fn rest(
-        &self,
-        due: Instant,
-        enough: impl Fn(&ProbeState) -> bool,
-    ) -> MutexGuard<'_, ProbeState> {
-        let mut state = self.probe();
-        loop {
-            let left = due.saturating_duration_since(sync::now());
-            if left.is_zero() || enough(&state) {
-                return state;
-            }
-            let waited = self.news.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        shared.running.watch_bell().ring();
     }
 
     fn samples(&self) -> MutexGuard<'_, VecDeque<Sample>> {
@@ -266,27 +257,48 @@ impl Watcher {
         Self(Arc::clone(observatory))
     }
 
-    /// Blocks until the next probe is due; `None` at the end of the server.
+    /// Blocks until the next probe is due; `None` at the end of the server. While no request runs and nobody
+    /// asks for figures, none is due.
     pub fn wait(&self) -> Option<Probe> {
-        let watch = &self.0.watch;
-        let began = sync::now();
+        let (watch, running) = (&self.0.watch, &self.0.shared.running);
+        let mut due = sync::now() + profile::PERIOD;
         if self.0.profile.is_open() {
-            drop(watch.rest(began + profile::GAP, |state| state.closed));
+            running.watch_bell().wait(Some(profile::GAP));
             self.0.profile.settle(&self.0.shared);
         }
-        let mut state = watch.rest(began + profile::PERIOD, |state| {
-            state.closed || state.stacks.is_some()
-        });
-        if state.closed {
-            return None;
+        loop {
+            let now = sync::now();
+            let mut state = watch.probe();
+            if state.closed {
+                return None;
+            }
+            if running.is_busy() {
+                state.awake_until = now + STAYS_AWAKE;
+            }
+            let awake = now < state.awake_until;
+            if state.stacks.is_some() || (awake && now >= due) {
+                state.asking = Some(now);
+                return Some(Probe {
+                    asked: now,
+                    waited: Duration::ZERO,
+                    stacks: state.stacks.take(),
+                });
+            }
+            drop(state);
+            if awake {
+                running.watch_bell().wait(Some(due - now));
+                continue;
+            }
+            running.watch_bell().arm();
+            if !running.is_busy() {
+                running.watch_bell().wait(None);
+            }
+            // Not always at the same age of the request that rang.
+            let now = sync::now();
+            let phase = now.saturating_duration_since(watch.first.at).subsec_nanos() % 1000;
+            due = now + profile::PERIOD * phase / 1000;
+            watch.probe().awake_until = now + STAYS_AWAKE;
         }
-        let asked = sync::now();
-        state.asking = Some(asked);
-        Some(Probe {
-            asked,
-            waited: Duration::ZERO,
-            stacks: state.stacks.take(),
-        })
     }
 
     /// The calling thread is attached now.
@@ -333,5 +345,7 @@ impl Probe {
 const PERIOD_OF_SAMPLES: u64 = 1000;
 /// How far back samples go.
 const WINDOW: Duration = Duration::from_secs(60);
+/// How long the probe goes on asking after the last request.
+const STAYS_AWAKE: Duration = Duration::from_secs(1);
 /// The span that shows whether the load has changed.
 const RECENT: Duration = Duration::from_secs(10);

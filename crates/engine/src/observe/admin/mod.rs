@@ -60,7 +60,11 @@ impl Admin {
         }
         stacks.push(request.later());
         drop(stacks);
-        if !self.observatory.watch.ask_for_stacks(Box::new(deliver)) {
+        if !self
+            .observatory
+            .watch
+            .ask_for_stacks(&self.observatory.shared, Box::new(deliver))
+        {
             return Answered::Now(self.late(request.token, request.now));
         }
         Answered::Later {
