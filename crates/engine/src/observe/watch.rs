@@ -262,7 +262,7 @@ impl Watcher {
     pub fn wait(&self) -> Option<Probe> {
         let (watch, running) = (&self.0.watch, &self.0.shared.running);
         let mut due = sync::now() + profile::PERIOD;
-        if self.0.profile.is_open() {
+        if self.0.profile.measure() {
             running.watch_bell().wait(Some(profile::GAP));
             self.0.profile.settle(&self.0.shared);
         }

@@ -93,6 +93,11 @@ impl RunningRequest {
         self.clock.and_then(ThreadClock::read)
     }
 
+    /// How long the worker was ready to run so far and had no core; `None` where the kernel does not tell.
+    pub(crate) fn delayed(&self) -> Option<Duration> {
+        self.clock.and_then(ThreadClock::delayed)
+    }
+
     /// Method, path and client for a log record.
     pub(crate) fn whose(&self) -> String {
         match self.peer {

@@ -85,13 +85,14 @@ fn profile(places: &Places) -> Value {
             .iter()
             .filter(move |(place, _)| place.state == state)
     };
-    let states = [State::Computing, State::Gil, State::Waiting];
+    let states = [State::Computing, State::Core, State::Gil, State::Waiting];
     let sums = states.map(|state| of(state).map(|(_, seconds)| seconds).sum::<f64>());
     json!({
         "seconds": seconds,
         "computing": sums[0],
-        "gil": sums[1],
-        "waiting": sums[2],
+        "core": sums[1],
+        "gil": sums[2],
+        "waiting": sums[3],
         "places": places.0.iter().take(PLACES).map(|(place, spent)| json!({
             "route": place.route,
             "at": place.shown(),

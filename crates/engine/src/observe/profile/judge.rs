@@ -1,4 +1,4 @@
-//! Whether a busy worker computes, waits for the GIL, or waits in the application. A pure function.
+//! Whether a busy worker computes, waits for a core or for the GIL, or waits in the application. A pure function.
 
 use std::time::Duration;
 
@@ -13,8 +13,10 @@ pub(super) struct Evidence {
     pub(super) gap: Duration,
     /// The worker's CPU in the gap; `None` where it cannot be measured.
     pub(super) used: Option<Duration>,
-    /// The CPU of all busy workers in the gap.
-    pub(super) all_used: Duration,
+    /// How long the worker was ready to run in the gap and had no core; `None` where the kernel does not tell.
+    pub(super) delayed: Option<Duration>,
+    /// What all busy workers together used in the gap or waited for a core.
+    pub(super) ready: Duration,
     /// How many workers are busy.
     pub(super) busy: usize,
     /// The time since the last look.
@@ -38,6 +40,11 @@ pub(super) fn judge(evidence: &Evidence) -> State {
     if e.used.is_some_and(|used| used >= share(e.gap, COMPUTES)) {
         return State::Computing;
     }
+    if e.delayed
+        .is_some_and(|delayed| delayed >= share(e.gap, COMPUTES))
+    {
+        return State::Core;
+    }
     if !e.gil {
         return State::Waiting;
     }
@@ -48,7 +55,7 @@ pub(super) fn judge(evidence: &Evidence) -> State {
     }
     let turn = share(e.elapsed, TURN.min(0.5 / e.busy.max(1) as f64));
     let had_turns = e.since_last.is_none_or(|cpu| cpu >= turn);
-    if had_turns && !e.same_place && e.all_used >= share(e.gap, IN_USE) {
+    if had_turns && !e.same_place && e.ready >= share(e.gap, IN_USE) {
         return State::Gil;
     }
     State::Waiting
@@ -58,9 +65,9 @@ fn share(of: Duration, part: f64) -> Duration {
     of.mul_f64(part)
 }
 
-/// A worker that uses this share of the gap computes.
+/// A worker that uses this share of the gap computes; one that is ready for as long waits for a core.
 const COMPUTES: f64 = 0.3;
-/// The GIL is in use if the workers use this share of the gap.
+/// The GIL is in use if the workers are ready to run for this share of the gap, with or without a core.
 const IN_USE: f64 = 0.7;
 /// A worker that had turns of the GIL used this share of the time; less, if many take turns.
 const TURN: f64 = 0.05;
@@ -75,7 +82,8 @@ mod tests {
         gil: true,
         gap: Duration::from_millis(3),
         used: Some(Duration::ZERO),
-        all_used: Duration::ZERO,
+        delayed: Some(Duration::ZERO),
+        ready: Duration::ZERO,
         busy: 4,
         elapsed: Duration::from_millis(100),
         probe: Duration::ZERO,
@@ -88,10 +96,10 @@ mod tests {
     fn a_worker_that_uses_cpu_computes() {
         let used = Some(2 * MS);
         assert_eq!(judge(&Evidence { used, ..QUIET }), State::Computing);
-        let all_used = 2 * MS;
+        let ready = 2 * MS;
         let computes = Evidence {
             used,
-            all_used,
+            ready,
             same_place: true,
             ..QUIET
         };
@@ -106,9 +114,25 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_is_ready_waits_for_a_core() {
+        let delayed = Some(2 * MS);
+        assert_eq!(judge(&Evidence { delayed, ..QUIET }), State::Core);
+        let same_place = true;
+        assert_eq!(
+            judge(&Evidence {
+                delayed,
+                same_place,
+                gil: false,
+                ..QUIET
+            }),
+            State::Core
+        );
+    }
+
+    #[test]
     fn a_worker_that_had_its_turns_waits_for_a_gil_in_use() {
         let turns = Evidence {
-            all_used: 3 * MS,
+            ready: 3 * MS,
             since_last: Some(25 * MS),
             ..QUIET
         };
@@ -132,7 +156,7 @@ mod tests {
     #[test]
     fn a_worker_beside_computing_ones_waits_in_the_application_if_it_uses_no_turns() {
         let beside = Evidence {
-            all_used: 3 * MS,
+            ready: 3 * MS,
             since_last: Some(MS),
             ..QUIET
         };

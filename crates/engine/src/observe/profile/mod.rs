@@ -19,6 +19,7 @@ pub(crate) use self::table::{Place, Places, State};
 use crate::observe::profile::route::route;
 use crate::queue::running::RunningRequest;
 use crate::shared::Shared;
+use crate::sys::sync;
 
 /// The stack of one worker, as the binding sees it.
 #[derive(Clone, Debug)]
@@ -60,8 +61,9 @@ struct Look {
 struct Worker {
     request: RunningRequest,
     stack: ThreadStack,
-    /// Its CPU clock.
+    /// Its CPU clock, and how long it was ready to run and had no core: at the look, or just after it.
     cpu: Option<Duration>,
+    delayed: Option<Duration>,
     state: State,
 }
 
@@ -73,11 +75,11 @@ impl Profile {
         let running = shared.running.requests(now);
         let worker = |stack: ThreadStack| {
             let request = running.iter().find(|r| r.thread == stack.thread)?.clone();
-            let cpu = request.cpu_clock();
             Some(Worker {
                 request,
                 stack,
-                cpu,
+                cpu: None,
+                delayed: None,
                 state: State::Waiting,
             })
         };
@@ -89,12 +91,21 @@ impl Profile {
         self.lock().open = Some(look);
     }
 
-    /// Whether a look waits for [`Profile::settle`].
-    pub(crate) fn is_open(&self) -> bool {
-        self.lock().open.is_some()
+    /// Reads the clocks of a look that has begun. The calling thread is detached. `false`: there is none.
+    pub(crate) fn measure(&self) -> bool {
+        let mut state = self.lock();
+        let Some(look) = &mut state.open else {
+            return false;
+        };
+        look.at = sync::now();
+        for worker in &mut look.workers {
+            worker.cpu = worker.request.cpu_clock();
+            worker.delayed = worker.request.delayed();
+        }
+        true
     }
 
-    /// Ends a look, [`GAP`] after it began: the workers that used CPU since then compute.
+    /// Ends a look, [`GAP`] after its clocks were read: the workers that used CPU since then compute.
     pub(crate) fn settle(&self, shared: &Shared) {
         let mut state = self.lock();
         let Some(mut look) = state.open.take() else {
@@ -102,11 +113,19 @@ impl Profile {
         };
         let now = shared.now();
         let gap = now.saturating_duration_since(look.at);
-        let used: Vec<_> = look
+        let grown = |after: Option<Duration>, before| {
+            after
+                .zip(before)
+                .map(|(after, before): (_, Duration)| after.saturating_sub(before))
+        };
+        let clocks: Vec<_> = look
             .workers
             .iter()
-            .map(|worker| worker.request.cpu_clock().zip(worker.cpu))
-            .map(|clocks| clocks.map(|(after, before)| after.saturating_sub(before)))
+            .map(|worker| {
+                let request = &worker.request;
+                let used = grown(request.cpu_clock(), worker.cpu);
+                (used, grown(request.delayed(), worker.delayed))
+            })
             .collect();
         let last = state.last.take();
         let elapsed = last.as_ref().map_or(PERIOD, |last| {
@@ -116,7 +135,12 @@ impl Profile {
             gil: shared.settings.gil,
             gap,
             used: None,
-            all_used: used.iter().flatten().sum(),
+            delayed: None,
+            ready: clocks
+                .iter()
+                .flat_map(|(used, delayed)| [*used, *delayed])
+                .flatten()
+                .sum(),
             busy: look.workers.len(),
             elapsed,
             probe: look.probe,
@@ -124,14 +148,13 @@ impl Profile {
             was_waiting: false,
             same_place: false,
         };
-        for (worker, used) in look.workers.iter_mut().zip(used) {
+        for (worker, (used, delayed)) in look.workers.iter_mut().zip(clocks) {
             let before = last.as_ref().and_then(|last| last.of(worker));
             let same_place = before.is_some_and(|before| before.is_where(worker));
             worker.state = judge(&Evidence {
                 used,
-                since_last: before
-                    .and_then(|before| worker.cpu.zip(before.cpu))
-                    .map(|(now, before)| now.saturating_sub(before)),
+                delayed,
+                since_last: before.and_then(|before| grown(worker.cpu, before.cpu)),
                 was_waiting: before.is_some_and(|before| before.state == State::Waiting),
                 same_place,
                 ..all

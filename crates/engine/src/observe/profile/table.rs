@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum State {
     /// It uses CPU.
     Computing,
+    /// It could go on and waits for a core that others use.
+    Core,
     /// It could go on and waits for the interpreter.
     Gil,
     /// It waits for something else: a lock, a database, a service, the disk.
