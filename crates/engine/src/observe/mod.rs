@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use self::advice::{Advice, Kind, Window, advise};
+use self::advice::{Advice, Case, Kind, Window, advise};
 use self::overseer::Overseer;
 use self::profile::Profile;
 use self::watch::{Sample, Watch};
@@ -63,7 +63,15 @@ impl Observatory {
 
     /// What would help, by the figures of about the last minute, or of less if the load has changed.
     pub(crate) fn advice(&self) -> Advice {
-        advise(&self.present())
+        self.verdict(&self.present())
+    }
+
+    fn verdict(&self, window: &Window) -> Advice {
+        advise(&Case {
+            window,
+            places: &self.profile.places(self.shared.now()),
+            curve: &self.watch.curve(),
+        })
     }
 
     /// About the last minute, or less if the load has changed, or the whole run if it is younger.
@@ -101,7 +109,13 @@ impl Observatory {
         let settings = &self.shared.settings;
         // At the end some workers have left already.
         let threads = self.shared.queue.workers().max(settings.threads);
-        Window::between(first, last, threads, settings.gil)
+        Window {
+            threads,
+            most_threads: threads.max(settings.threads_max),
+            draining: self.shared.draining(),
+            gil: settings.gil,
+            ..Window::between(first, last, settings.stuck_after)
+        }
     }
 }
 
@@ -117,7 +131,7 @@ impl Observer for Observatory {
         if last.at < first.at + LEAST_OBSERVED {
             return;
         }
-        let advice = advise(&self.of_all_processes(self.latest(&first, &last)));
+        let advice = self.verdict(&self.of_all_processes(self.latest(&first, &last)));
         let kind = advice.kind as u8;
         let worse = advice.kind.is_trouble() && kind != self.advised.load(Ordering::Relaxed);
         if worse && !self.advice_log.pass(last.at) {
@@ -132,7 +146,7 @@ impl Observer for Observatory {
 
     /// Logs what would have helped.
     fn drain_begins(&self) {
-        let advice = advise(&self.of_all_processes(self.whole_run()));
+        let advice = self.verdict(&self.of_all_processes(self.whole_run()));
         if advice.kind != Kind::Idle {
             log::info!(target: crate::LOG, "advice for the whole run: {}", advice.text);
         }

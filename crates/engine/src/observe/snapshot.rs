@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::net::address::Listening;
 use crate::observe::Observatory;
 use crate::observe::admin::show;
-use crate::observe::advice::Window;
+use crate::observe::advice::{Advice, Case, Curve, Window, advise};
 use crate::observe::profile::Places;
 use crate::queue::Look;
 use crate::record::census::Census;
@@ -47,6 +47,8 @@ pub(crate) struct Snapshot {
     pub(crate) process: Process,
     /// Where the workers were in the last minute.
     pub(crate) places: Places,
+    /// How throughput grew with busy workers.
+    pub(crate) curve: Curve,
     /// What each worker does, as JSON.
     pub(crate) workers: Vec<Value>,
     /// The requests that have waited longest for a worker, as JSON.
@@ -160,9 +162,19 @@ impl Snapshot {
                 gil_share: gil_share(observatory),
             },
             places: observatory.profile.places(now),
+            curve: watch.curve(),
             workers: workers.collect(),
             waiting: show::waiting(shared, now),
         }
+    }
+
+    /// What would help.
+    pub(crate) fn advice(&self) -> Advice {
+        advise(&Case {
+            window: &self.window,
+            places: &self.places,
+            curve: &self.curve,
+        })
     }
 
     /// All channels.
@@ -216,6 +228,7 @@ impl AddAssign for Snapshot {
         self.probe_now = self.probe_now.max(other.probe_now);
         self.process += other.process;
         self.places += other.places;
+        self.curve += other.curve;
         self.workers.extend(other.workers);
         self.waiting.extend(other.waiting);
         let age = |request: &Value| request["age"].as_f64().unwrap_or_default();

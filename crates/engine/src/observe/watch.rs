@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::observe::Observatory;
+use crate::observe::advice::Curve;
 use crate::observe::profile::{self, ThreadStack};
 use crate::queue::running::RunningRequest;
+use crate::record::Phase;
 use crate::record::figures::Figures;
 use crate::record::histogram::{Distribution, Histogram};
 use crate::shared::Shared;
@@ -27,6 +29,12 @@ pub(crate) struct Sample {
     pub(crate) busy: f64,
     /// Seconds that all requests together waited for a worker, with those that wait now.
     pub(crate) waited: f64,
+    /// Requests that wait for a worker now.
+    pub(crate) waiting: usize,
+    /// For how many seconds each request has run that runs now, but for those that wait for their clients.
+    pub(crate) ages: Vec<f64>,
+    /// Workers that are busy now.
+    pub(crate) running: usize,
     /// CPU seconds of the workers; `None` where it cannot be measured.
     pub(crate) worker_cpu: Option<f64>,
     /// Seconds that workers were ready to run and had no processor.
@@ -41,7 +49,6 @@ pub(crate) struct Sample {
 
 impl Sample {
     pub(crate) fn take(shared: &Shared, watch: &Watch) -> Self {
-        use crate::record::Phase;
         let at = shared.now();
         let figures = shared.shards.figures();
         let running = shared.running.requests(at);
@@ -49,11 +56,17 @@ impl Sample {
         let (worker_cpu, delayed) = shared.queue.worker_cpu();
         // An answered request is in the figures already, up to its reply.
         let busy = |request: &RunningRequest| request.closing.unwrap_or(request.age);
-        let running: Duration = running.iter().map(busy).sum();
+        let long: Duration = running.iter().map(busy).sum();
+        let ages = running
+            .iter()
+            .filter(|request| !request.sending && request.closing.is_none());
         let sum = |phase| figures.phase(phase).sum();
         Self {
             at,
-            busy: sum(Phase::App) + (figures.closing + running).as_secs_f64(),
+            busy: sum(Phase::App) + (figures.closing + long).as_secs_f64(),
+            waiting: shared.queue.waiting(),
+            ages: ages.map(|request| request.age.as_secs_f64()).collect(),
+            running: running.len(),
             waited: sum(Phase::Queue) + sum(Phase::Gil) + waiting.as_secs_f64(),
             figures,
             worker_cpu: worker_cpu.map(|cpu| cpu.as_secs_f64()),
@@ -105,6 +118,9 @@ impl Watch {
             figures: Figures::default(),
             busy: 0.0,
             waited: 0.0,
+            waiting: 0,
+            ages: Vec::new(),
+            running: 0,
             worker_cpu: Some(0.0),
             delayed: 0.0,
             process_cpu: crate::sys::process::cpu(),
@@ -166,6 +182,25 @@ impl Watch {
             .next()
             .filter(|s| s.at + RECENT + RECENT / 2 >= last.at)?;
         Some((first.clone(), last.clone()))
+    }
+
+    /// How many requests ended while how many workers were busy, in about the last minute.
+    pub(crate) fn curve(&self) -> Curve {
+        let samples = self.samples();
+        let mut curve = Curve::default();
+        for (first, last) in samples.iter().zip(samples.iter().skip(1)) {
+            let seconds = last.at.saturating_duration_since(first.at).as_secs_f64();
+            if seconds > 0.0 && seconds < RECENT.as_secs_f64() {
+                let ended = |sample: &Sample| sample.figures.phase(Phase::App).count();
+                let busy = (last.busy - first.busy).max(0.0) / seconds;
+                curve.add(
+                    busy,
+                    seconds,
+                    ended(last).saturating_sub(ended(first)) as f64,
+                );
+            }
+        }
+        curve
     }
 
     /// The last two samples.

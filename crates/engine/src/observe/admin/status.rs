@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::observe::advice::advise;
 use crate::observe::profile::{Places, State};
 use crate::observe::snapshot::Snapshot;
 use crate::record::End;
@@ -16,7 +15,7 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
         process,
         ..
     } = snapshot;
-    let advice = advise(&snapshot.window);
+    let advice = snapshot.advice();
     json!({
         "server": {
             "version": server.version,
@@ -37,6 +36,10 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
             "text": advice.text,
             "threads": advice.threads,
             "processes": advice.processes,
+            "place": advice.place,
+            "width": advice.width,
+            "evidence": advice.evidence,
+            "sure": advice.sure,
         },
         "now": now(snapshot),
         "totals": totals(snapshot),

@@ -1,15 +1,23 @@
 //! Requests wait: which of CPU, GIL and threads is the reason, and what would help.
 
+use super::limited::limited;
+use super::place::{Resource, Waiters, waiters};
+use super::scaling::Shape;
 use super::words::{number, plural, the_gil, threads, threads_are, threads_or_processes, time};
-use super::{Advice, HELD, Kind, QUIET, Window, advice, gil};
+use super::{Advice, Case, HELD, Kind, QUIET, Window, advice, gil};
+use crate::observe::profile::State;
 
 /// Requests wait: finds the reason.
-pub(super) fn crowded(w: &Window) -> Advice {
+pub(super) fn crowded(case: &Case<'_>) -> Advice {
+    let w = case.window;
     // The CPU that the workers ask for; a busy machine gives them less.
     let cores = w.worker_cores.unwrap_or(w.process_cores) + w.delayed;
     let waits = format!("requests wait {} for a worker", time(w.wait));
     let gils = w.processes as f64;
     let machine_full = w.process_cores.max(cores) >= FULL * w.cores as f64;
+    if let Some(background) = background(case, &waits) {
+        return background;
+    }
     // Threads that compute under the GIL wait for it most of the time; without one they are ready to run.
     let serial = w.gil
         && w.worker_cores.is_none_or(|used| used <= PARALLEL * gils)
@@ -30,19 +38,24 @@ pub(super) fn crowded(w: &Window) -> Advice {
         );
     }
     if machine_full {
-        let text = format!(
-            "All CPU of the machine is used ({:.1} of {} by {}) and {waits}: more {} will \
-             not help; cheaper requests or more machines would.",
-            w.process_cores,
-            plural(w.cores, "core"),
-            if w.processes == 1 {
-                "this process".into()
-            } else {
-                format!("{} processes", w.processes)
-            },
-            threads_or_processes(w),
-        );
-        return advice(Kind::Cpu, text, None);
+        let by = if w.processes == 1 {
+            "this process".into()
+        } else {
+            format!("{} processes", w.processes)
+        };
+        let of = plural(w.cores, "core");
+        let what = if w.process_cores >= FULL * w.cores as f64 {
+            format!(
+                "All CPU of the machine is used ({:.1} of {of} by {by})",
+                w.process_cores
+            )
+        } else {
+            format!(
+                "The CPU is used up ({:.1} of {of} by {by}, and its threads wait for {:.1} more)",
+                w.process_cores, w.delayed
+            )
+        };
+        return cpu(w, &what, &waits);
     }
     if w.gil && w.gil_wait.max(w.probe) >= HELD && w.gil_wait.max(w.probe) >= w.wait / 4.0 {
         return gil(
@@ -55,12 +68,16 @@ pub(super) fn crowded(w: &Window) -> Advice {
             ),
         );
     }
-    more_threads(w, cores, serial, &waits)
+    if let Some(limited) = limited(case, &waits) {
+        return limited;
+    }
+    more_threads(case, cores, serial, &waits)
 }
 
 /// Requests wait, and neither the CPU nor a held GIL is the reason: says whether more threads would help.
 /// `cores` is the CPU that the workers ask for; `serial` says that they share one core, because of the GIL.
-fn more_threads(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
+fn more_threads(case: &Case<'_>, cores: f64, serial: bool, waits: &str) -> Advice {
+    let w = case.window;
     // How many threads the CPU has room for, if each uses as much as a busy thread does now.
     let of = if serial {
         w.processes.min(w.cores)
@@ -84,20 +101,45 @@ fn more_threads(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
             number(w.busy),
             threads(w.threads)
         );
-        return advice(Kind::Ok, text, None);
+        return advice(Kind::Burst, text);
     }
     if most <= w.threads {
         return used_up(w, cores, serial, waits);
+    }
+    let shape = case.curve.shape();
+    let waiting = waiters(case.places, w.busy);
+    let mainly = waiting.first().filter(|at| at.workers >= MAINLY * w.busy);
+    if let Some(flat @ Shape::Flat { .. }) = shape {
+        return served_elsewhere(w, flat, mainly, waits);
+    }
+    if most <= w.most_threads && w.most_threads > w.threads {
+        let text = format!(
+            "The pool grows by itself, since {waits}: it has {} of at most {}.",
+            w.threads,
+            threads(w.most_threads)
+        );
+        return advice(Kind::Growing, text);
     }
     let remedy = if most == wanted {
         "would remove the wait"
     } else {
         "would shorten it"
     };
+    let provided = match mainly {
+        Some(at) if shape.is_none() && at.resource != Resource::Sleep => {
+            format!(", if what they wait for keeps up, mostly at {}", at.shown)
+        }
+        _ => String::new(),
+    };
     // The setting is that of each process.
     let per_process = most.div_ceil(w.processes);
+    let route = long_route(case);
     let text = format!(
-        "{} busy {:.0} % of the time and {waits}; they use {cores:.1} cores: threads={per_process}{} {remedy}.",
+        "{}{} busy {:.0} % of the time and {waits}; they use {cores:.1} cores: threads={per_process}{} {remedy}{provided}.",
+        route.as_ref().map_or(String::new(), |(route, share)| format!(
+            "Few requests take most of the time, {:.0} % of it those to {route}, and the others wait for them. ",
+            100.0 * share
+        )),
         threads_are(w.threads),
         100.0 * (w.busy / w.threads as f64).min(1.0),
         if w.processes == 1 {
@@ -106,7 +148,103 @@ fn more_threads(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
             " in each process"
         },
     );
-    advice(Kind::Threads, text, Some(per_process))
+    let kind = if route.is_some() {
+        Kind::Route
+    } else {
+        Kind::Threads
+    };
+    Advice {
+        threads: Some(per_process),
+        place: mainly.map(|at| at.at.clone()),
+        evidence: [
+            Some(format!(
+                "{} requests are in the application and {} wait, on average",
+                number(w.busy),
+                number(w.waiting)
+            )),
+            mainly.map(|at| {
+                format!(
+                    "{} of {} busy workers wait at {}",
+                    number(at.workers),
+                    number(w.busy),
+                    at.shown
+                )
+            }),
+            shape.map(Shape::said),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        sure: matches!(shape, Some(Shape::Rising { .. })),
+        ..advice(kind, text)
+    }
+}
+
+/// More busy workers ended no more requests, though the workers wait in no line that can be seen: something
+/// outside of the process lets only a few pass.
+fn served_elsewhere(w: &Window, shape: Shape, mainly: Option<&Waiters>, waits: &str) -> Advice {
+    let width = match shape {
+        Shape::Flat { width, .. } => Some(width),
+        Shape::Rising { .. } => None,
+    };
+    let (what, place) = match mainly {
+        Some(at) => (
+            format!("what they wait for at {} does not keep up", at.shown),
+            Some(at.at.clone()),
+        ),
+        None => ("something that they wait for does not keep up".into(), None),
+    };
+    let text = format!(
+        "Requests are served about {} at a time, however many of the {} are busy, and {waits}: {what}. If twice the          threads end no more requests a second, that is what must get faster.",
+        width.unwrap_or(1),
+        threads(w.threads),
+    );
+    Advice {
+        place,
+        width,
+        evidence: vec![shape.said()],
+        ..advice(Kind::Service, text)
+    }
+}
+
+/// Few requests take most of the workers' time: the route that most of it goes to, and its share.
+fn long_route(case: &Case<'_>) -> Option<(String, f64)> {
+    let w = case.window;
+    if w.median <= 0.0 || w.mean < UNLIKE * w.median {
+        return None;
+    }
+    let routes = case.places.by_route();
+    let (route, share) = routes.first()?;
+    (routes.len() > 1 && *share >= MAINLY).then(|| ((*route).to_owned(), *share))
+}
+
+/// The workers want the GIL, and others have it: threads that the application has started.
+fn background(case: &Case<'_>, waits: &str) -> Option<Advice> {
+    let w = case.window;
+    let beside = w.process_cores - w.worker_cores?;
+    let wanted = case.places.seconds_in(State::Gil) / case.places.seconds().max(f64::MIN_POSITIVE);
+    let gils = w.processes as f64;
+    if !w.gil || wanted < WANTED || beside < BESIDE * gils || w.process_cores < FULL * gils {
+        return None;
+    }
+    let text = format!(
+        "Threads beside the workers compute and take the GIL ({beside:.1} cores), and {waits}: more threads will not          help; the same work in a process of its own would."
+    );
+    Some(Advice {
+        evidence: vec![
+            format!(
+                "busy workers want the GIL for {:.0} % of their time",
+                100.0 * wanted
+            ),
+            format!(
+                "the process uses {:.2} cores, its workers {:.2}",
+                w.process_cores,
+                w.process_cores - beside
+            ),
+        ],
+        sure: true,
+        ..advice(Kind::Background, text)
+    })
 }
 
 /// Requests wait, and the threads already use what they can have of the CPU.
@@ -125,13 +263,23 @@ fn used_up(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
             ),
         );
     }
+    let what = format!(
+        "The threads use {cores:.1} of {}, which is most of what there is",
+        plural(w.cores, "core")
+    );
+    cpu(w, &what, waits)
+}
+
+fn cpu(w: &Window, what: &str, waits: &str) -> Advice {
     let text = format!(
-        "The threads use {cores:.1} of {}, which is most of what there is, and {waits}: more {} will \
-         not help; cheaper requests or more machines would.",
-        plural(w.cores, "core"),
+        "{what}, and {waits}: more {} will not help; cheaper requests or more machines would.",
         threads_or_processes(w),
     );
-    advice(Kind::Cpu, text, None)
+    Advice {
+        evidence: vec![format!("{what}, by their clocks")],
+        sure: true,
+        ..advice(Kind::Cpu, text)
+    }
 }
 
 /// How many processes the load asks for, if each request takes as much CPU as it does now. `cores` is the CPU
@@ -161,5 +309,13 @@ const FULL: f64 = 0.85;
 const PARALLEL: f64 = 1.3;
 /// Busy threads that are ready to run for less than this share of the time wait, for the GIL or for others.
 const READY: f64 = 0.6;
+/// This share of the busy workers, or of their time, is most of it.
+const MAINLY: f64 = 0.6;
+/// Requests are unlike each other if their mean takes so many times as long as their median.
+const UNLIKE: f64 = 4.0;
+/// The share of busy workers that want the GIL, and the cores that others in the process use, from which on it is
+/// these others that have it.
+const WANTED: f64 = 0.3;
+const BESIDE: f64 = 0.4;
 /// The most threads that are advised.
 const MOST: usize = 1024;

@@ -1,13 +1,19 @@
 use super::crowded::round_up;
 use super::*;
+use crate::observe::profile::{Place, State};
 
 /// Four threads, two cores, 100 requests a second of 10 ms each.
 const CALM: Window = Window {
     requests: 6000,
+    errors: 0,
+    asked: 6000,
     busy: 1.0,
     waiting: 0.001,
+    mean: 0.01,
+    median: 0.01,
     flushing: 0.01,
     wait: 0.00001,
+    still_waiting: 0,
     gil_wait: 0.0,
     probe: 0.0001,
     held: 0.001,
@@ -16,6 +22,11 @@ const CALM: Window = Window {
     process_cores: 0.25,
     cores: 2,
     threads: 4,
+    most_threads: 4,
+    stuck: 0,
+    oldest: 0.0,
+    stuck_busy: 0.0,
+    draining: false,
     gil: true,
     processes: 1,
 };
@@ -24,14 +35,56 @@ const SLEEPY: Window = Window {
     busy: 3.9,
     waiting: 12.0,
     wait: 0.31,
+    still_waiting: 12,
     worker_cores: Some(0.1),
     process_cores: 0.2,
     ..CALM
 };
 
+/// Workers that wait (`true`) or compute, by stack and seconds; the first frame of each is the application's.
+fn places(of: &[(&str, bool, f64)]) -> Places {
+    let place = |&(stack, waits, seconds): &(&str, bool, f64)| {
+        let state = if waits {
+            State::Waiting
+        } else {
+            State::Computing
+        };
+        let place = Place {
+            route: "GET /".into(),
+            stack: stack.replace(" / ", "\n"),
+            own: 0,
+            state,
+        };
+        (place, seconds)
+    };
+    Places(of.iter().map(place).collect())
+}
+
+/// A second with each of these numbers of busy workers, three times, and so many requests.
+fn curve(levels: &[(f64, f64)]) -> Curve {
+    let mut curve = Curve::default();
+    for (busy, ended) in levels {
+        curve.add(*busy, 3.0, 3.0 * ended);
+    }
+    curve
+}
+
+fn verdict(window: &Window, places: &Places, curve: &Curve) -> Advice {
+    advise(&Case {
+        window,
+        places,
+        curve,
+    })
+}
+
+/// The verdict on the averages alone.
+fn by_averages(window: &Window) -> Advice {
+    verdict(window, &Places::default(), &Curve::default())
+}
+
 #[track_caller]
 fn check(window: Window, kind: Kind, threads: Option<usize>, says: &str) {
-    let advice = advise(&window);
+    let advice = by_averages(&window);
     assert_eq!(
         (advice.kind, advice.threads),
         (kind, threads),
@@ -75,7 +128,7 @@ fn a_burst_of_sleepers_is_not_blamed_on_the_gil() {
         process_cores: 0.0,
         ..SLEEPY
     };
-    check(burst, Kind::Ok, None, "in the bursts only");
+    check(burst, Kind::Burst, None, "in the bursts only");
 }
 
 #[test]
@@ -89,13 +142,18 @@ fn a_burst_of_computing_requests_in_a_quiet_minute_is_no_trouble_of_the_gil() {
         process_cores: 0.05,
         ..SLEEPY
     };
-    check(burst, Kind::Ok, None, "would not help in the bursts either");
+    check(
+        burst,
+        Kind::Burst,
+        None,
+        "would not help in the bursts either",
+    );
     let few = Window {
         requests: 4,
         waiting: 0.01,
         ..burst
     };
-    check(few, Kind::Ok, None, "they wait 180 ms for one");
+    check(few, Kind::Burst, None, "they wait 180 ms for one");
 }
 
 #[test]
@@ -129,7 +187,12 @@ fn computing_under_the_gil_is_not_helped_by_threads() {
         delayed: 1.2,
         ..starved
     };
-    check(contended, Kind::Gil, None, "100 %");
+    check(
+        contended,
+        Kind::Starved,
+        None,
+        "Other processes use the CPU",
+    );
 }
 
 #[test]
@@ -153,7 +216,12 @@ fn work_outside_the_gil_uses_the_machine_up() {
         delayed: 3.0,
         ..hashing
     };
-    check(starved, Kind::Cpu, None, "0.3 of 2 cores");
+    check(
+        starved,
+        Kind::Starved,
+        None,
+        "get 0.3 cores where they could use 3.3 of 2 cores",
+    );
 }
 
 #[test]
@@ -242,7 +310,7 @@ fn processes_are_the_remedy_for_a_gil_while_there_are_cores() {
     };
     #[track_caller]
     fn check(window: &Window, kind: Kind, processes: Option<usize>, says: &str) {
-        let advice = advise(window);
+        let advice = by_averages(window);
         assert!(advice.text.contains(says), "{}", advice.text);
         let processes = processes.filter(|_| cfg!(unix));
         assert_eq!((advice.kind, advice.processes), (kind, processes));
@@ -275,7 +343,7 @@ fn processes_are_the_remedy_for_a_gil_while_there_are_cores() {
         &held,
         Kind::Gil,
         Some(3),
-        "The GIL of one process is not to be had",
+        "The GIL of one process cannot be had",
     );
 }
 
@@ -283,7 +351,7 @@ fn processes_are_the_remedy_for_a_gil_while_there_are_cores() {
 fn windows_of_processes_add_up() {
     let mut both = SLEEPY;
     both += SLEEPY;
-    let advice = advise(&both);
+    let advice = by_averages(&both);
     // Each of the two gets as many threads as it would alone.
     assert_eq!((advice.kind, advice.threads), (Kind::Threads, Some(16)));
     assert!(
@@ -298,7 +366,7 @@ fn windows_of_processes_add_up() {
     );
     let mut mixed = SLEEPY;
     mixed += Window {
-        requests: 12_000,
+        asked: 12_000,
         wait: 0.01,
         ..CALM
     };
@@ -316,11 +384,287 @@ fn advised_numbers_are_round_and_never_too_small() {
 
 #[test]
 fn trouble_is_what_can_be_helped() {
-    let trouble = [Kind::Threads, Kind::Gil, Kind::Cpu];
+    let trouble = [
+        Kind::Threads,
+        Kind::Gil,
+        Kind::Cpu,
+        Kind::Stuck,
+        Kind::Errors,
+    ];
     assert!(trouble.iter().all(|kind| kind.is_trouble()));
+    let none = [
+        Kind::Idle,
+        Kind::Ok,
+        Kind::Burst,
+        Kind::SlowClients,
+        Kind::Draining,
+    ];
+    assert!(!none.iter().any(|kind| kind.is_trouble()));
+}
+
+#[test]
+fn stuck_workers_are_no_reason_for_threads() {
+    let stuck = Window {
+        requests: 0,
+        asked: 9,
+        busy: 4.0,
+        waiting: 5.0,
+        wait: 17.0,
+        still_waiting: 5,
+        stuck: 4,
+        oldest: 31.0,
+        stuck_busy: 4.0,
+        worker_cores: Some(0.0),
+        ..SLEEPY
+    };
+    check(
+        stuck,
+        Kind::Stuck,
+        None,
+        "4 of 4 threads seem stuck: the oldest request has run for 31 s",
+    );
+    let at = places(&[(
+        "views.py:8 hang / threading.py:1 Event.wait / acquire()",
+        true,
+        120.0,
+    )]);
+    let found = verdict(&stuck, &at, &Curve::default());
     assert!(
-        ![Kind::Idle, Kind::Ok, Kind::SlowClients]
-            .iter()
-            .any(|kind| kind.is_trouble())
+        found
+            .text
+            .contains(", at views.py:8 hang \u{2192} acquire(); 5 requests have been waiting."),
+        "{}",
+        found.text
+    );
+    assert!(found.sure);
+    // One long request beside many others is none of that.
+    let one = Window {
+        stuck: 1,
+        stuck_busy: 1.0,
+        ..SLEEPY
+    };
+    check(one, Kind::Threads, Some(16), "threads=16");
+    // Even if nobody waits, not all is well.
+    let alone = Window {
+        stuck: 1,
+        oldest: 28.0,
+        stuck_busy: 1.0,
+        busy: 1.0,
+        ..CALM
+    };
+    check(alone, Kind::Stuck, None, "1 of 4 threads seem stuck");
+}
+
+#[test]
+fn all_is_not_well_while_replies_are_errors_or_the_server_leaves() {
+    let failing = Window {
+        errors: 3420,
+        ..CALM
+    };
+    check(
+        failing,
+        Kind::Errors,
+        None,
+        "57 % of the replies are errors",
+    );
+    let few = Window { errors: 4, ..CALM };
+    check(few, Kind::Ok, None, "All well");
+    let found = by_averages(&Window {
+        errors: 100,
+        ..SLEEPY
+    });
+    assert_eq!(found.kind, Kind::Threads);
+    assert_eq!(
+        found.evidence.last().unwrap(),
+        "100 of 6000 requests have failed (5xx)"
+    );
+    let leaving = Window {
+        draining: true,
+        ..SLEEPY
+    };
+    check(
+        leaving,
+        Kind::Draining,
+        None,
+        "12 requests wait for a worker",
+    );
+    let waits = Window {
+        wait: 0.515,
+        flushing: 40.0,
+        ..CALM
+    };
+    check(waits, Kind::Burst, None, "they wait 515 ms for one");
+}
+
+#[test]
+fn a_pool_that_may_grow_is_not_told_to() {
+    let growing = Window {
+        threads: 20,
+        most_threads: 64,
+        busy: 20.0,
+        waiting: 4.0,
+        ..SLEEPY
+    };
+    check(
+        growing,
+        Kind::Growing,
+        None,
+        "it has 20 of at most 64 threads",
+    );
+    let small = Window {
+        most_threads: 22,
+        ..growing
+    };
+    check(small, Kind::Threads, Some(24), "threads=24");
+}
+
+#[test]
+fn a_lock_is_named_and_threads_are_not_the_remedy() {
+    let held = places(&[
+        ("shop/views.py:12 view / with", true, 29.0),
+        ("shop/views.py:13 view / sleep()", true, 10.0),
+    ]);
+    let found = verdict(&SLEEPY, &held, &Curve::default());
+    assert_eq!(
+        (found.kind, found.threads, found.width),
+        (Kind::Lock, None, Some(1))
+    );
+    assert_eq!(found.place.as_deref(), Some("shop/views.py:12 view"));
+    assert!(
+        found.sure
+            && found
+                .text
+                .contains("for a lock at shop/views.py:12 view, and requests wait 310 ms"),
+        "{}",
+        found.text
+    );
+    assert!(
+        found.evidence[0].starts_with("2.9 of 3.9 busy workers wait at shop/views.py:12 view"),
+        "{:?}",
+        found.evidence
+    );
+    // Throughput that has risen with busy workers contradicts.
+    let rising = curve(&[(1.0, 20.0), (4.0, 79.0)]);
+    let doubted = verdict(&SLEEPY, &held, &rising);
+    assert!(
+        !doubted.sure && doubted.text.contains("undo it"),
+        "{}",
+        doubted.text
+    );
+    // Now and then somebody waits for a lock: the threads are the bottleneck all the same.
+    let seldom = places(&[
+        ("shop/views.py:12 view / with", true, 2.0),
+        ("shop/views.py:13 view / sleep()", true, 37.0),
+    ]);
+    assert_eq!(
+        verdict(&SLEEPY, &seldom, &Curve::default()).kind,
+        Kind::Threads
+    );
+}
+
+#[test]
+fn a_pool_has_a_width() {
+    for inner in [
+        "threading.py:507 Semaphore.acquire / threading.py:320 Condition.wait / acquire()",
+        "queue.py:171 Queue.get / threading.py:320 Condition.wait / acquire()",
+    ] {
+        let held = places(&[
+            (&format!("db.py:7 connection / {inner}"), true, 20.0),
+            ("db.py:20 query / recv()", true, 19.0),
+        ]);
+        let found = verdict(&SLEEPY, &held, &Curve::default());
+        assert_eq!(
+            (found.kind, found.width, found.threads),
+            (Kind::Pool, Some(2), None)
+        );
+        assert!(
+            found.sure
+                && found
+                    .text
+                    .contains("at db.py:7 connection for one of 2 connections"),
+            "{}",
+            found.text
+        );
+    }
+    // Each waits for a result of its own: no worker has what the others wait for.
+    let results = places(&[(
+        "rpc.py:7 call / queue.py:171 Queue.get / acquire()",
+        true,
+        39.0,
+    )]);
+    let found = verdict(&SLEEPY, &results, &Curve::default());
+    assert_eq!((found.kind, found.sure), (Kind::Threads, false));
+    assert!(
+        found
+            .text
+            .contains("if what they wait for keeps up, mostly at rpc.py:7 call"),
+        "{}",
+        found.text
+    );
+}
+
+#[test]
+fn what_was_seen_to_scale_decides_where_no_line_is_seen() {
+    let service = places(&[(
+        "api.py:7 call / socket.py:706 SocketIO.readinto / recv_into()",
+        true,
+        39.0,
+    )]);
+    let found = verdict(&SLEEPY, &service, &curve(&[(1.0, 20.0), (4.0, 79.0)]));
+    assert_eq!(
+        (found.kind, found.threads, found.sure),
+        (Kind::Threads, Some(16), true)
+    );
+    assert!(
+        found.text.ends_with("would remove the wait."),
+        "{}",
+        found.text
+    );
+    let found = verdict(&SLEEPY, &service, &curve(&[(2.0, 40.0), (4.0, 41.0)]));
+    assert_eq!(
+        (found.kind, found.threads, found.width),
+        (Kind::Service, None, Some(2))
+    );
+    assert!(
+        found.text.contains("served about 2 at a time"),
+        "{}",
+        found.text
+    );
+}
+
+#[test]
+fn threads_beside_the_workers_that_take_the_gil_are_named_as_the_reason() {
+    let background = Window {
+        worker_cores: Some(0.4),
+        process_cores: 1.0,
+        ..SLEEPY
+    };
+    let mut wanted = places(&[
+        ("views.py:8 view", false, 10.0),
+        ("views.py:9 view", false, 29.0),
+    ]);
+    wanted.0[1].0.state = State::Gil;
+    let found = verdict(&background, &wanted, &Curve::default());
+    assert_eq!(found.kind, Kind::Background, "{}", found.text);
+}
+
+#[test]
+fn few_long_requests_that_starve_the_others_are_named() {
+    let mixed = Window {
+        mean: 0.5,
+        median: 0.01,
+        ..SLEEPY
+    };
+    let mut at = places(&[
+        ("views.py:8 report / execute()", true, 35.0),
+        ("views.py:20 page / execute()", true, 4.0),
+    ]);
+    at.0[0].0.route = "GET /report".into();
+    let found = verdict(&mixed, &at, &Curve::default());
+    assert_eq!((found.kind, found.threads), (Kind::Route, Some(16)));
+    assert!(
+        found.text.contains("90 % of it those to GET /report"),
+        "{}",
+        found.text
     );
 }

@@ -47,3 +47,9 @@ pub(super) fn threads_are(n: usize) -> String {
 pub(super) fn plural(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
+
+/// "1 request has been", "3 requests have been".
+pub(super) fn requests_have(n: usize) -> String {
+    let verb = if n == 1 { "has" } else { "have" };
+    format!("{} {verb} been", plural(n, "request"))
+}

@@ -43,6 +43,16 @@ pub(super) struct Table {
 }
 
 impl Place {
+    /// The application's own line.
+    pub(crate) fn own_frame(&self) -> &str {
+        self.stack.split('\n').nth(self.own).unwrap_or_default()
+    }
+
+    /// The frames below the application's own line.
+    pub(crate) fn below_own(&self) -> impl Iterator<Item = &str> {
+        self.stack.split('\n').skip(self.own + 1)
+    }
+
     /// The application's own line and, where it is another one, the innermost line.
     pub(crate) fn shown(&self) -> String {
         let frames: Vec<_> = self.stack.split('\n').collect();
@@ -76,11 +86,16 @@ impl Table {
 
     pub(super) fn last_minute(&mut self, now: Instant) -> Places {
         self.forget(now);
-        let mut all: HashMap<Place, f64> = HashMap::new();
+        let mut all: HashMap<&Place, f64> = HashMap::new();
         for (place, seconds) in self.buckets.iter().flat_map(|(_, bucket)| bucket) {
-            *all.entry(place.clone()).or_default() += seconds;
+            *all.entry(place).or_default() += seconds;
         }
-        Places::of(all)
+        let all = most(all.into_iter().collect());
+        Places(
+            all.into_iter()
+                .map(|(place, n)| (place.clone(), n))
+                .collect(),
+        )
     }
 
     fn forget(&mut self, now: Instant) {
@@ -90,11 +105,29 @@ impl Table {
 }
 
 impl Places {
-    fn of(all: HashMap<Place, f64>) -> Self {
-        let mut all: Vec<_> = all.into_iter().collect();
-        all.sort_by(|(a, n), (b, m)| m.total_cmp(n).then_with(|| a.cmp(b)));
-        all.truncate(MOST);
-        Self(all)
+    /// Where workers waited most.
+    pub(crate) fn longest_wait(&self) -> Option<&Place> {
+        let mut waits = self
+            .0
+            .iter()
+            .filter(|(place, _)| place.state == State::Waiting);
+        waits.next().map(|(place, _)| place)
+    }
+
+    /// The shares of the routes in the workers' time, most first.
+    pub(crate) fn by_route(&self) -> Vec<(&str, f64)> {
+        let all = self.seconds().max(f64::MIN_POSITIVE);
+        let mut shares: HashMap<&str, f64> = HashMap::new();
+        for (place, seconds) in &self.0 {
+            *shares.entry(&place.route).or_default() += seconds / all;
+        }
+        most(shares.into_iter().collect())
+    }
+
+    /// Seconds in `state`.
+    pub(crate) fn seconds_in(&self, state: State) -> f64 {
+        let found = self.0.iter().filter(|(place, _)| place.state == state);
+        found.map(|(_, seconds)| seconds).sum()
     }
 
     /// Seconds that workers were busy.
@@ -109,8 +142,15 @@ impl AddAssign for Places {
         for (place, seconds) in other.0 {
             *all.entry(place).or_default() += seconds;
         }
-        *self = Self::of(all);
+        self.0 = most(all.into_iter().collect());
     }
+}
+
+/// The places of most time, most first.
+fn most<P: Ord>(mut all: Vec<(P, f64)>) -> Vec<(P, f64)> {
+    all.sort_by(|(a, n), (b, m)| m.total_cmp(n).then_with(|| a.cmp(b)));
+    all.truncate(MOST);
+    all
 }
 
 /// How long a bucket takes what comes.
