@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use self::advice::{Advice, Case, Kind, Window, advise};
+use self::advice::{Advice, Case, Kind, Window, advise, limit};
 use self::overseer::Overseer;
 use self::profile::Profile;
 use self::watch::{Sample, Watch};
@@ -64,6 +64,11 @@ impl Observatory {
     /// What would help, by the figures of about the last minute, or of less if the load has changed.
     pub(crate) fn advice(&self) -> Advice {
         self.verdict(&self.present())
+    }
+
+    /// Why more workers than the `busy` ones would only wait, if the wait profile shows that.
+    fn limit(&self, now: Instant, busy: usize) -> Option<String> {
+        limit(&self.profile.places(now), &self.watch.curve(), busy as f64)
     }
 
     fn verdict(&self, window: &Window) -> Advice {
@@ -146,7 +151,11 @@ impl Observer for Observatory {
 
     /// Logs what would have helped.
     fn drain_begins(&self) {
-        let advice = self.verdict(&self.of_all_processes(self.whole_run()));
+        let run = Window {
+            draining: false,
+            ..self.whole_run()
+        };
+        let advice = self.verdict(&self.of_all_processes(run));
         if advice.kind != Kind::Idle {
             log::info!(target: crate::LOG, "advice for the whole run: {}", advice.text);
         }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crate::observe::Observatory;
 use crate::observe::pool::{Change, PERIOD, Pool, PoolSample};
 use crate::queue::running::RunningRequest;
+use crate::record::Phase;
 use crate::settings::Settings;
 
 /// What the overseer remembers between two looks.
@@ -218,14 +219,17 @@ impl Oversight {
         // A worker that is ready and has no core, because other processes use it, counts as computing:
         // another worker could not use that time either.
         let (cpu, delayed) = queue.worker_cpu();
-        let change = pool.observe(PoolSample {
+        let busy = standing.busy.saturating_sub(replacing);
+        let sample = PoolSample {
             at: now,
             live: standing.live.saturating_sub(replacing),
-            busy: standing.busy.saturating_sub(replacing),
+            busy,
             waiting: standing.waiting,
             taken: standing.taken,
             cpu: cpu.map(|cpu| cpu + delayed),
-        });
+            apps: self.0.shared.shards.figures().phase(Phase::App).clone(),
+        };
+        let change = pool.observe(sample, || self.0.limit(now, busy));
         let had = state.size;
         match change {
             None => 0,
@@ -238,6 +242,10 @@ impl Oversight {
                 state.size = to;
                 log::info!(target: crate::LOG, "threads: {had} -> {to}: {why}");
                 queue.retire(had.saturating_sub(to));
+                0
+            }
+            Some(Change::Stay { why }) => {
+                log::info!(target: crate::LOG, "threads: {had} stay: {why}");
                 0
             }
         }

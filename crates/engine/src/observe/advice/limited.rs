@@ -88,7 +88,12 @@ fn line(places: &Places, busy: f64) -> Option<Line> {
             .iter()
             .find(|at| resources.contains(&at.resource) && at.workers >= IN_LINE)
     };
-    let at = longest(&[Resource::Lock, Resource::Pool, Resource::Sqlite])?;
+    let mut at = longest(&[Resource::Lock, Resource::Pool, Resource::Sqlite])?.clone();
+    if at.resource == Resource::Sqlite {
+        // Its lock is one for all statements.
+        let all = found.iter().filter(|at| at.resource == Resource::Sqlite);
+        at.workers = all.map(|at| at.workers).sum();
+    }
     let elsewhere = (busy - at.workers).max(0.0);
     let (kind, width) = match at.resource {
         Resource::Lock => (Kind::Lock, (elsewhere < TWO).then_some(1)),
@@ -99,7 +104,7 @@ fn line(places: &Places, busy: f64) -> Option<Line> {
         _ => (Kind::Pool, Some(elsewhere.round().max(1.0) as usize)),
     };
     Some(Line {
-        waiters: at.clone(),
+        waiters: at,
         kind,
         width,
         elsewhere,
@@ -113,7 +118,8 @@ fn is_sure(line: &Line, shape: Option<Shape>) -> bool {
     let plain = match line.kind {
         // Lines before many locks at one place look like one line.
         Kind::Lock => line.waiters.workers >= 1.0 && (line.elsewhere < TWO || share >= MOST),
-        Kind::Sqlite => false,
+        // A read that waits for the disk looks like a write that waits for its turn.
+        Kind::Sqlite => line.waiters.workers >= 1.0 && share >= MAINLY,
         _ => line.waiters.workers >= 1.0,
     };
     !contradicts && (flat || plain)
@@ -163,5 +169,7 @@ const IN_LINE: f64 = 0.6;
 const TWO: f64 = 1.6;
 /// With fewer workers elsewhere, no worker has what the others wait for.
 const HELD_BY_ONE: f64 = 0.4;
+/// With this share of them in SQLite, its lock is the bottleneck.
+const MAINLY: f64 = 0.6;
 /// With this share of the busy workers in line, nothing else is the bottleneck.
 const MOST: f64 = 0.4;

@@ -432,7 +432,7 @@ fn stuck_workers_are_no_reason_for_threads() {
     assert!(
         found
             .text
-            .contains(", at views.py:8 hang \u{2192} acquire(); 5 requests have been waiting."),
+            .contains(", at views.py:8 hang \u{2192} threading.py:1 Event.wait \u{2192} acquire(); 5 requests have been waiting."),
         "{}",
         found.text
     );
@@ -494,6 +494,22 @@ fn all_is_not_well_while_replies_are_errors_or_the_server_leaves() {
         ..CALM
     };
     check(waits, Kind::Burst, None, "they wait 515 ms for one");
+}
+
+#[test]
+fn workers_that_sleep_are_not_starved() {
+    // Each time one wakes up, it waits for a core.
+    let late = Window {
+        worker_cores: Some(0.02),
+        delayed: 0.4,
+        ..SLEEPY
+    };
+    check(late, Kind::Threads, Some(6), "threads=6 would shorten it");
+    let starved = Window {
+        delayed: 1.9,
+        ..late
+    };
+    check(starved, Kind::Starved, None, "Other processes use the CPU");
 }
 
 #[test]

@@ -60,7 +60,11 @@ pub(super) fn errors(w: &Window) -> Option<Advice> {
 pub(super) fn starved(w: &Window) -> Option<Advice> {
     let used = w.worker_cores.unwrap_or(w.process_cores);
     let own = w.process_cores.max(used);
-    if w.delayed < NOTICED || w.delayed < used || own >= OTHERS * w.cores as f64 {
+    // What they miss must be what holds them up: the CPU they ask for fills the GIL, or it is a good part of
+    // the time that they are busy.
+    let room = w.processes.min(w.cores) as f64;
+    let felt = used + w.delayed >= ASKED * room || w.delayed >= PART * w.busy;
+    if w.delayed < used.max(NOTICED) || !felt || own >= OTHERS * w.cores as f64 {
         return None;
     }
     let wait = match w.wait {
@@ -91,5 +95,9 @@ const FEW_ERRORS: u64 = 5;
 const MANY_ERRORS: f64 = 0.1;
 /// Cores that workers must miss before it counts.
 const NOTICED: f64 = 0.3;
+/// From this share of a core for each GIL on the workers ask for as much as they can use; and waits for a core
+/// count from this part of their time on.
+const ASKED: f64 = 0.85;
+const PART: f64 = 0.4;
 /// A process that uses this share of the machine takes the CPU from itself.
 const OTHERS: f64 = 0.7;

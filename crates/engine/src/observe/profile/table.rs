@@ -53,15 +53,14 @@ impl Place {
         self.stack.split('\n').skip(self.own + 1)
     }
 
-    /// The application's own line and, where it is another one, the innermost line.
+    /// The application's own line, the innermost line where that is another one, and what it calls.
     pub(crate) fn shown(&self) -> String {
-        let frames: Vec<_> = self.stack.split('\n').collect();
-        let innermost = frames.len() - 1;
-        let own = frames[self.own.min(innermost)];
-        if self.own >= innermost {
-            return own.to_owned();
-        }
-        format!("{own} \u{2192} {}", frames[innermost])
+        let mut shown = vec![self.own_frame()];
+        let mut below = self.below_own().collect::<Vec<_>>();
+        let called = below.pop_if(|last| !last.contains(':'));
+        shown.extend(below.pop());
+        shown.extend(called);
+        shown.join(" \u{2192} ")
     }
 }
 
@@ -220,5 +219,13 @@ mod tests {
         );
         let innermost = Place { own: 1, ..place(1) };
         assert_eq!(innermost.shown(), "driver.py:97 execute");
+        let called = Place {
+            stack: format!("{}\nwait()", place(1).stack),
+            ..place(1)
+        };
+        assert_eq!(
+            called.shown(),
+            "views.py:8 index \u{2192} driver.py:97 execute \u{2192} wait()"
+        );
     }
 }
