@@ -1,1 +1,1 @@
-"""Does the server's advice hold? Applications of known bottleneck, and what following the advice gave."""
+"""Does the server's advice hold? Applications of known bottleneck, and what to follow it gave."""

@@ -1,7 +1,7 @@
 """`python -m benchmarks.advice`: what the server says of applications of known bottleneck.
 
-For each case it prints the verdict at four threads, the throughput with other numbers of threads and
-with two processes, and whether following the advice reaches 90 % of the best found.
+For each case it prints the verdict at four threads, the throughput with other numbers of threads
+and with two processes, and whether following the advice reaches 90 % of the best found.
 """
 
 from __future__ import annotations

@@ -105,9 +105,7 @@ def callee(code: CodeType, lasti: int) -> str:
     else:
         return ""
     name = instruction.opname
-    if name in ("BEFORE_WITH", "SETUP_WITH") or (
-        before and before[-1].opname == "LOAD_SPECIAL"
-    ):
+    if name in ("BEFORE_WITH", "SETUP_WITH") or (before and before[-1].opname == "LOAD_SPECIAL"):
         return "with"
     if not name.startswith(("CALL", "PRECALL")):
         return ""

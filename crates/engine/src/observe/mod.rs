@@ -33,6 +33,7 @@ pub(crate) struct Observatory {
     pub(crate) watch: Watch,
     pub(crate) profile: Profile,
     overseer: Overseer,
+    tick_due: Seldom,
     advice_log: Seldom,
     /// The kind of the last advice, by its number.
     advised: AtomicU8,
@@ -44,15 +45,16 @@ impl Observatory {
             watch: Watch::new(),
             profile: Profile::default(),
             overseer: Overseer::new(&shared.settings),
+            tick_due: Seldom::new(Duration::from_secs(1)),
             advice_log: Seldom::new(Duration::from_secs(60)),
             advised: AtomicU8::new(0),
             shared: Arc::clone(shared),
         }
     }
 
-    /// Takes a sample of all figures, unless the last one is younger than a second. Says whether it did.
-    pub(crate) fn sample(&self, now: Instant) -> bool {
-        self.watch.sample(&self.shared, now)
+    /// Takes a sample of all figures, unless the last one is younger than a second.
+    pub(crate) fn sample(&self, now: Instant) {
+        self.watch.sample(&self.shared, now);
     }
 
     /// Counts the channels anew and takes a sample. Waits for the I/O threads, so they must not call it.
@@ -127,7 +129,8 @@ impl Observatory {
 impl Observer for Observatory {
     /// Looks at the figures at most once a second, and logs the advice when they have become worse.
     fn tick(&self, now: Instant) {
-        if !self.sample(now) {
+        self.sample(now);
+        if !self.tick_due.pass(now) {
             return;
         }
         let Some((first, last)) = self.watch.window() else {

@@ -1,8 +1,9 @@
 //! Figures over the last minute, and how long a thread waits for the interpreter (the GIL probe).
 //!
-//! The I/O thread takes a sample while tasks wait, and so does the admin endpoint for each page, both at
-//! most once a second. So an idle server makes no wake-ups. The probe is a thread of the binding that asks
-//! for the interpreter ten times a second; it exists only beside an admin endpoint.
+//! The I/O thread takes a sample while tasks wait, the probe while workers are busy, and the admin endpoint
+//! for each page, all together at most once a second. So an idle server makes no wake-ups. The probe is a
+//! thread of the binding that asks for the interpreter ten times a second; it exists only beside an admin
+//! endpoint.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -142,11 +143,11 @@ impl Watch {
         }
     }
 
-    /// Takes a sample, unless the last one is younger than a second. Says whether it did.
-    pub(super) fn sample(&self, shared: &Shared, now: Instant) -> bool {
+    /// Takes a sample, unless the last one is younger than a second.
+    pub(super) fn sample(&self, shared: &Shared, now: Instant) {
         let age = now.saturating_duration_since(self.first.at).as_millis() as u64;
         if age < self.due.load(Ordering::Relaxed) {
-            return false;
+            return;
         }
         self.due.store(age + PERIOD_OF_SAMPLES, Ordering::Relaxed);
         let sample = Sample::take(shared, self);
@@ -158,7 +159,6 @@ impl Watch {
         while samples.len() > 2 && samples[0].at + WINDOW < samples[samples.len() - 1].at {
             samples.pop_front();
         }
-        true
     }
 
     /// The sample from when the server was made.
@@ -300,6 +300,8 @@ impl Watcher {
         if self.0.profile.measure() {
             running.watch_bell().wait(Some(profile::GAP));
             self.0.profile.settle(&self.0.shared);
+            // Of times when no request waits, too: they show how throughput grows with busy workers.
+            self.0.sample(self.0.shared.now());
         }
         loop {
             let now = sync::now();

@@ -5,19 +5,17 @@ use super::place::{Resource, Waiters, waiters};
 use super::scaling::Shape;
 use super::words::{number, plural, the_gil, threads, threads_are, threads_or_processes, time};
 use super::{Advice, Case, HELD, Kind, QUIET, Window, advice, gil};
-use crate::observe::profile::State;
 
 /// Requests wait: finds the reason.
 pub(super) fn crowded(case: &Case<'_>) -> Advice {
     let w = case.window;
     // The CPU that the workers ask for; a busy machine gives them less.
-    let cores = w.worker_cores.unwrap_or(w.process_cores) + w.delayed;
+    let used = w.worker_cores.unwrap_or(w.process_cores);
+    // Workers that sleep wait for a core after each sleep, however little they compute then.
+    let cores = used + w.delayed.min(used);
     let waits = format!("requests wait {} for a worker", time(w.wait));
     let gils = w.processes as f64;
     let machine_full = w.process_cores.max(cores) >= FULL * w.cores as f64;
-    if let Some(background) = background(case, &waits) {
-        return background;
-    }
     // Threads that compute under the GIL wait for it most of the time; without one they are ready to run.
     let serial = w.gil
         && w.worker_cores.is_none_or(|used| used <= PARALLEL * gils)
@@ -109,12 +107,12 @@ fn more_threads(case: &Case<'_>, cores: f64, serial: bool, waits: &str) -> Advic
     let shape = case.curve.shape();
     let waiting = waiters(case.places, w.busy);
     let mainly = waiting.first().filter(|at| at.workers >= MAINLY * w.busy);
-    if let Some(flat @ Shape::Flat { .. }) = shape {
+    if let Some(flat @ Shape::Flat { .. }) = shape.filter(|_| !are_unlike(w)) {
         return served_elsewhere(w, flat, mainly, waits);
     }
     if most <= w.most_threads && w.most_threads > w.threads {
         let text = format!(
-            "The pool grows by itself, since {waits}: it has {} of at most {}.",
+            "The number of threads follows the load by itself, and {waits}: there are {} of at most {}.",
             w.threads,
             threads(w.most_threads)
         );
@@ -162,14 +160,7 @@ fn more_threads(case: &Case<'_>, cores: f64, serial: bool, waits: &str) -> Advic
                 number(w.busy),
                 number(w.waiting)
             )),
-            mainly.map(|at| {
-                format!(
-                    "{} of {} busy workers wait at {}",
-                    number(at.workers),
-                    number(w.busy),
-                    at.shown
-                )
-            }),
+            mainly.map(|at| at.said(w.busy)),
             shape.map(Shape::said),
         ]
         .into_iter()
@@ -209,42 +200,15 @@ fn served_elsewhere(w: &Window, shape: Shape, mainly: Option<&Waiters>, waits: &
 
 /// Few requests take most of the workers' time: the route that most of it goes to, and its share.
 fn long_route(case: &Case<'_>) -> Option<(String, f64)> {
-    let w = case.window;
-    if w.median <= 0.0 || w.mean < UNLIKE * w.median {
-        return None;
-    }
     let routes = case.places.by_route();
     let (route, share) = routes.first()?;
-    (routes.len() > 1 && *share >= MAINLY).then(|| ((*route).to_owned(), *share))
+    let starves = are_unlike(case.window) && routes.len() > 1 && *share >= MAINLY;
+    starves.then(|| ((*route).to_owned(), *share))
 }
 
-/// The workers want the GIL, and others have it: threads that the application has started.
-fn background(case: &Case<'_>, waits: &str) -> Option<Advice> {
-    let w = case.window;
-    let beside = w.process_cores - w.worker_cores?;
-    let wanted = case.places.seconds_in(State::Gil) / case.places.seconds().max(f64::MIN_POSITIVE);
-    let gils = w.processes as f64;
-    if !w.gil || wanted < WANTED || beside < BESIDE * gils || w.process_cores < FULL * gils {
-        return None;
-    }
-    let text = format!(
-        "Threads beside the workers compute and take the GIL ({beside:.1} cores), and {waits}: more threads will not          help; the same work in a process of its own would."
-    );
-    Some(Advice {
-        evidence: vec![
-            format!(
-                "busy workers want the GIL for {:.0} % of their time",
-                100.0 * wanted
-            ),
-            format!(
-                "the process uses {:.2} cores, its workers {:.2}",
-                w.process_cores,
-                w.process_cores - beside
-            ),
-        ],
-        sure: true,
-        ..advice(Kind::Background, text)
-    })
+/// Few requests take much longer than most: how many end a second says little then.
+fn are_unlike(w: &Window) -> bool {
+    w.median > 0.0 && w.mean >= UNLIKE * w.median
 }
 
 /// Requests wait, and the threads already use what they can have of the CPU.
@@ -313,9 +277,5 @@ const READY: f64 = 0.6;
 const MAINLY: f64 = 0.6;
 /// Requests are unlike each other if their mean takes so many times as long as their median.
 const UNLIKE: f64 = 4.0;
-/// The share of busy workers that want the GIL, and the cores that others in the process use, from which on it is
-/// these others that have it.
-const WANTED: f64 = 0.3;
-const BESIDE: f64 = 0.4;
 /// The most threads that are advised.
 const MOST: usize = 1024;

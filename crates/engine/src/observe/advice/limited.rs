@@ -6,11 +6,15 @@ use super::words::number;
 use super::{Advice, Case, Curve, Kind, advice};
 use crate::observe::profile::Places;
 
-/// Something that lets few workers pass at a time, and a line of them before it.
+/// Something that lets few workers pass at a time, and a line of them before it. Figures are of one process: each
+/// has locks and pools of its own.
 #[derive(Clone, Debug, PartialEq)]
 struct Line {
-    waiters: Waiters,
     kind: Kind,
+    /// Where workers wait for it, most first.
+    places: Vec<Waiters>,
+    /// How many wait there, on average.
+    workers: f64,
     /// How many have it, if that can be seen.
     width: Option<usize>,
     /// Busy workers that are elsewhere: those who have it are among them.
@@ -32,16 +36,17 @@ pub(crate) fn limit(places: &Places, curve: &Curve, busy: f64) -> Option<String>
 /// The workers wait in line: at which place, and for what.
 pub(super) fn limited(case: &Case<'_>, waits: &str) -> Option<Advice> {
     let w = case.window;
-    let line = line(case.places, w.busy)?;
+    let busy = w.busy / w.processes as f64;
+    let line = line(case.places, busy)?;
     let shape = case.curve.shape();
-    let mut evidence = vec![format!(
-        "{} of {} busy workers wait at {}, and {} are elsewhere",
-        number(line.waiters.workers),
-        number(w.busy),
-        line.waiters.shown,
-        number(line.elsewhere),
-    )];
-    evidence.extend(shape.map(|shape| shape.said()));
+    let mut evidence: Vec<_> = line
+        .places
+        .iter()
+        .take(SHOWN)
+        .map(|at| at.said(busy))
+        .collect();
+    evidence.push(format!("{} are elsewhere", number(line.elsewhere)));
+    evidence.extend(shape.map(Shape::said));
     let sure = is_sure(&line, shape);
     let doubt = match shape {
         Some(Shape::Rising { .. }) => {
@@ -64,12 +69,17 @@ pub(super) fn limited(case: &Case<'_>, waits: &str) -> Option<Advice> {
         None => String::new(),
     };
     let text = format!(
-        "{}, and {waits}: more threads will not help; {remedy}{other}.{doubt}",
-        what(&line)
+        "{}{}, and {waits}: more threads will not help; {remedy}{other}.{doubt}",
+        what(&line),
+        if w.processes == 1 {
+            ""
+        } else {
+            " in each process"
+        },
     );
     Some(Advice {
         processes,
-        place: Some(line.waiters.at.clone()),
+        place: Some(line.at().to_owned()),
         width: line.width,
         evidence,
         sure,
@@ -83,19 +93,19 @@ pub(super) fn limited(case: &Case<'_>, waits: &str) -> Option<Advice> {
 /// it go faster.
 fn line(places: &Places, busy: f64) -> Option<Line> {
     let found = waiters(places, busy);
-    let longest = |resources: &[Resource]| {
-        found
-            .iter()
-            .find(|at| resources.contains(&at.resource) && at.workers >= IN_LINE)
+    let of = |resource| {
+        let places = found.iter().filter(|at| at.resource == resource);
+        let places: Vec<_> = places.cloned().collect();
+        let workers = places.iter().map(|at| at.workers).sum::<f64>();
+        (resource, places, workers)
     };
-    let mut at = longest(&[Resource::Lock, Resource::Pool, Resource::Sqlite])?.clone();
-    if at.resource == Resource::Sqlite {
-        // Its lock is one for all statements.
-        let all = found.iter().filter(|at| at.resource == Resource::Sqlite);
-        at.workers = all.map(|at| at.workers).sum();
-    }
-    let elsewhere = (busy - at.workers).max(0.0);
-    let (kind, width) = match at.resource {
+    let resources = [Resource::Lock, Resource::Pool, Resource::Sqlite].map(of);
+    let (resource, places, workers) = resources
+        .into_iter()
+        .max_by(|(_, _, a), (_, _, b)| a.total_cmp(b))
+        .filter(|(_, _, workers)| *workers >= IN_LINE)?;
+    let elsewhere = (busy - workers).max(0.0);
+    let (kind, width) = match resource {
         Resource::Lock => (Kind::Lock, (elsewhere < TWO).then_some(1)),
         // Whoever has SQLite's lock may be at the same line.
         Resource::Sqlite => (Kind::Sqlite, Some(1)),
@@ -104,30 +114,34 @@ fn line(places: &Places, busy: f64) -> Option<Line> {
         _ => (Kind::Pool, Some(elsewhere.round().max(1.0) as usize)),
     };
     Some(Line {
-        waiters: at,
         kind,
+        places,
+        workers,
         width,
         elsewhere,
     })
 }
 
 fn is_sure(line: &Line, shape: Option<Shape>) -> bool {
-    let contradicts = matches!(shape, Some(Shape::Rising { .. }));
-    let flat = matches!(shape, Some(Shape::Flat { .. }));
-    let share = line.waiters.workers / (line.waiters.workers + line.elsewhere);
+    let share = line.workers / (line.workers + line.elsewhere);
     let plain = match line.kind {
         // Lines before many locks at one place look like one line.
-        Kind::Lock => line.waiters.workers >= 1.0 && (line.elsewhere < TWO || share >= MOST),
+        Kind::Lock => line.elsewhere < TWO || share >= MOST,
         // A read that waits for the disk looks like a write that waits for its turn.
-        Kind::Sqlite => line.waiters.workers >= 1.0 && share >= MAINLY,
-        _ => line.waiters.workers >= 1.0,
+        Kind::Sqlite => share >= MAINLY,
+        // Workers that have nothing to do with the pool may be the reason why requests wait.
+        _ => share >= PART,
     };
-    !contradicts && (flat || plain)
+    match shape {
+        Some(Shape::Rising { .. }) => false,
+        Some(Shape::Flat { .. }) => true,
+        None => plain && line.workers >= 1.0 - ROUNDING,
+    }
 }
 
 fn what(line: &Line) -> String {
-    let at = &line.waiters.at;
-    let workers = match line.waiters.workers {
+    let at = line.at();
+    let workers = match line.workers {
         n if n < 1.05 => "a busy thread waits".into(),
         n => format!("{} threads wait", number(n)),
     };
@@ -140,6 +154,21 @@ fn what(line: &Line) -> String {
             format!("On average {workers} at {at} for the only connection or slot")
         }
         (_, Some(n)) => format!("On average {workers} at {at} for one of {n} connections or slots"),
+    }
+}
+
+impl Line {
+    /// The application's line where most wait.
+    fn at(&self) -> &str {
+        self.places.first().map_or("", |at| &at.at)
+    }
+}
+
+impl Waiters {
+    /// As a piece of evidence.
+    pub(super) fn said(&self, busy: f64) -> String {
+        let (workers, busy) = (number(self.workers), number(busy));
+        format!("{workers} of {busy} busy workers wait at {}", self.shown)
     }
 }
 
@@ -165,10 +194,16 @@ impl Shape {
 const SEEN: f64 = 1.0;
 /// So many workers in line, on average, mean that there is nearly always one.
 const IN_LINE: f64 = 0.6;
+/// Two workers are not always both busy: the one in line may be missing now and then.
+const ROUNDING: f64 = 0.1;
+/// Places that are listed as evidence.
+const SHOWN: usize = 3;
 /// With fewer workers elsewhere, one of them has the lock and the others do not count.
 const TWO: f64 = 1.6;
 /// With fewer workers elsewhere, no worker has what the others wait for.
 const HELD_BY_ONE: f64 = 0.4;
+/// With this share of them before a pool, it is.
+const PART: f64 = 0.25;
 /// With this share of them in SQLite, its lock is the bottleneck.
 const MAINLY: f64 = 0.6;
 /// With this share of the busy workers in line, nothing else is the bottleneck.

@@ -28,7 +28,7 @@ mod words;
 use self::crowded::crowded;
 pub(crate) use self::limited::limit;
 pub(crate) use self::scaling::Curve;
-use self::troubled::{errors, starved, stuck};
+use self::troubled::{background, errors, starved, stuck};
 pub(crate) use self::window::Window;
 use self::words::{number, plural, the_gil, threads, time};
 use crate::observe::profile::Places;
@@ -168,7 +168,11 @@ fn judge(case: &Case<'_>) -> Advice {
     if w.requests == 0 && w.busy < QUIET && w.waiting < QUIET {
         return sure(advice(Kind::Idle, "No requests come in.".into()));
     }
-    if let Some(starved) = starved(w) {
+    // Before others are blamed: threads of the process take from its workers, too.
+    if let Some(background) = background(case).filter(|_| waits) {
+        return background;
+    }
+    if let Some(starved) = starved(case) {
         return starved;
     }
     if waits {

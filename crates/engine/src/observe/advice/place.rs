@@ -88,8 +88,12 @@ fn resource(place: &Place) -> Resource {
         if any(&of_pool) || any(&semaphore) || any(&unnamed) || any(&in_file("queue.py")) {
             return Resource::Pool;
         }
-        let threads = any(&in_file("threading.py")) || any(&in_file("concurrent/futures/_base.py"));
-        return if threads {
+        // Not the lock of an event or a condition, which is held for a moment only.
+        let end = |frame: &Frame<'_>| {
+            frame.file.ends_with("threading.py") && ENDS.contains(&frame.last())
+        };
+        let result = any(&end) || any(&in_file("concurrent/futures/_base.py"));
+        return if result {
             Resource::Result
         } else {
             Resource::Lock
@@ -98,7 +102,7 @@ fn resource(place: &Place) -> Resource {
     match innermost.function {
         "get()" => Resource::Pool,
         "sleep()" => Resource::Sleep,
-        "wait()" if any(&in_file("threading.py")) => Resource::Result,
+        "join()" => Resource::Result,
         name if SERVICE.contains(&name) => Resource::Service,
         _ if frames.is_empty() => Resource::Unknown,
         // Something else in a library.
@@ -151,6 +155,8 @@ const POOL_CALLS: [&str; 7] = [
 ];
 /// Functions of a module with "pool" in its path that do.
 const POOLED: [&str; 6] = ["acquire", "get", "connection", "connect", "_get", "wait"];
+/// Functions of `threading` that wait for what another thread does.
+const ENDS: [&str; 4] = ["wait", "wait_for", "join", "_wait_for_tstate_lock"];
 /// C functions that wait for a descriptor or a database.
 const SERVICE: [&str; 22] = [
     "recv()",
@@ -223,6 +229,14 @@ mod tests {
             (
                 "v.py:8 f / concurrent/futures/_base.py:451 Future.result / threading.py:320 Condition.wait / acquire()",
                 Resource::Result,
+            ),
+            (
+                "v.py:8 f / threading.py:1112 Thread._wait_for_tstate_lock / acquire()",
+                Resource::Result,
+            ),
+            (
+                "v.py:8 f / threading.py:288 Condition.__enter__ / __enter__()",
+                Resource::Lock,
             ),
             ("v.py:8 f / sqlite3 execute()", Resource::Sqlite),
             (

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub(crate) struct Curve(Vec<Level>);
 
-/// While `busy` workers were busy, on average and rounded.
+/// While about `busy` workers were busy: 1, 2, 3, 4, 6, 8, 12, 16 and so on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Level {
@@ -30,7 +30,7 @@ pub(super) enum Shape {
 impl Curve {
     /// `busy` workers were busy on average for `seconds`, in which `ended` requests ended.
     pub(crate) fn add(&mut self, busy: f64, seconds: f64, ended: f64) {
-        let busy = busy.round() as usize;
+        let busy = about(busy);
         if busy == 0 || seconds <= 0.0 {
             return;
         }
@@ -73,6 +73,17 @@ impl Curve {
         let linear = top.busy as f64 / low.busy as f64;
         (gain >= RISES * linear).then_some(Shape::Rising { low, top })
     }
+}
+
+/// The nearest level.
+fn about(busy: f64) -> usize {
+    let mut step = 1.0;
+    while busy >= 4.5 * step {
+        step *= 2.0;
+    }
+    // Up to four one by one, then two levels to each doubling.
+    let steps = (busy / step).round();
+    (steps * step) as usize
 }
 
 impl Level {
@@ -132,6 +143,20 @@ mod tests {
             panic!("{rising:?}");
         };
         assert_eq!((low.busy, top.busy, top.rate()), (1, 4, 78.0));
+    }
+
+    #[test]
+    fn levels_are_the_wider_the_more_workers_are_busy() {
+        let levels = [
+            0.4, 0.6, 2.4, 4.4, 4.9, 7.2, 9.0, 10.1, 13.0, 14.5, 30.0, 64.0,
+        ];
+        let about = levels.map(about);
+        assert_eq!(about, [0, 1, 2, 4, 4, 8, 8, 12, 12, 16, 32, 64]);
+        let mut curve = Curve::default();
+        for busy in [60.0, 61.5, 63.0] {
+            curve.add(busy, 1.0, 100.0);
+        }
+        assert_eq!(curve.levels().count(), 1);
     }
 
     #[test]

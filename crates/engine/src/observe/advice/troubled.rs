@@ -1,7 +1,8 @@
-//! Trouble that no number of threads cures: workers that are stuck, errors, a CPU that others use.
+//! Trouble that no number of threads cures: workers that are stuck, errors, a CPU or a GIL that others use.
 
 use super::words::{number, plural, requests_have, threads, time};
 use super::{Advice, Case, Kind, NOTICEABLE, Window, advice};
+use crate::observe::profile::State;
 
 /// Workers run requests for much longer than any that ended, and they are most of what is busy.
 pub(super) fn stuck(case: &Case<'_>) -> Option<Advice> {
@@ -16,10 +17,15 @@ pub(super) fn stuck(case: &Case<'_>) -> Option<Advice> {
         n => format!("; {} waiting", requests_have(n)),
     };
     let text = format!(
-        "{} of {} seem stuck: the oldest request has run for {}{where_to}{waiting}. A timeout in the application \
+        "{} of {} {}: the oldest request has run for {}{where_to}{waiting}. A timeout in the application \
          would free them, and stuck_after replaces them; more threads would get stuck, too.",
         w.stuck,
         threads(w.threads),
+        if w.stuck == 1 {
+            "seems stuck"
+        } else {
+            "seem stuck"
+        },
         time(w.oldest),
     );
     Some(Advice {
@@ -57,13 +63,19 @@ pub(super) fn errors(w: &Window) -> Option<Advice> {
 }
 
 /// The workers are ready to run, and the machine has no core for them, because others use it.
-pub(super) fn starved(w: &Window) -> Option<Advice> {
+pub(super) fn starved(case: &Case<'_>) -> Option<Advice> {
+    let w = case.window;
     let used = w.worker_cores.unwrap_or(w.process_cores);
     let own = w.process_cores.max(used);
-    // What they miss must be what holds them up: the CPU they ask for fills the GIL, or it is a good part of
-    // the time that they are busy.
-    let room = w.processes.min(w.cores) as f64;
-    let felt = used + w.delayed >= ASKED * room || w.delayed >= PART * w.busy;
+    // What they miss must be what holds them up: a good part of the time that they are busy or, as only one can
+    // have the GIL, of what they ask for. Workers that sleep wait for a core at the end of each sleep, too.
+    let all = case.places.seconds();
+    let computes = match all > 0.0 {
+        true => case.places.seconds_in(State::Waiting) < SLEEPS * all,
+        false => used >= COMPUTES * w.processes as f64,
+    };
+    let fills = used + w.delayed >= ASKED * w.processes.min(w.cores) as f64;
+    let felt = w.delayed >= PART * w.busy || w.gil && computes && fills;
     if w.delayed < used.max(NOTICED) || !felt || own >= OTHERS * w.cores as f64 {
         return None;
     }
@@ -73,7 +85,8 @@ pub(super) fn starved(w: &Window) -> Option<Advice> {
     };
     let text = format!(
         "Other processes use the CPU, or a limit withholds it{wait}: the workers are ready to run and get {used:.1} \
-         cores where they could use {:.1} of {}. Neither threads nor processes will help; less beside them would.",
+         cores where they could use {:.1} of {}. Less beside them would help; more threads or processes would only \
+         take CPU from the others.",
         used + w.delayed,
         plural(w.cores, "core"),
     );
@@ -84,6 +97,38 @@ pub(super) fn starved(w: &Window) -> Option<Advice> {
         )],
         sure: true,
         ..advice(Kind::Starved, text)
+    })
+}
+
+/// The workers want the GIL, and others have it: threads that the application has started.
+pub(super) fn background(case: &Case<'_>) -> Option<Advice> {
+    let w = case.window;
+    let used = w.worker_cores?;
+    let beside = w.process_cores - used;
+    let wanted = case.places.seconds_in(State::Gil) / case.places.seconds().max(f64::MIN_POSITIVE);
+    let gils = w.processes as f64;
+    let full = w.process_cores + w.delayed >= ASKED * gils;
+    if !w.gil || wanted < WANTED || beside < (BESIDE * gils).max(used / 2.0) || !full {
+        return None;
+    }
+    let text = format!(
+        "Threads beside the workers compute and take the GIL ({beside:.1} cores), and requests wait {} for a \
+         worker: more threads will not help; the same work in a process of its own would.",
+        time(w.wait)
+    );
+    Some(Advice {
+        evidence: vec![
+            format!(
+                "busy workers want the GIL for {:.0} % of their time",
+                100.0 * wanted
+            ),
+            format!(
+                "the process uses {:.2} cores, its workers {used:.2}",
+                w.process_cores
+            ),
+        ],
+        sure: w.delayed < used,
+        ..advice(Kind::Background, text)
     })
 }
 
@@ -99,5 +144,13 @@ const NOTICED: f64 = 0.3;
 /// count from this part of their time on.
 const ASKED: f64 = 0.85;
 const PART: f64 = 0.4;
+/// Workers that wait in the application for this part of their time are held up there.
+const SLEEPS: f64 = 0.6;
+/// Cores that workers use in each process if they do not only sleep.
+const COMPUTES: f64 = 0.3;
 /// A process that uses this share of the machine takes the CPU from itself.
 const OTHERS: f64 = 0.7;
+/// The share of busy workers that want the GIL, and the cores that others in the process use, from which on it is
+/// these others that have it.
+const WANTED: f64 = 0.25;
+const BESIDE: f64 = 0.3;
