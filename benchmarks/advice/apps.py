@@ -122,63 +122,16 @@ def holding(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]
     return _reply(start_response)
 
 
-class Service:
-    """Answers over a socket after some time, ``width`` requests at a time."""
-
-    def __init__(self, width: int) -> None:
-        self._width = width
-        self._lock = threading.Lock()
-        self._address: Any = None
-
-    def ask(self) -> None:
-        with self._lock:
-            if self._address is None:
-                self._address = self._start()
-        with socket.create_connection(self._address) as client:
-            client.sendall(b"?")
-            client.recv(1)
-
-    def _start(self) -> Any:
-        """In a process of its own, as services are."""
-        listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        address = listener.getsockname()
-        if os.fork() == 0:
-            os.closerange(0, listener.fileno())
-            os.closerange(listener.fileno() + 1, 4096)
-            threads = [
-                threading.Thread(target=self._serve, args=(listener,)) for _ in range(self._width)
-            ]
-            for thread in threads:
-                thread.start()
-            parent = os.getppid()
-            while os.getppid() == parent:
-                time.sleep(0.2)
-            os._exit(0)
-        listener.close()
-        return address
-
-    def _serve(self, listener: socket.socket) -> None:
-        while True:
-            client, _ = listener.accept()
-            with client:
-                client.recv(1)
-                time.sleep(SHORT)
-                with contextlib.suppress(OSError):
-                    client.sendall(b"!")
+def ask_service() -> None:
+    port = int(os.environ["ADVICE_SERVICE"])
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"?")
+        client.recv(1)
 
 
-NARROW, WIDE = Service(3), Service(64)
-
-
-def slow_service(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """A service that serves three at a time."""
-    NARROW.ask()
-    return _reply(start_response)
-
-
-def wide_service(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """A service that serves all who ask."""
-    WIDE.ask()
+def service(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Asks the service in `service.py`."""
+    ask_service()
     return _reply(start_response)
 
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Case:
-    """``kinds`` are the verdicts that are right; ``threads`` says whether more of them help."""
+    """An application of `apps.py`, its load, and the ``kinds`` of verdict that are right."""
 
     app: str
     kinds: frozenset[str]
-    threads: bool = False
     place: str = ""
     """A part of the place that the verdict must name."""
     clients: dict[str, int] = field(default_factory=lambda: {"/": 16})
@@ -22,6 +21,8 @@ class Case:
     """How long the verdict takes at least."""
     pause: float = 0.0
     """The load ends so many seconds before the verdict is asked for."""
+    service: int = 0
+    """How many at a time the service serves that the application asks; 0 if it asks none."""
     neighbours: int = 0
     """Processes that compute beside the server."""
 
@@ -35,16 +36,16 @@ CASES = {
     "lock in an object": Case("ledger", kinds("lock"), place="Ledger.write"),
     "semaphore of two": Case("semaphore", kinds("pool"), place="semaphore"),
     "pool of two": Case("pool", kinds("pool"), place="connection"),
-    "sleeping view": Case("sleeping", kinds("threads"), threads=True),
+    "sleeping view": Case("sleeping", kinds("threads")),
     "computing view": Case("spinning", kinds("gil")),
     "computing without the GIL": Case("hashing", kinds("cpu")),
     "C code that keeps the GIL": Case("holding", kinds("gil")),
-    "service that serves three": Case("slow_service", kinds("service", "threads")),
-    "service that serves all": Case("wide_service", kinds("threads", "service"), threads=True),
+    "service that serves three": Case("service", kinds("service", "threads"), service=3),
+    "service that serves all": Case("service", kinds("threads"), service=256),
     "SQLite's writer lock": Case("sqlite", kinds("sqlite"), place="sqlite"),
     "thread that computes beside": Case("background", kinds("background", "gil")),
     "one route that starves": Case(
-        "starving", kinds("route"), threads=True, clients={"/report": 4, "/": 8}, seconds=12.0
+        "starving", kinds("route"), clients={"/report": 4, "/": 8}, seconds=12.0
     ),
     "errors": Case("failing", kinds("errors"), clients={"/": 2}),
     "stuck workers": Case(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -32,7 +33,11 @@ class Run:
 
 
 def run(case: Case, seconds: float, threads: int, processes: int = 1) -> Run:
-    with neighbours(case.neighbours), server(case.app, threads, processes) as (port, admin):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(neighbours(case.neighbours))
+        environ = stack.enter_context(service(case.service)) if case.service else {}
+        started = server(case.app, environ, threads, processes)
+        port, admin = stack.enter_context(started)
         load = Load(case, port)
         time.sleep(WARM)
         before, start = load.counted, time.monotonic()
@@ -76,14 +81,16 @@ class Load:
 
 
 @contextlib.contextmanager
-def server(app: str, threads: int, processes: int) -> Iterator[tuple[int, int]]:
+def server(
+    app: str, environ: dict[str, str], threads: int, processes: int
+) -> Iterator[tuple[int, int]]:
     port, admin = free_port(), free_port()
     command = [
         *(sys.executable, "-m", "headwaiter", f"--listen={HOST}:{port}"),
         *(f"--admin={HOST}:{admin}", f"--threads={threads}", f"--processes={processes}"),
-        *("--shutdown-timeout=1", "--log-level=error", f"benchmarks.advice.apps:{app}"),
+        *("--shutdown-timeout=1", "--log-level=critical", f"benchmarks.advice.apps:{app}"),
     ]
-    process = subprocess.Popen(command, cwd=ROOT)
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ})
     try:
         wait_until_ready(admin)
         yield port, admin
@@ -116,6 +123,19 @@ def ask(admin: int) -> dict[str, Any]:
     finally:
         connection.close()
     return status
+
+
+@contextlib.contextmanager
+def service(width: int) -> Iterator[dict[str, str]]:
+    """What the application must find in its environment."""
+    command = [sys.executable, "-m", "benchmarks.advice.service", str(width)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
+        try:
+            yield {"ADVICE_SERVICE": process.stdout.readline().strip()}
+        finally:
+            process.kill()
 
 
 @contextlib.contextmanager

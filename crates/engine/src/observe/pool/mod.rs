@@ -185,9 +185,10 @@ impl Pool {
         }
         let begun = trial.begun.get_or_insert_with(|| now.clone());
         let after = now.since(begun);
-        // A rate needs some time and some tasks. If none ends, workers are needed all the more.
-        let few = after.tasks < 2 * trial.to as u64 && after.tasks > 0;
-        if after.span < TRIAL || few && after.span < LONG_TRIAL {
+        // A rate needs some time and some tasks. Where no task ends, every worker has a long one.
+        let none = after.tasks == 0 && now.busy >= now.live && !after.span.is_zero();
+        let few = after.tasks < 2 * trial.to as u64;
+        if !none && (after.span < TRIAL || few && after.span < LONG_TRIAL) {
             self.trial = Some(trial);
             return None;
         }

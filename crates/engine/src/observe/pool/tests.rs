@@ -143,14 +143,28 @@ fn a_pool_whose_workers_are_known_to_wait_in_line_stays() {
 #[test]
 fn requests_that_run_for_long_beside_short_ones_get_workers() {
     let mut sim = Simulation::new(4, 64);
+    let mut crowded = 0;
     // Six visitors of a page of 50 ms, and each second one more request that does not end.
-    for period in 0..40 {
+    for period in 0..48 {
         let (long, live) = ((1 + period / 4).min(8), sim.sample.live);
         let pages = 6.min(live.saturating_sub(long));
         let busy = live.min(long + 6);
         sim.period(busy, long + 6 - busy, 5 * pages as u64, 50 * MS);
+        // Pages wait for more than a round of them only while fewer than two run.
+        crowded = if pages < 2 { crowded + 1 } else { 0 };
+        assert!(crowded < 4, "{period}: {:?}", sim.changes);
     }
     assert_eq!(sim.sample.live, 14, "{:?}", sim.changes);
+}
+
+#[test]
+fn workers_that_all_have_a_long_request_do_not_keep_the_pool_from_growing() {
+    let mut sim = Simulation::new(4, 64);
+    for _ in 0..12 {
+        let live = sim.sample.live;
+        sim.period(live, 60 - live.min(60), 0, MS);
+    }
+    assert_eq!(sim.sample.live, 60, "{:?}", sim.changes);
 }
 
 #[test]
