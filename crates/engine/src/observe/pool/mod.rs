@@ -152,7 +152,10 @@ impl Pool {
         }
         if let Some(trial) = self.trial.take() {
             self.full.clear();
-            return self.judge(trial, now);
+            let change = self.judge(trial, &now);
+            if change.is_some() || self.trial.is_some() {
+                return change;
+            }
         }
         if now.busy < now.live || now.waiting == 0 {
             self.full.clear();
@@ -178,7 +181,7 @@ impl Pool {
         self.hold = Some(at + HOLD);
     }
 
-    fn judge(&mut self, mut trial: Trial, now: PoolSample) -> Option<Change> {
+    fn judge(&mut self, mut trial: Trial, now: &PoolSample) -> Option<Change> {
         if now.live < trial.to {
             self.trial = Some(trial);
             return None; // the new workers have not all started
@@ -200,7 +203,7 @@ impl Pool {
             |(after, before): (f64, f64)| after >= before * (0.3 + 0.7 * times).max(CLEARLY);
         let waits = after.median.zip(before.median).is_some_and(longer);
         let room = after.cores.map(|used| used < self.cores * FREE);
-        if now.waiting == 0 || rose || room == Some(true) && !waits {
+        if none || now.waiting == 0 || rose || room == Some(true) && !waits {
             self.failures = 0;
             return None;
         }
