@@ -47,7 +47,8 @@ def advice(server: ServerProcess) -> dict[str, Any]:
     ("app", "kinds"),
     [
         ("sleeping", {"threads"}),
-        # On one core neither the GIL nor the CPU is the narrower of the two. Other processes may take it.
+        # On one core neither the GIL nor the CPU is the narrower of the two. Other processes may
+        # take it.
         ("spinning", {"gil", "starved"} if CORES > 1 else {"gil", "cpu", "starved"}),
         ("hashing", {"cpu", "starved"}),
     ],

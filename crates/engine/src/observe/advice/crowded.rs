@@ -124,10 +124,10 @@ fn more_threads(case: &Case<'_>, cores: f64, serial: bool, waits: &str) -> Advic
         "would shorten it"
     };
     let provided = match mainly {
-        Some(at) if shape.is_none() && at.resource != Resource::Sleep => {
-            format!(", if what they wait for keeps up, mostly at {}", at.shown)
-        }
-        _ => String::new(),
+        _ if shape.is_some() => String::new(),
+        Some(at) if at.resource == Resource::Sleep => String::new(),
+        Some(at) => format!(", if what they wait for keeps up, mostly at {}", at.shown),
+        None => ", if what they wait for keeps up".into(),
     };
     // The setting is that of each process.
     let per_process = most.div_ceil(w.processes);
@@ -241,7 +241,7 @@ fn cpu(w: &Window, what: &str, waits: &str) -> Advice {
     );
     Advice {
         evidence: vec![format!("{what}, by their clocks")],
-        sure: true,
+        sure: w.process_cores >= FULL * w.cores as f64,
         ..advice(Kind::Cpu, text)
     }
 }

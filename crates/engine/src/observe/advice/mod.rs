@@ -240,7 +240,8 @@ fn gil(w: &Window, processes: usize, what: &str) -> Advice {
             ),
             None => format!("the process uses {:.2} cores", w.process_cores),
         }],
-        sure: true,
+        // What others take of the CPU would fall to more processes only if they left it.
+        sure: w.delayed <= w.process_cores / 2.0,
         ..advice(Kind::Gil, text)
     }
 }
