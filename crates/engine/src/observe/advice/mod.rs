@@ -150,10 +150,12 @@ fn judge(case: &Case<'_>) -> Advice {
     if w.draining {
         return draining(w);
     }
-    if let Some(stuck) = stuck(case) {
+    let held = w.gil && w.held >= SHUT && w.probe >= HELD;
+    // While somebody holds the GIL, everybody seems stuck.
+    if let Some(stuck) = stuck(case).filter(|_| !held) {
         return stuck;
     }
-    if w.gil && w.held >= SHUT && w.probe >= HELD && !waits {
+    if held && !waits {
         // Not only a worker may hold the GIL, and the next request will wait for it.
         return gil(
             w,

@@ -37,6 +37,12 @@ fn stuck_workers_are_no_reason_for_threads() {
         found.text
     );
     assert!(found.sure);
+    let held = Window {
+        probe: 9.0,
+        held: 0.9,
+        ..stuck
+    };
+    check(held, Kind::Gil, None, "held for 9.0 s at a time");
     // One long request beside many others is none of that.
     let one = Window {
         stuck: 1,
