@@ -120,6 +120,20 @@ def test_statements_of_sqlite_say_so(tmp_path: Path) -> None:
     assert len(stack.split("\n")) == 2, stack
 
 
+def test_a_library_knows_sqlite_by_the_cursor_that_it_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "one.sqlite"
+    library: dict[str, Callable[[sqlite3.Cursor], None]] = {}
+    exec("def run(cursor):\n    cursor.execute('BEGIN IMMEDIATE')", library)
+    with closing(sqlite3.connect(path, isolation_level=None)) as first:
+        first.execute("BEGIN IMMEDIATE")
+
+        def write() -> None:
+            with closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as second:
+                library["run"](second.cursor())
+
+        look_until(write, "sqlite3 execute()", lambda: first.execute("COMMIT"))
+
+
 def test_an_instruction_that_calls_nothing_has_no_name() -> None:
     code = compile("while True: pass", "x", "exec")
     assert {callee(code, lasti) for lasti in range(0, len(code.co_code), 2)} == {""}

@@ -57,7 +57,7 @@ class Looks:
             if len(self._callees) >= MOST:
                 self._callees.clear()
             called = callee(*key)
-            if called in SQL and "sqlite3" in innermost.f_globals:
+            if called in SQL and _knows_sqlite(innermost):
                 called = f"sqlite3 {called}"
             self._callees[key] = called
         return called
@@ -112,6 +112,16 @@ def callee(code: CodeType, lasti: int) -> str:
     called = _called if sys.version_info >= (3, 11) else _called_by_stack
     found = called(instruction, before)
     return f"{found}()" if found else ""
+
+
+def _knows_sqlite(frame: FrameType) -> bool:
+    """Whether the frame has a cursor or a connection of SQLite, or the module."""
+    module = sys.modules.get("sqlite3")
+    if module is None or any(value is module for value in frame.f_globals.values()):
+        return module is not None
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return False  # the thread goes on, and its variables change
+    return any(type(value).__module__ == "sqlite3" for value in frame.f_locals.values())
 
 
 def _called(call: dis.Instruction, before: list[dis.Instruction]) -> str:

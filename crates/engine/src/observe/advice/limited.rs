@@ -11,6 +11,7 @@ use crate::observe::profile::Places;
 #[derive(Clone, Debug, PartialEq)]
 struct Line {
     kind: Kind,
+    resource: Resource,
     /// Where workers wait for it, most first.
     places: Vec<Waiters>,
     /// How many wait there, on average.
@@ -57,7 +58,8 @@ pub(super) fn limited(case: &Case<'_>, waits: &str) -> Option<Advice> {
         _ => "",
     };
     // A lock or a pool of the process: another process has another one.
-    let own = cfg!(unix) && matches!(line.kind, Kind::Lock | Kind::Pool);
+    let shared = matches!(line.resource, Resource::FileLock | Resource::Sqlite);
+    let own = cfg!(unix) && !shared;
     let processes = own.then_some(w.processes + 1);
     let remedy = match line.kind {
         Kind::Lock => "to hold it for less time would",
@@ -99,14 +101,21 @@ fn line(places: &Places, busy: f64) -> Option<Line> {
         let workers = places.iter().map(|at| at.workers).sum::<f64>();
         (resource, places, workers)
     };
-    let resources = [Resource::Lock, Resource::Pool, Resource::Sqlite].map(of);
+    let resources = [
+        Resource::Lock,
+        Resource::FileLock,
+        Resource::Pool,
+        Resource::Condition,
+        Resource::Sqlite,
+    ]
+    .map(of);
     let (resource, places, workers) = resources
         .into_iter()
         .max_by(|(_, _, a), (_, _, b)| a.total_cmp(b))
         .filter(|(_, _, workers)| *workers >= IN_LINE)?;
     let elsewhere = (busy - workers).max(0.0);
     let (kind, width) = match resource {
-        Resource::Lock => (Kind::Lock, (elsewhere < TWO).then_some(1)),
+        Resource::Lock | Resource::FileLock => (Kind::Lock, (elsewhere < TWO).then_some(1)),
         // Whoever has SQLite's lock may be at the same line.
         Resource::Sqlite => (Kind::Sqlite, Some(1)),
         // A queue that no worker holds anything of brings the results of other threads.
@@ -115,6 +124,7 @@ fn line(places: &Places, busy: f64) -> Option<Line> {
     };
     Some(Line {
         kind,
+        resource,
         places,
         workers,
         width,
@@ -124,11 +134,13 @@ fn line(places: &Places, busy: f64) -> Option<Line> {
 
 fn is_sure(line: &Line, shape: Option<Shape>) -> bool {
     let share = line.workers / (line.workers + line.elsewhere);
-    let plain = match line.kind {
+    let plain = match line.resource {
         // Lines before many locks at one place look like one line.
-        Kind::Lock => line.elsewhere < TWO || share >= MOST,
+        Resource::Lock | Resource::FileLock => line.elsewhere < TWO || share >= MOST,
         // A read that waits for the disk looks like a write that waits for its turn.
-        Kind::Sqlite => share >= MAINLY,
+        Resource::Sqlite => share >= MAINLY,
+        // Each may wait for a result of its own.
+        Resource::Condition => false,
         // Workers that have nothing to do with the pool may be the reason why requests wait.
         _ => share >= PART,
     };

@@ -12,8 +12,12 @@ use crate::observe::profile::{Place, Places, State};
 pub(super) enum Resource {
     /// One at a time has it.
     Lock,
+    /// One at a time has it, of all processes of the machine.
+    FileLock,
     /// One of a few, which other workers have.
     Pool,
+    /// A condition of the application's own: one of a few, or what another thread does.
+    Condition,
     /// SQLite, which lets one connection write.
     Sqlite,
     /// A database or another service, the disk.
@@ -88,19 +92,23 @@ fn resource(place: &Place) -> Resource {
         if any(&of_pool) || any(&semaphore) || any(&unnamed) || any(&in_file("queue.py")) {
             return Resource::Pool;
         }
-        // Not the lock of an event or a condition, which is held for a moment only.
-        let end = |frame: &Frame<'_>| {
-            frame.file.ends_with("threading.py") && ENDS.contains(&frame.last())
-        };
-        let result = any(&end) || any(&in_file("concurrent/futures/_base.py"));
-        return if result {
-            Resource::Result
-        } else {
-            Resource::Lock
+        let waits: Vec<_> = frames
+            .iter()
+            .filter(|frame| frame.file.ends_with("threading.py") && ENDS.contains(&frame.last()))
+            .map(Frame::last)
+            .collect();
+        // An event waits for a condition in turn. The lock of either is held for a moment only.
+        let future = any(&in_file("concurrent/futures/_base.py"));
+        return match waits[..] {
+            _ if future => Resource::Result,
+            ["wait"] | ["wait_for", "wait"] => Resource::Condition,
+            [] => Resource::Lock,
+            _ => Resource::Result,
         };
     }
     match innermost.function {
         "get()" => Resource::Pool,
+        "flock()" | "lockf()" => Resource::FileLock,
         "sleep()" => Resource::Sleep,
         "join()" => Resource::Result,
         name if SERVICE.contains(&name) => Resource::Service,
@@ -135,14 +143,7 @@ impl<'a> Frame<'a> {
 }
 
 /// What the innermost frame is called when a lock is taken.
-const LOCKS: [&str; 6] = [
-    "with",
-    "acquire()",
-    "acquire_lock()",
-    "__enter__()",
-    "flock()",
-    "lockf()",
-];
+const LOCKS: [&str; 4] = ["with", "acquire()", "acquire_lock()", "__enter__()"];
 /// Functions that give out connections of a pool.
 const POOL_CALLS: [&str; 7] = [
     "getconn",
@@ -238,6 +239,19 @@ mod tests {
                 "v.py:8 f / threading.py:288 Condition.__enter__ / __enter__()",
                 Resource::Lock,
             ),
+            (
+                "v.py:8 f / threading.py:320 Condition.wait / acquire()",
+                Resource::Condition,
+            ),
+            (
+                "v.py:8 f / threading.py:345 wait_for / threading.py:312 wait / acquire()",
+                Resource::Condition,
+            ),
+            (
+                "v.py:8 f / threading.py:581 wait / threading.py:312 wait / acquire()",
+                Resource::Result,
+            ),
+            ("v.py:8 f / flock()", Resource::FileLock),
             ("v.py:8 f / sqlite3 execute()", Resource::Sqlite),
             (
                 "v.py:8 f / django/db/backends/sqlite3/base.py:328 execute / execute()",

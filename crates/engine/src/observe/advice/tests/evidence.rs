@@ -371,3 +371,35 @@ fn more_workers_are_known_to_be_futile_only_if_the_line_is_plain() {
     assert_eq!(limit(&line(1.0), &rising, 4.0), None);
     assert_eq!(limit(&Places::default(), &none, 4.0), None);
 }
+
+#[test]
+fn what_all_processes_share_is_not_helped_by_processes() {
+    let held = places(&[
+        ("jobs.py:7 once / flock()", true, 29.0),
+        ("jobs.py:20 once / sleep()", true, 10.0),
+    ]);
+    let found = verdict(&SLEEPY, &held, &Curve::default());
+    assert_eq!(
+        (found.kind, found.processes, found.sure),
+        (Kind::Lock, None, true)
+    );
+}
+
+#[test]
+fn a_condition_may_be_a_pool_or_not() {
+    let held = places(&[
+        (
+            "db.py:7 take / threading.py:320 Condition.wait / acquire()",
+            true,
+            20.0,
+        ),
+        ("db.py:20 query / recv()", true, 19.0),
+    ]);
+    let found = verdict(&SLEEPY, &held, &Curve::default());
+    assert_eq!(
+        (found.kind, found.width, found.sure),
+        (Kind::Pool, Some(2), false)
+    );
+    let flat = curve(&[(2.0, 50.0), (4.0, 51.0)]);
+    assert!(verdict(&SLEEPY, &held, &flat).sure);
+}
