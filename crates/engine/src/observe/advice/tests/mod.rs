@@ -1,5 +1,6 @@
 mod averages;
 mod evidence;
+mod lines;
 
 use super::*;
 use crate::observe::profile::{Place, State};
