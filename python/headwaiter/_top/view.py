@@ -120,7 +120,12 @@ def _head(now: Figures, width: int, trouble: str) -> list[Line]:
     kind = advice["kind"]
     style = LIKE.get(kind, kind)
     lines += [[], [(TITLES.get(kind, safe(kind).upper()), style)]]
-    return lines + [[(part, "bold")] for part in _wrap(safe(advice["text"]), width)]
+    lines += [[(part, "bold")] for part in _wrap(safe(advice["text"]), width)]
+    evidence = "; ".join(advice.get("evidence") or ())
+    if evidence:
+        seen = "Seen" if advice.get("sure") else "Not sure; seen"
+        lines += [[(part, "dim")] for part in _wrap(safe(f"{seen}: {evidence}."), width)]
+    return lines
 
 
 def _meters(history: Sequence[Figures], width: int, blocks: str) -> list[Line]:

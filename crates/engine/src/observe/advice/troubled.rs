@@ -104,7 +104,9 @@ pub(super) fn starved(case: &Case<'_>) -> Option<Advice> {
 pub(super) fn background(case: &Case<'_>) -> Option<Advice> {
     let w = case.window;
     let used = w.worker_cores?;
-    let beside = w.process_cores - used;
+    // The I/O threads compute, too, and without the GIL.
+    let requests = w.busy / w.mean.max(1e-6);
+    let beside = w.process_cores - used - requests * IO;
     let wanted = case.places.seconds_in(State::Gil) / case.places.seconds().max(f64::MIN_POSITIVE);
     let gils = w.processes as f64;
     let full = w.process_cores + w.delayed >= ASKED * gils;
@@ -154,3 +156,5 @@ const OTHERS: f64 = 0.7;
 /// these others that have it.
 const WANTED: f64 = 0.25;
 const BESIDE: f64 = 0.3;
+/// CPU seconds that the I/O threads take for a request, at most.
+const IO: f64 = 30e-6;
