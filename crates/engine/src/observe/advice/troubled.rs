@@ -1,5 +1,6 @@
 //! Trouble that no number of threads cures: workers that are stuck, errors, a CPU or a GIL that others use.
 
+use super::crowded::round_up;
 use super::words::{number, plural, requests_have, threads, time};
 use super::{Advice, Case, Kind, NOTICEABLE, Window, advice};
 use crate::observe::profile::State;
@@ -113,12 +114,15 @@ pub(super) fn background(case: &Case<'_>) -> Option<Advice> {
     if !w.gil || wanted < WANTED || beside < (BESIDE * gils).max(used / 2.0) || !full {
         return None;
     }
+    let threads = round_up(((w.waiting + w.busy) / gils).ceil() as usize);
     let text = format!(
         "Threads beside the workers compute and take the GIL ({beside:.1} cores), and requests wait {} for a \
-         worker: more threads will not help; the same work in a process of its own would.",
+         worker: the same work in a process of its own would help. Until then threads={threads} would get a \
+         larger share of the GIL.",
         time(w.wait)
     );
     Some(Advice {
+        threads: Some(threads),
         evidence: vec![
             format!(
                 "busy workers want the GIL for {:.0} % of their time",
