@@ -24,6 +24,7 @@ TITLES = {
     "ok": "ALL WELL",
     "idle": "IDLE",
     "threads": "TOO FEW THREADS",
+    "too-many-threads": "TOO MANY THREADS",
     "gil": "THE GIL IS THE LIMIT",
     "cpu": "THE CPU IS USED UP",
     "slow-clients": "SLOW CLIENTS",
@@ -42,6 +43,7 @@ TITLES = {
 }
 LIKE = {
     **dict.fromkeys(("lock", "pool", "sqlite", "service", "route", "growing", "burst"), "threads"),
+    "too-many-threads": "threads",
     **dict.fromkeys(("gil", "background", "stuck", "errors"), "gil-bound"),
     "starved": "cpu",
 }  # kinds that have the style of another

@@ -107,8 +107,14 @@ fn more_threads(case: &Case<'_>, cores: f64, serial: bool, waits: &str) -> Advic
     let shape = case.curve.shape();
     let waiting = waiters(case.places, w.busy);
     let mainly = waiting.first().filter(|at| at.workers >= MAINLY * w.busy);
-    if let Some(flat @ Shape::Flat { .. }) = shape.filter(|_| !are_unlike(w)) {
-        return served_elsewhere(w, flat, mainly, waits);
+    match shape.filter(|_| !are_unlike(w)) {
+        Some(flat @ Shape::Flat { width, .. }) => {
+            return served_elsewhere(w, flat, width, mainly, waits);
+        }
+        Some(falling @ Shape::Falling { best, .. }) => {
+            return in_the_way(w, falling, best.busy, waits);
+        }
+        _ => {}
     }
     if most <= w.most_threads && w.most_threads > w.threads {
         let text = format!(
@@ -173,11 +179,13 @@ fn more_threads(case: &Case<'_>, cores: f64, serial: bool, waits: &str) -> Advic
 
 /// More busy workers ended no more requests, though the workers wait in no line that can be seen: something
 /// outside of the process lets only a few pass.
-fn served_elsewhere(w: &Window, shape: Shape, mainly: Option<&Waiters>, waits: &str) -> Advice {
-    let width = match shape {
-        Shape::Flat { width, .. } => Some(width),
-        Shape::Rising { .. } => None,
-    };
+fn served_elsewhere(
+    w: &Window,
+    shape: Shape,
+    width: usize,
+    mainly: Option<&Waiters>,
+    waits: &str,
+) -> Advice {
     let (what, place) = match mainly {
         Some(at) => (
             format!("what they wait for at {} does not keep up", at.shown),
@@ -187,14 +195,32 @@ fn served_elsewhere(w: &Window, shape: Shape, mainly: Option<&Waiters>, waits: &
     };
     let text = format!(
         "Requests are served about {} at a time, however many of the {} are busy, and {waits}: {what}. If twice the          threads end no more requests a second, that is what must get faster.",
-        width.unwrap_or(1),
+        width,
         threads(w.threads),
     );
     Advice {
         place,
-        width,
+        width: Some(width),
         evidence: vec![shape.said()],
         ..advice(Kind::Service, text)
+    }
+}
+
+/// More busy workers ended fewer requests.
+fn in_the_way(w: &Window, shape: Shape, best: usize, waits: &str) -> Advice {
+    let text = format!(
+        "The threads are in each other's way, and {waits}: {}. threads={best}{} may do more.",
+        shape.said(),
+        if w.processes == 1 {
+            ""
+        } else {
+            " in each process"
+        },
+    );
+    Advice {
+        threads: Some(best),
+        evidence: vec![shape.said()],
+        ..advice(Kind::TooManyThreads, text)
     }
 }
 

@@ -146,7 +146,7 @@ fn is_sure(line: &Line, shape: Option<Shape>) -> bool {
     };
     match shape {
         Some(Shape::Rising { .. }) => false,
-        Some(Shape::Flat { .. }) => true,
+        Some(Shape::Flat { .. } | Shape::Falling { .. }) => true,
         None => plain && line.workers >= 1.0 - ROUNDING,
     }
 }
@@ -191,7 +191,7 @@ impl Shape {
             Self::Flat { width, top, rate } => format!(
                 "with {width} to {top} busy workers {rate:.0} requests a second ended: more workers ended no more"
             ),
-            Self::Rising { low, top } => format!(
+            Self::Falling { best: low, top } | Self::Rising { low, top } => format!(
                 "with {} busy workers {:.0} requests a second ended, with {} busy ones {:.0}",
                 low.busy,
                 low.rate(),

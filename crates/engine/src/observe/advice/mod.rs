@@ -50,6 +50,8 @@ pub(crate) enum Kind {
     Draining,
     /// Every thread is busy and hardly computes.
     Threads,
+    /// Fewer busy threads did more.
+    TooManyThreads,
     /// The interpreter lock is the bottleneck.
     Gil,
     /// Threads beside the workers hold the interpreter lock.
@@ -84,6 +86,7 @@ impl Kind {
             Self::SlowClients => "slow-clients",
             Self::Draining => "draining",
             Self::Threads => "threads",
+            Self::TooManyThreads => "too-many-threads",
             Self::Gil => "gil",
             Self::Background => "background",
             Self::Cpu => "cpu",

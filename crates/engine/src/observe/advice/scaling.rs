@@ -23,6 +23,8 @@ pub(crate) struct Level {
 pub(super) enum Shape {
     /// From `width` busy workers on, more of them end no more requests.
     Flat { width: usize, top: usize, rate: f64 },
+    /// Fewer busy workers ended more requests.
+    Falling { best: Level, top: Level },
     /// Twice as many busy workers end about twice as many requests.
     Rising { low: Level, top: Level },
 }
@@ -59,6 +61,10 @@ impl Curve {
         let rate = top.rate();
         if top.busy < 2 * low.busy || low.rate() <= 0.0 {
             return None;
+        }
+        let best = *self.levels().max_by(|a, b| a.rate().total_cmp(&b.rate()))?;
+        if best.rate() >= FALLS * rate {
+            return Some(Shape::Falling { best, top });
         }
         let mut close = self.levels().filter(|level| level.rate() >= AS_MANY * rate);
         let width = close.next()?.busy;
@@ -105,6 +111,8 @@ impl AddAssign for Curve {
 const ENOUGH: f64 = 2.0;
 /// A level that ends this part of the requests of the top level ends as many.
 const AS_MANY: f64 = 0.87;
+/// Fewer workers that end so many times as many requests are better.
+const FALLS: f64 = 1.2;
 /// A curve with this part of the gain of a straight line rises.
 const RISES: f64 = 0.7;
 
@@ -131,9 +139,15 @@ mod tests {
         );
         let pool = curve(&[(1.0, 50.0), (2.0, 98.0), (3.0, 101.0), (4.0, 100.0)]);
         assert_eq!(pool.shape(), flat(2, 4, 100.0));
-        // Fewer requests at last: threads that are in each other's way.
-        let worse = curve(&[(1.0, 50.0), (8.0, 40.0)]);
-        assert_eq!(worse.shape(), flat(1, 8, 40.0));
+    }
+
+    #[test]
+    fn threads_that_are_in_each_others_way_make_the_curve_fall() {
+        let worse = curve(&[(1.0, 30.0), (4.0, 60.0), (16.0, 40.0)]).shape();
+        let Some(Shape::Falling { best, top }) = worse else {
+            panic!("{worse:?}");
+        };
+        assert_eq!((best.busy, top.busy), (4, 16));
     }
 
     #[test]

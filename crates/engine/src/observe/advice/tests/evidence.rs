@@ -182,7 +182,12 @@ fn threads_beside_the_workers_that_take_the_gil_are_named_as_the_reason() {
     ]);
     wanted.0[1].0.state = State::Gil;
     let found = verdict(&background, &wanted, &Curve::default());
-    assert_eq!(found.kind, Kind::Background, "{}", found.text);
+    assert_eq!(
+        (found.kind, found.threads),
+        (Kind::Background, Some(16)),
+        "{}",
+        found.text
+    );
 }
 
 #[test]
@@ -203,5 +208,32 @@ fn few_long_requests_that_starve_the_others_are_named() {
         found.text.contains("90 % of it those to GET /report"),
         "{}",
         found.text
+    );
+}
+
+#[test]
+fn threads_that_are_in_each_others_way_may_be_too_many() {
+    let many = Window {
+        threads: 16,
+        busy: 15.9,
+        waiting: 16.0,
+        ..SLEEPY
+    };
+    let falling = curve(&[(4.0, 60.0), (16.0, 40.0)]);
+    let found = verdict(&many, &Places::default(), &falling);
+    assert_eq!(
+        (found.kind, found.threads, found.sure),
+        (Kind::TooManyThreads, Some(4), false)
+    );
+    assert!(
+        found.text.ends_with("threads=4 may do more."),
+        "{}",
+        found.text
+    );
+    // Requests that are unlike each other say nothing about that.
+    let mixed = Window { mean: 0.2, ..many };
+    assert_eq!(
+        verdict(&mixed, &Places::default(), &falling).kind,
+        Kind::Threads
     );
 }
