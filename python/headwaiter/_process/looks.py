@@ -14,7 +14,8 @@ from types import CodeType, FrameType
 
 Look = tuple[int, str, int, int]
 """A thread, its frames separated by line feeds, which of them is the application's innermost, and a
-number that changes when the thread has gone on."""
+number that changes when the thread has gone on. The last line is no frame but what the innermost
+one calls, if that has a name: ``acquire()``, ``with``."""
 
 
 class Looks:

@@ -26,7 +26,8 @@ use crate::sys::sync;
 pub struct ThreadStack {
     /// The thread, as [`crate::Tasks::name_thread`] named it.
     pub thread: u64,
-    /// Its frames from the application's outermost to the innermost, separated by line feeds.
+    /// Its frames from the application's outermost to the innermost, separated by line feeds. Last may come
+    /// what the innermost one calls, such as `acquire()`; it has no colon.
     pub frames: String,
     /// Which frame is the innermost one of the application's own code.
     pub own: usize,

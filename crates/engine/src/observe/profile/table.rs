@@ -24,7 +24,7 @@ pub(crate) enum State {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Place {
     pub(crate) route: String,
-    /// Frames from the outermost to the innermost, separated by line feeds.
+    /// Frames from the outermost to the innermost, separated by line feeds, and last what the innermost calls.
     pub(crate) stack: String,
     /// Which of them is the innermost one of the application's own code.
     pub(crate) own: usize,
