@@ -194,8 +194,8 @@ fn served_elsewhere(
         None => ("something that they wait for does not keep up".into(), None),
     };
     let text = format!(
-        "Requests are served about {} at a time, however many of the {} are busy, and {waits}: {what}. If twice the          threads end no more requests a second, that is what must get faster.",
-        width,
+        "Requests are served about {width} at a time, however many of the {} are busy, and {waits}: {what}. If \
+         twice the threads end no more requests a second, that is what must get faster.",
         threads(w.threads),
     );
     Advice {

@@ -11,8 +11,8 @@ pub(super) fn stuck(case: &Case<'_>) -> Option<Advice> {
     if w.stuck == 0 || w.stuck_busy < MOSTLY * w.busy {
         return None;
     }
-    let at = case.places.longest_wait().map(|place| place.shown());
-    let where_to = at.as_ref().map_or(String::new(), |at| format!(", at {at}"));
+    let at = case.places.longest_wait();
+    let where_to = at.map_or(String::new(), |at| format!(", at {}", at.shown()));
     let waiting = match w.still_waiting {
         0 => String::new(),
         n => format!("; {} waiting", requests_have(n)),
@@ -30,7 +30,7 @@ pub(super) fn stuck(case: &Case<'_>) -> Option<Advice> {
         time(w.oldest),
     );
     Some(Advice {
-        place: at,
+        place: at.map(|at| at.own_frame().to_owned()),
         evidence: vec![format!(
             "{} busy on average, {} of them in requests that run for much longer than those that ended",
             number(w.busy),

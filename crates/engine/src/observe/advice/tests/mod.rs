@@ -73,11 +73,19 @@ fn curve(levels: &[(f64, f64)]) -> Curve {
 }
 
 fn verdict(window: &Window, places: &Places, curve: &Curve) -> Advice {
-    advise(&Case {
+    let advice = advise(&Case {
         window,
         places,
         curve,
-    })
+    });
+    let sentences = advice.evidence.iter().chain([&advice.text]);
+    for sentence in sentences {
+        assert!(
+            !sentence.contains("  ") && !sentence.contains('\n'),
+            "{sentence}"
+        );
+    }
+    advice
 }
 
 /// The verdict on the averages alone.
