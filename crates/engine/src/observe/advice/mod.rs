@@ -177,14 +177,14 @@ fn judge(case: &Case<'_>) -> Advice {
     if let Some(background) = background(case).filter(|_| waits) {
         return background;
     }
+    if let Some(errors) = errors(w).filter(|_| !waits) {
+        return errors;
+    }
     if let Some(starved) = starved(case) {
         return starved;
     }
     if waits {
         return crowded(case);
-    }
-    if let Some(errors) = errors(w) {
-        return errors;
     }
     let busy = format!(
         "{} of {} busy on average",

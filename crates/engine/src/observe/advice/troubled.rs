@@ -133,7 +133,7 @@ pub(super) fn background(case: &Case<'_>) -> Option<Advice> {
                 w.process_cores
             ),
         ],
-        sure: w.delayed < used,
+        // How much a larger share would give was not seen.
         ..advice(Kind::Background, text)
     })
 }
@@ -155,7 +155,7 @@ const SLEEPS: f64 = 0.6;
 /// Cores that workers use in each process if they do not only sleep.
 const COMPUTES: f64 = 0.3;
 /// A process that uses this share of the machine takes the CPU from itself.
-const OTHERS: f64 = 0.7;
+const OTHERS: f64 = 0.5;
 /// The share of busy workers that want the GIL, and the cores that others in the process use, from which on it is
 /// these others that have it.
 const WANTED: f64 = 0.25;

@@ -267,7 +267,12 @@ impl Pool {
         let used = used.map_or(String::new(), |used| {
             format!(", and the busy ones use {used:.1} cores")
         });
-        let why = format!("{waited} requests wait for a thread{used}");
+        let wait = if waited == 1 {
+            "request waits"
+        } else {
+            "requests wait"
+        };
+        let why = format!("{waited} {wait} for a thread{used}");
         Some(Change::Grow { to, why })
     }
 

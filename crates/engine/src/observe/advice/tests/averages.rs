@@ -96,6 +96,7 @@ fn computing_under_the_gil_is_not_helped_by_threads() {
     check(starved, Kind::Gil, None, "95 %");
     let contended = Window {
         delayed: 1.2,
+        process_cores: 0.6,
         ..starved
     };
     check(

@@ -73,6 +73,12 @@ fn all_is_not_well_while_replies_are_errors_or_the_server_leaves() {
         None,
         "57 % of the replies are errors",
     );
+    // Even if the CPU is scarce, as long as no request waits.
+    let scarce = Window {
+        delayed: 0.9,
+        ..failing
+    };
+    check(scarce, Kind::Errors, None, "57 %");
     let few = Window { errors: 4, ..CALM };
     check(few, Kind::Ok, None, "All well");
     let found = by_averages(&Window {
