@@ -18,9 +18,11 @@ use crate::observe::admin::show;
 use crate::observe::advice::{Advice, Case, Curve, Window, advise};
 use crate::observe::profile::Places;
 use crate::queue::Look;
+use crate::queue::running::RunningRequest;
 use crate::record::census::Census;
 use crate::record::figures::{ByPhase, Figures};
 use crate::record::histogram::Distribution;
+use crate::shared::Shared;
 use crate::sys::process;
 
 /// A server at one moment.
@@ -111,12 +113,6 @@ impl Snapshot {
         let (settings, counters) = (&shared.settings, &shared.counters);
         let now = shared.now();
         let running = shared.running.requests(now);
-        let workers = shared.queue.numbers().into_iter().map(|worker| {
-            match running.iter().find(|request| request.worker == worker) {
-                Some(request) => show::running(request),
-                None => json!({"worker": worker, "state": "idle"}),
-            }
-        });
         Self {
             server: About {
                 version: env!("CARGO_PKG_VERSION").into(),
@@ -163,7 +159,7 @@ impl Snapshot {
             },
             places: observatory.profile.places(now),
             curve: watch.curve(),
-            workers: workers.collect(),
+            workers: workers(shared, &running),
             waiting: show::waiting(shared, now),
         }
     }
@@ -190,6 +186,15 @@ impl Snapshot {
             .in_task
             .saturating_sub(self.queue.waiting as u64)
     }
+}
+
+/// What each worker does.
+fn workers(shared: &Shared, running: &[RunningRequest]) -> Vec<Value> {
+    let show = |worker| match running.iter().find(|request| request.worker == worker) {
+        Some(request) => show::running(request),
+        None => json!({"worker": worker, "state": "idle"}),
+    };
+    shared.queue.numbers().into_iter().map(show).collect()
 }
 
 pub(super) fn url(listening: &Listening) -> String {

@@ -3,7 +3,10 @@
 use super::limited::limited;
 use super::place::{Resource, Waiters, waiters};
 use super::scaling::Shape;
-use super::words::{number, plural, the_gil, threads, threads_are, threads_or_processes, time};
+use super::troubled::compute;
+use super::words::{
+    in_each_process, number, plural, the_gil, threads, threads_are, threads_or_processes, time,
+};
 use super::{Advice, Case, HELD, Kind, QUIET, Window, advice, gil};
 
 /// Requests wait: finds the reason.
@@ -12,7 +15,11 @@ pub(super) fn crowded(case: &Case<'_>) -> Advice {
     // The CPU that the workers ask for; a busy machine gives them less.
     let used = w.worker_cores.unwrap_or(w.process_cores);
     // Workers that sleep wait for a core after each sleep, however little they compute then.
-    let cores = used + w.delayed.min(used);
+    let delayed = match compute(case, used) {
+        true => w.delayed,
+        false => w.delayed.min(used),
+    };
+    let cores = used + delayed;
     let waits = format!("requests wait {} for a worker", time(w.wait));
     let gils = w.processes as f64;
     let machine_full = w.process_cores.max(cores) >= FULL * w.cores as f64;
@@ -36,24 +43,7 @@ pub(super) fn crowded(case: &Case<'_>) -> Advice {
         );
     }
     if machine_full {
-        let by = if w.processes == 1 {
-            "this process".into()
-        } else {
-            format!("{} processes", w.processes)
-        };
-        let of = plural(w.cores, "core");
-        let what = if w.process_cores >= FULL * w.cores as f64 {
-            format!(
-                "All CPU of the machine is used ({:.1} of {of} by {by})",
-                w.process_cores
-            )
-        } else {
-            format!(
-                "The CPU is used up ({:.1} of {of} by {by}, and its threads wait for {:.1} more)",
-                w.process_cores, w.delayed
-            )
-        };
-        return cpu(w, &what, &waits);
+        return cpu(w, &machine_is_full(w), &waits);
     }
     if w.gil && w.gil_wait.max(w.probe) >= HELD && w.gil_wait.max(w.probe) >= w.wait / 4.0 {
         return gil(
@@ -70,6 +60,23 @@ pub(super) fn crowded(case: &Case<'_>) -> Advice {
         return limited;
     }
     more_threads(case, cores, serial, &waits)
+}
+
+fn machine_is_full(w: &Window) -> String {
+    let by = if w.processes == 1 {
+        "this process".into()
+    } else {
+        format!("{} processes", w.processes)
+    };
+    let of = plural(w.cores, "core");
+    let used = w.process_cores;
+    if used >= FULL * w.cores as f64 {
+        return format!("All CPU of the machine is used ({used:.1} of {of} by {by})");
+    }
+    format!(
+        "The CPU is used up ({used:.1} of {of} by {by}, and its threads wait for {:.1} more)",
+        w.delayed
+    )
 }
 
 /// Requests wait, and neither the CPU nor a held GIL is the reason: says whether more threads would help.
@@ -104,18 +111,24 @@ fn more_threads(case: &Case<'_>, cores: f64, serial: bool, waits: &str) -> Advic
     if most <= w.threads {
         return used_up(w, cores, serial, waits);
     }
-    let shape = case.curve.shape();
     let waiting = waiters(case.places, w.busy);
     let mainly = waiting.first().filter(|at| at.workers >= MAINLY * w.busy);
-    match shape.filter(|_| !are_unlike(w)) {
-        Some(flat @ Shape::Flat { width, .. }) => {
-            return served_elsewhere(w, flat, width, mainly, waits);
-        }
-        Some(falling @ Shape::Falling { best, .. }) => {
-            return in_the_way(w, falling, best.busy, waits);
-        }
-        _ => {}
+    match case.curve.shape().filter(|_| !are_unlike(w)) {
+        Some(flat @ Shape::Flat { width, .. }) => served_elsewhere(w, flat, width, mainly, waits),
+        Some(falling @ Shape::Falling { best, .. }) => in_the_way(w, falling, best.busy, waits),
+        _ => so_many_threads(case, cores, (most, wanted), mainly, waits),
     }
+}
+
+/// `most` threads would help; `wanted` would leave nobody waiting.
+fn so_many_threads(
+    case: &Case<'_>,
+    cores: f64,
+    (most, wanted): (usize, usize),
+    mainly: Option<&Waiters>,
+    waits: &str,
+) -> Advice {
+    let w = case.window;
     if most <= w.most_threads && w.most_threads > w.threads {
         let text = format!(
             "The number of threads follows the load by itself, and {waits}: there are {} of at most {}.",
@@ -124,6 +137,7 @@ fn more_threads(case: &Case<'_>, cores: f64, serial: bool, waits: &str) -> Advic
         );
         return advice(Kind::Growing, text);
     }
+    let shape = case.curve.shape();
     let remedy = if most == wanted {
         "would remove the wait"
     } else {
@@ -137,41 +151,30 @@ fn more_threads(case: &Case<'_>, cores: f64, serial: bool, waits: &str) -> Advic
     };
     // The setting is that of each process.
     let per_process = most.div_ceil(w.processes);
-    let route = long_route(case);
-    let text = format!(
-        "{}{} busy {:.0} % of the time and {waits}; they use {cores:.1} cores: threads={per_process}{} {remedy}{provided}.",
-        route.as_ref().map_or(String::new(), |(route, share)| format!(
-            "Few requests take most of the time, {:.0} % of it those to {route}, and the others wait for them. ",
-            100.0 * share
-        )),
+    let mut text = format!(
+        "{} busy {:.0} % of the time and {waits}; they use {cores:.1} cores: threads={per_process}{} {remedy}{provided}.",
         threads_are(w.threads),
         100.0 * (w.busy / w.threads as f64).min(1.0),
-        if w.processes == 1 {
-            ""
-        } else {
-            " in each process"
-        },
+        in_each_process(w),
     );
-    let kind = if route.is_some() {
-        Kind::Route
-    } else {
-        Kind::Threads
-    };
+    let mut kind = Kind::Threads;
+    if let Some((route, share)) = long_route(case) {
+        kind = Kind::Route;
+        let share = 100.0 * share;
+        text = format!(
+            "Few requests take most of the time, {share:.0} % of it those to {route}, and the others wait for them. {text}"
+        );
+    }
+    let (busy, waiting) = (number(w.busy), number(w.waiting));
+    let little = format!("{busy} requests are in the application and {waiting} wait, on average");
+    let seen = mainly.map(|at| at.said(w.busy));
     Advice {
         threads: Some(per_process),
         place: mainly.map(|at| at.at.clone()),
-        evidence: [
-            Some(format!(
-                "{} requests are in the application and {} wait, on average",
-                number(w.busy),
-                number(w.waiting)
-            )),
-            mainly.map(|at| at.said(w.busy)),
-            shape.map(Shape::said),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
+        evidence: [Some(little), seen, shape.map(Shape::said)]
+            .into_iter()
+            .flatten()
+            .collect(),
         sure: matches!(shape, Some(Shape::Rising { .. })),
         ..advice(kind, text)
     }
@@ -211,11 +214,7 @@ fn in_the_way(w: &Window, shape: Shape, best: usize, waits: &str) -> Advice {
     let text = format!(
         "The threads are in each other's way, and {waits}: {}. threads={best}{} may do more.",
         shape.said(),
-        if w.processes == 1 {
-            ""
-        } else {
-            " in each process"
-        },
+        in_each_process(w),
     );
     Advice {
         threads: Some(best),

@@ -2,7 +2,7 @@
 
 use super::place::{Resource, Waiters, waiters};
 use super::scaling::Shape;
-use super::words::number;
+use super::words::{in_each_process, number};
 use super::{Advice, Case, Curve, Kind, advice};
 use crate::observe::profile::Places;
 
@@ -73,11 +73,7 @@ pub(super) fn limited(case: &Case<'_>, waits: &str) -> Option<Advice> {
     let text = format!(
         "{}{}, and {waits}: more threads will not help; {remedy}{other}.{doubt}",
         what(&line),
-        if w.processes == 1 {
-            ""
-        } else {
-            " in each process"
-        },
+        in_each_process(w),
     );
     Some(Advice {
         processes,

@@ -186,6 +186,11 @@ fn judge(case: &Case<'_>) -> Advice {
     if waits {
         return crowded(case);
     }
+    quiet(w)
+}
+
+/// No request waits, or few do.
+fn quiet(w: &Window) -> Advice {
     let busy = format!(
         "{} of {} busy on average",
         number(w.busy),

@@ -70,13 +70,8 @@ pub(super) fn starved(case: &Case<'_>) -> Option<Advice> {
     let own = w.process_cores.max(used);
     // What they miss must be what holds them up: a good part of the time that they are busy or, as only one can
     // have the GIL, of what they ask for. Workers that sleep wait for a core at the end of each sleep, too.
-    let all = case.places.seconds();
-    let computes = match all > 0.0 {
-        true => case.places.seconds_in(State::Waiting) < SLEEPS * all,
-        false => used >= COMPUTES * w.processes as f64,
-    };
     let fills = used + w.delayed >= ASKED * w.processes.min(w.cores) as f64;
-    let felt = w.delayed >= PART * w.busy || w.gil && computes && fills;
+    let felt = w.delayed >= PART * w.busy || w.gil && compute(case, used) && fills;
     if w.delayed < used.max(NOTICED) || !felt || own >= OTHERS * w.cores as f64 {
         return None;
     }
@@ -99,6 +94,15 @@ pub(super) fn starved(case: &Case<'_>) -> Option<Advice> {
         sure: true,
         ..advice(Kind::Starved, text)
     })
+}
+
+/// Whether the workers, which use `used` cores, do more than sleep.
+pub(super) fn compute(case: &Case<'_>, used: f64) -> bool {
+    let all = case.places.seconds();
+    match all > 0.0 {
+        true => case.places.seconds_in(State::Waiting) < SLEEPS * all,
+        false => used >= COMPUTES * case.window.processes as f64,
+    }
 }
 
 /// The workers want the GIL, and others have it: threads that the application has started.

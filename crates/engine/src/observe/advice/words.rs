@@ -18,6 +18,14 @@ pub(super) fn threads_or_processes(w: &Window) -> &'static str {
     }
 }
 
+pub(super) fn in_each_process(w: &Window) -> &'static str {
+    if w.processes == 1 {
+        ""
+    } else {
+        " in each process"
+    }
+}
+
 pub(super) fn time(seconds: f64) -> String {
     match seconds {
         s if s >= 10.0 => format!("{s:.0} s"),

@@ -114,20 +114,7 @@ impl Profile {
         };
         let now = shared.now();
         let gap = now.saturating_duration_since(look.at);
-        let grown = |after: Option<Duration>, before| {
-            after
-                .zip(before)
-                .map(|(after, before): (_, Duration)| after.saturating_sub(before))
-        };
-        let clocks: Vec<_> = look
-            .workers
-            .iter()
-            .map(|worker| {
-                let request = &worker.request;
-                let used = grown(request.cpu_clock(), worker.cpu);
-                (used, grown(request.delayed(), worker.delayed))
-            })
-            .collect();
+        let clocks: Vec<_> = look.workers.iter().map(Worker::since_measured).collect();
         let last = state.last.take();
         let elapsed = last.as_ref().map_or(PERIOD, |last| {
             look.at.saturating_duration_since(last.at).min(LONGEST)
@@ -196,10 +183,22 @@ impl Look {
 }
 
 impl Worker {
+    /// The CPU it used and the time it was ready and had no core, since its clocks were read.
+    fn since_measured(&self) -> (Option<Duration>, Option<Duration>) {
+        let used = grown(self.request.cpu_clock(), self.cpu);
+        (used, grown(self.request.delayed(), self.delayed))
+    }
+
     /// Whether the thread has not gone on in between.
     fn is_where(&self, later: &Worker) -> bool {
         self.stack.at == later.stack.at && self.request.record.taken == later.request.record.taken
     }
+}
+
+fn grown(after: Option<Duration>, before: Option<Duration>) -> Option<Duration> {
+    after
+        .zip(before)
+        .map(|(after, before)| after.saturating_sub(before))
 }
 
 /// How long after a look the clocks are read again: less than CPython's switch interval of 5 ms, so that a

@@ -115,6 +115,14 @@ fn work_outside_the_gil_uses_the_machine_up() {
         ..SLEEPY
     };
     check(hashing, Kind::Cpu, None, "2 cores");
+    // Others take half of it: four threads that are ready to run are not held up by the GIL.
+    let half = Window {
+        worker_cores: Some(1.05),
+        process_cores: 1.09,
+        delayed: 2.8,
+        ..hashing
+    };
+    check(half, Kind::Cpu, None, "1.1 of 2 cores");
     // Others use the machine, too.
     let beside = Window {
         worker_cores: Some(1.4),
