@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from headwaiter import _headwaiter
-from headwaiter._process import forks, logs, stacks
+from headwaiter._process import forks, logs, looks, stacks
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.casts import thread_bounds
 
@@ -107,7 +107,8 @@ class Workers:
         )
 
     def _watch(self) -> None:
-        self._engine.watch(lambda: stacks.collect(Workers._work.__code__))
+        code = Workers._work.__code__
+        self._engine.watch(looks.Looks(code), lambda: stacks.collect(code))
 
 
 def _daemon(name: str, target: Callable[..., None], *args: Any) -> threading.Thread:

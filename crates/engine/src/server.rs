@@ -392,7 +392,7 @@ impl Drop for Leave {
         }
         if self.shared.io_threads_alive.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.shared.queue.close();
-            self.observatory.watch.close();
+            self.observatory.watch.close(&self.shared);
             self.shared.running.bell().close();
             if let Some(log) = &self.shared.access_log {
                 log.close();

@@ -278,8 +278,8 @@ fn stacks_come_from_the_interpreter_or_are_replaced() {
     }
     parent.ask("ping", 4);
     let probe = loop {
-        let probe = watcher.wait().unwrap();
-        watcher.attached(&probe);
+        let mut probe = watcher.wait().unwrap();
+        watcher.attached(&mut probe);
         if probe.wants_stacks() {
             break probe;
         }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwaiter_engine::{BindError, Listeners, Seldom, Server as Engine};
+use headwaiter_engine::{BindError, Listeners, Seldom, Server as Engine, ThreadStack};
 #[cfg(not(unix))]
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -216,12 +216,31 @@ impl Server {
 
     /// The body of the thread that measures the wait for the GIL; returns when the server has drained.
     ///
-    /// It also calls `stacks` to collect the stacks of all threads for the admin endpoint.
-    fn watch(&self, py: Python<'_>, stacks: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// It also calls `look` to see where the threads are that run a request, and `stacks` to collect the
+    /// stacks of all threads for the admin endpoint.
+    fn watch(
+        &self,
+        py: Python<'_>,
+        look: &Bound<'_, PyAny>,
+        stacks: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let _guard = StandStill::new();
         let watcher = self.engine.watcher();
-        while let Some(probe) = py.detach(|| watcher.wait()) {
-            watcher.attached(&probe);
+        while let Some(mut probe) = py.detach(|| watcher.wait()) {
+            watcher.attached(&mut probe);
+            let busy = watcher.busy();
+            if !busy.is_empty() {
+                // Without memory for it there is no look this time.
+                let seen = look.call1((busy,)).and_then(|seen| seen.extract());
+                let seen: Vec<(u64, String, usize, u64)> = seen.unwrap_or_default();
+                let stack = |(thread, frames, own, at)| ThreadStack {
+                    thread,
+                    frames,
+                    own,
+                    at,
+                };
+                watcher.see(&probe, seen.into_iter().map(stack).collect());
+            }
             if probe.wants_stacks() {
                 let text = stacks.call0().and_then(|text| text.extract());
                 let text = text.unwrap_or_else(|error: PyErr| format!("no stacks: {error}"));

@@ -24,10 +24,29 @@ TITLES = {
     "ok": "ALL WELL",
     "idle": "IDLE",
     "threads": "TOO FEW THREADS",
+    "too-many-threads": "TOO MANY THREADS",
     "gil": "THE GIL IS THE LIMIT",
     "cpu": "THE CPU IS USED UP",
     "slow-clients": "SLOW CLIENTS",
+    "burst": "BURSTS",
+    "growing": "THE POOL GROWS",
+    "draining": "DRAINING",
+    "background": "OTHER THREADS TAKE THE GIL",
+    "starved": "OTHERS USE THE CPU",
+    "lock": "A LOCK IS THE LIMIT",
+    "pool": "A POOL IS THE LIMIT",
+    "sqlite": "SQLITE IS THE LIMIT",
+    "service": "A SERVICE IS THE LIMIT",
+    "route": "ONE ROUTE TAKES THE THREADS",
+    "stuck": "WORKERS ARE STUCK",
+    "errors": "ERRORS",
 }
+LIKE = {
+    **dict.fromkeys(("lock", "pool", "sqlite", "service", "route", "growing", "burst"), "threads"),
+    "too-many-threads": "threads",
+    **dict.fromkeys(("gil", "background", "stuck", "errors"), "gil-bound"),
+    "starved": "cpu",
+}  # kinds that have the style of another
 WORDS = {"gil": "wants the GIL", "core": "wants a core"}  # for states that are no words
 LETTERS = {"queue": "q", "gil": "G", "computing": "C", "asleep": "a", "flush": "f"}
 BLOCKS, ASCII_BLOCKS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
@@ -101,9 +120,14 @@ def _head(now: Figures, width: int, trouble: str) -> list[Line]:
     if server["draining"]:
         lines.append([(" DRAINING: nothing new is accepted ".ljust(width), "trouble")])
     kind = advice["kind"]
-    style = "gil-bound" if kind == "gil" else kind
+    style = LIKE.get(kind, kind)
     lines += [[], [(TITLES.get(kind, safe(kind).upper()), style)]]
-    return lines + [[(part, "bold")] for part in _wrap(safe(advice["text"]), width)]
+    lines += [[(part, "bold")] for part in _wrap(safe(advice["text"]), width)]
+    evidence = "; ".join(advice.get("evidence") or ())
+    if evidence:
+        seen = "Seen" if advice.get("sure") else "Not sure; seen"
+        lines += [[(part, "dim")] for part in _wrap(safe(f"{seen}: {evidence}."), width)]
+    return lines
 
 
 def _meters(history: Sequence[Figures], width: int, blocks: str) -> list[Line]:

@@ -259,7 +259,10 @@ impl Thread {
         };
         let common = Arc::clone(&self.common);
         let deliver = move |text| common.tell(News::Stacks(number, text));
-        if !server.watch.ask_for_stacks(Box::new(deliver)) {
+        if !server
+            .watch
+            .ask_for_stacks(&server.shared, Box::new(deliver))
+        {
             self.end_stacks(|_| true, &missing(&server));
         }
     }

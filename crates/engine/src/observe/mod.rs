@@ -10,6 +10,7 @@ pub(crate) mod overseer;
 #[cfg(all(unix, not(all(test, shuttle))))]
 pub(crate) mod overview;
 pub(crate) mod pool;
+pub(crate) mod profile;
 pub(crate) mod snapshot;
 pub(crate) mod watch;
 
@@ -17,8 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use self::advice::{Advice, Kind, Window, advise};
+use self::advice::{Advice, Case, Kind, Window, advise, limit};
 use self::overseer::Overseer;
+use self::profile::Profile;
 use self::watch::{Sample, Watch};
 use crate::io::observer::Observer;
 use crate::shared::Shared;
@@ -29,7 +31,9 @@ use crate::sys::throttle::Seldom;
 pub(crate) struct Observatory {
     pub(crate) shared: Arc<Shared>,
     pub(crate) watch: Watch,
+    pub(crate) profile: Profile,
     overseer: Overseer,
+    tick_due: Seldom,
     advice_log: Seldom,
     /// The kind of the last advice, by its number.
     advised: AtomicU8,
@@ -39,16 +43,18 @@ impl Observatory {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         Self {
             watch: Watch::new(),
+            profile: Profile::default(),
             overseer: Overseer::new(&shared.settings),
+            tick_due: Seldom::new(Duration::from_secs(1)),
             advice_log: Seldom::new(Duration::from_secs(60)),
             advised: AtomicU8::new(0),
             shared: Arc::clone(shared),
         }
     }
 
-    /// Takes a sample of all figures, unless the last one is younger than a second. Says whether it did.
-    pub(crate) fn sample(&self, now: Instant) -> bool {
-        self.watch.sample(&self.shared, now)
+    /// Takes a sample of all figures, unless the last one is younger than a second.
+    pub(crate) fn sample(&self, now: Instant) {
+        self.watch.sample(&self.shared, now);
     }
 
     /// Counts the channels anew and takes a sample. Waits for the I/O threads, so they must not call it.
@@ -59,7 +65,20 @@ impl Observatory {
 
     /// What would help, by the figures of about the last minute, or of less if the load has changed.
     pub(crate) fn advice(&self) -> Advice {
-        advise(&self.present())
+        self.verdict(&self.present())
+    }
+
+    /// Why more workers than the `busy` ones would only wait, if the wait profile shows that.
+    fn limit(&self, now: Instant, busy: usize) -> Option<String> {
+        limit(&self.profile.places(now), &self.watch.curve(), busy as f64)
+    }
+
+    fn verdict(&self, window: &Window) -> Advice {
+        advise(&Case {
+            window,
+            places: &self.profile.places(self.shared.now()),
+            curve: &self.watch.curve(),
+        })
     }
 
     /// About the last minute, or less if the load has changed, or the whole run if it is younger.
@@ -97,14 +116,21 @@ impl Observatory {
         let settings = &self.shared.settings;
         // At the end some workers have left already.
         let threads = self.shared.queue.workers().max(settings.threads);
-        Window::between(first, last, threads, settings.gil)
+        Window {
+            threads,
+            most_threads: threads.max(settings.threads_max),
+            draining: self.shared.draining(),
+            gil: settings.gil,
+            ..Window::between(first, last, settings.stuck_after)
+        }
     }
 }
 
 impl Observer for Observatory {
     /// Looks at the figures at most once a second, and logs the advice when they have become worse.
     fn tick(&self, now: Instant) {
-        if !self.sample(now) {
+        self.sample(now);
+        if !self.tick_due.pass(now) {
             return;
         }
         let Some((first, last)) = self.watch.window() else {
@@ -113,7 +139,7 @@ impl Observer for Observatory {
         if last.at < first.at + LEAST_OBSERVED {
             return;
         }
-        let advice = advise(&self.of_all_processes(self.latest(&first, &last)));
+        let advice = self.verdict(&self.of_all_processes(self.latest(&first, &last)));
         let kind = advice.kind as u8;
         let worse = advice.kind.is_trouble() && kind != self.advised.load(Ordering::Relaxed);
         if worse && !self.advice_log.pass(last.at) {
@@ -128,7 +154,11 @@ impl Observer for Observatory {
 
     /// Logs what would have helped.
     fn drain_begins(&self) {
-        let advice = advise(&self.of_all_processes(self.whole_run()));
+        let run = Window {
+            draining: false,
+            ..self.whole_run()
+        };
+        let advice = self.verdict(&self.of_all_processes(run));
         if advice.kind != Kind::Idle {
             log::info!(target: crate::LOG, "advice for the whole run: {}", advice.text);
         }

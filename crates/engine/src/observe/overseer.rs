@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crate::observe::Observatory;
 use crate::observe::pool::{Change, PERIOD, Pool, PoolSample};
 use crate::queue::running::RunningRequest;
+use crate::record::Phase;
 use crate::settings::Settings;
 
 /// What the overseer remembers between two looks.
@@ -146,11 +147,7 @@ impl Oversight {
         let missing = orders.start - started;
         // No worker must retire for a replacement that never started.
         let replacements = missing.min(orders.replacements);
-        self.0
-            .shared
-            .running
-            .bell()
-            .cancel_replacements(replacements);
+        self.0.shared.running.replacements().cancel(replacements);
         state.size = state.size.saturating_sub(missing - replacements);
         if let Some(pool) = &mut state.pool {
             pool.refused(self.0.shared.now());
@@ -180,9 +177,9 @@ impl Oversight {
     /// Replaces the worker of `request`, if one more replacement is allowed; how many workers to start.
     fn replace(&self, request: &RunningRequest) -> usize {
         let most = self.0.shared.settings.stuck_replacements;
-        let bell = self.0.shared.running.bell();
-        let Some(replacing) = bell.begin_replacement(most) else {
-            if bell.note_exhausted() {
+        let replacements = self.0.shared.running.replacements();
+        let Some(replacing) = replacements.begin(most) else {
+            if replacements.note_exhausted() {
                 log::error!(
                     target: crate::LOG,
                     "{} is stuck, too, and all stuck_replacements={most} are in use: capacity is lost until a \
@@ -194,7 +191,7 @@ impl Oversight {
         };
         if !self.0.shared.running.mark_stuck(request) {
             // It has just ended.
-            bell.cancel_replacements(1);
+            replacements.cancel(1);
             return 0;
         }
         log::warn!(
@@ -218,18 +215,21 @@ impl Oversight {
         state.sampled = Some(now);
         let queue = &self.0.shared.queue;
         let standing = queue.standing();
-        let replacing = self.0.shared.running.bell().replacing();
+        let replacing = self.0.shared.running.replacements().count();
         // A worker that is ready and has no core, because other processes use it, counts as computing:
         // another worker could not use that time either.
         let (cpu, delayed) = queue.worker_cpu();
-        let change = pool.observe(PoolSample {
+        let busy = standing.busy.saturating_sub(replacing);
+        let sample = PoolSample {
             at: now,
             live: standing.live.saturating_sub(replacing),
-            busy: standing.busy.saturating_sub(replacing),
+            busy,
             waiting: standing.waiting,
             taken: standing.taken,
             cpu: cpu.map(|cpu| cpu + delayed),
-        });
+            apps: self.0.shared.shards.figures().phase(Phase::App).clone(),
+        };
+        let change = pool.observe(sample, || self.0.limit(now, busy));
         let had = state.size;
         match change {
             None => 0,
@@ -244,6 +244,10 @@ impl Oversight {
                 queue.retire(had.saturating_sub(to));
                 0
             }
+            Some(Change::Stay { why }) => {
+                log::info!(target: crate::LOG, "threads: {had} stay: {why}");
+                0
+            }
         }
     }
 
@@ -251,9 +255,9 @@ impl Oversight {
     fn next_look(&self, state: &OverseerState, now: Instant) -> Option<Duration> {
         let at = |due: Instant| due.saturating_duration_since(now);
         // With all replacements in use, one further stuck request is logged.
-        let bell = self.0.shared.running.bell();
-        let replaceable = bell.replacing() < self.0.shared.settings.stuck_replacements;
-        let stuck = replaceable || !bell.is_exhausted();
+        let replacements = self.0.shared.running.replacements();
+        let replaceable = replacements.count() < self.0.shared.settings.stuck_replacements;
+        let stuck = replaceable || !replacements.is_exhausted();
         let running = self.0.shared.running.next_long_request(now, stuck).map(at);
         let pool = state.pool.as_ref().and_then(|pool| {
             let look = self.0.shared.queue.look(now);

@@ -15,11 +15,14 @@ use serde_json::{Value, json};
 use crate::net::address::Listening;
 use crate::observe::Observatory;
 use crate::observe::admin::show;
-use crate::observe::advice::Window;
+use crate::observe::advice::{Advice, Case, Curve, Window, advise};
+use crate::observe::profile::Places;
 use crate::queue::Look;
+use crate::queue::running::RunningRequest;
 use crate::record::census::Census;
 use crate::record::figures::{ByPhase, Figures};
 use crate::record::histogram::Distribution;
+use crate::shared::Shared;
 use crate::sys::process;
 
 /// A server at one moment.
@@ -44,6 +47,10 @@ pub(crate) struct Snapshot {
     pub(crate) probe: Distribution,
     pub(crate) probe_now: Option<Duration>,
     pub(crate) process: Process,
+    /// Where the workers were in the last minute.
+    pub(crate) places: Places,
+    /// How throughput grew with busy workers.
+    pub(crate) curve: Curve,
     /// What each worker does, as JSON.
     pub(crate) workers: Vec<Value>,
     /// The requests that have waited longest for a worker, as JSON.
@@ -106,12 +113,6 @@ impl Snapshot {
         let (settings, counters) = (&shared.settings, &shared.counters);
         let now = shared.now();
         let running = shared.running.requests(now);
-        let workers = shared.queue.numbers().into_iter().map(|worker| {
-            match running.iter().find(|request| request.worker == worker) {
-                Some(request) => show::running(request),
-                None => json!({"worker": worker, "state": "idle"}),
-            }
-        });
         Self {
             server: About {
                 version: env!("CARGO_PKG_VERSION").into(),
@@ -156,9 +157,20 @@ impl Snapshot {
                 descriptors: process::descriptors(),
                 gil_share: gil_share(observatory),
             },
-            workers: workers.collect(),
+            places: observatory.profile.places(now),
+            curve: watch.curve(),
+            workers: workers(shared, &running),
             waiting: show::waiting(shared, now),
         }
+    }
+
+    /// What would help.
+    pub(crate) fn advice(&self) -> Advice {
+        advise(&Case {
+            window: &self.window,
+            places: &self.places,
+            curve: &self.curve,
+        })
     }
 
     /// All channels.
@@ -174,6 +186,15 @@ impl Snapshot {
             .in_task
             .saturating_sub(self.queue.waiting as u64)
     }
+}
+
+/// What each worker does.
+fn workers(shared: &Shared, running: &[RunningRequest]) -> Vec<Value> {
+    let show = |worker| match running.iter().find(|request| request.worker == worker) {
+        Some(request) => show::running(request),
+        None => json!({"worker": worker, "state": "idle"}),
+    };
+    shared.queue.numbers().into_iter().map(show).collect()
 }
 
 pub(super) fn url(listening: &Listening) -> String {
@@ -211,6 +232,8 @@ impl AddAssign for Snapshot {
         self.probe += &other.probe;
         self.probe_now = self.probe_now.max(other.probe_now);
         self.process += other.process;
+        self.places += other.places;
+        self.curve += other.curve;
         self.workers.extend(other.workers);
         self.waiting.extend(other.waiting);
         let age = |request: &Value| request["age"].as_f64().unwrap_or_default();

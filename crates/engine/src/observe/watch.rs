@@ -1,17 +1,21 @@
 //! Figures over the last minute, and how long a thread waits for the interpreter (the GIL probe).
 //!
-//! The I/O thread takes a sample while tasks wait, and so does the admin endpoint for each page, both at
-//! most once a second. So an idle server makes no wake-ups. The probe is a thread of the binding that asks
-//! for the interpreter ten times a second; it exists only beside an admin endpoint.
+//! The I/O thread takes a sample while tasks wait, the probe while workers are busy, and the admin endpoint
+//! for each page, all together at most once a second. So an idle server makes no wake-ups. The probe is a
+//! thread of the binding that asks for the interpreter ten times a second; it exists only beside an admin
+//! endpoint.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::observe::Observatory;
+use crate::observe::advice::Curve;
+use crate::observe::profile::{self, ThreadStack};
 use crate::queue::running::RunningRequest;
+use crate::record::Phase;
 use crate::record::figures::Figures;
 use crate::record::histogram::{Distribution, Histogram};
 use crate::shared::Shared;
@@ -26,6 +30,12 @@ pub(crate) struct Sample {
     pub(crate) busy: f64,
     /// Seconds that all requests together waited for a worker, with those that wait now.
     pub(crate) waited: f64,
+    /// Requests that wait for a worker now.
+    pub(crate) waiting: usize,
+    /// For how many seconds each request has run that runs now, but for those that wait for their clients.
+    pub(crate) ages: Vec<f64>,
+    /// Workers that are busy now.
+    pub(crate) running: usize,
     /// CPU seconds of the workers; `None` where it cannot be measured.
     pub(crate) worker_cpu: Option<f64>,
     /// Seconds that workers were ready to run and had no processor.
@@ -40,7 +50,6 @@ pub(crate) struct Sample {
 
 impl Sample {
     pub(crate) fn take(shared: &Shared, watch: &Watch) -> Self {
-        use crate::record::Phase;
         let at = shared.now();
         let figures = shared.shards.figures();
         let running = shared.running.requests(at);
@@ -48,11 +57,17 @@ impl Sample {
         let (worker_cpu, delayed) = shared.queue.worker_cpu();
         // An answered request is in the figures already, up to its reply.
         let busy = |request: &RunningRequest| request.closing.unwrap_or(request.age);
-        let running: Duration = running.iter().map(busy).sum();
+        let long: Duration = running.iter().map(busy).sum();
+        let ages = running
+            .iter()
+            .filter(|request| !request.sending && request.closing.is_none());
         let sum = |phase| figures.phase(phase).sum();
         Self {
             at,
-            busy: sum(Phase::App) + (figures.closing + running).as_secs_f64(),
+            busy: sum(Phase::App) + (figures.closing + long).as_secs_f64(),
+            waiting: shared.queue.waiting(),
+            ages: ages.map(|request| request.age.as_secs_f64()).collect(),
+            running: running.len(),
             waited: sum(Phase::Queue) + sum(Phase::Gil) + waiting.as_secs_f64(),
             figures,
             worker_cpu: worker_cpu.map(|cpu| cpu.as_secs_f64()),
@@ -73,7 +88,6 @@ pub(crate) struct Watch {
     due: AtomicU64,
     samples: Mutex<VecDeque<Sample>>,
     probe: Mutex<ProbeState>,
-    news: Condvar,
 }
 
 #[derive(Debug)]
@@ -83,6 +97,8 @@ struct ProbeState {
     last: Option<Duration>,
     /// Since when the probe has been waiting for the interpreter.
     asking: Option<Instant>,
+    /// Until then the probe asks even if no request runs.
+    awake_until: Instant,
     /// Who gets the stacks that the next probe collects.
     stacks: Option<StacksOrder>,
 }
@@ -103,6 +119,9 @@ impl Watch {
             figures: Figures::default(),
             busy: 0.0,
             waited: 0.0,
+            waiting: 0,
+            ages: Vec::new(),
+            running: 0,
             worker_cpu: Some(0.0),
             delayed: 0.0,
             process_cpu: crate::sys::process::cpu(),
@@ -111,34 +130,35 @@ impl Watch {
         };
         Self {
             samples: Mutex::new(VecDeque::from([first.clone()])),
-            first,
             due: AtomicU64::new(0),
             probe: Mutex::new(ProbeState {
                 closed: false,
                 waits: Arc::default(),
                 last: None,
                 asking: None,
+                awake_until: first.at,
                 stacks: None,
             }),
-            news: Condvar::new(),
+            first,
         }
     }
 
-    /// Takes a sample, unless the last one is younger than a second. Says whether it did.
-    pub(super) fn sample(&self, shared: &Shared, now: Instant) -> bool {
+    /// Takes a sample, unless the last one is younger than a second.
+    pub(super) fn sample(&self, shared: &Shared, now: Instant) {
         let age = now.saturating_duration_since(self.first.at).as_millis() as u64;
         if age < self.due.load(Ordering::Relaxed) {
-            return false;
+            return;
         }
         self.due.store(age + PERIOD_OF_SAMPLES, Ordering::Relaxed);
         let sample = Sample::take(shared, self);
+        // Whoever wants figures wants to know about the GIL, too.
+        shared.running.watch_bell().ring();
         let mut samples = self.samples();
         samples.push_back(sample);
         // Two are needed to compare, however old the first is.
         while samples.len() > 2 && samples[0].at + WINDOW < samples[samples.len() - 1].at {
             samples.pop_front();
         }
-        true
     }
 
     /// The sample from when the server was made.
@@ -162,6 +182,25 @@ impl Watch {
             .next()
             .filter(|s| s.at + RECENT + RECENT / 2 >= last.at)?;
         Some((first.clone(), last.clone()))
+    }
+
+    /// How many requests ended while how many workers were busy, in about the last minute.
+    pub(crate) fn curve(&self) -> Curve {
+        let samples = self.samples();
+        let mut curve = Curve::default();
+        for (first, last) in samples.iter().zip(samples.iter().skip(1)) {
+            let seconds = last.at.saturating_duration_since(first.at).as_secs_f64();
+            if seconds > 0.0 && seconds < RECENT.as_secs_f64() {
+                let ended = |sample: &Sample| sample.figures.phase(Phase::App).count();
+                let busy = (last.busy - first.busy).max(0.0) / seconds;
+                curve.add(
+                    busy,
+                    seconds,
+                    ended(last).saturating_sub(ended(first)) as f64,
+                );
+            }
+        }
+        curve
     }
 
     /// The last two samples.
@@ -194,20 +233,25 @@ impl Watch {
 
     /// Has stacks collected and given to `deliver`, in place of an earlier order that nobody has begun.
     /// `false`: the server has ended, and nobody will collect them.
-    pub(crate) fn ask_for_stacks(&self, deliver: Box<dyn FnOnce(String) + Send>) -> bool {
+    pub(crate) fn ask_for_stacks(
+        &self,
+        shared: &Shared,
+        deliver: Box<dyn FnOnce(String) + Send>,
+    ) -> bool {
         let mut probe = self.probe();
         if probe.closed {
             return false;
         }
         probe.stacks = Some(StacksOrder(deliver));
-        self.news.notify_all();
+        drop(probe);
+        shared.running.watch_bell().ring();
         true
     }
 
     /// Ends the probe's thread.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, shared: &Shared) {
         self.probe().closed = true;
-        self.news.notify_all();
+        shared.running.watch_bell().ring();
     }
 
     fn samples(&self) -> MutexGuard<'_, VecDeque<Sample>> {
@@ -223,10 +267,11 @@ impl Watch {
 ///
 /// ```text
 /// // detached from the interpreter
-/// while let Some(probe) = watcher.wait() {
+/// while let Some(mut probe) = watcher.wait() {
 ///     // attached
-///     watcher.attached(&probe);
-///     if probe.stacks() { watcher.stacks(text) }
+///     watcher.attached(&mut probe);
+///     watcher.see(stacks of the threads in watcher.busy());
+///     if probe.wants_stacks() { watcher.stacks(probe, text) }
 ///     // detached again
 /// }
 /// ```
@@ -237,6 +282,8 @@ pub struct Watcher(Arc<Observatory>);
 #[derive(Debug)]
 pub struct Probe {
     asked: Instant,
+    /// How long it waited.
+    waited: Duration,
     stacks: Option<StacksOrder>,
 }
 
@@ -245,37 +292,75 @@ impl Watcher {
         Self(Arc::clone(observatory))
     }
 
-    /// Blocks until the next probe is due; `None` at the end of the server.
+    /// Blocks until the next probe is due; `None` at the end of the server. While no request runs and nobody
+    /// asks for figures, none is due.
     pub fn wait(&self) -> Option<Probe> {
-        let watch = &self.0.watch;
-        let due = sync::now() + PERIOD;
-        let mut state = watch.probe();
+        let (watch, running) = (&self.0.watch, &self.0.shared.running);
+        let mut due = sync::now() + profile::PERIOD;
+        if self.0.profile.measure() {
+            running.watch_bell().wait(Some(profile::GAP));
+            self.0.profile.settle(&self.0.shared);
+            // Of times when no request waits, too: they show how throughput grows with busy workers.
+            self.0.sample(self.0.shared.now());
+        }
         loop {
+            let now = sync::now();
+            let mut state = watch.probe();
             if state.closed {
                 return None;
             }
-            let left = due.saturating_duration_since(sync::now());
-            if left.is_zero() || state.stacks.is_some() {
-                break;
+            if running.is_busy() {
+                state.awake_until = now + STAYS_AWAKE;
             }
-            let waited = watch.news.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let awake = now < state.awake_until;
+            if state.stacks.is_some() || (awake && now >= due) {
+                state.asking = Some(now);
+                return Some(Probe {
+                    asked: now,
+                    waited: Duration::ZERO,
+                    stacks: state.stacks.take(),
+                });
+            }
+            drop(state);
+            if awake {
+                running.watch_bell().wait(Some(due - now));
+                continue;
+            }
+            running.watch_bell().arm();
+            if !running.is_busy() {
+                running.watch_bell().wait(None);
+            }
+            // Not always at the same age of the request that rang.
+            let now = sync::now();
+            let phase = now.saturating_duration_since(watch.first.at).subsec_nanos() % 1000;
+            due = now + profile::PERIOD * phase / 1000;
+            watch.probe().awake_until = now + STAYS_AWAKE;
         }
-        let asked = sync::now();
-        state.asking = Some(asked);
-        Some(Probe {
-            asked,
-            stacks: state.stacks.take(),
-        })
     }
 
     /// The calling thread is attached now.
-    pub fn attached(&self, probe: &Probe) {
+    pub fn attached(&self, probe: &mut Probe) {
         let took = sync::now().saturating_duration_since(probe.asked);
+        probe.waited = took;
         let mut state = self.0.watch.probe();
         state.waits.record(took);
         state.last = Some(took);
         state.asking = None;
+    }
+
+    /// The threads that run a request.
+    pub fn busy(&self) -> Vec<u64> {
+        let shared = &self.0.shared;
+        let running = shared.running.requests(shared.now());
+        if running.is_empty() {
+            self.0.profile.pause();
+        }
+        running.iter().map(|request| request.thread).collect()
+    }
+
+    /// Where the busy threads are, seen while the calling thread is attached.
+    pub fn see(&self, probe: &Probe, stacks: Vec<ThreadStack>) {
+        self.0.profile.see(&self.0.shared, stacks, probe.waited);
     }
 
     /// Delivers the stacks that `probe` was asked for.
@@ -297,7 +382,7 @@ impl Probe {
 const PERIOD_OF_SAMPLES: u64 = 1000;
 /// How far back samples go.
 const WINDOW: Duration = Duration::from_secs(60);
+/// How long the probe goes on asking after the last request.
+const STAYS_AWAKE: Duration = Duration::from_secs(1);
 /// The span that shows whether the load has changed.
 const RECENT: Duration = Duration::from_secs(10);
-/// The time between two probes.
-const PERIOD: Duration = Duration::from_millis(100);

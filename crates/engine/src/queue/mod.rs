@@ -8,8 +8,8 @@
 //! Without a GIL there is one stand-by per waiting task.
 //!
 //! `line.rs`: the tasks that wait. `roster.rs`: workers join and leave. `look.rs`: figures of the queue,
-//! also for the governor (`governor.rs`). `running.rs`: what each worker runs. `bell.rs`: wakes the thread
-//! that looks after long requests.
+//! also for the governor (`governor.rs`). `running.rs`: what each worker runs. `bell.rs`: wakes a thread
+//! that looks at them. `replacements.rs`: who stands in for a stuck worker.
 //!
 //! Rule, or a wake-up is lost: if tasks wait, a worker is parked, fewer than `target` workers run, and
 //! there are fewer stand-bys than wanted, then a worker is woken. Every step that can make the condition
@@ -19,6 +19,7 @@ mod bell;
 pub(crate) mod governor;
 mod line;
 mod look;
+mod replacements;
 mod roster;
 pub(crate) mod running;
 

@@ -2,7 +2,7 @@
 //! the end of the server, which cuts the requests that still run.
 //!
 //! Rules: a worker writes its own slot only, and holds no other lock meanwhile. The table knows nobody
-//! who reads it; a [`Bell`] tells the thread that looks after long requests.
+//! who reads it; a [`Bell`] each tells the threads that look after long requests and at where they are.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::exchange::Exchange;
 use crate::net::address::Peer;
 use crate::queue::bell::Bell;
+use crate::queue::replacements::Replacements;
 use crate::record::Record;
 use crate::settings::Settings;
 use crate::sys::clock::{CpuMeter, ThreadClock};
@@ -25,7 +26,11 @@ pub(crate) struct RunningTable {
     stuck_after: Option<Duration>,
     /// Workers whose reply is complete and that are not free yet.
     closing: AtomicUsize,
+    replacements: Replacements,
+    /// Wakes who looks after long requests.
     bell: Bell,
+    /// Wakes who looks where the requests are.
+    watch_bell: Bell,
 }
 
 /// What a worker runs now; the buffers are reused.
@@ -79,9 +84,20 @@ pub(crate) struct RunningRequest {
     pub(crate) cpu: Option<Duration>,
     /// The worker's thread, as the binding names it.
     pub(crate) thread: u64,
+    clock: Option<ThreadClock>,
 }
 
 impl RunningRequest {
+    /// What the worker's CPU clock shows now; `None` where other threads' clocks cannot be read.
+    pub(crate) fn cpu_clock(&self) -> Option<Duration> {
+        self.clock.and_then(ThreadClock::read)
+    }
+
+    /// How long the worker was ready to run so far and had no core; `None` where the kernel does not tell.
+    pub(crate) fn delayed(&self) -> Option<Duration> {
+        self.clock.and_then(ThreadClock::delayed)
+    }
+
     /// Method, path and client for a log record.
     pub(crate) fn whose(&self) -> String {
         match self.peer {
@@ -137,6 +153,7 @@ impl Slot {
             age: now.saturating_duration_since(record.taken.unwrap_or(now)),
             cpu: cpu.map(|(now, then)| now.saturating_sub(then)),
             thread: self.thread,
+            clock: self.clock,
         })
     }
 }
@@ -151,7 +168,9 @@ impl RunningTable {
             slow_after: settings.slow_request_log,
             stuck_after: settings.stuck_after,
             closing: AtomicUsize::new(0),
+            replacements: Replacements::default(),
             bell: Bell::default(),
+            watch_bell: Bell::default(),
         }
     }
 
@@ -191,6 +210,7 @@ impl RunningTable {
         slot.slow_at = self.slow_after;
         drop(slot);
         self.bell.task_taken();
+        self.watch_bell.task_taken();
     }
 
     /// The worker waits for its client to take bytes, or does so no more.
@@ -261,9 +281,14 @@ impl RunningTable {
             let age = request.age.as_secs_f64();
             log::warn!(target: crate::SLOW_LOG, "{} has ended after {age:.1} s", request.whose());
         }
+        let was_replaced = stuck && self.replacements.end();
+        if was_replaced {
+            // Another stuck worker may wait for a replacement.
+            self.bell.ring();
+        }
         Freed {
             was_closing,
-            was_replaced: stuck && self.bell.stuck_ended(),
+            was_replaced,
         }
     }
 }
@@ -274,9 +299,23 @@ impl RunningTable {
         &self.bell
     }
 
+    pub(crate) fn watch_bell(&self) -> &Bell {
+        &self.watch_bell
+    }
+
+    pub(crate) fn replacements(&self) -> &Replacements {
+        &self.replacements
+    }
+
     /// Workers whose reply is complete and that are not free yet.
     pub(crate) fn closing(&self) -> usize {
         self.closing.load(Ordering::SeqCst)
+    }
+
+    /// Whether a worker runs a request.
+    pub(crate) fn is_busy(&self) -> bool {
+        let busy = |worker| self.slot(worker).is_some_and(|slot| slot.record.is_some());
+        (0..self.slots.len()).any(busy)
     }
 
     /// The requests that run, longest first.

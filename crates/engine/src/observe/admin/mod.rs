@@ -60,7 +60,11 @@ impl Admin {
         }
         stacks.push(request.later());
         drop(stacks);
-        if !self.observatory.watch.ask_for_stacks(Box::new(deliver)) {
+        if !self
+            .observatory
+            .watch
+            .ask_for_stacks(&self.observatory.shared, Box::new(deliver))
+        {
             return Answered::Now(self.late(request.token, request.now));
         }
         Answered::Later {
@@ -185,8 +189,8 @@ mod tests {
             io.turn().unwrap();
         }
         let watcher = Watcher::new(&observatory);
-        let probe = watcher.wait().unwrap();
-        watcher.attached(&probe);
+        let mut probe = watcher.wait().unwrap();
+        watcher.attached(&mut probe);
         assert!(probe.wants_stacks());
         watcher.stacks(probe, "the stacks".into());
         io.turn().unwrap();

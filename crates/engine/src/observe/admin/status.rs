@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::observe::advice::advise;
+use crate::observe::profile::{Places, State};
 use crate::observe::snapshot::Snapshot;
 use crate::record::End;
 use crate::record::Phase;
@@ -15,7 +15,7 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
         process,
         ..
     } = snapshot;
-    let advice = advise(&snapshot.window);
+    let advice = snapshot.advice();
     json!({
         "server": {
             "version": server.version,
@@ -36,6 +36,10 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
             "text": advice.text,
             "threads": advice.threads,
             "processes": advice.processes,
+            "place": advice.place,
+            "width": advice.width,
+            "evidence": advice.evidence,
+            "sure": advice.sure,
         },
         "now": now(snapshot),
         "totals": totals(snapshot),
@@ -46,6 +50,7 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
             "fds": process.descriptors,
             "gil_held_share": process.gil_share,
         },
+        "profile": profile(&snapshot.places),
         "workers": snapshot.workers,
         "waiting": snapshot.waiting,
     })
@@ -71,6 +76,33 @@ fn now(snapshot: &Snapshot) -> Value {
         "spool_disk": snapshot.spool_disk,
         "unsent": census.unsent,
         "gil_probe": snapshot.probe_now.map(|wait| wait.as_secs_f64()),
+    })
+}
+
+/// Where the workers were in the last minute: the places of most time, and all time by state.
+fn profile(places: &Places) -> Value {
+    let seconds = places.seconds();
+    let of = |state| {
+        places
+            .0
+            .iter()
+            .filter(move |(place, _)| place.state == state)
+    };
+    let states = [State::Computing, State::Core, State::Gil, State::Waiting];
+    let sums = states.map(|state| of(state).map(|(_, seconds)| seconds).sum::<f64>());
+    json!({
+        "seconds": seconds,
+        "computing": sums[0],
+        "core": sums[1],
+        "gil": sums[2],
+        "waiting": sums[3],
+        "places": places.0.iter().take(PLACES).map(|(place, spent)| json!({
+            "route": place.route,
+            "at": place.shown(),
+            "state": place.state,
+            "seconds": spent,
+            "share": spent / seconds.max(f64::MIN_POSITIVE),
+        })).collect::<Vec<_>>(),
     })
 }
 
@@ -124,3 +156,6 @@ fn quantiles(snapshot: &Snapshot) -> Map<String, Value> {
     };
     Phase::ALL.iter().map(show).collect()
 }
+
+/// Places that are shown.
+const PLACES: usize = 20;

@@ -1,12 +1,25 @@
 //! Requests wait: which of CPU, GIL and threads is the reason, and what would help.
 
-use super::words::{number, plural, the_gil, threads, threads_are, threads_or_processes, time};
-use super::{Advice, HELD, Kind, QUIET, Window, advice, gil};
+use super::limited::limited;
+use super::place::{Resource, Waiters, waiters};
+use super::scaling::Shape;
+use super::troubled::compute;
+use super::words::{
+    in_each_process, number, plural, the_gil, threads, threads_are, threads_or_processes, time,
+};
+use super::{Advice, Case, HELD, Kind, QUIET, Window, advice, gil};
 
 /// Requests wait: finds the reason.
-pub(super) fn crowded(w: &Window) -> Advice {
+pub(super) fn crowded(case: &Case<'_>) -> Advice {
+    let w = case.window;
     // The CPU that the workers ask for; a busy machine gives them less.
-    let cores = w.worker_cores.unwrap_or(w.process_cores) + w.delayed;
+    let used = w.worker_cores.unwrap_or(w.process_cores);
+    // Workers that sleep wait for a core after each sleep, however little they compute then.
+    let delayed = match compute(case, used) {
+        true => w.delayed,
+        false => w.delayed.min(used),
+    };
+    let cores = used + delayed;
     let waits = format!("requests wait {} for a worker", time(w.wait));
     let gils = w.processes as f64;
     let machine_full = w.process_cores.max(cores) >= FULL * w.cores as f64;
@@ -30,19 +43,7 @@ pub(super) fn crowded(w: &Window) -> Advice {
         );
     }
     if machine_full {
-        let text = format!(
-            "All CPU of the machine is used ({:.1} of {} by {}) and {waits}: more {} will \
-             not help; cheaper requests or more machines would.",
-            w.process_cores,
-            plural(w.cores, "core"),
-            if w.processes == 1 {
-                "this process".into()
-            } else {
-                format!("{} processes", w.processes)
-            },
-            threads_or_processes(w),
-        );
-        return advice(Kind::Cpu, text, None);
+        return cpu(w, &machine_is_full(w), &waits);
     }
     if w.gil && w.gil_wait.max(w.probe) >= HELD && w.gil_wait.max(w.probe) >= w.wait / 4.0 {
         return gil(
@@ -55,12 +56,33 @@ pub(super) fn crowded(w: &Window) -> Advice {
             ),
         );
     }
-    more_threads(w, cores, serial, &waits)
+    if let Some(limited) = limited(case, &waits) {
+        return limited;
+    }
+    more_threads(case, cores, serial, &waits)
+}
+
+fn machine_is_full(w: &Window) -> String {
+    let by = if w.processes == 1 {
+        "this process".into()
+    } else {
+        format!("{} processes", w.processes)
+    };
+    let of = plural(w.cores, "core");
+    let used = w.process_cores;
+    if used >= FULL * w.cores as f64 {
+        return format!("All CPU of the machine is used ({used:.1} of {of} by {by})");
+    }
+    format!(
+        "The CPU is used up ({used:.1} of {of} by {by}, and its threads wait for {:.1} more)",
+        w.delayed
+    )
 }
 
 /// Requests wait, and neither the CPU nor a held GIL is the reason: says whether more threads would help.
 /// `cores` is the CPU that the workers ask for; `serial` says that they share one core, because of the GIL.
-fn more_threads(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
+fn more_threads(case: &Case<'_>, cores: f64, serial: bool, waits: &str) -> Advice {
+    let w = case.window;
     // How many threads the CPU has room for, if each uses as much as a busy thread does now.
     let of = if serial {
         w.processes.min(w.cores)
@@ -84,29 +106,134 @@ fn more_threads(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
             number(w.busy),
             threads(w.threads)
         );
-        return advice(Kind::Ok, text, None);
+        return advice(Kind::Burst, text);
     }
     if most <= w.threads {
         return used_up(w, cores, serial, waits);
     }
+    let waiting = waiters(case.places, w.busy);
+    let mainly = waiting.first().filter(|at| at.workers >= MAINLY * w.busy);
+    match case.curve.shape().filter(|_| !are_unlike(w)) {
+        Some(flat @ Shape::Flat { width, .. }) => served_elsewhere(w, flat, width, mainly, waits),
+        Some(falling @ Shape::Falling { best, .. }) => in_the_way(w, falling, best.busy, waits),
+        _ => so_many_threads(case, cores, (most, wanted), mainly, waits),
+    }
+}
+
+/// `most` threads would help; `wanted` would leave nobody waiting.
+fn so_many_threads(
+    case: &Case<'_>,
+    cores: f64,
+    (most, wanted): (usize, usize),
+    mainly: Option<&Waiters>,
+    waits: &str,
+) -> Advice {
+    let w = case.window;
+    if most <= w.most_threads && w.most_threads > w.threads {
+        let text = format!(
+            "The number of threads follows the load by itself, and {waits}: there are {} of at most {}.",
+            w.threads,
+            threads(w.most_threads)
+        );
+        return advice(Kind::Growing, text);
+    }
+    let shape = case.curve.shape();
     let remedy = if most == wanted {
         "would remove the wait"
     } else {
         "would shorten it"
     };
+    let provided = match mainly {
+        _ if shape.is_some() => String::new(),
+        Some(at) if at.resource == Resource::Sleep => String::new(),
+        Some(at) => format!(", if what they wait for keeps up, mostly at {}", at.shown),
+        None => ", if what they wait for keeps up".into(),
+    };
     // The setting is that of each process.
     let per_process = most.div_ceil(w.processes);
-    let text = format!(
-        "{} busy {:.0} % of the time and {waits}; they use {cores:.1} cores: threads={per_process}{} {remedy}.",
+    let mut text = format!(
+        "{} busy {:.0} % of the time and {waits}; they use {cores:.1} cores: threads={per_process}{} {remedy}{provided}.",
         threads_are(w.threads),
         100.0 * (w.busy / w.threads as f64).min(1.0),
-        if w.processes == 1 {
-            ""
-        } else {
-            " in each process"
-        },
+        in_each_process(w),
     );
-    advice(Kind::Threads, text, Some(per_process))
+    let mut kind = Kind::Threads;
+    if let Some((route, share)) = long_route(case) {
+        kind = Kind::Route;
+        let share = 100.0 * share;
+        text = format!(
+            "Few requests take most of the time, {share:.0} % of it those to {route}, and the others wait for them. {text}"
+        );
+    }
+    let (busy, waiting) = (number(w.busy), number(w.waiting));
+    let little = format!("{busy} requests are in the application and {waiting} wait, on average");
+    let seen = mainly.map(|at| at.said(w.busy));
+    Advice {
+        threads: Some(per_process),
+        place: mainly.map(|at| at.at.clone()),
+        evidence: [Some(little), seen, shape.map(Shape::said)]
+            .into_iter()
+            .flatten()
+            .collect(),
+        sure: matches!(shape, Some(Shape::Rising { .. })),
+        ..advice(kind, text)
+    }
+}
+
+/// More busy workers ended no more requests, though the workers wait in no line that can be seen: something
+/// outside of the process lets only a few pass.
+fn served_elsewhere(
+    w: &Window,
+    shape: Shape,
+    width: usize,
+    mainly: Option<&Waiters>,
+    waits: &str,
+) -> Advice {
+    let (what, place) = match mainly {
+        Some(at) => (
+            format!("what they wait for at {} does not keep up", at.shown),
+            Some(at.at.clone()),
+        ),
+        None => ("something that they wait for does not keep up".into(), None),
+    };
+    let text = format!(
+        "Requests are served about {width} at a time, however many of the {} are busy, and {waits}: {what}. If \
+         twice the threads end no more requests a second, that is what must get faster.",
+        threads(w.threads),
+    );
+    Advice {
+        place,
+        width: Some(width),
+        evidence: vec![shape.said()],
+        ..advice(Kind::Service, text)
+    }
+}
+
+/// More busy workers ended fewer requests.
+fn in_the_way(w: &Window, shape: Shape, best: usize, waits: &str) -> Advice {
+    let text = format!(
+        "The threads are in each other's way, and {waits}: {}. threads={best}{} may do more.",
+        shape.said(),
+        in_each_process(w),
+    );
+    Advice {
+        threads: Some(best),
+        evidence: vec![shape.said()],
+        ..advice(Kind::TooManyThreads, text)
+    }
+}
+
+/// Few requests take most of the workers' time: the route that most of it goes to, and its share.
+fn long_route(case: &Case<'_>) -> Option<(String, f64)> {
+    let routes = case.places.by_route();
+    let (route, share) = routes.first()?;
+    let starves = are_unlike(case.window) && routes.len() > 1 && *share >= MAINLY;
+    starves.then(|| ((*route).to_owned(), *share))
+}
+
+/// Few requests take much longer than most: how many end a second says little then.
+fn are_unlike(w: &Window) -> bool {
+    w.median > 0.0 && w.mean >= UNLIKE * w.median
 }
 
 /// Requests wait, and the threads already use what they can have of the CPU.
@@ -125,13 +252,23 @@ fn used_up(w: &Window, cores: f64, serial: bool, waits: &str) -> Advice {
             ),
         );
     }
+    let what = format!(
+        "The threads use {cores:.1} of {}, which is most of what there is",
+        plural(w.cores, "core")
+    );
+    cpu(w, &what, waits)
+}
+
+fn cpu(w: &Window, what: &str, waits: &str) -> Advice {
     let text = format!(
-        "The threads use {cores:.1} of {}, which is most of what there is, and {waits}: more {} will \
-         not help; cheaper requests or more machines would.",
-        plural(w.cores, "core"),
+        "{what}, and {waits}: more {} will not help; cheaper requests or more machines would.",
         threads_or_processes(w),
     );
-    advice(Kind::Cpu, text, None)
+    Advice {
+        evidence: vec![format!("{what}, by their clocks")],
+        sure: w.process_cores >= FULL * w.cores as f64,
+        ..advice(Kind::Cpu, text)
+    }
 }
 
 /// How many processes the load asks for, if each request takes as much CPU as it does now. `cores` is the CPU
@@ -161,5 +298,9 @@ const FULL: f64 = 0.85;
 const PARALLEL: f64 = 1.3;
 /// Busy threads that are ready to run for less than this share of the time wait, for the GIL or for others.
 const READY: f64 = 0.6;
+/// This share of the busy workers, or of their time, is most of it.
+const MAINLY: f64 = 0.6;
+/// Requests are unlike each other if their mean takes so many times as long as their median.
+const UNLIKE: f64 = 4.0;
 /// The most threads that are advised.
 const MOST: usize = 1024;

@@ -18,6 +18,14 @@ pub(super) fn threads_or_processes(w: &Window) -> &'static str {
     }
 }
 
+pub(super) fn in_each_process(w: &Window) -> &'static str {
+    if w.processes == 1 {
+        ""
+    } else {
+        " in each process"
+    }
+}
+
 pub(super) fn time(seconds: f64) -> String {
     match seconds {
         s if s >= 10.0 => format!("{s:.0} s"),
@@ -46,4 +54,10 @@ pub(super) fn threads_are(n: usize) -> String {
 
 pub(super) fn plural(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// "1 request has been", "3 requests have been".
+pub(super) fn requests_have(n: usize) -> String {
+    let verb = if n == 1 { "has" } else { "have" };
+    format!("{} {verb} been", plural(n, "request"))
 }

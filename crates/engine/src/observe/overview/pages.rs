@@ -12,7 +12,6 @@ use crate::exchange::answer::Answer;
 use crate::observe::admin::metrics::{self, Metric, by, count};
 use crate::observe::admin::pages::{Page, json};
 use crate::observe::admin::status;
-use crate::observe::advice::advise;
 use crate::observe::snapshot::Snapshot;
 
 /// `page` as of `now`, when those in `silent` have not answered.
@@ -37,7 +36,7 @@ pub(super) fn figures(page: Page, fleet: &Fleet, silent: &BTreeSet<usize>, now: 
             Answer::new(200, metrics::CONTENT_TYPE, page)
         }
         Page::Requests => json(&requests(sum)),
-        Page::Advice => Answer::text(200, format!("{}\n", advise(&sum.window).text)),
+        Page::Advice => Answer::text(200, format!("{}\n", sum.advice().text)),
     }
 }
 

@@ -1,46 +1,10 @@
-use super::crowded::round_up;
+//! Verdicts on the averages alone.
+
+use std::time::Duration;
+
+use super::super::crowded::round_up;
 use super::*;
-
-/// Four threads, two cores, 100 requests a second of 10 ms each.
-const CALM: Window = Window {
-    requests: 6000,
-    busy: 1.0,
-    waiting: 0.001,
-    flushing: 0.01,
-    wait: 0.00001,
-    gil_wait: 0.0,
-    probe: 0.0001,
-    held: 0.001,
-    worker_cores: Some(0.2),
-    delayed: 0.0,
-    process_cores: 0.25,
-    cores: 2,
-    threads: 4,
-    gil: true,
-    processes: 1,
-};
-/// Sixteen clients of a view that sleeps.
-const SLEEPY: Window = Window {
-    busy: 3.9,
-    waiting: 12.0,
-    wait: 0.31,
-    worker_cores: Some(0.1),
-    process_cores: 0.2,
-    ..CALM
-};
-
-#[track_caller]
-fn check(window: Window, kind: Kind, threads: Option<usize>, says: &str) {
-    let advice = advise(&window);
-    assert_eq!(
-        (advice.kind, advice.threads),
-        (kind, threads),
-        "{}",
-        advice.text
-    );
-    assert!(advice.text.contains(says), "{}", advice.text);
-    assert!(advice.text.ends_with('.') && !advice.text.contains('\n'));
-}
+use crate::observe::watch::{Sample, Watch};
 
 #[test]
 fn every_situation_has_its_name() {
@@ -75,7 +39,7 @@ fn a_burst_of_sleepers_is_not_blamed_on_the_gil() {
         process_cores: 0.0,
         ..SLEEPY
     };
-    check(burst, Kind::Ok, None, "in the bursts only");
+    check(burst, Kind::Burst, None, "in the bursts only");
 }
 
 #[test]
@@ -89,13 +53,18 @@ fn a_burst_of_computing_requests_in_a_quiet_minute_is_no_trouble_of_the_gil() {
         process_cores: 0.05,
         ..SLEEPY
     };
-    check(burst, Kind::Ok, None, "would not help in the bursts either");
+    check(
+        burst,
+        Kind::Burst,
+        None,
+        "would not help in the bursts either",
+    );
     let few = Window {
         requests: 4,
         waiting: 0.01,
         ..burst
     };
-    check(few, Kind::Ok, None, "they wait 180 ms for one");
+    check(few, Kind::Burst, None, "they wait 180 ms for one");
 }
 
 #[test]
@@ -127,9 +96,15 @@ fn computing_under_the_gil_is_not_helped_by_threads() {
     check(starved, Kind::Gil, None, "95 %");
     let contended = Window {
         delayed: 1.2,
+        process_cores: 0.6,
         ..starved
     };
-    check(contended, Kind::Gil, None, "100 %");
+    check(
+        contended,
+        Kind::Starved,
+        None,
+        "Other processes use the CPU",
+    );
 }
 
 #[test]
@@ -140,6 +115,14 @@ fn work_outside_the_gil_uses_the_machine_up() {
         ..SLEEPY
     };
     check(hashing, Kind::Cpu, None, "2 cores");
+    // Others take half of it: four threads that are ready to run are not held up by the GIL.
+    let half = Window {
+        worker_cores: Some(1.05),
+        process_cores: 1.09,
+        delayed: 2.8,
+        ..hashing
+    };
+    check(half, Kind::Cpu, None, "1.1 of 2 cores");
     // Others use the machine, too.
     let beside = Window {
         worker_cores: Some(1.4),
@@ -153,7 +136,12 @@ fn work_outside_the_gil_uses_the_machine_up() {
         delayed: 3.0,
         ..hashing
     };
-    check(starved, Kind::Cpu, None, "0.3 of 2 cores");
+    check(
+        starved,
+        Kind::Starved,
+        None,
+        "get 0.3 cores where they could use 3.3 of 2 cores",
+    );
 }
 
 #[test]
@@ -242,7 +230,7 @@ fn processes_are_the_remedy_for_a_gil_while_there_are_cores() {
     };
     #[track_caller]
     fn check(window: &Window, kind: Kind, processes: Option<usize>, says: &str) {
-        let advice = advise(window);
+        let advice = by_averages(window);
         assert!(advice.text.contains(says), "{}", advice.text);
         let processes = processes.filter(|_| cfg!(unix));
         assert_eq!((advice.kind, advice.processes), (kind, processes));
@@ -275,7 +263,7 @@ fn processes_are_the_remedy_for_a_gil_while_there_are_cores() {
         &held,
         Kind::Gil,
         Some(3),
-        "The GIL of one process is not to be had",
+        "The GIL of one process cannot be had",
     );
 }
 
@@ -283,7 +271,7 @@ fn processes_are_the_remedy_for_a_gil_while_there_are_cores() {
 fn windows_of_processes_add_up() {
     let mut both = SLEEPY;
     both += SLEEPY;
-    let advice = advise(&both);
+    let advice = by_averages(&both);
     // Each of the two gets as many threads as it would alone.
     assert_eq!((advice.kind, advice.threads), (Kind::Threads, Some(16)));
     assert!(
@@ -298,7 +286,7 @@ fn windows_of_processes_add_up() {
     );
     let mut mixed = SLEEPY;
     mixed += Window {
-        requests: 12_000,
+        asked: 12_000,
         wait: 0.01,
         ..CALM
     };
@@ -316,11 +304,45 @@ fn advised_numbers_are_round_and_never_too_small() {
 
 #[test]
 fn trouble_is_what_can_be_helped() {
-    let trouble = [Kind::Threads, Kind::Gil, Kind::Cpu];
+    let trouble = [
+        Kind::Threads,
+        Kind::Gil,
+        Kind::Cpu,
+        Kind::Stuck,
+        Kind::Errors,
+    ];
     assert!(trouble.iter().all(|kind| kind.is_trouble()));
+    let none = [
+        Kind::Idle,
+        Kind::Ok,
+        Kind::Burst,
+        Kind::SlowClients,
+        Kind::Draining,
+    ];
+    assert!(!none.iter().any(|kind| kind.is_trouble()));
+}
+
+#[test]
+fn requests_that_still_wait_or_run_count_as_those_that_have_ended() {
+    let first = Watch::new().first().clone();
+    let last = Sample {
+        at: first.at + Duration::from_secs(31),
+        busy: 124.0,
+        waited: 155.0,
+        waiting: 5,
+        running: 4,
+        ages: vec![31.0, 31.0, 31.0, 31.0],
+        ..first.clone()
+    };
+    let window = Window::between(&first, &last, None);
+    assert_eq!((window.requests, window.asked), (0, 9));
+    assert_eq!((window.still_waiting, window.stuck), (5, 4));
+    assert!((window.wait - 155.0 / 9.0).abs() < 1e-9, "{}", window.wait);
     assert!(
-        ![Kind::Idle, Kind::Ok, Kind::SlowClients]
-            .iter()
-            .any(|kind| kind.is_trouble())
+        (window.stuck_busy - 4.0).abs() < 1e-9,
+        "{}",
+        window.stuck_busy
     );
+    let patient = Window::between(&first, &last, Some(Duration::from_secs(60)));
+    assert_eq!(patient.stuck, 0);
 }

@@ -1,0 +1,210 @@
+//! The wait profile: on which route and on which line the workers are, and whether they compute or wait.
+//!
+//! The thread that probes the GIL looks at the stacks of the busy workers ten times a second ([`Watcher`]).
+//! A look counts for the time since the look before it. Shortly afterwards the thread reads the workers' CPU
+//! clocks again: that tells who computes ([`judge`]). Nothing of this is on the way of a request.
+//!
+//! [`Watcher`]: crate::observe::watch::Watcher
+//! [`judge`]: self::judge::judge
+
+mod judge;
+mod route;
+mod table;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use self::judge::{Evidence, judge};
+pub(crate) use self::table::{Place, Places, State};
+use crate::observe::profile::route::route;
+use crate::queue::running::RunningRequest;
+use crate::shared::Shared;
+use crate::sys::sync;
+
+/// The stack of one worker, as the binding sees it.
+#[derive(Clone, Debug)]
+pub struct ThreadStack {
+    /// The thread, as [`crate::Tasks::name_thread`] named it.
+    pub thread: u64,
+    /// Its frames from the application's outermost to the innermost, separated by line feeds. Last may come
+    /// what the innermost one calls, such as `acquire()`; it has no colon.
+    pub frames: String,
+    /// Which frame is the innermost one of the application's own code.
+    pub own: usize,
+    /// Changes when the thread has gone on.
+    pub at: u64,
+}
+
+/// What the watch thread has seen in the last minute.
+#[derive(Debug, Default)]
+pub(crate) struct Profile {
+    state: Mutex<ProfileState>,
+}
+
+#[derive(Debug, Default)]
+struct ProfileState {
+    places: table::Table,
+    last: Option<Look>,
+    /// The look that waits for the workers' clocks to be read once more.
+    open: Option<Look>,
+}
+
+/// The busy workers at one moment.
+#[derive(Debug)]
+struct Look {
+    at: Instant,
+    /// How long the probe waited for the interpreter just before.
+    probe: Duration,
+    workers: Vec<Worker>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    request: RunningRequest,
+    stack: ThreadStack,
+    /// Its CPU clock, and how long it was ready to run and had no core: at the look, or just after it.
+    cpu: Option<Duration>,
+    delayed: Option<Duration>,
+    state: State,
+}
+
+impl Profile {
+    /// Begins a look: the workers with these stacks are busy. `probe` is how long the calling thread has just
+    /// waited for the interpreter.
+    pub(crate) fn see(&self, shared: &Shared, stacks: Vec<ThreadStack>, probe: Duration) {
+        let now = shared.now();
+        let running = shared.running.requests(now);
+        let worker = |stack: ThreadStack| {
+            let request = running.iter().find(|r| r.thread == stack.thread)?.clone();
+            Some(Worker {
+                request,
+                stack,
+                cpu: None,
+                delayed: None,
+                state: State::Waiting,
+            })
+        };
+        let look = Look {
+            at: now,
+            probe,
+            workers: stacks.into_iter().filter_map(worker).collect(),
+        };
+        self.lock().open = Some(look);
+    }
+
+    /// Reads the clocks of a look that has begun. The calling thread is detached. `false`: there is none.
+    pub(crate) fn measure(&self) -> bool {
+        let mut state = self.lock();
+        let Some(look) = &mut state.open else {
+            return false;
+        };
+        look.at = sync::now();
+        for worker in &mut look.workers {
+            worker.cpu = worker.request.cpu_clock();
+            worker.delayed = worker.request.delayed();
+        }
+        true
+    }
+
+    /// Ends a look, [`GAP`] after its clocks were read: the workers that used CPU since then compute.
+    pub(crate) fn settle(&self, shared: &Shared) {
+        let mut state = self.lock();
+        let Some(mut look) = state.open.take() else {
+            return;
+        };
+        let now = shared.now();
+        let gap = now.saturating_duration_since(look.at);
+        let clocks: Vec<_> = look.workers.iter().map(Worker::since_measured).collect();
+        let last = state.last.take();
+        let elapsed = last.as_ref().map_or(PERIOD, |last| {
+            look.at.saturating_duration_since(last.at).min(LONGEST)
+        });
+        let all = Evidence {
+            gil: shared.settings.gil,
+            gap,
+            used: None,
+            delayed: None,
+            ready: clocks
+                .iter()
+                .flat_map(|(used, delayed)| [*used, *delayed])
+                .flatten()
+                .sum(),
+            busy: look.workers.len(),
+            elapsed,
+            probe: look.probe,
+            since_last: None,
+            was_waiting: false,
+            same_place: false,
+        };
+        for (worker, (used, delayed)) in look.workers.iter_mut().zip(clocks) {
+            let before = last.as_ref().and_then(|last| last.of(worker));
+            let same_place = before.is_some_and(|before| before.is_where(worker));
+            worker.state = judge(&Evidence {
+                used,
+                delayed,
+                since_last: before.and_then(|before| grown(worker.cpu, before.cpu)),
+                was_waiting: before.is_some_and(|before| before.state == State::Waiting),
+                same_place,
+                ..all
+            });
+            let route = route(&worker.request.method, &worker.request.path);
+            let place = Place {
+                route,
+                stack: worker.stack.frames.clone(),
+                own: worker.stack.own,
+                state: worker.state,
+            };
+            state.places.add(now, place, elapsed.as_secs_f64());
+        }
+        state.last = Some(look);
+    }
+
+    /// Nothing runs: the next look counts by itself.
+    pub(crate) fn pause(&self) {
+        self.lock().last = None;
+    }
+
+    /// Where the workers were in the last minute.
+    pub(crate) fn places(&self, now: Instant) -> Places {
+        self.lock().places.last_minute(now)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ProfileState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Look {
+    /// The same thread in this look.
+    fn of(&self, worker: &Worker) -> Option<&Worker> {
+        let same = |mine: &&Worker| mine.stack.thread == worker.stack.thread;
+        self.workers.iter().find(same)
+    }
+}
+
+impl Worker {
+    /// The CPU it used and the time it was ready and had no core, since its clocks were read.
+    fn since_measured(&self) -> (Option<Duration>, Option<Duration>) {
+        let used = grown(self.request.cpu_clock(), self.cpu);
+        (used, grown(self.request.delayed(), self.delayed))
+    }
+
+    /// Whether the thread has not gone on in between.
+    fn is_where(&self, later: &Worker) -> bool {
+        self.stack.at == later.stack.at && self.request.record.taken == later.request.record.taken
+    }
+}
+
+fn grown(after: Option<Duration>, before: Option<Duration>) -> Option<Duration> {
+    after
+        .zip(before)
+        .map(|(after, before)| after.saturating_sub(before))
+}
+
+/// How long after a look the clocks are read again: less than CPython's switch interval of 5 ms, so that a
+/// thread that computes under the GIL still has it.
+pub(crate) const GAP: Duration = Duration::from_millis(3);
+/// The time between two looks.
+pub(crate) const PERIOD: Duration = Duration::from_millis(100);
+/// A look counts for this much at most.
+const LONGEST: Duration = Duration::from_secs(10);

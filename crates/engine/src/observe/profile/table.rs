@@ -1,0 +1,231 @@
+//! Seconds by place over the last minute, in buckets of ten seconds.
+
+use std::collections::HashMap;
+use std::ops::AddAssign;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+/// What a busy worker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// It uses CPU.
+    Computing,
+    /// It could go on and waits for a core that others use.
+    Core,
+    /// It could go on and waits for the interpreter.
+    Gil,
+    /// It waits for something else: a lock, a database, a service, the disk.
+    Waiting,
+}
+
+/// Where a worker is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) route: String,
+    /// Frames from the outermost to the innermost, separated by line feeds, and last what the innermost calls.
+    pub(crate) stack: String,
+    /// Which of them is the innermost one of the application's own code.
+    pub(crate) own: usize,
+    pub(crate) state: State,
+}
+
+/// Seconds by place, most first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Places(pub(crate) Vec<(Place, f64)>);
+
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// When each bucket began, and what is in it; the youngest is the last.
+    buckets: Vec<(Instant, HashMap<Place, f64>)>,
+}
+
+impl Place {
+    /// The application's own line.
+    pub(crate) fn own_frame(&self) -> &str {
+        self.stack.split('\n').nth(self.own).unwrap_or_default()
+    }
+
+    /// The frames below the application's own line.
+    pub(crate) fn below_own(&self) -> impl Iterator<Item = &str> {
+        self.stack.split('\n').skip(self.own + 1)
+    }
+
+    /// The application's own line, the innermost line where that is another one, and what it calls.
+    pub(crate) fn shown(&self) -> String {
+        let mut shown = vec![self.own_frame()];
+        let mut below = self.below_own().collect::<Vec<_>>();
+        let called = below.pop_if(|last| !last.contains(':'));
+        shown.extend(below.pop());
+        shown.extend(called);
+        shown.join(" \u{2192} ")
+    }
+}
+
+impl Table {
+    /// A worker was at `place` for this long.
+    pub(super) fn add(&mut self, now: Instant, mut place: Place, seconds: f64) {
+        let fresh = |(began, _): &(Instant, _)| now.saturating_duration_since(*began) < BUCKET;
+        if !self.buckets.last().is_some_and(fresh) {
+            self.forget(now);
+            self.buckets.push((now, HashMap::new()));
+        }
+        let Some((_, bucket)) = self.buckets.last_mut() else {
+            return;
+        };
+        if bucket.len() >= MOST && !bucket.contains_key(&place) {
+            place.route = OTHER.to_owned();
+            place.stack = OTHER.to_owned();
+            place.own = 0;
+        }
+        *bucket.entry(place).or_default() += seconds;
+    }
+
+    pub(super) fn last_minute(&mut self, now: Instant) -> Places {
+        self.forget(now);
+        let mut all: HashMap<&Place, f64> = HashMap::new();
+        for (place, seconds) in self.buckets.iter().flat_map(|(_, bucket)| bucket) {
+            *all.entry(place).or_default() += seconds;
+        }
+        let all = most(all.into_iter().collect());
+        Places(
+            all.into_iter()
+                .map(|(place, n)| (place.clone(), n))
+                .collect(),
+        )
+    }
+
+    fn forget(&mut self, now: Instant) {
+        let young = |began: Instant| now.saturating_duration_since(began) < WINDOW;
+        self.buckets.retain(|(began, _)| young(*began));
+    }
+}
+
+impl Places {
+    /// Where workers waited most.
+    pub(crate) fn longest_wait(&self) -> Option<&Place> {
+        let mut waits = self
+            .0
+            .iter()
+            .filter(|(place, _)| place.state == State::Waiting);
+        waits.next().map(|(place, _)| place)
+    }
+
+    /// The shares of the routes in the workers' time, most first.
+    pub(crate) fn by_route(&self) -> Vec<(&str, f64)> {
+        let all = self.seconds().max(f64::MIN_POSITIVE);
+        let mut shares: HashMap<&str, f64> = HashMap::new();
+        for (place, seconds) in &self.0 {
+            *shares.entry(&place.route).or_default() += seconds / all;
+        }
+        most(shares.into_iter().collect())
+    }
+
+    /// Seconds in `state`.
+    pub(crate) fn seconds_in(&self, state: State) -> f64 {
+        let found = self.0.iter().filter(|(place, _)| place.state == state);
+        found.map(|(_, seconds)| seconds).sum()
+    }
+
+    /// Seconds that workers were busy.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.0.iter().map(|(_, seconds)| seconds).sum()
+    }
+}
+
+impl AddAssign for Places {
+    fn add_assign(&mut self, other: Self) {
+        let mut all: HashMap<Place, f64> = std::mem::take(&mut self.0).into_iter().collect();
+        for (place, seconds) in other.0 {
+            *all.entry(place).or_default() += seconds;
+        }
+        self.0 = most(all.into_iter().collect());
+    }
+}
+
+/// The places of most time, most first.
+fn most<P: Ord>(mut all: Vec<(P, f64)>) -> Vec<(P, f64)> {
+    all.sort_by(|(a, n), (b, m)| m.total_cmp(n).then_with(|| a.cmp(b)));
+    all.truncate(MOST);
+    all
+}
+
+/// How long a bucket takes what comes.
+const BUCKET: Duration = Duration::from_secs(10);
+/// How long it is kept.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Places that are told apart in a bucket, and in what is shown.
+const MOST: usize = 300;
+/// Stands for all places beyond that.
+const OTHER: &str = "other";
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+
+    fn place(n: usize) -> Place {
+        Place {
+            route: format!("GET /{n}"),
+            stack: "views.py:8 index\ndriver.py:97 execute".into(),
+            own: 0,
+            state: State::Waiting,
+        }
+    }
+
+    #[test]
+    fn places_add_up_and_are_forgotten_after_a_minute() {
+        let start = crate::sys::sync::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut table = Table::default();
+        table.add(at(0), place(1), 1.0);
+        table.add(at(5), place(2), 0.5);
+        table.add(at(30), place(1), 2.0);
+        assert_eq!(
+            table.last_minute(at(31)).0,
+            [(place(1), 3.0), (place(2), 0.5)]
+        );
+        assert_eq!(table.last_minute(at(65)).0, [(place(1), 2.0)]);
+        assert_eq!(table.last_minute(at(90)).seconds(), 0.0);
+        assert!(table.buckets.is_empty());
+    }
+
+    #[test]
+    fn places_beyond_the_bound_are_counted_together() {
+        let now = crate::sys::sync::now();
+        let mut table = Table::default();
+        for n in 0..MOST + 5 {
+            table.add(now, place(n), 1.0);
+        }
+        assert_eq!(table.buckets[0].1.len(), MOST + 1);
+        let places = table.last_minute(now);
+        assert_eq!(places.0[0].0.stack, OTHER);
+        assert_eq!(places.0[0].1, 5.0);
+    }
+
+    #[test]
+    fn places_of_two_processes_add_up() {
+        let mut one = Places(vec![(place(1), 1.0), (place(2), 0.5)]);
+        one += Places(vec![(place(2), 2.0)]);
+        assert_eq!(one.0, [(place(2), 2.5), (place(1), 1.0)]);
+    }
+
+    #[test]
+    fn a_place_is_shown_by_the_line_of_the_application_and_the_innermost_one() {
+        assert_eq!(
+            place(1).shown(),
+            "views.py:8 index \u{2192} driver.py:97 execute"
+        );
+        let innermost = Place { own: 1, ..place(1) };
+        assert_eq!(innermost.shown(), "driver.py:97 execute");
+        let called = Place {
+            stack: format!("{}\nwait()", place(1).stack),
+            ..place(1)
+        };
+        assert_eq!(
+            called.shown(),
+            "views.py:8 index \u{2192} driver.py:97 execute \u{2192} wait()"
+        );
+    }
+}
