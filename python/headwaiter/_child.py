@@ -126,6 +126,7 @@ def _load(arguments: list[str]) -> tuple[WSGIApplication, Adjustments]:
         from headwaiter import _failure_page
 
         application = _failure_page.application(str(failure))
+    adjustments.application = options.application
     startup.configure_logging(options)
     return application, adjustments
 

@@ -13,12 +13,16 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headwaiter import _headwaiter
-from headwaiter._process import forks, logs, looks, stacks
+from headwaiter._process import forks, logs, stacks
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.casts import thread_bounds
+
+if TYPE_CHECKING:
+    from headwaiter._process.clocks import Clock
+    from headwaiter._process.looks import Looks
 
 
 class Workers:
@@ -49,7 +53,11 @@ class Workers:
         if most > least or self._adj.slow_request_log or self._adj.stuck_after:
             threads.append(_daemon("headwaiter-overseer", self._oversee, abort))
         if self._adj.is_observed:  # first, so that it sees what the others do to the GIL
-            threads.insert(0, _daemon("headwaiter-watch", self._watch))
+            # What it needs takes time to load, and a request may take the GIL.
+            from headwaiter._process import clocks, looks
+
+            look = looks.Looks(Workers._work.__code__) if self._adj.wait_profile else None
+            threads.insert(0, _daemon("headwaiter-watch", self._watch, look, clocks.read))
         for thread in threads:
             self.threads.append(thread)
             try:
@@ -106,9 +114,9 @@ class Workers:
             lambda ident: stacks.of_thread(ident, Workers._work.__code__),
         )
 
-    def _watch(self) -> None:
+    def _watch(self, look: Looks | None, read_clocks: Callable[[], list[Clock]]) -> None:
         code = Workers._work.__code__
-        self._engine.watch(looks.Looks(code), lambda: stacks.collect(code))
+        self._engine.watch(look, read_clocks, lambda: stacks.collect(code))
 
 
 def _daemon(name: str, target: Callable[..., None], *args: Any) -> threading.Thread:

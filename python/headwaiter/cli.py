@@ -1,4 +1,5 @@
-"""The command line: ``headwaiter MODULE:OBJECT``, and ``headwaiter top`` (``_top/``).
+"""The command line: ``headwaiter MODULE:OBJECT``, ``headwaiter top`` and ``headwaiter advise``
+(``_top/``), and ``headwaiter ctl`` (``_parent/``).
 
 ``__main__.py`` calls :func:`run`. Rules: a user's mistake gives one message on standard error and
 an exit status, never a traceback of the server. The application's traceback is shown if the
@@ -35,6 +36,10 @@ def run(arguments: Sequence[str]) -> int:
         from headwaiter._top import command
 
         return command.run(arguments[1:])
+    if arguments and arguments[0] == "advise":
+        from headwaiter._top import advise
+
+        return advise.run(arguments[1:])
     if arguments and arguments[0] == "ctl":
         from headwaiter._parent import ctl
 
@@ -63,6 +68,7 @@ def run(arguments: Sequence[str]) -> int:
         return _supervise(arguments, options, adjustments)
     try:
         application = startup.load(options.application, call=options.call)
+        adjustments.application = options.application
         startup.configure_logging(options)
         server = startup.bind(application, adjustments)
     except StartError as error:

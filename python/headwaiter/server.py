@@ -8,6 +8,7 @@ everything that concerns sockets, ``_workers.py`` what concerns threads.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from headwaiter import _headwaiter
-from headwaiter._process import logs, pid_file, shutdown, signals, systemd
+from headwaiter._process import logs, pauses, pid_file, shutdown, signals, systemd
 from headwaiter._process.interpreter import check_threads, python_build
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.listen import bracketed, with_name
@@ -64,6 +65,7 @@ class Server:
         check_threads()
         self.application = application
         self.adj = adj
+        adj.application = adj.application or _name(application)
         self._engine = _headwaiter.Server(
             application, adj.engine_settings(logs.logger_name()), adj.listeners(), control
         )
@@ -104,8 +106,9 @@ class Server:
         self._process = os.getpid()
         self._stops = stops
         self._at_exit.begin(self.abort)
+        measured = pauses.measured(self._engine.note_collection)
         try:
-            with logs.pumping():
+            with logs.pumping(), measured if self.adj.gc_pauses else contextlib.nullcontext():
                 self._serve(ends_process)
         finally:
             self._at_exit.end()
@@ -250,6 +253,12 @@ class Server:
             self.stop()
         elif now - self._interrupted_at >= _headwaiter.SAME_STOP:
             self.abort()
+
+
+def _name(application: Any) -> str:
+    """What an application without a name is called: its function, or its class."""
+    named = application if hasattr(application, "__qualname__") else type(application)
+    return f"{getattr(named, '__module__', '')}:{named.__qualname__}"
 
 
 def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeywords]) -> Server:

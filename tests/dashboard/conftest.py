@@ -30,8 +30,8 @@ def open_page(browser: chromium.Browser) -> Iterator[Open]:
     """Opens ``admin``'s dashboard and returns once it shows something."""
     pages = []
 
-    def open_page(admin: FakeAdmin, **how: Any) -> chromium.Page:
-        page = browser.open(admin.url, script=FAST, **how)
+    def open_page(admin: FakeAdmin, path: str = "", **how: Any) -> chromium.Page:
+        page = browser.open(admin.url + path, script=FAST, **how)
         pages.append(page)
         page.wait_for("document.querySelector('#verdict').textContent")
         return page

@@ -90,8 +90,10 @@ class FakeAdmin:
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Status, media type and body; status 0 hangs up instead."""
-        if path == "/":
+        if path.partition("?")[0] == "/":
             return 200, "text/html; charset=utf-8", DASHBOARD.read_bytes()
+        if path == "/profile":
+            return 200, "text/plain; charset=utf-8", self.story.folded().encode()
         if path != "/status.json":
             return 404, "text/plain", b"not here\n"
         with self._news:

@@ -42,6 +42,10 @@ class Scenario:
     # The threads are those of so many processes, in equal parts. The last process may be silent.
     processes: int = 0
     silent: bool = False
+    evidence: tuple[str, ...] = ()
+    # Where the workers are: seconds of the last minute by route, frames from the outermost to the
+    # innermost, and state.
+    places: tuple[tuple[str, str, str, float], ...] = ()
 
 
 SCENARIOS = {
@@ -158,6 +162,31 @@ SCENARIOS = {
 }
 
 
+SCENARIOS["lock"] = replace(
+    SCENARIOS["asleep"],
+    kind="lock",
+    advice=(
+        "On average 2.9 threads wait for a lock at orders/views.py:88 list_orders, and requests "
+        "wait 1.5 s for a worker: more threads will not help; to hold it for less time would."
+    ),
+    evidence=("2.9 of 3.9 busy workers wait at orders/views.py:88 list_orders > with",),
+    places=(
+        (
+            "GET /orders/<int>",
+            "mw.py:3 call\norders/views.py:88 list_orders\nwith",
+            "waiting",
+            174.0,
+        ),
+        (
+            "GET /orders/<int>",
+            "mw.py:3 call\norders/views.py:89 list_orders\nsleep()",
+            "waiting",
+            56.0,
+        ),
+        ("GET /<b>nothing</b>", "mw.py:3 call\nrender.py:7 <lambda>", "computing", 10.0),
+    ),
+    running=tuple((n, "GET", f"/orders/{100 + n}", 0.1, 0.5) for n in range(4)),
+)
 SCENARIOS["processes"] = replace(SCENARIOS["ok"], threads=8, processes=2)
 SCENARIOS["silent-process"] = replace(SCENARIOS["processes"], silent=True)
 
@@ -237,7 +266,10 @@ class Story:
                 "threads_min": now.threads, "threads_max": now.threads, "io_threads": 1,
                 "cores": 2,
             },
-            "advice": {"kind": now.kind, "text": now.advice, "threads": now.wanted_threads},
+            "advice": {
+                "kind": now.kind, "text": now.advice, "threads": now.wanted_threads,
+                "evidence": list(now.evidence), "sure": True,
+            },
             "now": {
                 "queue_depth": now.depth, "oldest_wait": now.oldest,
                 "workers_busy": len(now.running), "workers": now.threads,
@@ -253,9 +285,32 @@ class Story:
             "workers": workers,
             "waiting": waiting,
         })  # fmt: skip
+        if now.places:
+            shown["profile"] = self._profile()
+            totals: Status = shown["totals"]  # type: ignore[assignment]
+            totals["worker_seconds"] = {
+                state: self.uptime * sum(spent for *_, of, spent in now.places if of == state) / 60
+                for state in ("computing", "core", "gil", "waiting")
+            }
         if now.processes:
             shown["processes"] = [self._process(slot) for slot in range(now.processes)]
         return shown
+
+    def _profile(self) -> Status:
+        spent = sum(seconds for *_, seconds in self.scenario.places)
+        places = [
+            {"route": route, "at": " > ".join(stack.split("\n")[1:]), "state": state,
+             "seconds": seconds, "share": seconds / spent}
+            for route, stack, state, seconds in self.scenario.places
+        ]  # fmt: skip
+        return {"seconds": spent, "places": places}
+
+    def folded(self) -> str:
+        """What ``/profile`` says."""
+        return "".join(
+            f"{route};{stack.replace(chr(10), ';')};({state}) {1000 * seconds:.0f}\n"
+            for route, stack, state, seconds in self.scenario.places
+        )
 
     def _process(self, slot: int) -> Status:
         """Each does its part; the last one may have fallen silent after half of its requests."""
@@ -275,7 +330,10 @@ class Story:
         for worker, method, path, share, length in self.scenario.running:
             if worker == number:
                 age = (self.uptime - 89.93 + 0.113 * number) % length
+                places = self.scenario.places
+                looked = {"doing": places[0][2], "at": "orders/views.py:88"} if places else {}
                 return {
+                    **looked,
                     "worker": number, "state": "running", "method": method, "path": path,
                     "client": f"127.0.0.1:{50000 + number}", "age": age,
                     "cpu": age * share if self.clocks else None,

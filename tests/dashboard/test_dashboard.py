@@ -83,6 +83,51 @@ def test_a_python_without_a_gil_has_no_lane_for_it(open_page: Open) -> None:
         assert "wants the GIL" not in text
 
 
+def test_shows_where_the_workers_are(open_page: Open) -> None:
+    with FakeAdmin("lock") as admin:
+        page = open_page(admin)
+        page.wait_for("document.querySelectorAll('#flame .frame').length === 12")
+        rows = page.evaluate(
+            "[...document.querySelectorAll('#places tr')].map(row => row.innerText)"
+        )
+        assert [row.split("\t") for row in rows] == [
+            ["73 %", "asleep", "GET /orders/<int>", "orders/views.py:88 list_orders > with"],
+            [
+                "23 %",
+                "asleep",
+                "GET /orders/<int>",
+                "orders/views.py:89 list_orders > sleep()",
+            ],
+            ["4 %", "computing", "GET /<b>nothing</b>", "render.py:7 <lambda>"],
+        ]
+        names = page.evaluate(
+            "[...document.querySelectorAll('#flame .name')].map(n => n.textContent)"
+        )
+        assert names[:4] == [
+            "GET /orders/<int> 96 %", "mw.py:3 call 96 %",
+            "orders/views.py:88 list_orders 73 %", "with 73 %",
+        ]  # fmt: skip
+        width = "(n => document.querySelectorAll('#flame .frame')[n].getBoundingClientRect().width)"
+        whole = page.evaluate("document.querySelector('#flame').getBoundingClientRect().width")
+        assert page.evaluate(f"{width}(2)") == pytest.approx(whole * 174 / 240, abs=2)
+        assert page.evaluate(f"{width}(3)") == pytest.approx(whole * 174 / 240, abs=2)
+        assert page.evaluate("document.querySelectorAll('#flame b, #places b').length") == 0
+        # Workers that were seen waiting do not want the GIL, whatever they compute.
+        page.wait_for(f"{LANES}.join() === 'asleep,asleep,asleep,asleep'")
+        assert "orders/views.py:88" in page.evaluate(
+            "document.querySelector('#requests').innerText"
+        )
+        assert page.errors() == []
+
+
+def test_shows_the_advice_alone_beside_another_page(open_page: Open) -> None:
+    with FakeAdmin("lock") as admin:
+        page = open_page(admin, path="?only=advice")
+        parts = "[...document.querySelectorAll('main > *')]"
+        shown = f"{parts}.filter(one => one.offsetHeight).map(one => one.id)"
+        assert page.evaluate(shown) == ["advice", "lanes-card"]
+
+
 def test_does_without_the_clocks_that_a_system_lacks(open_page: Open) -> None:
     with FakeAdmin("asleep") as admin:
         admin.story.clocks = False
@@ -223,7 +268,7 @@ def test_asks_for_nothing_but_itself_and_its_status(open_page: Open) -> None:
         admin.wait_for_polls(3)
         wanted = {admin.url, f"{admin.url}status.json", "data:,"}
         assert {admin.url, f"{admin.url}status.json"} <= set(page.requested()) <= wanted
-    assert DASHBOARD.stat().st_size < 36_000
+    assert DASHBOARD.stat().st_size < 42_000
 
 
 CONTRASTS = """(() => {

@@ -13,6 +13,7 @@ from typing import Any, Callable
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as plain_families
 
 from ..conftest import Serve
 from ..support.http import Client
@@ -30,10 +31,10 @@ def hello(_environ: Environ, start_response: StartResponse) -> list[bytes]:
     return [b"hello"]
 
 
-def admin(server: LiveServer, path: str) -> Any:
+def admin(server: LiveServer, path: str, fields: list[tuple[str, str]] | None = None) -> Any:
     host, port = server.server.admin_listen[0]
     with Client((host, int(port))) as client:
-        return client.ask(path, headers=LOCAL)
+        return client.ask(path, headers=LOCAL + (fields or []))
 
 
 def counted(server: LiveServer, requests: int) -> None:
@@ -46,6 +47,9 @@ def counted(server: LiveServer, requests: int) -> None:
     eventually(enough, f"{requests} requests are counted")
 
 
+OPENMETRICS = [("Accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5")]
+
+
 def families(text: bytes) -> dict[str, Any]:
     parse: Callable[[str], Iterable[Any]] = text_string_to_metric_families
     return {family.name: family for family in parse(text.decode())}
@@ -56,7 +60,7 @@ def test_metrics_parse_and_are_those_that_the_page_documents(serve: Serve) -> No
     server.ask("/")
     server.ask("/bad path")
     counted(server, 2)
-    reply = admin(server, "/metrics")
+    reply = admin(server, "/metrics", OPENMETRICS)
     assert reply.header("content-type").startswith("application/openmetrics-text")
     found = families(reply.body)
     page = (ROOT / "docs" / "metrics.md").read_text()
@@ -76,6 +80,20 @@ def test_metrics_parse_and_are_those_that_the_page_documents(serve: Serve) -> No
     assert value("headwaiter_request_seconds_count") == 2
 
 
+def test_metrics_are_plain_text_for_who_does_not_ask_for_openmetrics(serve: Serve) -> None:
+    server = serve(hello, admin=ADMIN)
+    server.ask("/")
+    counted(server, 1)
+    reply = admin(server, "/metrics")
+    assert reply.header("content-type") == "text/plain; version=0.0.4; charset=utf-8"
+    parse: Callable[[str], Iterable[Any]] = plain_families
+    found = {family.name: family for family in parse(reply.body.decode())}
+    assert found["headwaiter_requests"].type == "counter"
+    assert {s.name for s in found["headwaiter_requests"].samples} == {"headwaiter_requests_total"}
+    other = families(admin(server, "/metrics", OPENMETRICS).body)
+    assert len(found) == len(other)
+
+
 def test_stats_are_what_status_json_shows(serve: Serve) -> None:
     server = serve(hello, admin=ADMIN)
     for _ in range(3):
@@ -87,6 +105,7 @@ def test_stats_are_what_status_json_shows(serve: Serve) -> None:
     assert shown["totals"]["ends"]["complete"] == 3
     assert stats.keys() == shown.keys()
     assert shown["server"]["listening"] == [f"http://{server.address[0]}:{server.address[1]}"]
+    assert shown["server"]["application"] == f"{__name__}:hello"
 
 
 def test_stats_work_without_an_admin_endpoint(serve: Serve) -> None:
@@ -173,7 +192,7 @@ def test_what_clients_sent_is_shown_escaped_and_in_part(serve: Serve) -> None:
         assert began.wait(30)
         second.request(target)
         eventually(lambda: server.server.stats()["now"]["queue_depth"] == 1, "one waits")
-        pages = ["/requests", "/status.json", "/stacks", "/metrics", "/advice"]
+        pages = ["/requests", "/status.json", "/stacks", "/metrics", "/advice", "/profile"]
         bodies = {page: admin(server, page).body for page in pages}
         over.set()
         assert first.reply().status == second.reply().status == 200

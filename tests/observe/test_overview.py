@@ -26,6 +26,7 @@ if sys.platform == "win32":
 
 pytestmark = headwaiter_only("Waitress has one process and no admin endpoint")
 LOCAL = [("Host", "localhost")]
+OPENMETRICS = ("Accept", "application/openmetrics-text")
 
 
 class Parent:
@@ -63,7 +64,7 @@ class Parent:
 
         def ask() -> None:
             with tell, Client((host, port)) as client:
-                replies.append(client.ask(path, headers=LOCAL))
+                replies.append(client.ask(path, headers=[*LOCAL, OPENMETRICS]))
 
         client = threading.Thread(target=ask)
         client.start()
@@ -85,7 +86,7 @@ class Parent:
         self.asked.append(what)
         for slot, count in self.children.items():
             if slot not in self.silent:
-                text = figures(count) if what == "figures" else f"stacks of {slot}"
+                text = f"stacks of {slot}" if what == "stacks" else figures(count)
                 self.overview.supply(number, slot, text)
         if not self.children:
             self.overview.done(number)
@@ -171,7 +172,7 @@ def test_a_silent_process_is_marked_and_counts_with_what_it_told_last(parent: Pa
     assert "process 0 (pid 4000, ready)" in stacks
     assert "stacks of 0" in stacks
     assert stacks.index("process 1 (pid 4001, ready)") < stacks.index("has not answered in time")
-    assert parent.asked == ["figures", "figures", "stacks"]
+    assert parent.asked == ["counts", "figures", "stacks"]
 
 
 def test_without_a_process_it_is_not_ready(parent: Parent) -> None:

@@ -42,7 +42,7 @@ pub use net::listener::{BindOptions, Listeners};
 pub use observe::overseer::{Orders, Oversight, SlowRequest};
 #[cfg(all(unix, not(all(test, shuttle))))]
 pub use observe::overview::{Overview, Topic, fleet::Member};
-pub use observe::profile::ThreadStack;
+pub use observe::profile::{ThreadClock, ThreadStack};
 pub use observe::watch::{Probe, Watcher};
 pub use record::access_log::{AccessLogFormat, AccessLogTarget, FormatError};
 pub use record::{End, Record};

@@ -327,6 +327,11 @@ impl Server {
         self.shared.reopen_logs();
     }
 
+    /// A garbage collection has stopped the interpreter for this long.
+    pub fn note_collection(&self, took: Duration) {
+        self.observatory.watch.note_collection(took);
+    }
+
     /// Makes the calling thread the one that measures the wait for the GIL, for the admin endpoint.
     pub fn watcher(&self) -> Watcher {
         Watcher::new(&self.observatory)

@@ -112,6 +112,8 @@ pub struct Settings {
     pub admin_public: bool,
     /// Name and version of the interpreter, for the admin endpoint.
     pub runtime: String,
+    /// What the application is called, for the admin endpoint; may be empty.
+    pub application: String,
     /// Whether workers share a GIL. With a GIL one stand-by worker is enough, and the governor decides how
     /// many may be active. Without a GIL one worker is woken per waiting task.
     pub gil: bool,
@@ -176,6 +178,7 @@ impl Settings {
             admin: Vec::new(),
             admin_public: false,
             runtime: String::new(),
+            application: String::new(),
             gil: true,
             lend_loop: true,
         }

@@ -244,10 +244,12 @@ fn a_child_asks_to_be_replaced_after_its_last_request_and_serves_on() {
         assert_eq!(client.get(path).status, 200);
     }
     assert_eq!(parent.hear(), json!({"did": "asks", "why": "max_requests"}));
-    let figures = parent.ask("figures", 2);
-    assert_eq!(figures["did"], "figures");
-    let text = figures["text"].as_str().unwrap();
-    assert!(serde_json::from_str::<Value>(text).unwrap().is_object());
+    for (what, n) in [("figures", 2), ("counts", 3)] {
+        let figures = parent.ask(what, n);
+        assert_eq!(figures["did"], "figures");
+        let text = figures["text"].as_str().unwrap();
+        assert!(serde_json::from_str::<Value>(text).unwrap().is_object());
+    }
     site.stop();
 }
 

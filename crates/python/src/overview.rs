@@ -52,6 +52,7 @@ impl Overview {
         let questions = self.with(Engine::turn)?.into_iter();
         let named = |(topic, n)| match topic {
             Topic::Figures => ("figures", n),
+            Topic::Counts => ("counts", n),
             Topic::Stacks => ("stacks", n),
         };
         Ok(questions.map(named).collect())

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwaiter_engine::{BindError, Listeners, Seldom, Server as Engine, ThreadStack};
+use headwaiter_engine::{BindError, Listeners, Seldom, Server as Engine, ThreadClock, ThreadStack};
 #[cfg(not(unix))]
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -175,6 +175,12 @@ impl Server {
         self.engine.unfinished()
     }
 
+    /// A garbage collection took so many seconds.
+    fn note_collection(&self, seconds: f64) {
+        let took = Duration::try_from_secs_f64(seconds);
+        self.engine.note_collection(took.unwrap_or_default());
+    }
+
     /// All figures as JSON: what the admin endpoint shows at `/status.json`.
     fn status(&self) -> String {
         self.engine.status()
@@ -216,12 +222,14 @@ impl Server {
 
     /// The body of the thread that measures the wait for the GIL; returns when the server has drained.
     ///
-    /// It also calls `look` to see where the threads are that run a request, and `stacks` to collect the
-    /// stacks of all threads for the admin endpoint.
+    /// For the wait profile it also calls `look`, if there is one, to see where the threads are that run a
+    /// request, and `clocks` to read the CPU clocks of the application's own threads; and for the admin endpoint
+    /// `stacks`, to collect the stacks of all threads.
     fn watch(
         &self,
         py: Python<'_>,
-        look: &Bound<'_, PyAny>,
+        look: Option<&Bound<'_, PyAny>>,
+        clocks: &Bound<'_, PyAny>,
         stacks: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let _guard = StandStill::new();
@@ -229,7 +237,7 @@ impl Server {
         while let Some(mut probe) = py.detach(|| watcher.wait()) {
             watcher.attached(&mut probe);
             let busy = watcher.busy();
-            if !busy.is_empty() {
+            if let Some(look) = look.filter(|_| !busy.is_empty()) {
                 // Without memory for it there is no look this time.
                 let seen = look.call1((busy,)).and_then(|seen| seen.extract());
                 let seen: Vec<(u64, String, usize, u64)> = seen.unwrap_or_default();
@@ -240,6 +248,12 @@ impl Server {
                     at,
                 };
                 watcher.see(&probe, seen.into_iter().map(stack).collect());
+            }
+            if look.is_some() && watcher.wants_clocks() {
+                let read = clocks.call0().and_then(|read| read.extract());
+                let read: Vec<(u64, String, f64)> = read.unwrap_or_default();
+                let clock = |(id, name, cpu)| ThreadClock { id, name, cpu };
+                watcher.clocks(read.into_iter().map(clock).collect());
             }
             if probe.wants_stacks() {
                 let text = stacks.call0().and_then(|text| text.extract());

@@ -110,6 +110,7 @@ fn engine_settings(from: &Adjustments<'_, '_>, py: Python<'_>) -> PyResult<Setti
         admin: admin(from)?,
         admin_public: from.get("admin_public")?,
         runtime: from.text("runtime")?,
+        application: from.text("application")?,
         gil: gil_enabled(py)?,
         // Turns leading off, to measure what it gains.
         lend_loop: std::env::var_os("HEADWAITER_HANDOFF")

@@ -119,7 +119,7 @@ class Adjustments(AdjustmentValues):
     def engine_settings(self, logger: str) -> dict[str, Any]:
         """The settings for the extension's ``Server``; ``None`` means "off"."""
         settings: dict[str, Any] = {"logger": logger, "multiprocess": self._is_child}
-        settings["runtime"] = python_version()
+        settings["runtime"], settings["application"] = python_version(), self.application
         for row in ADJUSTMENTS:
             if row.engine:
                 value = getattr(self, row.name)
@@ -139,7 +139,7 @@ class Adjustments(AdjustmentValues):
         """
         self._is_child = True
         self.listen, self.unix_socket, self.sockets = [], None, sockets
-        self.is_observed = observed or bool(self.admin)
+        self.is_observed |= observed
         self.admin = None
         self._admin_listeners: list[tuple[Any, ...]] = []
 
@@ -186,7 +186,10 @@ class Adjustments(AdjustmentValues):
         self._resolve_proxies()
         self._resolve_spool()
         self._resolve_listen()
-        self.is_observed = bool(self.admin)
+        least, most = thread_bounds(self.threads)
+        # A pool that may grow asks first whether more threads would only wait.
+        self.is_observed = bool(self.admin) or most > least
+        self.application = ""  # what it is called; for the admin endpoint
         self._admin_listeners = listen.admin(self.admin, public=self.admin_public)
         share = defaults.processes(self.processes)
         if "connection_limit" not in given:

@@ -21,6 +21,7 @@ Each adjustment may also come from the environment (--threads: HEADWAITER_THREAD
 or from a TOML file (threads = 8); a flag beats the environment, which beats the file.
 
 headwaiter top [ADDRESS] shows a running server, started with --admin, in the terminal.
+headwaiter advise [ADDRESS] prints what would help it, and on what evidence.
 headwaiter ctl VERB operates one that was started with --control.
 
 Exit status: 0 drained and done, 1 could not start, 2 wrong usage, 3 requests, or threads of

@@ -356,6 +356,15 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         its thread; again at each doubling, and when it ends.""",
         maximum=LONGEST, off=0, waitress="absent"),
 
+    _row("wait_profile", kinds.BOOLEAN, True, "Observing", """
+        Look ten times a second where the threads are that run a request, for the advice, the
+        dashboard and `/profile`; only with `admin` or a range of `threads`.""",
+        engine=False, waitress="absent"),
+    _row("gc_pauses", kinds.BOOLEAN, False, "Observing", """
+        Measure how long Python's garbage collections stop the threads, for the advice, the
+        metrics and `/status.json`. It costs each collection a microsecond.""",
+        engine=False, waitress="absent"),
+
     _row("asyncore_loop_timeout", kinds.WHOLE_SECONDS, 1, "Unused", """
         Accepted for Waitress' sake; there is no such loop.""", engine=False, waitress="differs"),
     _row("asyncore_use_poll", kinds.BOOLEAN, False, "Unused", """

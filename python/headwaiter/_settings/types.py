@@ -87,6 +87,8 @@ class AdjustmentKeywords(TypedDict, total=False):
     admin_public: bool | str
     server_timing: bool | str
     slow_request_log: float | str
+    wait_profile: bool | str
+    gc_pauses: bool | str
     asyncore_loop_timeout: int | str
     asyncore_use_poll: bool | str
     cleanup_interval: int | str
@@ -171,6 +173,8 @@ class AdjustmentValues:
     admin_public: bool
     server_timing: bool
     slow_request_log: float
+    wait_profile: bool
+    gc_pauses: bool
     asyncore_loop_timeout: int
     asyncore_use_poll: bool
     cleanup_interval: int

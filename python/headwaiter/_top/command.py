@@ -23,6 +23,7 @@ from headwaiter._top.terminal import Terminal, opened
 
 DONE, FAILED, USAGE = 0, 1, 2
 HISTORY = 240  # figures kept; more than a terminal has columns for
+HINT = "Was the server started with --admin, and is that its address?"
 QUIT = ("q", "Q", "\x03", "\x1b")
 
 EPILOG = f"""\
@@ -37,7 +38,7 @@ cannot be reached, or could not be at the end, or the output cannot be written; 
 def run(arguments: Sequence[str]) -> int:
     """Do what ``arguments`` ask for and return the exit status; ``top`` is not among them."""
     options = _parser().parse_args(list(arguments))
-    address = options.address or os.environ.get("HEADWAITER_ADMIN") or f"127.0.0.1:{DEFAULT_PORT}"
+    address = asked(options.address)
     try:
         first = fetch(address)
         if options.once or not _is_screen():
@@ -50,11 +51,15 @@ def run(arguments: Sequence[str]) -> int:
     except ValueError as error:
         return _fail(str(error), USAGE)
     except Unreachable as error:
-        hint = "Was the server started with --admin, and is that its address?"
-        return _fail(f"no status from {address}: {error}\n{hint}", FAILED)
+        return _fail(f"no status from {address}: {error}\n{HINT}", FAILED)
     except KeyboardInterrupt:
         pass
     return DONE
+
+
+def asked(given: str | None) -> str:
+    """The address of the endpoint: the ``given`` one, that of the environment, or the usual one."""
+    return given or os.environ.get("HEADWAITER_ADMIN") or f"127.0.0.1:{DEFAULT_PORT}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,7 +13,9 @@ from typing import Any
 from headwaiter._top.status import Status
 
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
-PHASES = ("queue", "gil", "computing", "asleep", "flush")
+PHASES = ("queue", "gil", "computing", "core", "asleep", "flush")
+STATES = {"computing": "computing", "core": "core", "gil": "gil", "waiting": "asleep"}
+"""What the wait profile calls the states of a busy worker, and how they are called here."""
 # A request that uses the CPU for a smaller share of its time counts as asleep.
 ASLEEP = 0.02
 
@@ -89,7 +91,7 @@ def figures(before: Status | None, after: Status) -> Figures:
     processes = _processes(before, after, seconds)
     return Figures(
         outcomes=_outcomes(before["totals"], after["totals"], seconds),
-        phases=_phases(before["totals"]["phases"], after["totals"]["phases"]),
+        phases=_phases(before["totals"], after["totals"]),
         cores=cores,
         gil_share=gil_share,
         gil_bound=gil_bound,
@@ -129,19 +131,34 @@ def _phases(before: Status, after: Status) -> Mapping[str, float] | None:
     app = _mean("app", before, after)
     if app is None:
         return None
-    computing = min(app, _mean("app_cpu", before, after) or 0.0)
+    computing = (_mean("app_cpu", before, after) or 0.0) / app if app else 0.0
+    parts = _shares(before, after, min(1.0, computing))
     return {
         "queue": _mean("queue", before, after) or 0.0,
-        "gil": _mean("gil", before, after) or 0.0,
-        "computing": computing,
-        "asleep": app - computing,
+        "gil": (_mean("gil", before, after) or 0.0) + app * parts["gil"],
+        "computing": app * parts["computing"],
+        "core": app * parts["core"],
+        "asleep": app * parts["asleep"],
         "flush": _mean("flush", before, after) or 0.0,
     }
 
 
+def _shares(before: Status, after: Status, computing: float) -> Mapping[str, float]:
+    """What workers did between two looks, as shares of their time; without looks only that they
+    were ``computing`` is known."""
+    was, now = before.get("worker_seconds", {}), after.get("worker_seconds", {})
+    spent = {
+        name: max(0.0, now.get(state, 0.0) - was.get(state, 0.0)) for state, name in STATES.items()
+    }
+    every = sum(spent.values())
+    if not every:
+        return {"computing": computing, "core": 0.0, "gil": 0.0, "asleep": 1.0 - computing}
+    return {name: part / every for name, part in spent.items()}
+
+
 def _mean(phase: str, before: Status, after: Status) -> float | None:
     nothing: dict[str, float] = {"count": 0, "sum": 0.0}
-    was, now = before.get(phase, nothing), after.get(phase, nothing)
+    was, now = (one["phases"].get(phase, nothing) for one in (before, after))
     count = now["count"] - was["count"]
     return max(0.0, float((now["sum"] - was["sum"]) / count)) if count > 0 else None
 
@@ -190,12 +207,15 @@ def _worker(
         share = (cpu - before["cpu"]) / seconds
     else:
         share = cpu / age if age > 0 else 0.0
+    seen = STATES.get(now.get("doing", ""), "")
     if share >= 0.5:
         state = "computing"
     elif now.get("phase") == "sending":
         state = "sending"
     elif cpu is None:
-        state = "running"
+        state = seen or "running"
+    elif seen not in ("", "computing"):
+        state = seen
     else:
         state = waits_for if share > ASLEEP else "asleep"
     return Worker(

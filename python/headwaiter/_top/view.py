@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from headwaiter._top.figures import CLASSES, PHASES, Figures, Process, Worker
+from headwaiter._top.figures import CLASSES, PHASES, STATES, Figures, Process, Worker
 
 # A line is pieces of text and their style; a style is a name in SGR or "".
 Line = list[tuple[str, str]]
@@ -38,19 +38,21 @@ TITLES = {
     "sqlite": "SQLITE IS THE LIMIT",
     "service": "A SERVICE IS THE LIMIT",
     "route": "ONE ROUTE TAKES THE THREADS",
+    "gc": "GARBAGE COLLECTION",
     "stuck": "WORKERS ARE STUCK",
     "errors": "ERRORS",
 }
 LIKE = {
     **dict.fromkeys(("lock", "pool", "sqlite", "service", "route", "growing", "burst"), "threads"),
     "too-many-threads": "threads",
-    **dict.fromkeys(("gil", "background", "stuck", "errors"), "gil-bound"),
+    **dict.fromkeys(("gil", "background", "gc", "stuck", "errors"), "gil-bound"),
     "starved": "cpu",
 }  # kinds that have the style of another
 WORDS = {"gil": "wants the GIL", "core": "wants a core"}  # for states that are no words
-LETTERS = {"queue": "q", "gil": "G", "computing": "C", "asleep": "a", "flush": "f"}
+LETTERS = {"queue": "q", "gil": "G", "computing": "C", "core": "c", "asleep": "a", "flush": "f"}
 BLOCKS, ASCII_BLOCKS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 LONG = 10.0  # seconds after which a running request is highlighted
+PLACES = 3  # lines of the application that are shown
 LABEL = 10  # columns of the names at the left
 
 
@@ -62,7 +64,8 @@ def render(
     Without ``height`` it shows every worker and every waiting request in the status.
     """
     now = history[-1]
-    lines = [*_head(now, width, trouble), [], *_meters(history, width, blocks), []]
+    lines = [*_head(now, width, trouble), [], *_meters(history, width, blocks)]
+    lines += [*_places(now, width), []]
     if now.processes:
         half = None if height is None else max(3, (height - len(lines)) // 2)
         lines += [*_processes(now.processes, half), []]
@@ -87,6 +90,11 @@ def bare(line: Line) -> str:
 def safe(text: object) -> str:
     """Text from a client with every byte visible; ``None`` is empty."""
     return _visible(str("" if text is None else text))
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """``text`` on lines of this width, at least one."""
+    return textwrap.wrap(text, max(10, width)) or [""]
 
 
 def seconds(value: float | None) -> str:
@@ -116,17 +124,17 @@ def _head(now: Figures, width: int, trouble: str) -> list[Line]:
         ]
     ]
     if trouble:
-        lines += [[(f" {part} ".ljust(width), "trouble")] for part in _wrap(trouble, width - 2)]
+        lines += [[(f" {part} ".ljust(width), "trouble")] for part in wrapped(trouble, width - 2)]
     if server["draining"]:
         lines.append([(" DRAINING: nothing new is accepted ".ljust(width), "trouble")])
     kind = advice["kind"]
     style = LIKE.get(kind, kind)
     lines += [[], [(TITLES.get(kind, safe(kind).upper()), style)]]
-    lines += [[(part, "bold")] for part in _wrap(safe(advice["text"]), width)]
+    lines += [[(part, "bold")] for part in wrapped(safe(advice["text"]), width)]
     evidence = "; ".join(advice.get("evidence") or ())
     if evidence:
         seen = "Seen" if advice.get("sure") else "Not sure; seen"
-        lines += [[(part, "dim")] for part in _wrap(safe(f"{seen}: {evidence}."), width)]
+        lines += [[(part, "dim")] for part in wrapped(safe(f"{seen}: {evidence}."), width)]
     return lines
 
 
@@ -186,9 +194,27 @@ def _time(now: Figures, width: int) -> list[Line]:
         reached = end
     legend: Line = [(_label(""), "")]
     for phase in PHASES:
+        if phase == "core" and not now.phases[phase]:  # rare, and the line is full
+            continue
         name = "GIL" if phase == "gil" else phase
         legend += [(LETTERS[phase], phase), (f"={name} {seconds(now.phases[phase])}  ", "")]
     return [bar, legend]
+
+
+def _places(now: Figures, width: int) -> list[Line]:
+    """Where the workers were most in the last minute."""
+    profile = now.status.get("profile") or {}
+    lines: list[Line] = []
+    places = [place for place in profile.get("places") or () if place["share"] >= 0.005]
+    for place in places[:PLACES]:
+        state = STATES.get(place["state"], "running")
+        share = f"{100 * place['share']:3.0f} % "
+        word = WORDS.get(state, state)
+        text = f" {safe(place['route'])}: {safe(place['at'])}"
+        lines.append(
+            [(_label("" if lines else "Where"), "dim"), (share, ""), (word, state), (text, "")]
+        )
+    return lines
 
 
 def _processes(processes: Sequence[Process], space: int | None) -> list[Line]:
@@ -288,10 +314,6 @@ def _label(name: str) -> str:
 
 def _count(value: float) -> str:
     return f"{value:.0f}" if value >= 9.95 or value == int(value) else f"{value:.1f}"
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(10, width)) or [""]
 
 
 def _cut(line: Line, width: int) -> Line:

@@ -26,6 +26,7 @@ use socket2::Socket;
 use crate::control::frames::Sender;
 use crate::control::thread::Thread;
 use crate::observe::Observatory;
+use crate::observe::profile::Places;
 use crate::observe::snapshot::Snapshot;
 use crate::siblings::Siblings;
 use crate::signals::leaving::Leaving;
@@ -227,7 +228,7 @@ impl Common {
 
     fn last(&self) {
         if let Some(server) = self.server() {
-            let last = json!({"did": "last", "text": figures(&server)});
+            let last = json!({"did": "last", "text": counts(&server)});
             self.parent.send(&last);
         }
     }
@@ -237,6 +238,16 @@ impl Common {
 fn figures(server: &Observatory) -> String {
     server.count();
     serde_json::to_string(&Snapshot::take(server)).unwrap_or_default()
+}
+
+/// The same without the places of the wait profile.
+fn counts(server: &Observatory) -> String {
+    server.count();
+    let snapshot = Snapshot {
+        places: Places::default(),
+        ..Snapshot::take(server)
+    };
+    serde_json::to_string(&snapshot).unwrap_or_default()
 }
 
 impl fmt::Debug for Common {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use socket2::Socket;
 
 use crate::control::frames::Received;
-use crate::control::{Common, News, figures};
+use crate::control::{Common, News, counts, figures};
 use crate::observe::Observatory;
 use crate::observe::admin::show::instead_of_stacks;
 use crate::shared::Stage;
@@ -193,7 +193,8 @@ impl Thread {
                     siblings.remove(slot);
                 }
             }
-            "figures" => self.tell_figures(number),
+            "figures" => self.tell_figures(number, figures),
+            "counts" => self.tell_figures(number, counts),
             "stacks" => self.ask_for_stacks(number),
             unknown => log::warn!(target: crate::LOG, "the parent process says {unknown:?}"),
         }
@@ -245,8 +246,11 @@ impl Thread {
         }
     }
 
-    fn tell_figures(&self, number: u64) {
-        let figures = self.common.server().map_or_else(String::new, |server| figures(&server));
+    fn tell_figures(&self, number: u64, figures: fn(&Observatory) -> String) {
+        let figures = self
+            .common
+            .server()
+            .map_or_else(String::new, |server| figures(&server));
         let told = json!({"did": "figures", "n": number, "text": figures});
         self.common.parent.send(&told);
     }

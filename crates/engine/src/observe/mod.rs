@@ -77,6 +77,8 @@ impl Observatory {
         advise(&Case {
             window,
             places: &self.profile.places(self.shared.now()),
+            beside: &self.profile.beside(),
+            failed: &self.watch.failed(),
             curve: &self.watch.curve(),
         })
     }

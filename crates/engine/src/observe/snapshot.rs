@@ -7,7 +7,7 @@
 //! takes the default, so an old and a new version add up while a server is upgraded.
 
 use std::ops::AddAssign;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,14 +15,14 @@ use serde_json::{Value, json};
 use crate::net::address::Listening;
 use crate::observe::Observatory;
 use crate::observe::admin::show;
+use crate::observe::advice::expect::{Expected, expect};
 use crate::observe::advice::{Advice, Case, Curve, Window, advise};
-use crate::observe::profile::Places;
+use crate::observe::profile::{Places, Spent, add_up};
 use crate::queue::Look;
 use crate::queue::running::RunningRequest;
 use crate::record::census::Census;
 use crate::record::figures::{ByPhase, Figures};
 use crate::record::histogram::Distribution;
-use crate::shared::Shared;
 use crate::sys::process;
 
 /// A server at one moment.
@@ -46,9 +46,17 @@ pub(crate) struct Snapshot {
     /// The waits of the GIL probe.
     pub(crate) probe: Distribution,
     pub(crate) probe_now: Option<Duration>,
+    /// Garbage collections, if they are measured.
+    pub(crate) collections: Distribution,
     pub(crate) process: Process,
     /// Where the workers were in the last minute.
     pub(crate) places: Places,
+    /// What they did since the server started.
+    pub(crate) spent: Spent,
+    /// Threads that compute beside the workers, and how many cores each uses, most first.
+    pub(crate) beside: Vec<(String, f64)>,
+    /// Requests that failed in about the last minute, by route, most first.
+    pub(crate) failed: Vec<(String, u64)>,
     /// How throughput grew with busy workers.
     pub(crate) curve: Curve,
     /// What each worker does, as JSON.
@@ -65,6 +73,8 @@ pub(crate) struct About {
     pub(crate) pid: u32,
     pub(crate) uptime: Duration,
     pub(crate) listening: Vec<String>,
+    /// What the application is called.
+    pub(crate) application: String,
     /// The interpreter and its version.
     pub(crate) python: String,
     pub(crate) gil: bool,
@@ -119,6 +129,7 @@ impl Snapshot {
                 pid: std::process::id(),
                 uptime: now.saturating_duration_since(watch.first().at),
                 listening: shared.listening.iter().map(url).collect(),
+                application: settings.application.clone(),
                 python: settings.runtime.clone(),
                 gil: settings.gil,
                 draining: shared.draining(),
@@ -151,6 +162,7 @@ impl Snapshot {
                 .map(|(first, last)| last.figures.phases_since(&first.figures)),
             probe: watch.probe_waits(),
             probe_now: watch.probe_now(),
+            collections: watch.collections(),
             process: Process {
                 cpu: process::cpu(),
                 resident: process::resident(),
@@ -158,19 +170,33 @@ impl Snapshot {
                 gil_share: gil_share(observatory),
             },
             places: observatory.profile.places(now),
+            spent: observatory.profile.spent(),
+            beside: observatory.profile.beside(),
+            failed: watch.failed(),
             curve: watch.curve(),
-            workers: workers(shared, &running),
+            workers: workers(observatory, &running, now),
             waiting: show::waiting(shared, now),
         }
     }
 
     /// What would help.
     pub(crate) fn advice(&self) -> Advice {
-        advise(&Case {
+        advise(&self.case())
+    }
+
+    /// What `threads` threads in each process would give.
+    pub(crate) fn expect(&self, threads: usize) -> Option<Expected> {
+        expect(&self.case(), threads)
+    }
+
+    fn case(&self) -> Case<'_> {
+        Case {
             window: &self.window,
             places: &self.places,
+            beside: &self.beside,
+            failed: &self.failed,
             curve: &self.curve,
-        })
+        }
     }
 
     /// All channels.
@@ -189,12 +215,25 @@ impl Snapshot {
 }
 
 /// What each worker does.
-fn workers(shared: &Shared, running: &[RunningRequest]) -> Vec<Value> {
-    let show = |worker| match running.iter().find(|request| request.worker == worker) {
-        Some(request) => show::running(request),
-        None => json!({"worker": worker, "state": "idle"}),
+fn workers(observatory: &Observatory, running: &[RunningRequest], now: Instant) -> Vec<Value> {
+    let show = |worker| {
+        let Some(request) = running.iter().find(|request| request.worker == worker) else {
+            return json!({"worker": worker, "state": "idle"});
+        };
+        let mut shown = show::running(request);
+        if let Some((state, at)) = observatory.profile.doing(request, now) {
+            shown["doing"] = json!(state);
+            shown["at"] = json!(at);
+        }
+        shown
     };
-    shared.queue.numbers().into_iter().map(show).collect()
+    observatory
+        .shared
+        .queue
+        .numbers()
+        .into_iter()
+        .map(show)
+        .collect()
 }
 
 pub(super) fn url(listening: &Listening) -> String {
@@ -230,9 +269,13 @@ impl AddAssign for Snapshot {
             (Some(_), None) => {}
         }
         self.probe += &other.probe;
+        self.collections += &other.collections;
         self.probe_now = self.probe_now.max(other.probe_now);
         self.process += other.process;
         self.places += other.places;
+        self.spent += other.spent;
+        add_counts(&mut self.failed, other.failed);
+        add_up(&mut self.beside, other.beside);
         self.curve += other.curve;
         self.workers.extend(other.workers);
         self.waiting.extend(other.waiting);
@@ -240,6 +283,16 @@ impl AddAssign for Snapshot {
         self.waiting.sort_by(|a, b| age(b).total_cmp(&age(a)));
         self.waiting.truncate(show::MOST);
     }
+}
+
+fn add_counts(sum: &mut Vec<(String, u64)>, more: Vec<(String, u64)>) {
+    for (name, n) in more {
+        match sum.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sum)) => *sum += n,
+            None => sum.push((name, n)),
+        }
+    }
+    sum.sort_by(|(_, a), (_, b)| b.cmp(a));
 }
 
 impl AddAssign for About {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::observe::Observatory;
 use crate::observe::advice::Curve;
-use crate::observe::profile::{self, ThreadStack};
+use crate::observe::profile::{self, ThreadClock, ThreadStack};
 use crate::queue::running::RunningRequest;
 use crate::record::Phase;
 use crate::record::figures::Figures;
@@ -46,6 +46,8 @@ pub(crate) struct Sample {
     pub(crate) probe: Distribution,
     /// Seconds that the probe has been waiting now.
     pub(crate) probing: f64,
+    /// Garbage collections.
+    pub(crate) collections: Distribution,
 }
 
 impl Sample {
@@ -75,6 +77,7 @@ impl Sample {
             process_cpu: crate::sys::process::cpu(),
             probe: watch.probe_waits(),
             probing: watch.probing().unwrap_or_default().as_secs_f64(),
+            collections: watch.collections(),
         }
     }
 }
@@ -88,6 +91,8 @@ pub(crate) struct Watch {
     due: AtomicU64,
     samples: Mutex<VecDeque<Sample>>,
     probe: Mutex<ProbeState>,
+    /// What garbage collections took, if the binding measures that.
+    collections: Mutex<Histogram>,
 }
 
 #[derive(Debug)]
@@ -127,6 +132,7 @@ impl Watch {
             process_cpu: crate::sys::process::cpu(),
             probe: Distribution::default(),
             probing: 0.0,
+            collections: Distribution::default(),
         };
         Self {
             samples: Mutex::new(VecDeque::from([first.clone()])),
@@ -139,6 +145,7 @@ impl Watch {
                 awake_until: first.at,
                 stacks: None,
             }),
+            collections: Mutex::default(),
             first,
         }
     }
@@ -203,12 +210,40 @@ impl Watch {
         curve
     }
 
+    /// Requests that failed in about the last minute, by route, most first.
+    pub(crate) fn failed(&self) -> Vec<(String, u64)> {
+        let samples = self.samples();
+        let ends = samples.front().zip(samples.back());
+        ends.map_or_else(Vec::new, |(first, last)| {
+            last.figures.failed_since(&first.figures)
+        })
+    }
+
     /// The last two samples.
     pub(crate) fn last_second(&self) -> Option<(Sample, Sample)> {
         let samples = self.samples();
         let last = samples.back()?;
         let before = samples.get(samples.len().checked_sub(2)?)?;
         Some((before.clone(), last.clone()))
+    }
+
+    /// A garbage collection has stopped the interpreter for this long.
+    pub(crate) fn note_collection(&self, took: Duration) {
+        let collections = self.collections.lock();
+        // Whoever has the lock is the histogram's one writer.
+        collections
+            .unwrap_or_else(PoisonError::into_inner)
+            .record(took);
+    }
+
+    /// Every garbage collection so far.
+    pub(crate) fn collections(&self) -> Distribution {
+        let mut sum = Distribution::default();
+        let collections = self.collections.lock();
+        collections
+            .unwrap_or_else(PoisonError::into_inner)
+            .add_to(&mut sum);
+        sum
     }
 
     /// Every wait of the probe so far.
@@ -271,6 +306,7 @@ impl Watch {
 ///     // attached
 ///     watcher.attached(&mut probe);
 ///     watcher.see(stacks of the threads in watcher.busy());
+///     if watcher.wants_clocks() { watcher.clocks(those of other threads) }
 ///     if probe.wants_stacks() { watcher.stacks(probe, text) }
 ///     // detached again
 /// }
@@ -361,6 +397,16 @@ impl Watcher {
     /// Where the busy threads are, seen while the calling thread is attached.
     pub fn see(&self, probe: &Probe, stacks: Vec<ThreadStack>) {
         self.0.profile.see(&self.0.shared, stacks, probe.waited);
+    }
+
+    /// Whether [`Watcher::clocks`] should be called.
+    pub fn wants_clocks(&self) -> bool {
+        self.0.profile.wants_clocks(self.0.shared.now())
+    }
+
+    /// The CPU clocks of the threads that the application has started.
+    pub fn clocks(&self, clocks: Vec<ThreadClock>) {
+        self.0.profile.tell_clocks(self.0.shared.now(), clocks);
     }
 
     /// Delivers the stacks that `probe` was asked for.

@@ -12,10 +12,12 @@ pub(crate) mod access_log;
 pub(crate) mod census;
 pub(crate) mod counters;
 pub(crate) mod end;
+mod failed;
 pub(crate) mod figures;
 pub(crate) mod histogram;
 pub(crate) mod quota;
 pub(crate) mod recorder;
+pub(crate) mod route;
 
 use std::time::{Duration, Instant};
 

@@ -14,10 +14,11 @@ use headwaiter_http::DateLine;
 
 use crate::record::access_log::AccessLog;
 use crate::record::end::rules;
+use crate::record::failed::Failed;
 use crate::record::figures::{Figures, STATUS_CLASSES};
 use crate::record::histogram::{Histogram, Tally};
 use crate::record::quota::Quota;
-use crate::record::{End, Ended, Phase, Record};
+use crate::record::{End, Ended, Phase};
 use crate::sys::sync;
 
 /// The counters and histograms of one thread.
@@ -32,10 +33,11 @@ pub(crate) struct Shard {
     closing: Tally,
     phases: [Histogram; Phase::ALL.len()],
     quota: Option<Arc<Quota>>,
+    failed: Arc<Failed>,
 }
 
 impl Shard {
-    fn new(quota: Option<Arc<Quota>>) -> Self {
+    fn new(quota: Option<Arc<Quota>>, failed: Arc<Failed>) -> Self {
         Self {
             statuses: Default::default(),
             ends: Default::default(),
@@ -45,10 +47,15 @@ impl Shard {
             closing: Tally::default(),
             phases: Default::default(),
             quota,
+            failed,
         }
     }
 
-    fn count(&self, record: &Record) {
+    fn count(&self, ended: &Ended<'_>) {
+        let record = ended.record;
+        if record.status >= 500 && !ended.head.method().is_empty() {
+            self.failed.count(ended.head.method(), ended.head.path());
+        }
         let class = usize::from(record.status / 100).min(STATUS_CLASSES - 1);
         self.statuses[class].add(1);
         self.ends[record.end as usize].add(1);
@@ -76,6 +83,7 @@ pub(crate) struct Shards {
     all: Mutex<Vec<Arc<Shard>>>,
     /// Those of the workers, by number.
     workers: Mutex<Vec<Arc<Shard>>>,
+    failed: Arc<Failed>,
     quota: Option<Arc<Quota>>,
 }
 
@@ -95,7 +103,7 @@ impl Shards {
 
     /// A new shard, for a thread to write to.
     pub(crate) fn add(&self) -> Arc<Shard> {
-        let shard = Arc::new(Shard::new(self.quota.clone()));
+        let shard = Arc::new(Shard::new(self.quota.clone(), Arc::clone(&self.failed)));
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(Arc::clone(&shard));
         shard
@@ -112,7 +120,10 @@ impl Shards {
 
     /// The sum of all shards.
     pub(crate) fn figures(&self) -> Figures {
-        let mut sum = Figures::default();
+        let mut sum = Figures {
+            failed: self.failed.all(),
+            ..Figures::default()
+        };
         for shard in &*self.all.lock().unwrap_or_else(PoisonError::into_inner) {
             add(&mut sum.statuses, &shard.statuses);
             add(&mut sum.ends, &shard.ends);
@@ -160,7 +171,7 @@ impl Recorder {
 
     /// Counts a request and appends its line for the access log.
     pub(crate) fn record(&mut self, ended: Ended<'_>) {
-        self.shard.count(ended.record);
+        self.shard.count(&ended);
         if let Some(log) = &self.access_log {
             let now = sync::unix_time();
             let date = self.date.at(now.as_secs());

@@ -13,9 +13,6 @@ use crate::observe::snapshot::{Snapshot, Totals};
 use crate::record::figures::Figures;
 use crate::record::{End, Phase};
 
-pub(in crate::observe) const CONTENT_TYPE: &str =
-    "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 /// The page that shows `snapshot`.
 pub(crate) fn page(snapshot: Snapshot) -> String {
     page_with(snapshot, Vec::new(), Vec::new())
@@ -369,6 +366,11 @@ impl Exposition {
                 "headwaiter_gil_probe",
                 "How long a thread that asks ten times a second waited for the GIL.",
                 &self.snapshot.probe,
+            ),
+            (
+                "headwaiter_gc_pause",
+                "What garbage collections took; measured if gc_pauses is on.",
+                &self.snapshot.collections,
             ),
         ] {
             encoder

@@ -7,6 +7,8 @@
 //! head. Another thread makes the pages that take work (`pages.rs`). The loop keeps the number of its
 //! channels small: the oldest makes room for a newcomer (`io/evict.rs`).
 
+pub(in crate::observe) mod folded;
+mod formats;
 pub(in crate::observe) mod metrics;
 pub(in crate::observe) mod pages;
 pub(crate) mod show;
@@ -88,7 +90,7 @@ impl Inline for Admin {
             b"/ready" => readiness(&self.observatory.shared, request.now),
             b"/" => dashboard(),
             b"/stacks" => return self.ask_for_stacks(request),
-            path => match Page::at(path) {
+            _ => match Page::at(request.head) {
                 Some(page) => return self.pages.answer(request, page),
                 None => not_found(),
             },
@@ -157,12 +159,14 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 const DASHBOARD: &str = include_str!("dashboard.html");
-const PAGES: &str = "There are / /status.json /metrics /requests /stacks /advice /live /ready\n";
-/// Figures are of now, and the page is nobody's to frame or to extend.
+const PAGES: &str =
+    "There are / /status.json /metrics /requests /stacks /profile /advice /live /ready\n";
+/// Figures are of now. The page is nobody's to extend, and only a page of this machine may frame it: nothing in it
+/// changes the server.
 const FIELDS: &[u8] = b"Cache-Control: no-store\r\n\
     X-Content-Type-Options: nosniff\r\n\
     Content-Security-Policy: default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
-    img-src data:; connect-src 'self'; frame-ancestors 'none'\r\n";
+    img-src data:; connect-src 'self'; frame-ancestors http://127.0.0.1:* http://localhost:*\r\n";
 /// Requests that wait for stacks. Clients that left are among them, so the oldest gives way.
 const MOST_WAITING: usize = 64;
 /// How long `/stacks` waits for the interpreter.

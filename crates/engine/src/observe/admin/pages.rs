@@ -8,12 +8,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use headwaiter_http::Head;
 use serde_json::Value;
 
+use super::formats::Format;
 use super::shown;
-use super::{metrics, show, status};
+use super::{folded, metrics, show, status};
 use crate::exchange::answer::Answer;
 use crate::io::inline::{Answered, InlineRequest, Later};
+use crate::observe::advice::expect::MOST_THREADS;
 use crate::observe::snapshot::Snapshot;
 use crate::observe::{Observatory, PATIENCE};
 
@@ -21,18 +24,23 @@ use crate::observe::{Observatory, PATIENCE};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::observe) enum Page {
     Status,
-    Metrics,
+    Metrics(Format),
     Requests,
     Advice,
+    Profile,
+    /// What so many threads would give; `None`: the question has another form.
+    Expected(Option<usize>),
 }
 
 impl Page {
-    pub(in crate::observe) fn at(path: &[u8]) -> Option<Self> {
-        match path {
+    pub(in crate::observe) fn at(head: &Head) -> Option<Self> {
+        match head.path() {
             b"/status.json" => Some(Self::Status),
-            b"/metrics" => Some(Self::Metrics),
+            b"/metrics" => Some(Self::Metrics(Format::accepted(head))),
             b"/requests" => Some(Self::Requests),
-            b"/advice" => Some(Self::Advice),
+            b"/advice" if head.query().is_empty() => Some(Self::Advice),
+            b"/advice" => Some(Self::Expected(threads(head.query()))),
+            b"/profile" => Some(Self::Profile),
             _ => None,
         }
     }
@@ -41,16 +49,14 @@ impl Page {
     pub(super) fn make(self, observatory: &Observatory) -> Answer {
         match self {
             Self::Status => json(&status::status(&Snapshot::take(observatory))),
-            Self::Metrics => Answer::new(
-                200,
-                metrics::CONTENT_TYPE,
-                metrics::page(Snapshot::take(observatory)),
-            ),
+            Self::Metrics(format) => format.answer(metrics::page(Snapshot::take(observatory))),
             Self::Requests => json(&show::requests(
                 &observatory.shared,
                 observatory.shared.now(),
             )),
             Self::Advice => Answer::text(200, format!("{}\n", observatory.advice().text)),
+            Self::Expected(threads) => expected(threads, &Snapshot::take(observatory)),
+            Self::Profile => folded::page(&observatory.profile.places(observatory.shared.now())),
         }
     }
 }
@@ -117,6 +123,24 @@ fn serve(observatory: &Observatory, orders: &Receiver<(Later, Page)>) {
             request.answer(shown(answer));
         }
     }
+}
+
+/// `/advice?threads=N`.
+pub(in crate::observe) fn expected(threads: Option<usize>, snapshot: &Snapshot) -> Answer {
+    let Some(threads) = threads else {
+        let text = format!("Ask for threads=N, from 1 to {MOST_THREADS}.\n");
+        return Answer::text(400, text);
+    };
+    match snapshot.expect(threads) {
+        Some(expected) => Answer::text(200, format!("{}\n", expected.said(&snapshot.window))),
+        None => Answer::text(200, "No request has run: nothing is known.\n"),
+    }
+}
+
+fn threads(query: &[u8]) -> Option<usize> {
+    let number = query.strip_prefix(b"threads=")?;
+    let number = std::str::from_utf8(number).ok()?.parse().ok()?;
+    (1..=MOST_THREADS).contains(&number).then_some(number)
 }
 
 pub(in crate::observe) fn json(value: &Value) -> Answer {

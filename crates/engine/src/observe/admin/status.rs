@@ -1,5 +1,8 @@
 //! `/status.json`, which `server.stats()` returns, too: everything at one moment, times in seconds.
 
+use std::collections::BTreeSet;
+
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::observe::profile::{Places, State};
@@ -22,6 +25,7 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
             "pid": server.pid,
             "uptime": server.uptime.as_secs_f64(),
             "listening": server.listening,
+            "application": server.application,
             "python": server.python,
             "gil": server.gil,
             "draining": server.draining,
@@ -40,6 +44,8 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
             "width": advice.width,
             "evidence": advice.evidence,
             "sure": advice.sure,
+            // Of the documentation.
+            "page": format!("docs/advice/{}.md", advice.kind.name()),
         },
         "now": now(snapshot),
         "totals": totals(snapshot),
@@ -50,10 +56,24 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
             "fds": process.descriptors,
             "gil_held_share": process.gil_share,
         },
+        "gc_pauses": {
+            "count": snapshot.collections.count(),
+            "seconds": snapshot.collections.sum(),
+            "longest": snapshot.collections.quantile(1.0),
+        },
+        "expected": expected(snapshot),
         "profile": profile(&snapshot.places),
+        "failed": pairs(&snapshot.failed, "route", "requests"),
+        "beside": pairs(&snapshot.beside, "thread", "cores"),
         "workers": snapshot.workers,
         "waiting": snapshot.waiting,
     })
+}
+
+/// An object for each pair.
+fn pairs<N: Serialize>(all: &[(String, N)], name: &str, number: &str) -> Vec<Value> {
+    let object = |(of, n): &(String, N)| json!({name: of, number: n});
+    all.iter().map(object).collect()
 }
 
 /// What the server does at this moment.
@@ -79,6 +99,14 @@ fn now(snapshot: &Snapshot) -> Value {
     })
 }
 
+/// What several numbers of threads would give, the present one among them.
+fn expected(snapshot: &Snapshot) -> Vec<Value> {
+    let now = snapshot.queue.workers / snapshot.window.processes.max(1);
+    let numbers: BTreeSet<usize> = EXPECTED.into_iter().chain([now.max(1)]).collect();
+    let found = numbers.into_iter().filter_map(|n| snapshot.expect(n));
+    found.map(|expected| expected.json()).collect()
+}
+
 /// Where the workers were in the last minute: the places of most time, and all time by state.
 fn profile(places: &Places) -> Value {
     let seconds = places.seconds();
@@ -88,8 +116,7 @@ fn profile(places: &Places) -> Value {
             .iter()
             .filter(move |(place, _)| place.state == state)
     };
-    let states = [State::Computing, State::Core, State::Gil, State::Waiting];
-    let sums = states.map(|state| of(state).map(|(_, seconds)| seconds).sum::<f64>());
+    let sums = State::ALL.map(|state| of(state).map(|(_, seconds)| seconds).sum::<f64>());
     json!({
         "seconds": seconds,
         "computing": sums[0],
@@ -138,6 +165,9 @@ fn totals(snapshot: &Snapshot) -> Value {
                 ((*name).to_owned(), json!({"count": all.count(), "sum": all.sum()}))
             })
             .collect::<Map<_, _>>(),
+        "worker_seconds": snapshot.spent.each()
+            .map(|(state, seconds)| (state.to_owned(), json!(seconds)))
+            .collect::<Map<_, _>>(),
     })
 }
 
@@ -159,3 +189,5 @@ fn quantiles(snapshot: &Snapshot) -> Map<String, Value> {
 
 /// Places that are shown.
 const PLACES: usize = 20;
+/// Numbers of threads.
+const EXPECTED: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];

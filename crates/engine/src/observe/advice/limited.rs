@@ -85,6 +85,13 @@ pub(super) fn limited(case: &Case<'_>, waits: &str) -> Option<Advice> {
     })
 }
 
+/// The application's line where workers wait in line, and the share of the busy ones that do.
+pub(super) fn place_in_line(case: &Case<'_>) -> Option<(String, f64)> {
+    let busy = case.window.busy / case.window.processes as f64;
+    let line = line(case.places, busy)?;
+    Some((line.at().to_owned(), line.workers / busy))
+}
+
 /// The line of workers that is the bottleneck.
 ///
 /// A resource before which somebody waits nearly always is in use all the time: nobody who joins the line makes

@@ -16,6 +16,7 @@
 //! A pure function of a [`Case`]: no clock, no server.
 
 mod crowded;
+pub(crate) mod expect;
 mod limited;
 mod place;
 mod scaling;
@@ -28,7 +29,7 @@ mod words;
 use self::crowded::crowded;
 pub(crate) use self::limited::limit;
 pub(crate) use self::scaling::Curve;
-use self::troubled::{background, errors, starved, stuck};
+use self::troubled::{background, collections, errors, starved, stuck};
 pub(crate) use self::window::Window;
 use self::words::{number, plural, the_gil, threads, time};
 use crate::observe::profile::Places;
@@ -70,6 +71,8 @@ pub(crate) enum Kind {
     Service,
     /// One route takes the workers from the others.
     Route,
+    /// Garbage collections stop the workers.
+    Collections,
     /// Workers run requests that do not end.
     Stuck,
     /// Many replies are errors.
@@ -96,6 +99,7 @@ impl Kind {
             Self::Sqlite => "sqlite",
             Self::Service => "service",
             Self::Route => "route",
+            Self::Collections => "gc",
             Self::Stuck => "stuck",
             Self::Errors => "errors",
         }
@@ -112,6 +116,10 @@ impl Kind {
 pub(crate) struct Case<'a> {
     pub(crate) window: &'a Window,
     pub(crate) places: &'a Places,
+    /// Threads that compute beside the workers, and how many cores each uses, most first.
+    pub(crate) beside: &'a [(String, f64)],
+    /// Requests that failed, by route, most first.
+    pub(crate) failed: &'a [(String, u64)],
     pub(crate) curve: &'a Curve,
 }
 
@@ -177,8 +185,11 @@ fn judge(case: &Case<'_>) -> Advice {
     if let Some(background) = background(case).filter(|_| waits) {
         return background;
     }
-    if let Some(errors) = errors(w).filter(|_| !waits) {
+    if let Some(errors) = errors(case).filter(|_| !waits) {
         return errors;
+    }
+    if let Some(collections) = collections(w, waits) {
+        return collections;
     }
     if let Some(starved) = starved(case) {
         return starved;

@@ -36,30 +36,68 @@ pub(super) fn stuck(case: &Case<'_>) -> Option<Advice> {
             number(w.busy),
             number(w.stuck_busy)
         )],
-        sure: w.requests == 0 || w.stuck == w.threads,
+        // Requests that are meant to be long, such as long polls, look the same.
+        sure: w.stuck >= w.threads && w.still_waiting > 0,
         ..advice(Kind::Stuck, text)
     })
 }
 
 /// A good part of the replies are errors of the application or of the server.
-pub(super) fn errors(w: &Window) -> Option<Advice> {
+pub(super) fn errors(case: &Case<'_>) -> Option<Advice> {
+    let w = case.window;
     let share = w.errors as f64 / w.requests.max(1) as f64;
     if w.errors < FEW_ERRORS || share < MANY_ERRORS {
         return None;
     }
+    let all: u64 = case.failed.iter().map(|(_, n)| n).sum();
+    let most = case.failed.first().filter(|(_, n)| 2 * n > all);
+    let most = most.map_or(String::new(), |(route, _)| {
+        format!(", most of them of {route}")
+    });
     let text = format!(
-        "{:.0} % of the replies are errors (5xx): the log of the application says why. Times and waits of \
+        "{:.0} % of the replies are errors (5xx){most}: the log of the application says why. Times and waits of \
          requests that fail say little.",
         100.0 * share
     );
+    let in_all = format!(
+        "{} of {} have failed",
+        w.errors,
+        plural(w.requests as usize, "request")
+    );
+    let routes = case.failed.iter().take(ROUTES);
+    let routes = routes.map(|(route, n)| format!("{n} of {route}"));
     Some(Advice {
-        evidence: vec![format!(
-            "{} of {} have failed",
-            w.errors,
-            plural(w.requests as usize, "request")
-        )],
+        evidence: [in_all].into_iter().chain(routes).collect(),
         sure: true,
         ..advice(Kind::Errors, text)
+    })
+}
+
+/// Python's garbage collector stops the workers for a good part of the time, or for long while requests wait.
+pub(super) fn collections(w: &Window, waits: bool) -> Option<Advice> {
+    let often = w.collecting >= OFTEN;
+    let long =
+        waits && w.longest_collection >= LONG_COLLECTION && w.longest_collection >= w.wait / 4.0;
+    if !often && !long {
+        return None;
+    }
+    let longest = time(w.longest_collection);
+    let wait = match waits {
+        true => format!(", and requests wait {}", time(w.wait)),
+        false => String::new(),
+    };
+    let text = format!(
+        "Garbage collections stop the threads for {:.0} % of the time, {longest} at the longest{wait}: gc.freeze() \
+         when the application has been loaded and a larger gc.set_threshold() would make them rarer and shorter.",
+        100.0 * w.collecting
+    );
+    Some(Advice {
+        evidence: vec![format!(
+            "collections took {:.0} ms of each second",
+            1000.0 * w.collecting
+        )],
+        sure: often,
+        ..advice(Kind::Collections, text)
     })
 }
 
@@ -119,15 +157,19 @@ pub(super) fn background(case: &Case<'_>) -> Option<Advice> {
         return None;
     }
     let threads = round_up(((w.waiting + w.busy) / gils).ceil() as usize);
+    let most = case.beside.first();
+    let most = most.map_or(String::new(), |(name, _)| format!(", most of all {name}"));
     let text = format!(
-        "Threads beside the workers compute and take the GIL ({beside:.1} cores), and requests wait {} for a \
+        "Threads beside the workers compute and take the GIL ({beside:.1} cores{most}), and requests wait {} for a \
          worker: the same work in a process of its own would help. Until then threads={threads} would get a \
          larger share of the GIL.",
         time(w.wait)
     );
+    let named = case.beside.iter();
+    let named = named.map(|(name, cores)| format!("the thread {name} uses {cores:.2} cores"));
     Some(Advice {
         threads: Some(threads),
-        evidence: vec![
+        evidence: [
             format!(
                 "busy workers want the GIL for {:.0} % of their time",
                 100.0 * wanted
@@ -136,7 +178,10 @@ pub(super) fn background(case: &Case<'_>) -> Option<Advice> {
                 "the process uses {:.2} cores, its workers {used:.2}",
                 w.process_cores
             ),
-        ],
+        ]
+        .into_iter()
+        .chain(named)
+        .collect(),
         // How much a larger share would give was not seen.
         ..advice(Kind::Background, text)
     })
@@ -148,6 +193,12 @@ const MOSTLY: f64 = 0.5;
 const FEW_ERRORS: u64 = 5;
 /// From this share on errors are trouble.
 const MANY_ERRORS: f64 = 0.1;
+/// Routes whose errors are listed.
+const ROUTES: usize = 3;
+/// Garbage collections that take this share of the time are trouble, and those of so many seconds while requests
+/// wait.
+const OFTEN: f64 = 0.1;
+const LONG_COLLECTION: f64 = 0.1;
 /// Cores that workers must miss before it counts.
 const NOTICED: f64 = 0.3;
 /// From this share of a core for each GIL on the workers ask for as much as they can use; and waits for a core

@@ -55,6 +55,9 @@ pub(crate) struct Window {
     pub(crate) oldest: f64,
     /// The part of `busy` that is theirs.
     pub(crate) stuck_busy: f64,
+    /// The share of the time that garbage collections took, and the longest one, in seconds.
+    pub(crate) collecting: f64,
+    pub(crate) longest_collection: f64,
     /// The server leaves: it accepts nothing new.
     pub(crate) draining: bool,
     pub(crate) gil: bool,
@@ -88,6 +91,8 @@ impl Default for Window {
             stuck: 0,
             oldest: 0.0,
             stuck_busy: 0.0,
+            collecting: 0.0,
+            longest_collection: 0.0,
             draining: false,
             gil: true,
             processes: 1,
@@ -111,6 +116,7 @@ impl Window {
         // A probe that still waits counts with its wait so far, less what it had waited before this window.
         let probes = finished.count() + u64::from(last.probing > 0.0);
         let probed = (finished.sum() + last.probing - first.probing).max(0.0);
+        let collections = last.collections.since(&first.collections);
         let grown = |last: Option<f64>, first: Option<f64>| Some(per_second(last? - first?));
         Self {
             requests: last.figures.requests() - first.figures.requests(),
@@ -130,6 +136,8 @@ impl Window {
             delayed: per_second(last.delayed - first.delayed),
             process_cores: grown(last.process_cpu, first.process_cpu).unwrap_or_default(),
             cores: crate::sys::process::cores(),
+            collecting: per_second(collections.sum()),
+            longest_collection: collections.quantile(1.0),
             ..Self::default()
         }
         .with_stuck(
@@ -191,6 +199,8 @@ impl AddAssign for Window {
         self.stuck += other.stuck;
         self.oldest = self.oldest.max(other.oldest);
         self.stuck_busy += other.stuck_busy;
+        self.collecting = self.collecting.max(other.collecting);
+        self.longest_collection = self.longest_collection.max(other.longest_collection);
         // A process that is replaced drains; the server serves as long as another one does.
         self.draining &= other.draining;
         self.gil |= other.gil;

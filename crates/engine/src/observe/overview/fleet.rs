@@ -235,6 +235,8 @@ fn count(sum: &mut Snapshot, ended: &Snapshot) {
     sum.figures += &ended.figures;
     sum.totals += ended.totals;
     sum.probe += &ended.probe;
+    sum.collections += &ended.collections;
+    sum.spent += ended.spent;
     if let Some(cpu) = ended.process.cpu {
         *sum.process.cpu.get_or_insert_default() += cpu;
     }

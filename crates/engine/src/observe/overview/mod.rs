@@ -271,7 +271,8 @@ impl Inline for Answers {
             b"/ready" => return Answered::Now(shown(state.readiness())),
             b"/" => return Answered::Now(shown(dashboard())),
             b"/stacks" => (Wanted::Stacks, Topic::Stacks),
-            path => match Page::at(path) {
+            _ => match Page::at(request.head) {
+                Some(page @ Page::Metrics(_)) => (Wanted::Figures(page), Topic::Counts),
                 Some(page) => (Wanted::Figures(page), Topic::Figures),
                 None => return Answered::Now(shown(not_found())),
             },

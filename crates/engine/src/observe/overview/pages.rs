@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::fleet::{Fleet, Row};
 use super::questions::Question;
 use crate::exchange::answer::Answer;
+use crate::observe::admin::folded;
 use crate::observe::admin::metrics::{self, Metric, by, count};
-use crate::observe::admin::pages::{Page, json};
+use crate::observe::admin::pages::{Page, expected, json};
 use crate::observe::admin::status;
 use crate::observe::snapshot::Snapshot;
 
@@ -24,7 +25,7 @@ pub(super) fn figures(page: Page, fleet: &Fleet, silent: &BTreeSet<usize>, now: 
             shown["processes"] = rows.iter().map(Row::json).collect();
             json(&shown)
         }
-        Page::Metrics => {
+        Page::Metrics(format) => {
             let rows = fleet.rows(silent, now);
             let restarts = (
                 "headwaiter_process_restarts",
@@ -33,10 +34,12 @@ pub(super) fn figures(page: Page, fleet: &Fleet, silent: &BTreeSet<usize>, now: 
                 count(fleet.restarts),
             );
             let page = metrics::page_with(sum, vec![restarts], gauges(&rows));
-            Answer::new(200, metrics::CONTENT_TYPE, page)
+            format.answer(page)
         }
         Page::Requests => json(&requests(sum)),
         Page::Advice => Answer::text(200, format!("{}\n", sum.advice().text)),
+        Page::Expected(threads) => expected(threads, &sum),
+        Page::Profile => folded::page(&sum.places),
     }
 }
 

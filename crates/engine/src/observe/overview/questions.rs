@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 pub enum Topic {
     /// The serde form of a snapshot.
     Figures,
+    /// The same without the places of the wait profile, which are most of it.
+    Counts,
     /// The stacks of all Python threads, as text.
     Stacks,
 }
@@ -19,7 +21,7 @@ pub enum Topic {
 impl Topic {
     fn patience(self) -> Duration {
         match self {
-            Self::Figures => Duration::from_secs(1),
+            Self::Figures | Self::Counts => Duration::from_secs(1),
             // A process waits a second for its interpreter, and then says what it runs.
             Self::Stacks => Duration::from_secs(2),
         }

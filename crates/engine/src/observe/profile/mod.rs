@@ -7,17 +7,21 @@
 //! [`Watcher`]: crate::observe::watch::Watcher
 //! [`judge`]: self::judge::judge
 
+mod beside;
 mod judge;
-mod route;
 mod table;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use self::beside::Beside;
+pub use self::beside::ThreadClock;
+#[cfg(unix)]
+pub(crate) use self::beside::add_up;
 use self::judge::{Evidence, judge};
-pub(crate) use self::table::{Place, Places, State};
-use crate::observe::profile::route::route;
+pub(crate) use self::table::{Place, Places, Spent, State};
 use crate::queue::running::RunningRequest;
+use crate::record::route::route;
 use crate::shared::Shared;
 use crate::sys::sync;
 
@@ -44,6 +48,8 @@ pub(crate) struct Profile {
 #[derive(Debug, Default)]
 struct ProfileState {
     places: table::Table,
+    spent: Spent,
+    beside: Beside,
     last: Option<Look>,
     /// The look that waits for the workers' clocks to be read once more.
     open: Option<Look>,
@@ -147,21 +153,50 @@ impl Profile {
                 same_place,
                 ..all
             });
-            let route = route(&worker.request.method, &worker.request.path);
-            let place = Place {
-                route,
-                stack: worker.stack.frames.clone(),
-                own: worker.stack.own,
-                state: worker.state,
-            };
+            let place = worker.place();
+            state.spent.add(place.state, elapsed.as_secs_f64());
             state.places.add(now, place, elapsed.as_secs_f64());
         }
         state.last = Some(look);
     }
 
+    /// Whether it is time to read the clocks of the threads that are no workers.
+    pub(crate) fn wants_clocks(&self, now: Instant) -> bool {
+        self.lock().beside.is_due(now)
+    }
+
+    /// The clocks of all threads of the application's own.
+    pub(crate) fn tell_clocks(&self, now: Instant, clocks: Vec<ThreadClock>) {
+        self.lock().beside.tell(now, clocks);
+    }
+
+    /// The threads that compute beside the workers, and how many cores each uses, most first.
+    pub(crate) fn beside(&self) -> Vec<(String, f64)> {
+        self.lock().beside.cores().to_vec()
+    }
+
     /// Nothing runs: the next look counts by itself.
     pub(crate) fn pause(&self) {
         self.lock().last = None;
+    }
+
+    /// Seconds that workers were in each state, since the server started.
+    pub(crate) fn spent(&self) -> Spent {
+        self.lock().spent
+    }
+
+    /// What the worker that runs `request` did at the last look, and where; `None` if that was long ago or before
+    /// the request.
+    pub(crate) fn doing(&self, request: &RunningRequest, now: Instant) -> Option<(State, String)> {
+        let state = self.lock();
+        let last = state.last.as_ref();
+        let last = last.filter(|last| now.saturating_duration_since(last.at) < RECENT)?;
+        let same = |worker: &&Worker| {
+            worker.stack.thread == request.thread
+                && worker.request.record.taken == request.record.taken
+        };
+        let worker = last.workers.iter().find(same)?;
+        Some((worker.state, worker.place().shown()))
     }
 
     /// Where the workers were in the last minute.
@@ -189,6 +224,15 @@ impl Worker {
         (used, grown(self.request.delayed(), self.delayed))
     }
 
+    fn place(&self) -> Place {
+        Place {
+            route: route(&self.request.method, &self.request.path),
+            stack: self.stack.frames.clone(),
+            own: self.stack.own,
+            state: self.state,
+        }
+    }
+
     /// Whether the thread has not gone on in between.
     fn is_where(&self, later: &Worker) -> bool {
         self.stack.at == later.stack.at && self.request.record.taken == later.request.record.taken
@@ -206,5 +250,7 @@ fn grown(after: Option<Duration>, before: Option<Duration>) -> Option<Duration> 
 pub(crate) const GAP: Duration = Duration::from_millis(3);
 /// The time between two looks.
 pub(crate) const PERIOD: Duration = Duration::from_millis(100);
+/// An older look does not say what a worker does now.
+const RECENT: Duration = Duration::from_secs(1);
 /// A look counts for this much at most.
 const LONGEST: Duration = Duration::from_secs(10);

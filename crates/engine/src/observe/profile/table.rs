@@ -20,6 +20,43 @@ pub(crate) enum State {
     Waiting,
 }
 
+impl State {
+    pub(crate) const ALL: [Self; 4] = [Self::Computing, Self::Core, Self::Gil, Self::Waiting];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Computing => "computing",
+            Self::Core => "core",
+            Self::Gil => "gil",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+/// Seconds that workers were in each state, since the server started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Spent([f64; State::ALL.len()]);
+
+impl Spent {
+    pub(super) fn add(&mut self, state: State, seconds: f64) {
+        self.0[state as usize] += seconds;
+    }
+
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let names = State::ALL.map(State::name);
+        names.into_iter().zip(self.0)
+    }
+}
+
+impl AddAssign for Spent {
+    fn add_assign(&mut self, other: Self) {
+        for (sum, more) in self.0.iter_mut().zip(other.0) {
+            *sum += more;
+        }
+    }
+}
+
 /// Where a worker is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Place {
@@ -60,7 +97,7 @@ impl Place {
         let called = below.pop_if(|last| !last.contains(':'));
         shown.extend(below.pop());
         shown.extend(called);
-        shown.join(" \u{2192} ")
+        shown.join(" > ")
     }
 }
 
@@ -213,10 +250,7 @@ mod tests {
 
     #[test]
     fn a_place_is_shown_by_the_line_of_the_application_and_the_innermost_one() {
-        assert_eq!(
-            place(1).shown(),
-            "views.py:8 index \u{2192} driver.py:97 execute"
-        );
+        assert_eq!(place(1).shown(), "views.py:8 index > driver.py:97 execute");
         let innermost = Place { own: 1, ..place(1) };
         assert_eq!(innermost.shown(), "driver.py:97 execute");
         let called = Place {
@@ -225,7 +259,7 @@ mod tests {
         };
         assert_eq!(
             called.shown(),
-            "views.py:8 index \u{2192} driver.py:97 execute \u{2192} wait()"
+            "views.py:8 index > driver.py:97 execute > wait()"
         );
     }
 }

@@ -32,7 +32,7 @@ fn stuck_workers_are_no_reason_for_threads() {
     assert!(
         found
             .text
-            .contains(", at views.py:8 hang \u{2192} threading.py:1 Event.wait \u{2192} acquire(); 5 requests have been waiting."),
+            .contains(", at views.py:8 hang > threading.py:1 Event.wait > acquire(); 5 requests have been waiting."),
         "{}",
         found.text
     );
@@ -59,6 +59,37 @@ fn stuck_workers_are_no_reason_for_threads() {
         ..CALM
     };
     check(alone, Kind::Stuck, None, "1 of 4 threads seems stuck");
+}
+
+#[test]
+fn garbage_collections_that_take_long_are_named() {
+    let often = Window {
+        collecting: 0.12,
+        longest_collection: 0.03,
+        ..CALM
+    };
+    check(
+        often,
+        Kind::Collections,
+        None,
+        "stop the threads for 12 % of the time, 30 ms at the longest: gc.freeze()",
+    );
+    let long = Window {
+        collecting: 0.02,
+        longest_collection: 0.4,
+        ..SLEEPY
+    };
+    check(
+        long,
+        Kind::Collections,
+        None,
+        ", 400 ms at the longest, and requests wait 310 ms: ",
+    );
+    let short = Window {
+        longest_collection: 0.05,
+        ..long
+    };
+    assert_eq!(by_averages(&short).kind, Kind::Threads);
 }
 
 #[test]
@@ -106,6 +137,28 @@ fn all_is_not_well_while_replies_are_errors_or_the_server_leaves() {
         ..CALM
     };
     check(waits, Kind::Burst, None, "they wait 515 ms for one");
+}
+
+#[test]
+fn the_route_of_most_errors_is_named() {
+    let (nowhere, flat) = (Places::default(), Curve::default());
+    let named = advise(&Case {
+        window: &Window {
+            errors: 60,
+            requests: 100,
+            ..CALM
+        },
+        places: &nowhere,
+        beside: &[],
+        failed: &[("GET /orders".into(), 50), ("GET /".into(), 10)],
+        curve: &flat,
+    });
+    let says = "60 % of the replies are errors (5xx), most of them of GET /orders: ";
+    assert!(named.text.starts_with(says), "{}", named.text);
+    assert_eq!(
+        named.evidence.last().map(String::as_str),
+        Some("10 of GET /")
+    );
 }
 
 #[test]
@@ -194,6 +247,20 @@ fn threads_beside_the_workers_that_take_the_gil_are_named_as_the_reason() {
         "{}",
         found.text
     );
+    let named = advise(&Case {
+        window: &background,
+        places: &wanted,
+        beside: &[("poller".into(), 0.9), ("mailer".into(), 0.1)],
+        failed: &[],
+        curve: &Curve::default(),
+    });
+    assert!(
+        named.text.contains(" cores, most of all poller)"),
+        "{}",
+        named.text
+    );
+    let mailer = "the thread mailer uses 0.10 cores";
+    assert_eq!(named.evidence.last().map(String::as_str), Some(mailer));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 mod averages;
 mod evidence;
+mod expected;
 mod lines;
 
 use super::*;
@@ -7,6 +8,8 @@ use crate::observe::profile::{Place, State};
 
 /// Four threads, two cores, 100 requests a second of 10 ms each.
 const CALM: Window = Window {
+    collecting: 0.0,
+    longest_collection: 0.0,
     requests: 6000,
     errors: 0,
     asked: 6000,
@@ -76,6 +79,8 @@ fn verdict(window: &Window, places: &Places, curve: &Curve) -> Advice {
     let advice = advise(&Case {
         window,
         places,
+        beside: &[],
+        failed: &[],
         curve,
     });
     let sentences = advice.evidence.iter().chain([&advice.text]);
