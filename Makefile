@@ -10,6 +10,7 @@ BIN    := $(VENV)/bin
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
+ADMIN ?= 127.0.0.1:9090
 
 PYTEST_ARGS  ?=
 FUZZ_SECONDS ?= 60
@@ -39,14 +40,15 @@ PURE_RUST    := --workspace --exclude headwaiter-python
 help:             ## This list
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-13s%s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo '  PYTHON=python3.9 picks another interpreter; PORT=8080 and HOST=... are for serve.'
+	@echo '  PYTHON=python3.9 picks another interpreter; PORT=8080, HOST=... and ADMIN=... are for serve.'
 
 serve: $(VENV)/.release $(VENV)/.examples    ## Build headwaiter and serve the Django example on port 8000
 	cd examples/django_site && $(abspath $(BIN))/python manage.py migrate --verbosity 0
 	@echo
-	@echo '  The example is at http://$(HOST):$(PORT)/ : its first page says what to try. Ctrl-C stops it.'
+	@echo '  The example is at http://$(HOST):$(PORT)/ : its first page says what to try, and shows what the server says'
+	@echo '  (its dashboard is at http://$(ADMIN)/). PORT=... and ADMIN=127.0.0.1:... choose others. Ctrl-C stops it.'
 	@echo
-	@cd examples/django_site && exec $(abspath $(BIN))/headwaiter --listen=$(HOST):$(PORT) django_site.wsgi:application
+	@cd examples/django_site && HEADWAITER_ADMIN=$(ADMIN) exec $(abspath $(BIN))/headwaiter --listen=$(HOST):$(PORT) django_site.wsgi:application
 
 test: test-rust test-python    ## Every test: cargo's, then pytest's (PYTEST_ARGS="-m 'not slow'")
 

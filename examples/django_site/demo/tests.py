@@ -18,7 +18,8 @@ class Pages(SimpleTestCase):
 
     def test_the_landing_page_offers_the_demonstrations(self) -> None:
         page = self.client.get(reverse("demo:index"))
-        for name in ("slow", "cpu", "hash", "stream", "notes", "files"):
+        held_up = ("lock", "pool", "service", "beside", "upload")
+        for name in ("slow", "cpu", "hash", "stream", "notes", "files", *held_up):
             self.assertContains(page, reverse(f"demo:{name}"))
 
 
@@ -85,6 +86,17 @@ class Work(SimpleTestCase):
             with self.subTest(name):
                 report = self.client.get(reverse(f"demo:{name}"), {"seconds": 0.05}).json()
                 self.assertGreaterEqual(report["cpu_ms"], 50)
+
+    def test_views_that_hold_each_other_up_take_their_time_alone(self) -> None:
+        for name in ("lock", "pool", "service"):
+            with self.subTest(name):
+                report = self.client.get(reverse(f"demo:{name}"), {"seconds": 0.1}).json()
+                self.assertGreaterEqual(report["wall_ms"], 100)
+                self.assertLess(report["cpu_ms"], 100)
+
+    def test_the_sink_tells_the_size_of_an_upload(self) -> None:
+        reply = self.client.post(reverse("demo:sink"), b"x" * 1000, "application/octet-stream")
+        self.assertEqual(reply.content, b"1000 bytes\n")
 
     def test_impossible_numbers_are_refused(self) -> None:
         for seconds in ("-1", "61", "nan", "inf", "soon", ""):

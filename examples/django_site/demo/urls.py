@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import views, work
+from . import held_up, views, work
 
 app_name = "demo"
 urlpatterns = [
@@ -16,4 +16,10 @@ urlpatterns = [
     path("slow/", work.slow, name="slow"),
     path("cpu/", work.cpu, name="cpu"),
     path("hash/", work.hashing, name="hash"),
+    path("lock/", held_up.lock, name="lock"),
+    path("pool/", held_up.pool, name="pool"),
+    path("service/", held_up.service, name="service"),
+    path("beside/", held_up.beside, name="beside"),
+    path("upload/", held_up.slow_upload, name="upload"),
+    path("sink/", held_up.sink, name="sink"),
 ]

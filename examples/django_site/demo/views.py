@@ -40,8 +40,15 @@ def index(request: HttpRequest) -> HttpResponse:
             "gil_enabled": gil_enabled,
             "cores": os.cpu_count(),
             "thread": threading.current_thread().name,
+            "dashboard": dashboard(),
         },
     )
+
+
+def dashboard() -> str:
+    """Where the server's dashboard is, if it was started with ``HEADWAITER_ADMIN``."""
+    address = os.environ.get("HEADWAITER_ADMIN", "")
+    return f"http://{address}/" if address.startswith(("127.0.0.1:", "localhost:")) else ""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

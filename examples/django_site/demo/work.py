@@ -1,8 +1,8 @@
 """Views that take their time in three different ways, and say how they spent it.
 
-Each answers with JSON: the worker's name, the milliseconds inside the view, and how many of those
-the thread was really on a processor. The rest it slept, or waited for the GIL. The landing page
-draws them.
+Those of ``held_up.py`` wait for one another. Each answers with JSON: the worker's name, the
+milliseconds inside the view, and how many of those the thread was really on a processor. The rest
+it slept, or waited for the GIL. The landing page draws them.
 """
 
 from __future__ import annotations
