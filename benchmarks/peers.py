@@ -155,6 +155,13 @@ PEERS: dict[str, Peer] = {
             default=False,
         ),
         Peer(
+            "headwaiter+admin-profile",
+            _headwaiter(THREADS, "--admin", f"{HOST}:0", "--wait-profile=false"),
+            "headwaiter",
+            note="with the admin endpoint, without the wait profile",
+            default=False,
+        ),
+        Peer(
             "headwaiter+log",
             _headwaiter(THREADS, "--access-log", os.devnull, "--access-log-format", "json"),
             "headwaiter",

@@ -10,6 +10,7 @@ import argparse
 import sys
 from dataclasses import dataclass
 
+from benchmarks.advice import page
 from benchmarks.advice.cases import CASES, Case
 from benchmarks.advice.measure import Run, run
 
@@ -49,13 +50,19 @@ class Result:
         advice = self.first.advice
         sure = "sure" if advice["sure"] else "not sure"
         mark = "right" if self.right else "WRONG AND SURE" if advice["sure"] else "wrong"
-        rates = ", ".join(f"{name} {rate:.0f}/s" for name, rate in self.rates.items())
+        rates = ", ".join(map(self._rate, self.rates))
         lines = [f"{self.name}: {mark}", f"  {advice['kind']}, {sure}: {advice['text']}"]
         lines += [f"    {sentence}" for sentence in advice["evidence"]]
         if rates and self.reached is not None:
             reached = f"  followed: {self.followed}, {100 * self.reached:.0f} % of the best"
             lines += [f"  {rates}", reached]
         return lines
+
+    def _rate(self, setting: str) -> str:
+        shown = f"{setting} {self.rates[setting]:.0f}/s"
+        name, _, number = setting.partition("=")
+        expected = self.first.expected.get(int(number)) if name == "threads" else None
+        return shown if expected is None else f"{shown} (expected {expected:.0f})"
 
 
 def check(name: str, case: Case, seconds: float, numbers: list[int]) -> Result:
@@ -86,6 +93,7 @@ def main() -> None:
     parser.add_argument(
         "--threads", type=int, nargs="*", default=[2, 8, 16, 32], metavar="N", help="beside 4"
     )
+    parser.add_argument("--publish", action="store_true", help="write docs/advice/measured.md")
     options = parser.parse_args()
     chosen = options.cases or list(CASES)
     unknown = [name for name in chosen if name not in CASES]
@@ -98,6 +106,8 @@ def main() -> None:
     right = sum(result.right for result in results)
     wrong = [r.name for r in results if not r.right and r.first.advice["sure"]]
     print(f"\n{right} of {len(results)} right; wrong and sure: {', '.join(wrong) or 'none'}")
+    if options.publish:
+        page.write(results, sorted({*options.threads, THREADS}))
     sys.exit(1 if wrong else 0)
 
 

@@ -26,10 +26,12 @@ BURN = "while True: sum(range(1000))"
 
 @dataclass(frozen=True)
 class Run:
-    """Replies a second to the path that is counted, and the server's advice at the end."""
+    """Replies a second to the path that is counted; the server's advice at the end, and how many
+    requests a second it expects of other numbers of threads."""
 
     rate: float
     advice: dict[str, Any]
+    expected: dict[int, float]
 
 
 def run(case: Case, seconds: float, threads: int, processes: int = 1) -> Run:
@@ -46,9 +48,10 @@ def run(case: Case, seconds: float, threads: int, processes: int = 1) -> Run:
         if case.pause:
             load.stop()
             time.sleep(case.pause)
-        advice = ask(admin)["advice"]
+        status = ask(admin)
         load.stop()
-    return Run(rate, advice)
+    expected = {row["threads"]: row["rate"] for row in status["expected"]}
+    return Run(rate, status["advice"], expected)
 
 
 class Load:
