@@ -56,7 +56,8 @@ class Workers:
             # What it needs takes time to load, and a request may take the GIL.
             from headwaiter._process import clocks, looks
 
-            look = looks.Looks(Workers._work.__code__) if self._adj.wait_profile else None
+            may_look = self._adj.wait_profile and looks.are_safe()
+            look = looks.Looks(Workers._work.__code__) if may_look else None
             threads.insert(0, _daemon("headwaiter-watch", self._watch, look, clocks.read))
         for thread in threads:
             self.threads.append(thread)

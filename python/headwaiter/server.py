@@ -65,10 +65,9 @@ class Server:
         check_threads()
         self.application = application
         self.adj = adj
-        adj.application = adj.application or _name(application)
-        self._engine = _headwaiter.Server(
-            application, adj.engine_settings(logs.logger_name()), adj.listeners(), control
-        )
+        settings = adj.engine_settings(logs.logger_name())
+        settings["application"] = adj.application or _name(application)
+        self._engine = _headwaiter.Server(application, settings, adj.listeners(), control)
         self.control = control
         """The control socket, if this is the server of a child process."""
         self.effective_listen = [_address(item) for item in self._engine.listening]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import socket
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from headwaiter._process.looks import Look, Looks, callee
+from headwaiter._process.looks import Look, Looks, callees, printable
 
 from ..support.waiting import eventually
 
@@ -66,11 +67,16 @@ def work(call: Callable[[], object]) -> None:
     call()
 
 
-def look_until(call: Callable[[], object], called: str, then: Callable[[], object]) -> Look:
+def look_until(
+    call: Callable[[], object],
+    called: str,
+    then: Callable[[], object],
+    looks: Looks | None = None,
+) -> Look:
     """The look at a thread that runs ``call``, once its stack ends with ``called``."""
     thread = threading.Thread(target=work, args=(call,))
     thread.start()
-    looks = Looks(work.__code__)
+    looks = looks or Looks(work.__code__)
     seen: list[Look] = []
 
     def waits() -> bool:
@@ -120,6 +126,10 @@ def test_statements_of_sqlite_say_so(tmp_path: Path) -> None:
     assert len(stack.split("\n")) == 2, stack
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 13) or not getattr(sys, "_is_gil_enabled", lambda: True)(),
+    reason="its variables cannot be read without changing them",
+)
 def test_a_library_knows_sqlite_by_the_cursor_that_it_is_given(tmp_path: Path) -> None:
     path = tmp_path / "one.sqlite"
     library: dict[str, Callable[[sqlite3.Cursor], None]] = {}
@@ -136,13 +146,50 @@ def test_a_library_knows_sqlite_by_the_cursor_that_it_is_given(tmp_path: Path) -
 
 def test_an_instruction_that_calls_nothing_has_no_name() -> None:
     code = compile("while True: pass", "x", "exec")
-    assert {callee(code, lasti) for lasti in range(0, len(code.co_code), 2)} == {""}
-    assert callee(code, 10**9) == ""
+    assert dict(callees(code)) == {}
 
 
 def test_the_name_before_the_brackets_is_told_from_those_in_them() -> None:
     code = compile("a.b(c(1), d=e.f(2)).g(h())", "x", "exec")
-    called = [callee(code, lasti) for lasti in range(0, len(code.co_code), 2)]
-    found = [name for name in called if name]
+    found = [name for _, name in callees(code)]
     in_order = [name for n, name in enumerate(found) if n == 0 or name != found[n - 1]]
     assert in_order == ["c()", "f()", "b()", "h()", "g()"]
+
+
+def test_a_look_changes_no_variable(tmp_path: Path) -> None:
+    path, changed = tmp_path / "one.sqlite", []
+    with closing(sqlite3.connect(path, isolation_level=None)) as first:
+        first.execute("BEGIN IMMEDIATE")
+
+        def write(limit: int = 1) -> None:
+            variables = locals()
+            variables["limit"] = 10
+            with closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as second:
+                second.execute("BEGIN IMMEDIATE")
+            changed.append((limit, variables["limit"]))
+
+        look_until(write, "sqlite3 execute()", lambda: first.execute("COMMIT"))
+    assert changed == [(1, 10)]
+
+
+def test_equal_functions_of_two_files_are_two() -> None:
+    event = threading.Event()
+    source = "def view(wait):\n    wait()"
+    looks = Looks(work.__code__)
+    found = []
+    for file in ("/srv/shop/views.py", "/srv/blog/views.py"):
+        names: dict[str, Callable[[Callable[[], object]], None]] = {}
+        exec(compile(source, file, "exec"), names)
+        event.clear()
+        view = names["view"]
+
+        def call(view: Callable[[Callable[[], object]], None] = view) -> None:
+            view(event.wait)
+
+        _, stack, _, _ = look_until(call, "acquire()", event.set, looks)
+        found.append(stack.split("\n")[1])
+    assert found == ["shop/views.py:2 view", "blog/views.py:2 view"]
+
+
+def test_names_cannot_control_a_terminal() -> None:
+    assert printable("caf\xe9 \x1b[31m\r\udcff") == "caf\xe9 \\x1b[31m\\r\\udcff"

@@ -9,6 +9,8 @@ import os
 import sys
 import threading
 
+from headwaiter._process.looks import printable
+
 Clock = tuple[int, str, float]
 """What the system calls a thread, its name, and the CPU seconds that it has used."""
 
@@ -22,7 +24,7 @@ def read() -> list[Clock]:
     for thread in threads[:MOST]:
         cpu = _cpu(thread.native_id)
         if cpu is not None:
-            found.append((thread.native_id or 0, thread.name[:LONGEST], cpu))
+            found.append((thread.native_id or 0, printable(thread.name[:LONGEST]), cpu))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Callable
 
 
@@ -25,4 +25,5 @@ def measured(note: Callable[[float], object]) -> Iterator[None]:
     try:
         yield
     finally:
-        gc.callbacks.remove(collects)
+        with suppress(ValueError):  # the application has emptied the list
+            gc.callbacks.remove(collects)
