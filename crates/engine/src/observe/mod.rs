@@ -15,7 +15,7 @@ pub(crate) mod snapshot;
 pub(crate) mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use self::advice::{Advice, Case, Kind, Window, advise, limit};
@@ -32,6 +32,8 @@ pub(crate) struct Observatory {
     pub(crate) shared: Arc<Shared>,
     pub(crate) watch: Watch,
     pub(crate) profile: Profile,
+    /// There is a thread that looks where the workers are.
+    watched: AtomicBool,
     overseer: Overseer,
     tick_due: Seldom,
     advice_log: Seldom,
@@ -44,6 +46,7 @@ impl Observatory {
         Self {
             watch: Watch::new(),
             profile: Profile::default(),
+            watched: AtomicBool::new(false),
             overseer: Overseer::new(&shared.settings),
             tick_due: Seldom::new(Duration::from_secs(1)),
             advice_log: Seldom::new(Duration::from_secs(60)),
@@ -54,7 +57,10 @@ impl Observatory {
 
     /// Takes a sample of all figures, unless the last one is younger than a second.
     pub(crate) fn sample(&self, now: Instant) {
-        self.watch.sample(&self.shared, now);
+        if self.watch.sample(&self.shared, now) {
+            // Whoever wants figures wants to know about the GIL, too.
+            self.shared.running.watch_bell().ring();
+        }
     }
 
     /// Counts the channels anew and takes a sample. Waits for the I/O threads, so they must not call it.
@@ -77,8 +83,8 @@ impl Observatory {
         advise(&Case {
             window,
             places: &self.profile.places(self.shared.now()),
-            beside: &self.profile.beside(),
-            failed: &self.watch.failed(),
+            beside: &self.profile.beside(self.shared.now()),
+            failed: &self.shared.shards.failed(self.shared.now()),
             curve: &self.watch.curve(),
         })
     }
@@ -128,10 +134,9 @@ impl Observatory {
     }
 }
 
-impl Observer for Observatory {
-    /// Looks at the figures at most once a second, and logs the advice when they have become worse.
-    fn tick(&self, now: Instant) {
-        self.sample(now);
+impl Observatory {
+    /// Logs the advice when it has become worse. Looks at most once a second.
+    fn look_at_advice(&self, now: Instant) {
         if !self.tick_due.pass(now) {
             return;
         }
@@ -153,6 +158,18 @@ impl Observer for Observatory {
             log::warn!(target: crate::LOG, "{}", advice.text);
         }
     }
+}
+
+impl Observer for Observatory {
+    /// With a wait profile the advice takes milliseconds, so the thread that makes the profile looks at it, unless
+    /// it waits for the interpreter.
+    fn tick(&self, now: Instant) {
+        self.sample(now);
+        let waits = || self.watch.probing().is_some_and(|wait| wait >= LONG_PROBE);
+        if !self.watched.load(Ordering::Relaxed) || waits() {
+            self.look_at_advice(now);
+        }
+    }
 
     /// Logs what would have helped.
     fn drain_begins(&self) {
@@ -167,6 +184,8 @@ impl Observer for Observatory {
     }
 }
 
+/// Nobody but a thread that does not need the interpreter can say that it is held.
+const LONG_PROBE: Duration = Duration::from_secs(1);
 /// A shorter window says nothing about how a server is used.
 const LEAST_OBSERVED: Duration = Duration::from_secs(10);
 /// How long a count may take. If an I/O thread is held up longer, its last count is shown.

@@ -6,6 +6,7 @@
 //! A process tells its parent its snapshot in the serde form. Of a field that only one side knows, the reader
 //! takes the default, so an old and a new version add up while a server is upgraded.
 
+use std::cmp::Ordering;
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use crate::observe::Observatory;
 use crate::observe::admin::show;
 use crate::observe::advice::expect::{Expected, expect};
 use crate::observe::advice::{Advice, Case, Curve, Window, advise};
-use crate::observe::profile::{Places, Spent, add_up};
+use crate::observe::profile::{Places, Spent};
 use crate::queue::Look;
 use crate::queue::running::RunningRequest;
 use crate::record::census::Census;
@@ -171,8 +172,8 @@ impl Snapshot {
             },
             places: observatory.profile.places(now),
             spent: observatory.profile.spent(),
-            beside: observatory.profile.beside(),
-            failed: watch.failed(),
+            beside: observatory.profile.beside(now),
+            failed: shared.shards.failed(now),
             curve: watch.curve(),
             workers: workers(observatory, &running, now),
             waiting: show::waiting(shared, now),
@@ -274,7 +275,7 @@ impl AddAssign for Snapshot {
         self.process += other.process;
         self.places += other.places;
         self.spent += other.spent;
-        add_counts(&mut self.failed, other.failed);
+        add_up(&mut self.failed, other.failed);
         add_up(&mut self.beside, other.beside);
         self.curve += other.curve;
         self.workers.extend(other.workers);
@@ -285,14 +286,15 @@ impl AddAssign for Snapshot {
     }
 }
 
-fn add_counts(sum: &mut Vec<(String, u64)>, more: Vec<(String, u64)>) {
+/// Adds what another process has told by name; most first.
+fn add_up<N: AddAssign + Copy + PartialOrd>(sum: &mut Vec<(String, N)>, more: Vec<(String, N)>) {
     for (name, n) in more {
         match sum.iter_mut().find(|(known, _)| *known == name) {
             Some((_, sum)) => *sum += n,
             None => sum.push((name, n)),
         }
     }
-    sum.sort_by(|(_, a), (_, b)| b.cmp(a));
+    sum.sort_by(|(_, a), (_, b)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
 }
 
 impl AddAssign for About {

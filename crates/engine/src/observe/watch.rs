@@ -151,21 +151,20 @@ impl Watch {
     }
 
     /// Takes a sample, unless the last one is younger than a second.
-    pub(super) fn sample(&self, shared: &Shared, now: Instant) {
+    pub(super) fn sample(&self, shared: &Shared, now: Instant) -> bool {
         let age = now.saturating_duration_since(self.first.at).as_millis() as u64;
         if age < self.due.load(Ordering::Relaxed) {
-            return;
+            return false;
         }
         self.due.store(age + PERIOD_OF_SAMPLES, Ordering::Relaxed);
         let sample = Sample::take(shared, self);
-        // Whoever wants figures wants to know about the GIL, too.
-        shared.running.watch_bell().ring();
         let mut samples = self.samples();
         samples.push_back(sample);
         // Two are needed to compare, however old the first is.
         while samples.len() > 2 && samples[0].at + WINDOW < samples[samples.len() - 1].at {
             samples.pop_front();
         }
+        true
     }
 
     /// The sample from when the server was made.
@@ -210,15 +209,6 @@ impl Watch {
         curve
     }
 
-    /// Requests that failed in about the last minute, by route, most first.
-    pub(crate) fn failed(&self) -> Vec<(String, u64)> {
-        let samples = self.samples();
-        let ends = samples.front().zip(samples.back());
-        ends.map_or_else(Vec::new, |(first, last)| {
-            last.figures.failed_since(&first.figures)
-        })
-    }
-
     /// The last two samples.
     pub(crate) fn last_second(&self) -> Option<(Sample, Sample)> {
         let samples = self.samples();
@@ -227,13 +217,13 @@ impl Watch {
         Some((before.clone(), last.clone()))
     }
 
-    /// A garbage collection has stopped the interpreter for this long.
+    /// A garbage collection has stopped the interpreter for this long. It does not wait: a child that the
+    /// application has forked collects, too, and nobody may be there to give the lock back.
     pub(crate) fn note_collection(&self, took: Duration) {
-        let collections = self.collections.lock();
-        // Whoever has the lock is the histogram's one writer.
-        collections
-            .unwrap_or_else(PoisonError::into_inner)
-            .record(took);
+        if let Ok(collections) = self.collections.try_lock() {
+            // Whoever has the lock is the histogram's one writer.
+            collections.record(took);
+        }
     }
 
     /// Every garbage collection so far.
@@ -260,7 +250,7 @@ impl Watch {
     }
 
     /// How long the probe has been waiting now.
-    fn probing(&self) -> Option<Duration> {
+    pub(super) fn probing(&self) -> Option<Duration> {
         self.probe()
             .asking
             .map(|since| sync::now().saturating_duration_since(since))
@@ -325,6 +315,7 @@ pub struct Probe {
 
 impl Watcher {
     pub(crate) fn new(observatory: &Arc<Observatory>) -> Self {
+        observatory.watched.store(true, Ordering::Relaxed);
         Self(Arc::clone(observatory))
     }
 
@@ -337,7 +328,9 @@ impl Watcher {
             running.watch_bell().wait(Some(profile::GAP));
             self.0.profile.settle(&self.0.shared);
             // Of times when no request waits, too: they show how throughput grows with busy workers.
-            self.0.sample(self.0.shared.now());
+            let now = self.0.shared.now();
+            watch.sample(&self.0.shared, now);
+            self.0.look_at_advice(now);
         }
         loop {
             let now = sync::now();

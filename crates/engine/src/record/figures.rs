@@ -10,7 +10,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::record::end::rules;
-use crate::record::failed;
 use crate::record::histogram::Distribution;
 use crate::record::{End, Phase};
 
@@ -31,8 +30,8 @@ pub(crate) struct Figures {
     /// Time that all workers spent after replies.
     pub(crate) closing: Duration,
     pub(super) phases: ByPhase,
-    /// Requests that ended with a status of 5xx, by route.
-    pub(crate) failed: BTreeMap<String, u64>,
+    /// Requests that ended with a status of 5xx, and not because of what the client had sent.
+    pub(crate) failed: u64,
 }
 
 impl Default for Figures {
@@ -45,7 +44,7 @@ impl Default for Figures {
             bytes_out: 0,
             closing: Duration::ZERO,
             phases: ByPhase::default(),
-            failed: BTreeMap::new(),
+            failed: 0,
         }
     }
 }
@@ -69,18 +68,6 @@ impl Figures {
         STATUSES.into_iter().zip(self.statuses)
     }
 
-    /// Requests that failed after `earlier` was taken, by route, most first.
-    pub(crate) fn failed_since(&self, earlier: &Self) -> Vec<(String, u64)> {
-        let before = |route| earlier.failed.get(route).copied().unwrap_or(0);
-        let more = self
-            .failed
-            .iter()
-            .map(|(route, n)| (route.clone(), n.saturating_sub(before(route))));
-        let mut more: Vec<_> = more.filter(|(_, n)| *n > 0).collect();
-        more.sort_by(|(_, a), (_, b)| b.cmp(a));
-        more
-    }
-
     /// The durations of each phase recorded after `earlier` was taken.
     pub(crate) fn phases_since(&self, earlier: &Self) -> ByPhase {
         ByPhase(Phase::ALL.map(|(phase, _)| self.phase(phase).since(earlier.phase(phase))))
@@ -101,9 +88,7 @@ impl AddAssign<&Self> for Figures {
         self.bytes_out += other.bytes_out;
         self.closing += other.closing;
         self.phases += &other.phases;
-        for (route, n) in &other.failed {
-            failed::add(&mut self.failed, route.clone(), *n);
-        }
+        self.failed += other.failed;
     }
 }
 
@@ -156,7 +141,7 @@ struct Named {
     bytes_out: u64,
     closing: Duration,
     phases: ByPhase,
-    failed: BTreeMap<String, u64>,
+    failed: u64,
 }
 
 impl From<Figures> for Named {

@@ -12,7 +12,7 @@ pub(crate) mod access_log;
 pub(crate) mod census;
 pub(crate) mod counters;
 pub(crate) mod end;
-mod failed;
+pub(crate) mod failed;
 pub(crate) mod figures;
 pub(crate) mod histogram;
 pub(crate) mod quota;

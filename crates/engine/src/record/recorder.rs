@@ -8,7 +8,7 @@
 //! of whoever makes the [`Ended`]: `Exchange::end`, or the cut of a running request (`io/expire.rs`).
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use headwaiter_http::DateLine;
 
@@ -33,11 +33,13 @@ pub(crate) struct Shard {
     closing: Tally,
     phases: [Histogram; Phase::ALL.len()],
     quota: Option<Arc<Quota>>,
-    failed: Arc<Failed>,
+    failed: Tally,
+    /// The routes of those that failed.
+    routes: Arc<Failed>,
 }
 
 impl Shard {
-    fn new(quota: Option<Arc<Quota>>, failed: Arc<Failed>) -> Self {
+    fn new(quota: Option<Arc<Quota>>, routes: Arc<Failed>) -> Self {
         Self {
             statuses: Default::default(),
             ends: Default::default(),
@@ -47,14 +49,16 @@ impl Shard {
             closing: Tally::default(),
             phases: Default::default(),
             quota,
-            failed,
+            failed: Tally::default(),
+            routes,
         }
     }
 
     fn count(&self, ended: &Ended<'_>) {
         let record = ended.record;
-        if record.status >= 500 && !ended.head.method().is_empty() {
-            self.failed.count(ended.head.method(), ended.head.path());
+        if record.status >= 500 && record.end != End::Refused {
+            self.failed.add(1);
+            self.routes.count(ended.head.method(), ended.head.path());
         }
         let class = usize::from(record.status / 100).min(STATUS_CLASSES - 1);
         self.statuses[class].add(1);
@@ -118,12 +122,14 @@ impl Shards {
         Arc::clone(&workers[worker])
     }
 
+    /// Requests that have failed in half a minute to a minute, by route, most first.
+    pub(crate) fn failed(&self, now: Instant) -> Vec<(String, u64)> {
+        self.failed.recent(now)
+    }
+
     /// The sum of all shards.
     pub(crate) fn figures(&self) -> Figures {
-        let mut sum = Figures {
-            failed: self.failed.all(),
-            ..Figures::default()
-        };
+        let mut sum = Figures::default();
         for shard in &*self.all.lock().unwrap_or_else(PoisonError::into_inner) {
             add(&mut sum.statuses, &shard.statuses);
             add(&mut sum.ends, &shard.ends);
@@ -132,6 +138,7 @@ impl Shards {
             }
             sum.bytes_in += shard.bytes_in.get();
             sum.bytes_out += shard.bytes_out.get();
+            sum.failed += shard.failed.get();
             sum.closing += Duration::from_nanos(shard.closing.get());
             for (into, histogram) in sum.phases.0.iter_mut().zip(&shard.phases) {
                 histogram.add_to(into);

@@ -139,6 +139,7 @@ pub(in crate::observe) fn expected(threads: Option<usize>, snapshot: &Snapshot) 
 
 fn threads(query: &[u8]) -> Option<usize> {
     let number = query.strip_prefix(b"threads=")?;
+    let number = number.iter().all(u8::is_ascii_digit).then_some(number)?;
     let number = std::str::from_utf8(number).ok()?.parse().ok()?;
     (1..=MOST_THREADS).contains(&number).then_some(number)
 }

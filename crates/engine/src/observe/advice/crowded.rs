@@ -171,7 +171,7 @@ fn so_many_threads(
     Advice {
         threads: Some(per_process),
         place: mainly.map(|at| at.at.clone()),
-        evidence: [Some(little), seen, shape.map(Shape::said)]
+        evidence: [Some(little), seen, shape.map(|shape| shape.said(w))]
             .into_iter()
             .flatten()
             .collect(),
@@ -197,14 +197,15 @@ fn served_elsewhere(
         None => ("something that they wait for does not keep up".into(), None),
     };
     let text = format!(
-        "Requests are served about {width} at a time, however many of the {} are busy, and {waits}: {what}. If \
+        "Requests are served about {width} at a time{}, however many of the {} are busy, and {waits}: {what}. If \
          twice the threads end no more requests a second, that is what must get faster.",
+        in_each_process(w),
         threads(w.threads),
     );
     Advice {
         place,
         width: Some(width),
-        evidence: vec![shape.said()],
+        evidence: vec![shape.said(w)],
         ..advice(Kind::Service, text)
     }
 }
@@ -213,12 +214,12 @@ fn served_elsewhere(
 fn in_the_way(w: &Window, shape: Shape, best: usize, waits: &str) -> Advice {
     let text = format!(
         "The threads are in each other's way, and {waits}: {}. threads={best}{} may do more.",
-        shape.said(),
+        shape.said(w),
         in_each_process(w),
     );
     Advice {
         threads: Some(best),
-        evidence: vec![shape.said()],
+        evidence: vec![shape.said(w)],
         ..advice(Kind::TooManyThreads, text)
     }
 }
@@ -293,9 +294,9 @@ pub(super) fn round_up(n: usize) -> usize {
 }
 
 /// From this share on, a core (or all cores) counts as fully used.
-const FULL: f64 = 0.85;
+pub(super) const FULL: f64 = 0.85;
 /// Workers that use more cores than this do not hold the GIL while they compute.
-const PARALLEL: f64 = 1.3;
+pub(super) const PARALLEL: f64 = 1.3;
 /// Busy threads that are ready to run for less than this share of the time wait, for the GIL or for others.
 const READY: f64 = 0.6;
 /// This share of the busy workers, or of their time, is most of it.

@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use super::crowded::{FULL, PARALLEL};
 use super::limited::place_in_line;
 use super::scaling::Shape;
 use super::words::{number, time};
@@ -86,7 +87,8 @@ fn ceilings(case: &Case<'_>, now: f64) -> [Option<(f64, Limit)>; 3] {
     let place = match (place_in_line(case), case.curve.shape()) {
         (Some((at, _)), _) => Some((now, Limit::Place(at))),
         (None, Some(Shape::Flat { rate, .. })) if !(serial && used >= FULL * gils) => {
-            Some((rate, Limit::Place("what they wait for".into())))
+            // The curve is that of one process.
+            Some((rate * gils, Limit::Place("what they wait for".into())))
         }
         _ => None,
     };
@@ -137,9 +139,5 @@ impl Expected {
 pub(crate) const MOST_THREADS: usize = 1024;
 /// Workers are in each other's way for at most this share of their time: one of them always goes on.
 const MOST: f64 = 0.95;
-/// Workers that use more cores than this do not hold the GIL while they compute.
-const PARALLEL: f64 = 1.3;
-/// A GIL that is in use for this share of the time is the limit.
-const FULL: f64 = 0.85;
 /// Cores: less is not measured.
 const LEAST: f64 = 1e-6;

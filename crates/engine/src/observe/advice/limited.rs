@@ -3,7 +3,7 @@
 use super::place::{Resource, Waiters, waiters};
 use super::scaling::Shape;
 use super::words::{in_each_process, number};
-use super::{Advice, Case, Curve, Kind, advice};
+use super::{Advice, Case, Curve, Kind, Window, advice};
 use crate::observe::profile::Places;
 
 /// Something that lets few workers pass at a time, and a line of them before it. Figures are of one process: each
@@ -47,7 +47,7 @@ pub(super) fn limited(case: &Case<'_>, waits: &str) -> Option<Advice> {
         .map(|at| at.said(busy))
         .collect();
     evidence.push(format!("{} are elsewhere", number(line.elsewhere)));
-    evidence.extend(shape.map(Shape::said));
+    evidence.extend(shape.map(|shape| shape.said(w)));
     let sure = is_sure(&line, shape);
     let doubt = match shape {
         Some(Shape::Rising { .. }) => {
@@ -189,13 +189,14 @@ impl Waiters {
 
 impl Shape {
     /// As a piece of evidence.
-    pub(super) fn said(self) -> String {
+    pub(super) fn said(self, w: &Window) -> String {
+        let each = in_each_process(w);
         match self {
             Self::Flat { width, top, rate } => format!(
-                "with {width} to {top} busy workers {rate:.0} requests a second ended: more workers ended no more"
+                "with {width} to {top} busy workers{each} {rate:.0} requests a second ended: more workers ended no more"
             ),
             Self::Falling { best: low, top } | Self::Rising { low, top } => format!(
-                "with {} busy workers {:.0} requests a second ended, with {} busy ones {:.0}",
+                "with {} busy workers{each} {:.0} requests a second ended, with {} busy ones {:.0}",
                 low.busy,
                 low.rate(),
                 top.busy,

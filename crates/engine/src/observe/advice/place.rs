@@ -126,7 +126,7 @@ struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     fn of(name: &'a str) -> Self {
-        let Some((place, function)) = name.split_once(' ') else {
+        let Some((place, function)) = name.rsplit_once(' ') else {
             return Self {
                 file: "",
                 function: name,

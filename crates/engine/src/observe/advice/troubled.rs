@@ -1,14 +1,20 @@
 //! Trouble that no number of threads cures: workers that are stuck, errors, a CPU or a GIL that others use.
 
 use super::crowded::round_up;
+use super::limited::place_in_line;
 use super::words::{number, plural, requests_have, threads, time};
 use super::{Advice, Case, Kind, NOTICEABLE, Window, advice};
 use crate::observe::profile::State;
+use crate::record::failed::OTHER;
 
 /// Workers run requests for much longer than any that ended, and they are most of what is busy.
 pub(super) fn stuck(case: &Case<'_>) -> Option<Advice> {
     let w = case.window;
     if w.stuck == 0 || w.stuck_busy < MOSTLY * w.busy {
+        return None;
+    }
+    // While others end, those may wait in line for what the others have, and nobody serves them in turn.
+    if w.requests > 0 && place_in_line(case).is_some() {
         return None;
     }
     let at = case.places.longest_wait();
@@ -51,6 +57,7 @@ pub(super) fn errors(case: &Case<'_>) -> Option<Advice> {
     }
     let all: u64 = case.failed.iter().map(|(_, n)| n).sum();
     let most = case.failed.first().filter(|(_, n)| 2 * n > all);
+    let most = most.filter(|(route, _)| route != OTHER);
     let most = most.map_or(String::new(), |(route, _)| {
         format!(", most of them of {route}")
     });

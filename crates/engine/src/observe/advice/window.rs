@@ -15,7 +15,7 @@ use crate::record::Phase;
 pub(crate) struct Window {
     /// Requests that ended.
     pub(crate) requests: u64,
-    /// Those that ended with a status of 5xx.
+    /// Those that ended with a status of 5xx, and not because of what the client had sent.
     pub(crate) errors: u64,
     /// Requests that a worker took or that wait for one.
     pub(crate) asked: u64,
@@ -120,7 +120,7 @@ impl Window {
         let grown = |last: Option<f64>, first: Option<f64>| Some(per_second(last? - first?));
         Self {
             requests: last.figures.requests() - first.figures.requests(),
-            errors: errors(last) - errors(first),
+            errors: last.figures.failed - first.figures.failed,
             asked,
             busy: per_second(last.busy - first.busy),
             waiting: per_second(waited),
@@ -206,12 +206,6 @@ impl AddAssign for Window {
         self.gil |= other.gil;
         self.processes += other.processes;
     }
-}
-
-/// Requests that ended with a status of 5xx.
-fn errors(sample: &Sample) -> u64 {
-    let errors = sample.figures.statuses().filter(|(name, _)| *name == "5xx");
-    errors.map(|(_, n)| n).sum()
 }
 
 /// A request that has run for this long may be stuck, unless the settings say more.

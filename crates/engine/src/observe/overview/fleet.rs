@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::questions::Topic;
 use crate::observe::snapshot::{About, Snapshot};
 
 /// A process, as its parent names it.
@@ -125,11 +126,17 @@ impl Fleet {
         }
     }
 
-    /// The process in `slot` tells its figures. `false`: nobody is there, or they cannot be read.
-    pub(super) fn tell(&mut self, slot: usize, figures: &str) -> bool {
-        let (Some(child), Some(told)) = (self.children.get_mut(&slot), read(figures)) else {
+    /// The process in `slot` tells its figures, or only its counts: then the places stay those that it told
+    /// last. `false`: nobody is there, or the figures cannot be read.
+    pub(super) fn tell(&mut self, slot: usize, topic: Topic, figures: &str) -> bool {
+        let (Some(child), Some(mut told)) = (self.children.get_mut(&slot), read(figures)) else {
             return false;
         };
+        if topic == Topic::Counts
+            && let Some(before) = &mut child.last
+        {
+            told.places = std::mem::take(&mut before.places);
+        }
         child.last = Some(told);
         true
     }

@@ -153,7 +153,8 @@ impl Overview {
         let Some(question) = questions.get(n) else {
             return;
         };
-        let good = question.topic() == Topic::Stacks || fleet.tell(slot, text);
+        let topic = question.topic();
+        let good = topic == Topic::Stacks || fleet.tell(slot, topic, text);
         if good && question.answer(slot, text) {
             state.publish(n, now);
         }

@@ -176,6 +176,36 @@ fn figures_outlive_the_program() {
 }
 
 #[test]
+fn a_question_for_counts_leaves_the_places_that_were_told() {
+    let place = json!({"route": "GET /", "stack": "v.py:8 f", "own": 0, "state": "waiting"});
+    let with = |seconds: f64| {
+        let mut told: Value = serde_json::from_str(&figures(1, 0)).unwrap();
+        if seconds > 0.0 {
+            told["places"] = json!([[place, seconds]]);
+        }
+        told["spent"] = json!([0.0, 0.0, 0.0, 5.0]);
+        told["collections"] = json!({"nanos": 1000, "buckets": [[1000, 1]]});
+        told.to_string()
+    };
+    let mut parent = Parent::with(&[0, 1]);
+    let shown = parent.page("/profile", &[(0, with(2.0)), (1, with(1.0))]);
+    assert_eq!(shown, "GET /;v.py:8 f;(waiting) 3000\n");
+    parent.page("/metrics", &[(0, with(0.0)), (1, with(0.0))]);
+    let client = parent.ask("/profile");
+    let (_, n) = parent.question();
+    parent.overview.supply(n, 0, &with(4.0));
+    parent.overview.done(n);
+    assert_eq!(parent.reply(client), "GET /;v.py:8 f;(waiting) 5000\n");
+    // What counts up stays when a process ends, and where its workers were does not.
+    parent.overview.retire(1, Some(&with(1.0)));
+    parent.set(&[0]);
+    let status = parent.status(&[(0, with(4.0))]);
+    assert_eq!(status["totals"]["worker_seconds"]["waiting"], 10.0);
+    assert_eq!(status["gc_pauses"]["count"], 2);
+    assert_eq!(status["profile"]["seconds"], 4.0);
+}
+
+#[test]
 fn figures_of_all_processes_are_one_and_each_has_its_line() {
     let mut parent = Parent::with(&[0, 3]);
     let shown = parent.status(&[(0, figures(5, 2)), (3, figures(7, 1))]);

@@ -37,8 +37,11 @@ impl Beside {
     }
 
     /// The threads that compute, and how many cores each uses, most first. Threads of one name count together.
-    pub(super) fn cores(&self) -> &[(String, f64)] {
-        &self.cores
+    /// Nothing, if the last reading is old.
+    pub(super) fn cores(&self, now: Instant) -> &[(String, f64)] {
+        let last = self.last.as_ref();
+        let fresh = last.is_some_and(|(at, _)| now.saturating_duration_since(*at) < STALE);
+        if fresh { &self.cores } else { &[] }
     }
 }
 
@@ -55,17 +58,6 @@ fn cores(before: &[ThreadClock], after: &[ThreadClock], elapsed: f64) -> Vec<(St
     most(found.map(|(name, n)| (name.to_owned(), n)).collect())
 }
 
-/// Adds the threads of another process to `sum`.
-pub(crate) fn add_up(sum: &mut Vec<(String, f64)>, more: Vec<(String, f64)>) {
-    for (name, cores) in more {
-        match sum.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, sum)) => *sum += cores,
-            None => sum.push((name, cores)),
-        }
-    }
-    *sum = most(std::mem::take(sum));
-}
-
 fn most(mut found: Vec<(String, f64)>) -> Vec<(String, f64)> {
     found.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     found.truncate(MOST);
@@ -74,6 +66,8 @@ fn most(mut found: Vec<(String, f64)>) -> Vec<(String, f64)> {
 
 /// The time between two readings.
 const EVERY: Duration = Duration::from_secs(1);
+/// After this long a reading does not say what threads do now.
+const STALE: Duration = Duration::from_secs(5);
 /// Cores below which a thread does not compute.
 const LEAST: f64 = 0.05;
 /// Names that are kept.
@@ -104,7 +98,7 @@ mod tests {
         ];
         beside.tell(now, first.to_vec());
         assert!(!beside.is_due(now + EVERY / 2));
-        assert_eq!(beside.cores(), []);
+        assert_eq!(beside.cores(now), []);
         let second = [
             clock(1, "poller", 5.5),
             clock(2, "poller", 1.5),
@@ -113,14 +107,7 @@ mod tests {
         ];
         beside.tell(now + EVERY, second.to_vec());
         let found = [("poller".to_owned(), 1.0), ("mailer".to_owned(), 0.25)];
-        assert_eq!(beside.cores(), found);
-        let mut sum = beside.cores().to_vec();
-        add_up(
-            &mut sum,
-            vec![("mailer".into(), 1.0), ("cleaner".into(), 0.5)],
-        );
-        let names = ["mailer", "poller", "cleaner"];
-        assert_eq!(sum.iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
-        assert_eq!(sum[0].1, 1.25);
+        assert_eq!(beside.cores(now + EVERY), found);
+        assert_eq!(beside.cores(now + EVERY + STALE), []);
     }
 }

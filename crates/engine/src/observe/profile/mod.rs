@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 
 use self::beside::Beside;
 pub use self::beside::ThreadClock;
-#[cfg(unix)]
-pub(crate) use self::beside::add_up;
 use self::judge::{Evidence, judge};
 pub(crate) use self::table::{Place, Places, Spent, State};
 use crate::queue::running::RunningRequest;
@@ -171,8 +169,8 @@ impl Profile {
     }
 
     /// The threads that compute beside the workers, and how many cores each uses, most first.
-    pub(crate) fn beside(&self) -> Vec<(String, f64)> {
-        self.lock().beside.cores().to_vec()
+    pub(crate) fn beside(&self, now: Instant) -> Vec<(String, f64)> {
+        self.lock().beside.cores(now).to_vec()
     }
 
     /// Nothing runs: the next look counts by itself.

@@ -103,7 +103,7 @@ impl Place {
 
 impl Table {
     /// A worker was at `place` for this long.
-    pub(super) fn add(&mut self, now: Instant, mut place: Place, seconds: f64) {
+    pub(super) fn add(&mut self, now: Instant, place: Place, seconds: f64) {
         let fresh = |(began, _): &(Instant, _)| now.saturating_duration_since(*began) < BUCKET;
         if !self.buckets.last().is_some_and(fresh) {
             self.forget(now);
@@ -112,12 +112,7 @@ impl Table {
         let Some((_, bucket)) = self.buckets.last_mut() else {
             return;
         };
-        if bucket.len() >= MOST && !bucket.contains_key(&place) {
-            place.route = OTHER.to_owned();
-            place.stack = OTHER.to_owned();
-            place.own = 0;
-        }
-        *bucket.entry(place).or_default() += seconds;
+        count(bucket, place, seconds);
     }
 
     pub(super) fn last_minute(&mut self, now: Instant) -> Places {
@@ -126,12 +121,8 @@ impl Table {
         for (place, seconds) in self.buckets.iter().flat_map(|(_, bucket)| bucket) {
             *all.entry(place).or_default() += seconds;
         }
-        let all = most(all.into_iter().collect());
-        Places(
-            all.into_iter()
-                .map(|(place, n)| (place.clone(), n))
-                .collect(),
-        )
+        let all = all.into_iter();
+        Places::of(all.map(|(place, n)| (place.clone(), n)).collect())
     }
 
     fn forget(&mut self, now: Instant) {
@@ -141,6 +132,15 @@ impl Table {
 }
 
 impl Places {
+    /// Those of most time have room first.
+    fn of(all: Vec<(Place, f64)>) -> Self {
+        let mut bucket = HashMap::new();
+        for (place, seconds) in most(all) {
+            count(&mut bucket, place, seconds);
+        }
+        Self(most(bucket.into_iter().collect()))
+    }
+
     /// Where workers waited most.
     pub(crate) fn longest_wait(&self) -> Option<&Place> {
         let mut waits = self
@@ -178,14 +178,26 @@ impl AddAssign for Places {
         for (place, seconds) in other.0 {
             *all.entry(place).or_default() += seconds;
         }
-        self.0 = most(all.into_iter().collect());
+        *self = Self::of(all.into_iter().collect());
     }
 }
 
-/// The places of most time, most first.
+/// Adds to a bucket. If it has no room for another place, the route is given up, and then the stack: where the
+/// workers wait says more than for whom.
+fn count(bucket: &mut HashMap<Place, f64>, mut place: Place, seconds: f64) {
+    if bucket.len() >= MOST && !bucket.contains_key(&place) {
+        place.route = OTHER.to_owned();
+    }
+    if bucket.len() >= 2 * MOST && !bucket.contains_key(&place) {
+        place.stack = OTHER.to_owned();
+        place.own = 0;
+    }
+    *bucket.entry(place).or_default() += seconds;
+}
+
+/// Most time first.
 fn most<P: Ord>(mut all: Vec<(P, f64)>) -> Vec<(P, f64)> {
     all.sort_by(|(a, n), (b, m)| m.total_cmp(n).then_with(|| a.cmp(b)));
-    all.truncate(MOST);
     all
 }
 
@@ -193,9 +205,9 @@ fn most<P: Ord>(mut all: Vec<(P, f64)>) -> Vec<(P, f64)> {
 const BUCKET: Duration = Duration::from_secs(10);
 /// How long it is kept.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Places that are told apart in a bucket, and in what is shown.
-const MOST: usize = 300;
-/// Stands for all places beyond that.
+/// Places that are told apart in a bucket, and in what is shown; as many again by their stacks alone.
+const MOST: usize = 150;
+/// Stands for all routes or stacks beyond that.
 const OTHER: &str = "other";
 
 #[cfg(all(test, not(shuttle)))]
@@ -229,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn places_beyond_the_bound_are_counted_together() {
+    fn places_beyond_the_bound_are_counted_together_by_their_stacks() {
         let now = crate::sys::sync::now();
         let mut table = Table::default();
         for n in 0..MOST + 5 {
@@ -237,8 +249,22 @@ mod tests {
         }
         assert_eq!(table.buckets[0].1.len(), MOST + 1);
         let places = table.last_minute(now);
+        let (most, seconds) = &places.0[0];
+        // They take one of the rooms themselves.
+        assert_eq!((most.route.as_str(), *seconds), (OTHER, 6.0));
+        assert_eq!(most.stack, place(1).stack);
+        for n in 0..2 * MOST {
+            let stack = format!("views.py:{n} index");
+            table.add(now, Place { stack, ..place(n) }, 1.0);
+        }
+        assert_eq!(table.buckets[0].1.len(), 2 * MOST + 1);
+        let places = table.last_minute(now);
         assert_eq!(places.0[0].0.stack, OTHER);
-        assert_eq!(places.0[0].1, 5.0);
+        assert_eq!(places.seconds(), (3 * MOST + 5) as f64);
+        let mut both = places.clone();
+        both += places;
+        assert!(both.0.len() <= 2 * MOST + 1);
+        assert_eq!(both.seconds(), 2.0 * (3 * MOST + 5) as f64);
     }
 
     #[test]

@@ -62,6 +62,30 @@ fn stuck_workers_are_no_reason_for_threads() {
 }
 
 #[test]
+fn workers_that_nobody_serves_in_turn_wait_in_line() {
+    let unfair = Window {
+        stuck: 3,
+        oldest: 12.0,
+        stuck_busy: 3.0,
+        ..SLEEPY
+    };
+    let line = places(&[
+        ("v.py:4 f / get()", true, 30.0),
+        ("v.py:5 f / sleep()", true, 10.0),
+    ]);
+    let found = verdict(&unfair, &line, &Curve::default());
+    assert_eq!((found.kind, found.width), (Kind::Pool, Some(1)));
+    let none_ends = Window {
+        requests: 0,
+        ..unfair
+    };
+    assert_eq!(
+        verdict(&none_ends, &line, &Curve::default()).kind,
+        Kind::Stuck
+    );
+}
+
+#[test]
 fn garbage_collections_that_take_long_are_named() {
     let often = Window {
         collecting: 0.12,

@@ -61,6 +61,20 @@ fn a_lock_passes_no_more_whatever_the_threads() {
 }
 
 #[test]
+fn a_flat_curve_is_that_of_one_process() {
+    let two = Window {
+        busy: 8.0,
+        waiting: 24.0,
+        processes: 2,
+        ..SLEEPS
+    };
+    let nowhere = Places::default();
+    let flat = curve(&[(1.0, 40.0), (4.0, 40.0)]);
+    let found = expect(&case(&two, &nowhere, &flat), 16).unwrap();
+    assert_eq!(found.rate.round(), 80.0);
+}
+
+#[test]
 fn the_gil_and_the_cpu_give_what_they_have() {
     let (nowhere, flat) = (Places::default(), Curve::default());
     let half = Window {
