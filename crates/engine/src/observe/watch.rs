@@ -100,7 +100,7 @@ struct ProbeState {
     closed: bool,
     waits: Arc<Histogram>,
     last: Option<Duration>,
-    /// Since when the probe has been waiting for the interpreter.
+    /// Since when the probe has been waiting for the interpreter, or has been looking.
     asking: Option<Instant>,
     /// Until then the probe asks even if no request runs.
     awake_until: Instant,
@@ -249,6 +249,19 @@ impl Watch {
         self.probe().last.max(under_way)
     }
 
+    /// The probe has given the interpreter back. If it had it for long, it has waited for it meanwhile.
+    fn looked(&self) {
+        let mut state = self.probe();
+        let Some(since) = state.asking.take() else {
+            return;
+        };
+        let took = sync::now().saturating_duration_since(since);
+        if took >= LONG_LOOK {
+            state.waits.record(took);
+            state.last = Some(took);
+        }
+    }
+
     /// How long the probe has been waiting now.
     pub(super) fn probing(&self) -> Option<Duration> {
         self.probe()
@@ -323,6 +336,7 @@ impl Watcher {
     /// asks for figures, none is due.
     pub fn wait(&self) -> Option<Probe> {
         let (watch, running) = (&self.0.watch, &self.0.shared.running);
+        watch.looked();
         let mut due = sync::now() + profile::PERIOD;
         if self.0.profile.measure() {
             running.watch_bell().wait(Some(profile::GAP));
@@ -374,7 +388,8 @@ impl Watcher {
         let mut state = self.0.watch.probe();
         state.waits.record(took);
         state.last = Some(took);
-        state.asking = None;
+        // It may lose the interpreter while it looks, and has to wait for it again.
+        state.asking = Some(sync::now());
     }
 
     /// The threads that run a request.
@@ -419,6 +434,8 @@ impl Probe {
 
 /// Milliseconds between two samples.
 const PERIOD_OF_SAMPLES: u64 = 1000;
+/// A look that takes longer has waited for the interpreter.
+const LONG_LOOK: Duration = Duration::from_millis(20);
 /// How far back samples go.
 const WINDOW: Duration = Duration::from_secs(60);
 /// How long the probe goes on asking after the last request.
