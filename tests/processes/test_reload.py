@@ -271,6 +271,7 @@ def test_dev_on_a_terminal(site: Path, tmp_path: Path) -> None:
         server.wait()
         try:
             eventually(lambda: not pid_file.exists(), "the end of the server")
-        except AssertionError:
+        except AssertionError as error:
+            left = children(pid) if sys.platform == "linux" else "?"
             os.kill(pid, signal.SIGTERM)
-            raise
+            raise AssertionError(f"left of {pid}: {left}\n{server.log}") from error
