@@ -246,7 +246,10 @@ impl Thread {
     }
 
     fn tell_figures(&self, number: u64) {
-        let figures = self.common.server().map_or_else(String::new, |server| figures(&server));
+        let figures = self
+            .common
+            .server()
+            .map_or_else(String::new, |server| figures(&server));
         let told = json!({"did": "figures", "n": number, "text": figures});
         self.common.parent.send(&told);
     }
