@@ -256,7 +256,9 @@ def test_the_watcher_ends_with_the_parent(start: Start) -> None:
 
 
 def test_dev_on_a_terminal(site: Path, tmp_path: Path) -> None:
-    program = "import os, pty, sys; os.dup2(2, 1); pty.spawn(sys.argv[1:])"
+    # With nohup, or in a job that was started by it, a server outlives its terminal.
+    program = "import os, pty, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+    program += "os.dup2(2, 1); pty.spawn(sys.argv[1:])"
     pid_file = tmp_path / "pid"
     dev = flags({"dev": True, "listen": "127.0.0.1:0", "pid_file": pid_file})
     argv = [sys.executable, "-c", program, sys.executable, "-m", "headwaiter", *dev, "site_app:app"]
@@ -271,6 +273,7 @@ def test_dev_on_a_terminal(site: Path, tmp_path: Path) -> None:
         server.wait()
         try:
             eventually(lambda: not pid_file.exists(), "the end of the server")
-        except AssertionError:
+        except AssertionError as error:
+            left = children(pid) if sys.platform == "linux" else "?"
             os.kill(pid, signal.SIGTERM)
-            raise
+            raise AssertionError(f"left of {pid}: {left}\n{server.log}") from error

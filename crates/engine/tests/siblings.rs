@@ -393,6 +393,10 @@ fn a_sibling_that_stands_still_gets_no_more() {
     let a = family.gated(0, "a", &gate);
     let mut slow = busy(&family, &a);
     let deaf = family.deaf(2);
+    // The turns of its start are over: who makes a turn does not stand still.
+    let mut own = deaf.connect();
+    assert_eq!(own.get("/").status, 200);
+    deaf.until_is("channels", 1);
     let sent = || family.page.line(2).pending;
     let mut clients = Vec::new();
     let stands_still = (0..20).any(|_| {
