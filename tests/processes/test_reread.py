@@ -112,17 +112,16 @@ def test_what_another_version_has_told_of_its_settings_is_no_change() -> None:
 @pytest.mark.parametrize("reload", [False, True])
 def test_who_watches_the_files_stays_as_it_was(reload: bool) -> None:
     """For the children, too, which read the file themselves."""
-    given = {"listen": "127.0.0.1:0", "preload": sys.platform == "linux"}
-    first = Adjustments(**given, reload=reload)
-    settings = Settings(
-        first,
-        lambda: Adjustments(**given, reload=not reload),
-        lambda adjustments: configured(adjustments, slots=8),
+    preload = sys.platform == "linux"
+    first, later = (
+        Adjustments(listen="127.0.0.1:0", preload=preload, reload=one)
+        for one in (reload, not reload)
     )
+    settings = Settings(first, lambda: later, lambda adjustments: configured(adjustments, slots=8))
     assert settings.arguments == []
     settings.read(os.getcwd())
     assert settings.config.development is reload
-    assert settings.config.preload is (not reload and sys.platform == "linux")
+    assert settings.config.preload is (preload and not reload)
     (flag,) = settings.arguments
     assert parse([flag, "site:app"]).reload == str(reload).lower()
     settings.adopt(settings.state(), first)

@@ -78,7 +78,8 @@ class Settings:
         # Children read the file themselves; a flag beats it.
         kept = self._development.items()
         turned = [(name, was) for name, was in kept if bool(getattr(adjustments, name)) != was]
-        self.arguments = [*arguments, *(f"--{name}={was}".lower() for name, was in turned)]
+        flags = [f"--{name}" if was else f"--no-{name}" for name, was in turned]
+        self.arguments = [*arguments, *flags]
         now = adjustments.given_texts((*FIXED, "processes"))
         known = {name: text for name, text in self._given.items() if name in now}
         changed = [name for name, text in known.items() if now[name] != text]
