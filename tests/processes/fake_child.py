@@ -1,6 +1,6 @@
 """A child that speaks the parent's protocol and behaves as a script says; it serves nothing.
 
-The first argument after ``--`` is the script: a file with a word per start, in order; the last word
+The last argument is the script: a file with a word per start, in order; the last word
 is for all further starts.
 
 - ``serve``: ready, answers pings, leaves when it is told to
@@ -24,7 +24,7 @@ from typing import Any
 
 
 def main(argv: list[str]) -> int:
-    own, script = argv[: argv.index("--")], Path(argv[argv.index("--") + 1])
+    own, script = argv[: argv.index("--")], Path(argv[-1])
     given = dict(item.removeprefix("--").split("=", 1) for item in own if "=" in item)
     word = take(script)
     say(f"fake child {given['slot']}: {word}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -11,7 +12,9 @@ import pytest
 
 from headwaiter._parent.child import Config
 from headwaiter._parent.settings import Settings
+from headwaiter._parent.start import configured
 from headwaiter._settings.adjustments import Adjustments
+from headwaiter._settings.flags import parse
 from tests.processes.machine_driver import Driver
 from tests.processes.test_parent import started
 from tests.processes.test_serving import ready_pids
@@ -104,6 +107,25 @@ def test_what_another_version_has_told_of_its_settings_is_no_change() -> None:
     settings = Settings(adjustments, lambda: adjustments, lambda _: (Config(1), []))
     settings.adopt({"no_longer_known": "1", **settings.state()}, adjustments)
     assert not settings.rescales
+
+
+@pytest.mark.parametrize("reload", [False, True])
+def test_who_watches_the_files_stays_as_it_was(reload: bool) -> None:
+    """For the children, too, which read the file themselves."""
+    preload = sys.platform == "linux"
+    first, later = (
+        Adjustments(listen="127.0.0.1:0", preload=preload, reload=one)
+        for one in (reload, not reload)
+    )
+    settings = Settings(first, lambda: later, lambda adjustments: configured(adjustments, slots=8))
+    assert settings.arguments == []
+    settings.read(os.getcwd())
+    assert settings.config.development is reload
+    assert settings.config.preload is (preload and not reload)
+    (flag,) = settings.arguments
+    assert parse([flag, "site:app"]).reload == str(reload).lower()
+    settings.adopt(settings.state(), first)
+    assert settings.arguments == []
 
 
 @pytest.mark.parametrize(("gil", "places"), [(False, 1), (True, 3)])

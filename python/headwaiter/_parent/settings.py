@@ -41,6 +41,8 @@ class Settings:
         passed = excluded_by(["sockets"]) if adjustments.sockets else set()
         for name in passed | ({"admin"} if adjustments.admin_sockets else set()):
             del self._given[name]
+        # Who watches the files, and what follows from it, stays as well.
+        self._development = {name: bool(getattr(adjustments, name)) for name in ("dev", "reload")}
         self.config, self.arguments = configure(adjustments)
         self.rescales = False
         """Whether the last reading has changed the number of processes."""
@@ -69,8 +71,15 @@ class Settings:
             self._take(self._reread())
 
     def _take(self, adjustments: Adjustments) -> None:
-        config, self.arguments = self._configure(adjustments)
-        self.config = dataclasses.replace(config, development=self.config.development)
+        config, arguments = self._configure(adjustments)
+        is_reloading = self._development["reload"]
+        preload = adjustments.preload and not is_reloading
+        self.config = dataclasses.replace(config, preload=preload, development=is_reloading)
+        # Children read the file themselves; a flag beats it.
+        kept = self._development.items()
+        turned = [(name, was) for name, was in kept if bool(getattr(adjustments, name)) != was]
+        flags = [f"--{name}" if was else f"--no-{name}" for name, was in turned]
+        self.arguments = [*arguments, *flags]
         now = adjustments.given_texts((*FIXED, "processes"))
         known = {name: text for name, text in self._given.items() if name in now}
         changed = [name for name, text in known.items() if now[name] != text]
