@@ -165,7 +165,7 @@ impl Snapshot {
             probe_now: watch.probe_now(),
             collections: watch.collections(),
             process: Process {
-                cpu: process::cpu(),
+                cpu: process::cpu().map(|cpu| cpu.as_secs_f64()),
                 resident: process::resident(),
                 descriptors: process::descriptors(),
                 gil_share: gil_share(observatory),

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-/// CPU time that all threads have used, in seconds.
+/// CPU time that all threads have used.
 #[cfg(target_os = "linux")]
-pub(crate) fn cpu() -> Option<f64> {
+pub(crate) fn cpu() -> Option<Duration> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     let seconds = u64::try_from(time.tv_sec).ok()?;
-    Some(Duration::new(seconds, u32::try_from(time.tv_nsec).ok()?).as_secs_f64())
+    Some(Duration::new(seconds, u32::try_from(time.tv_nsec).ok()?))
 }
 
 /// Resident memory, in bytes.
@@ -32,7 +32,7 @@ pub(crate) fn descriptors() -> Option<u64> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn cpu() -> Option<f64> {
+pub(crate) fn cpu() -> Option<Duration> {
     None
 }
 

@@ -160,9 +160,14 @@ fn so_many_threads(
     let mut kind = Kind::Threads;
     if let Some((route, share)) = long_route(case) {
         kind = Kind::Route;
-        let share = 100.0 * share;
         text = format!(
-            "Few requests take most of the time, {share:.0} % of it those to {route}, and the others wait for them. {text}"
+            "Few requests take most of the time, {:.0} % of it those to {route}, and the others wait for them: without \
+             them {} busy on average. {text}",
+            100.0 * share,
+            match w.busy * (1.0 - share) {
+                few if few < ONE => "less than one thread would be".into(),
+                rest => format!("{} threads would be", number(rest)),
+            }
         );
     }
     let (busy, waiting) = (number(w.busy), number(w.waiting));
@@ -224,11 +229,12 @@ fn in_the_way(w: &Window, shape: Shape, best: usize, waits: &str) -> Advice {
     }
 }
 
-/// Few requests take most of the workers' time: the route that most of it goes to, and its share.
+/// Few requests take most of the workers' time: the route that most of it goes to, and its share. The others may
+/// be so short that no look has met one.
 fn long_route(case: &Case<'_>) -> Option<(String, f64)> {
     let routes = case.places.by_route();
     let (route, share) = routes.first()?;
-    let starves = are_unlike(case.window) && routes.len() > 1 && *share >= MAINLY;
+    let starves = are_unlike(case.window) && *share >= MAINLY;
     starves.then(|| ((*route).to_owned(), *share))
 }
 
@@ -301,6 +307,8 @@ pub(super) const PARALLEL: f64 = 1.3;
 const READY: f64 = 0.6;
 /// This share of the busy workers, or of their time, is most of it.
 const MAINLY: f64 = 0.6;
+/// So many busy threads are said to be less than one.
+const ONE: f64 = 0.95;
 /// Requests are unlike each other if their mean takes so many times as long as their median.
 const UNLIKE: f64 = 4.0;
 /// The most threads that are advised.

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::crowded::{FULL, PARALLEL};
 use super::limited::place_in_line;
 use super::scaling::Shape;
+use super::troubled::computing_beside;
 use super::words::{number, time};
-use super::{Case, QUIET, Window};
+use super::{Case, QUIET, Window, is_held};
 use crate::observe::profile::State;
 
 /// What is to be expected.
@@ -52,7 +53,7 @@ pub(crate) fn expect(case: &Case<'_>, threads: usize) -> Option<Expected> {
     };
     let alone = w.mean * (1.0 - in_each_others_way(case));
     let mut least = (by_number.0 / alone, by_number.1);
-    for ceiling in ceilings(case, now).into_iter().flatten() {
+    for ceiling in ceilings(case, now, by_number.0).into_iter().flatten() {
         if ceiling.0 < least.0 {
             least = ceiling;
         }
@@ -74,15 +75,22 @@ fn in_each_others_way(case: &Case<'_>) -> f64 {
     (others / all + in_line).min(MOST)
 }
 
-/// What else there is to give, if it is all used: requests a second, and of what.
-fn ceilings(case: &Case<'_>, now: f64) -> [Option<(f64, Limit)>; 3] {
+/// What else there is to give, if it is all used while `running` requests run: requests a second, and of what.
+fn ceilings(case: &Case<'_>, now: f64, running: f64) -> [Option<(f64, Limit)>; 3] {
     let w = case.window;
     let used = w.worker_cores.unwrap_or(w.process_cores);
     let gils = w.processes as f64;
     let serial = w.gil && used <= PARALLEL * gils;
-    // Code that sleeps and keeps the GIL uses no CPU.
-    let taken = used.max(w.held * gils).max(LEAST);
-    let gil = serial.then(|| (now * gils / taken, Limit::Gil));
+    // Code that sleeps and keeps the GIL uses no CPU, and the probe gets its turn as any worker does.
+    let taken = match is_held(w) {
+        true => gils,
+        false => used.max(LEAST),
+    };
+    let share = match computing_beside(case) {
+        Some(_) => in_turns(used / gils, w.busy, running),
+        None => 1.0,
+    };
+    let gil = serial.then(|| (now * share * gils / taken, Limit::Gil));
     let cpu = now * w.cores as f64 / w.process_cores.max(LEAST);
     let place = match (place_in_line(case), case.curve.shape()) {
         (Some((at, _)), _) => Some((now, Limit::Place(at))),
@@ -93,6 +101,14 @@ fn ceilings(case: &Case<'_>, now: f64) -> [Option<(f64, Limit)>; 3] {
         _ => None,
     };
     [gil, Some((cpu, Limit::Cpu)), place]
+}
+
+/// The share of the GIL that `running` workers get beside others that want it all the time, if `busy` workers get
+/// the share `used`: whoever wants it gets a turn.
+fn in_turns(used: f64, busy: f64, running: f64) -> f64 {
+    let each = used / (1.0 - used).max(LEAST) / busy;
+    let all = each * running;
+    all / (1.0 + all)
 }
 
 impl Expected {

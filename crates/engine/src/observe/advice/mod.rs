@@ -161,7 +161,7 @@ fn judge(case: &Case<'_>) -> Advice {
     if w.draining {
         return draining(w);
     }
-    let held = w.gil && w.held >= SHUT && w.probe >= HELD;
+    let held = is_held(w);
     // While somebody holds the GIL, everybody seems stuck.
     if let Some(stuck) = stuck(case).filter(|_| !held) {
         return stuck;
@@ -198,6 +198,11 @@ fn judge(case: &Case<'_>) -> Advice {
         return crowded(case);
     }
     quiet(w)
+}
+
+/// Code that does not let go of the GIL has it for a good part of the time.
+fn is_held(w: &Window) -> bool {
+    w.gil && w.held >= SHUT && w.probe >= HELD
 }
 
 /// No request waits, or few do.

@@ -150,19 +150,29 @@ pub(super) fn compute(case: &Case<'_>, used: f64) -> bool {
     }
 }
 
-/// The workers want the GIL, and others have it: threads that the application has started.
-pub(super) fn background(case: &Case<'_>) -> Option<Advice> {
+/// The cores that threads of the application's own use beside the workers, if those want the GIL.
+pub(super) fn computing_beside(case: &Case<'_>) -> Option<f64> {
     let w = case.window;
     let used = w.worker_cores?;
     // The I/O threads compute, too, and without the GIL.
     let requests = w.busy / w.mean.max(1e-6);
     let beside = w.process_cores - used - requests * IO;
-    let wanted = case.places.seconds_in(State::Gil) / case.places.seconds().max(f64::MIN_POSITIVE);
     let gils = w.processes as f64;
     let full = w.process_cores + w.delayed >= ASKED * gils;
-    if !w.gil || wanted < WANTED || beside < (BESIDE * gils).max(used / 2.0) || !full {
-        return None;
-    }
+    let take = w.gil && wanted(case) >= WANTED && full;
+    (take && beside >= (BESIDE * gils).max(used / 2.0)).then_some(beside)
+}
+
+/// The share of their time for which busy workers want the GIL.
+fn wanted(case: &Case<'_>) -> f64 {
+    case.places.seconds_in(State::Gil) / case.places.seconds().max(f64::MIN_POSITIVE)
+}
+
+/// The workers want the GIL, and others have it: threads that the application has started.
+pub(super) fn background(case: &Case<'_>) -> Option<Advice> {
+    let w = case.window;
+    let beside = computing_beside(case)?;
+    let gils = w.processes as f64;
     let threads = round_up(((w.waiting + w.busy) / gils).ceil() as usize);
     let most = case.beside.first();
     let most = most.map_or(String::new(), |(name, _)| format!(", most of all {name}"));
@@ -179,11 +189,12 @@ pub(super) fn background(case: &Case<'_>) -> Option<Advice> {
         evidence: [
             format!(
                 "busy workers want the GIL for {:.0} % of their time",
-                100.0 * wanted
+                100.0 * wanted(case)
             ),
             format!(
-                "the process uses {:.2} cores, its workers {used:.2}",
-                w.process_cores
+                "the process uses {:.2} cores, its workers {:.2}",
+                w.process_cores,
+                w.worker_cores.unwrap_or_default()
             ),
         ]
         .into_iter()

@@ -17,6 +17,8 @@ pub(super) struct Evidence {
     pub(super) delayed: Option<Duration>,
     /// What all busy workers together used in the gap or waited for a core.
     pub(super) ready: Duration,
+    /// What the whole process used in the gap; `None` where it cannot be measured.
+    pub(super) process: Option<Duration>,
     /// How many workers are busy.
     pub(super) busy: usize,
     /// The time since the last look.
@@ -55,10 +57,17 @@ pub(super) fn judge(evidence: &Evidence) -> State {
     }
     let turn = share(e.elapsed, TURN.min(0.5 / e.busy.max(1) as f64));
     let had_turns = e.since_last.is_none_or(|cpu| cpu >= turn);
-    if had_turns && !e.same_place && e.ready >= share(e.gap, IN_USE) {
+    if had_turns && !e.same_place && in_use(e) {
         return State::Gil;
     }
     State::Waiting
+}
+
+/// Whether somebody had the GIL in the gap: a worker, or another thread, for which the look had to wait, too.
+/// The I/O threads use CPU without it, and no look waits for them.
+fn in_use(e: &Evidence) -> bool {
+    let most = share(e.gap, IN_USE);
+    e.ready >= most || e.probe >= QUEUED && e.process.is_some_and(|used| used >= most)
 }
 
 fn share(of: Duration, part: f64) -> Duration {
@@ -67,8 +76,11 @@ fn share(of: Duration, part: f64) -> Duration {
 
 /// A worker that uses this share of the gap computes; one that is ready for as long waits for a core.
 const COMPUTES: f64 = 0.3;
-/// The GIL is in use if the workers are ready to run for this share of the gap, with or without a core.
+/// The GIL is in use if the workers are ready to run for this share of the gap, with or without a core, or others
+/// run.
 const IN_USE: f64 = 0.7;
+/// A look that waited for so long was in line for the GIL.
+const QUEUED: Duration = Duration::from_millis(1);
 /// A worker that had turns of the GIL used this share of the time; less, if many take turns.
 const TURN: f64 = 0.05;
 
@@ -84,6 +96,7 @@ mod tests {
         used: Some(Duration::ZERO),
         delayed: Some(Duration::ZERO),
         ready: Duration::ZERO,
+        process: Some(Duration::ZERO),
         busy: 4,
         elapsed: Duration::from_millis(100),
         probe: Duration::ZERO,
@@ -151,6 +164,26 @@ mod tests {
             ..turns
         };
         assert_eq!(judge(&many), State::Gil);
+    }
+
+    #[test]
+    fn a_worker_that_had_its_turns_waits_for_a_thread_beside_that_has_the_gil() {
+        let beside = Evidence {
+            probe: 5 * MS,
+            process: Some(3 * MS),
+            since_last: Some(12 * MS),
+            ..QUIET
+        };
+        assert_eq!(judge(&beside), State::Gil);
+        // The I/O threads compute without it, and nobody waits for them.
+        let io = Evidence {
+            probe: Duration::ZERO,
+            ..beside
+        };
+        assert_eq!(judge(&io), State::Waiting);
+        // The look waited, and then nobody had it any more.
+        let process = Some(MS);
+        assert_eq!(judge(&Evidence { process, ..beside }), State::Waiting);
     }
 
     #[test]

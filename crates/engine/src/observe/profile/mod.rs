@@ -21,7 +21,7 @@ pub(crate) use self::table::{Place, Places, Spent, State};
 use crate::queue::running::RunningRequest;
 use crate::record::route::route;
 use crate::shared::Shared;
-use crate::sys::sync;
+use crate::sys::{process, sync};
 
 /// The stack of one worker, as the binding sees it.
 #[derive(Clone, Debug)]
@@ -59,6 +59,8 @@ struct Look {
     at: Instant,
     /// How long the probe waited for the interpreter just before.
     probe: Duration,
+    /// The CPU clock of the process.
+    cpu: Option<Duration>,
     workers: Vec<Worker>,
 }
 
@@ -91,6 +93,7 @@ impl Profile {
         let look = Look {
             at: now,
             probe,
+            cpu: None,
             workers: stacks.into_iter().filter_map(worker).collect(),
         };
         self.lock().open = Some(look);
@@ -103,6 +106,7 @@ impl Profile {
             return false;
         };
         look.at = sync::now();
+        look.cpu = process::cpu();
         for worker in &mut look.workers {
             worker.cpu = worker.request.cpu_clock();
             worker.delayed = worker.request.delayed();
@@ -133,6 +137,7 @@ impl Profile {
                 .flat_map(|(used, delayed)| [*used, *delayed])
                 .flatten()
                 .sum(),
+            process: grown(process::cpu(), look.cpu),
             busy: look.workers.len(),
             elapsed,
             probe: look.probe,

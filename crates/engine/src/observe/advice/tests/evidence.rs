@@ -306,6 +306,12 @@ fn few_long_requests_that_starve_the_others_are_named() {
         "{}",
         found.text
     );
+    let left = "without them less than one thread would be busy";
+    assert!(found.text.contains(left), "{}", found.text);
+    // The quick ones may be too quick to be seen.
+    at.0.truncate(1);
+    let found = verdict(&mixed, &at, &Curve::default());
+    assert_eq!(found.kind, Kind::Route);
 }
 
 #[test]

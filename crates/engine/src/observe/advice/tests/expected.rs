@@ -87,11 +87,12 @@ fn the_gil_and_the_cpu_give_what_they_have() {
     assert_eq!((found.rate.round(), found.limit), (160.0, Limit::Gil));
     let kept = Window {
         worker_cores: Some(0.0),
-        held: 0.8,
+        held: 0.3,
+        probe: 0.2,
         ..half
     };
     let found = expect(&case(&kept, &nowhere, &flat), 16).unwrap();
-    assert_eq!((found.rate.round(), found.limit), (100.0, Limit::Gil));
+    assert_eq!((found.rate.round(), found.limit), (80.0, Limit::Gil));
     let free = Window { gil: false, ..half };
     let found = expect(&case(&free, &nowhere, &flat), 16).unwrap();
     assert_eq!((found.rate.round(), found.limit), (320.0, Limit::Load));
@@ -102,6 +103,25 @@ fn the_gil_and_the_cpu_give_what_they_have() {
     };
     let found = expect(&case(&busy, &nowhere, &flat), 16).unwrap();
     assert_eq!((found.rate.round(), found.limit), (160.0, Limit::Cpu));
+}
+
+#[test]
+fn beside_a_thread_that_computes_more_workers_get_a_larger_share_of_the_gil() {
+    let beside = Window {
+        worker_cores: Some(0.5),
+        process_cores: 1.0,
+        ..SLEEPS
+    };
+    let mut wanted = places(&[("views.py:8 f", true, 20.0), ("views.py:9 f", false, 20.0)]);
+    wanted.0[0].0.state = State::Gil;
+    let flat = Curve::default();
+    let at = |threads| {
+        let found = expect(&case(&beside, &wanted, &flat), threads).unwrap();
+        (found.rate.round(), found.limit)
+    };
+    // As many turns as now, and four times as many beside those of the thread.
+    assert_eq!(at(4), (80.0, Limit::Gil));
+    assert_eq!(at(16), (128.0, Limit::Gil));
 }
 
 #[test]
