@@ -169,6 +169,12 @@ def starving(environ: Environ, start_response: StartResponse) -> Iterable[bytes]
     return _reply(start_response)
 
 
+def patient(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Pages of 50 ms, and ``/long``, which takes 20 s."""
+    time.sleep(20.0 if environ["PATH_INFO"] == "/long" else 0.05)
+    return _reply(start_response)
+
+
 COUNT = iter(range(1 << 62))
 
 

@@ -38,7 +38,7 @@ def run(case: Case, seconds: float, threads: int, processes: int = 1) -> Run:
     with contextlib.ExitStack() as stack:
         stack.enter_context(neighbours(case.neighbours))
         environ = stack.enter_context(service(case.service)) if case.service else {}
-        started = server(case.app, environ, threads, processes)
+        started = server(case.app, environ, str(threads), processes)
         port, admin = stack.enter_context(started)
         load = Load(case, port)
         time.sleep(WARM)
@@ -85,15 +85,17 @@ class Load:
 
 @contextlib.contextmanager
 def server(
-    app: str, environ: dict[str, str], threads: int, processes: int
+    app: str, environ: dict[str, str], threads: str, processes: int = 1, log: str = os.devnull
 ) -> Iterator[tuple[int, int]]:
+    """Yields its port and that of its admin endpoint; it logs to the file ``log``."""
     port, admin = free_port(), free_port()
     command = [
         *(sys.executable, "-m", "headwaiter", f"--listen={HOST}:{port}"),
         *(f"--admin={HOST}:{admin}", f"--threads={threads}", f"--processes={processes}"),
-        *("--shutdown-timeout=1", "--log-level=critical", f"benchmarks.advice.apps:{app}"),
+        *("--shutdown-timeout=1", f"benchmarks.advice.apps:{app}"),
     ]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ})
+    with open(log, "w") as errors:
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ}, stderr=errors)
     try:
         wait_until_ready(admin)
         yield port, admin

@@ -110,13 +110,7 @@ fn expected(snapshot: &Snapshot) -> Vec<Value> {
 /// Where the workers were in the last minute: the places of most time, and all time by state.
 fn profile(places: &Places) -> Value {
     let seconds = places.seconds();
-    let of = |state| {
-        places
-            .0
-            .iter()
-            .filter(move |(place, _)| place.state == state)
-    };
-    let sums = State::ALL.map(|state| of(state).map(|(_, seconds)| seconds).sum::<f64>());
+    let sums = State::ALL.map(|state| places.seconds_in(state));
     json!({
         "seconds": seconds,
         "computing": sums[0],

@@ -163,13 +163,18 @@ impl Places {
     /// Seconds in `state`.
     pub(crate) fn seconds_in(&self, state: State) -> f64 {
         let found = self.0.iter().filter(|(place, _)| place.state == state);
-        found.map(|(_, seconds)| seconds).sum()
+        added(found.map(|(_, seconds)| seconds))
     }
 
     /// Seconds that workers were busy.
     pub(crate) fn seconds(&self) -> f64 {
-        self.0.iter().map(|(_, seconds)| seconds).sum()
+        added(self.0.iter().map(|(_, seconds)| seconds))
     }
+}
+
+/// `sum()` of no floats is -0.0, which JSON shows.
+fn added<'a>(seconds: impl Iterator<Item = &'a f64>) -> f64 {
+    seconds.fold(0.0, |sum, n| sum + n)
 }
 
 impl AddAssign for Places {
