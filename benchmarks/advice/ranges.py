@@ -78,7 +78,8 @@ def sleeping() -> bool:
     seen = watch(case, SECONDS)
     share = seen.rate / best
     print(
-        f"sleeping: {seen.rate:.0f} requests a second, {100 * share:.0f} % of 64 threads' {best:.0f}"
+        f"sleeping: {seen.rate:.0f} requests a second, {100 * share:.0f} % of the {best:.0f} of 64 "
+        "threads"
     )
     print(*(f"  {line}" for line in seen.said), sep="\n")
     return share >= ENOUGH

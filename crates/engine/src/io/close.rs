@@ -1,6 +1,6 @@
 //! The end of requests and of channels: what is over is recorded, and its memory is kept or given back.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::exchange::Exchange;
@@ -85,15 +85,12 @@ impl Desk {
         }
     }
 
-    /// Forgets the channel; its descriptor closes when no worker holds it any more. A request that
+    /// Forgets the channel and ends its connection; its descriptor closes when no worker holds it any more. A request that
     /// was being received or answered ends with it.
     pub(crate) fn close(&mut self, index: usize) {
         let mut channel = self.channels.remove(index);
-        match channel.link.admin {
-            true => self.admin.open.retain(|token| *token != channel.link.token),
-            false => {
-                self.shared.channels.fetch_sub(1, Ordering::Relaxed);
-            }
+        if channel.link.admin {
+            self.admin.open.retain(|token| *token != channel.link.token);
         }
         for mut exchange in channel.take_requests() {
             exchange.note_first_line(channel.input());
@@ -103,14 +100,12 @@ impl Desk {
             self.keep(exchange);
         }
         channel.link.mark_gone();
-        // A worker may keep the descriptor open, or a process that the application has forked: the
-        // client need not wait for them.
-        channel.link.stream.shutdown_both();
         if channel.sends() {
             self.pool.note_burst(self.now);
         }
+        let link = Arc::clone(&channel.link);
         drop(channel);
         self.note_fewer_channels();
-        self.room.note_closed(&self.shared, self.now);
+        self.end_connection(link);
     }
 }

@@ -1,7 +1,7 @@
 //! What an I/O thread needs to serve the requests of its channels, whatever protocol they speak.
 //!
 //! Elsewhere: the poll, the listeners and the end (`mod.rs`, `accept.rs`, `drain.rs`); what a channel's protocol does
-//! with bytes (`h1/`). `close.rs`, `evict.rs`, `expire.rs`, `recycle.rs` and `guard.rs` hold more steps of the desk.
+//! with bytes (`h1/`). `close.rs`, `closing.rs`, `evict.rs`, `expire.rs`, `recycle.rs` and `guard.rs` hold more steps of the desk.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,6 +11,7 @@ use headwaiter_http::DateLine;
 use crate::exchange::message::Mailbox;
 use crate::io::buffers::Buffers;
 use crate::io::channels::Channels;
+use crate::io::closing::Closing;
 use crate::io::health::Health;
 use crate::io::in_flight::InFlight;
 use crate::io::inline::{Endpoint, Inline};
@@ -42,6 +43,7 @@ pub(in crate::io) struct Desk {
     pub(in crate::io) room: Room,
     pub(in crate::io) buffers: Buffers,
     pub(in crate::io) disk: DiskTime,
+    pub(in crate::io) closing: Closing,
     /// Channels with replies that leave when all mail is read.
     pub(in crate::io) corked: Vec<usize>,
     date: DateLine,
@@ -75,6 +77,7 @@ impl Desk {
             room: Room::of(index),
             buffers: Buffers::new(),
             disk: DiskTime::default(),
+            closing: Closing::default(),
             corked: Vec::new(),
             date: DateLine::default(),
             drain: None,
@@ -91,6 +94,7 @@ impl Desk {
         self.turn += 1;
         self.buffers.begin_turn();
         self.disk.begin_turn();
+        self.closing.begin_turn();
     }
 
     /// Comes back to the channel in the next turn.

@@ -202,6 +202,7 @@ impl IoLoop {
             && self.accepting.len() == 0
             && self.desk.channels.len() == self.desk.admin.open.len()
             && self.desk.in_flight.outstanding() == 0
+            && !self.desk.closing.is_under_way()
             && (self.desk.shared.running.closing() == 0
                 || self.desk.shared.stage() == Stage::Cutting)
             // As long as the first thread accepts, it may give this one a connection.

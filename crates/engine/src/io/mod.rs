@@ -3,7 +3,7 @@
 //! An I/O thread owns its channels and never attaches to an interpreter, never waits for a worker
 //! and never runs application code. [`IoLoop`] turns events into work; the work belongs to other types:
 //!
-//! - [`Desk`] (`desk.rs`, `close.rs`, `evict.rs`, `expire.rs`, `recycle.rs`) has the channels and what their requests
+//! - [`Desk`] (`desk.rs`, `close.rs`, `closing.rs`, `evict.rs`, `expire.rs`, `recycle.rs`) has the channels and what their requests
 //!   need: the pool, the recorder, tasks in flight, buffers, room for connections.
 //! - `h1::Receiver` and `h1::Sender` serve one channel at the desk: bytes in, up to a complete task, and bytes out.
 //! - [`Accepting`] (`accept.rs`) has the listeners, [`Governing`] looks at the queue, [`Counting`] counts channels.
@@ -21,6 +21,7 @@ pub(crate) mod census;
 pub(crate) mod channel;
 pub(crate) mod channels;
 mod close;
+mod closing;
 pub(crate) mod deadlines;
 mod desk;
 pub(crate) mod drain;
@@ -211,6 +212,7 @@ impl IoLoop {
             || self.desk.in_flight.in_batch() > 0
             || self.accepting.has_more()
             || self.counting.is_under_way()
+            || self.desk.closing.is_under_way()
             || self.desk.shared.draining() && self.desk.drain.is_none()
         {
             return Some(Duration::ZERO);
