@@ -106,6 +106,7 @@ impl Desk {
         let link = Arc::clone(&channel.link);
         drop(channel);
         self.note_fewer_channels();
-        self.end_connection(link);
+        self.closing
+            .end(link, &self.shared, &mut self.room, self.now);
     }
 }

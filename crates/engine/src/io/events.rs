@@ -95,7 +95,7 @@ impl Desk {
 
     /// Serves the channels that had more to do than the last turn allowed.
     pub(in crate::io) fn go_on(&mut self) {
-        self.end_connections();
+        self.closing.go_on(&self.shared, &mut self.room, self.now);
         for _ in 0..self.channels.waiting() {
             let Some(token) = self.channels.next_again() else {
                 break;

@@ -158,17 +158,9 @@ fn so_many_threads(
         in_each_process(w),
     );
     let mut kind = Kind::Threads;
-    if let Some((route, share)) = long_route(case) {
+    if let Some(starved) = long_route(case) {
         kind = Kind::Route;
-        text = format!(
-            "Few requests take most of the time, {:.0} % of it those to {route}, and the others wait for them: without \
-             them {} busy on average. {text}",
-            100.0 * share,
-            match w.busy * (1.0 - share) {
-                few if few < ONE => "less than one thread would be".into(),
-                rest => format!("{} threads would be", number(rest)),
-            }
-        );
+        text = format!("{starved} {text}");
     }
     let (busy, waiting) = (number(w.busy), number(w.waiting));
     let little = format!("{busy} requests are in the application and {waiting} wait, on average");
@@ -229,13 +221,23 @@ fn in_the_way(w: &Window, shape: Shape, best: usize, waits: &str) -> Advice {
     }
 }
 
-/// Few requests take most of the workers' time: the route that most of it goes to, and its share. The others may
-/// be so short that no look has met one.
-fn long_route(case: &Case<'_>) -> Option<(String, f64)> {
+/// Few requests take most of the workers' time: a sentence about the route that most of it goes to. The others may be
+/// so short that no look has met one.
+fn long_route(case: &Case<'_>) -> Option<String> {
     let routes = case.places.by_route();
     let (route, share) = routes.first()?;
-    let starves = are_unlike(case.window) && *share >= MAINLY;
-    starves.then(|| ((*route).to_owned(), *share))
+    if !are_unlike(case.window) || *share < MAINLY {
+        return None;
+    }
+    let left = match case.window.busy * (1.0 - share) {
+        few if few < ONE => "less than one thread".into(),
+        rest => format!("{} threads", number(rest)),
+    };
+    Some(format!(
+        "Few requests take most of the time, {:.0} % of it those to {route}, and the others wait for them: without \
+         them {left} would be busy on average.",
+        100.0 * share
+    ))
 }
 
 /// Few requests take much longer than most: how many end a second says little then.
