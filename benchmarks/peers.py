@@ -156,7 +156,7 @@ PEERS: dict[str, Peer] = {
         ),
         Peer(
             "headwaiter+admin-profile",
-            _headwaiter(THREADS, "--admin", f"{HOST}:0", "--wait-profile=false"),
+            _headwaiter(THREADS, "--admin", f"{HOST}:0", "--no-wait-profile"),
             "headwaiter",
             note="with the admin endpoint, without the wait profile",
             default=False,
