@@ -49,7 +49,7 @@ def watch(case: Case, seconds: float) -> Seen:
             seen.rate = (look(seen, load, admin, 0.25 * seconds) - last) / (0.25 * seconds)
             load.stop()
         lines = log.read().splitlines()
-    seen.said = [line for line in lines if "threads" in line and "Serving" not in line]
+    seen.said = [line for line in lines if "threads: " in line]
     return seen
 
 
@@ -119,7 +119,7 @@ def patient() -> bool:
             over.set()
             for visitor in visitors:
                 visitor.join()
-        lines = [line for line in log.read().splitlines() if "threads" in line]
+        lines = [line for line in log.read().splitlines() if "threads: " in line]
     print(
         f"long requests: {len(worst)} pages, the slowest took {max(worst):.2f} s; threads "
         f"{seen.threads[0]} to {max(seen.threads)}, taken away while requests waited: {seen.shrunk}"
