@@ -60,7 +60,7 @@ def main() -> None:
 def take(browser: Browser, picture: Picture, path: Path, seconds: float) -> None:
     """Serve the case under its load, and take a picture of the dashboard at the end."""
     case = CASES[picture.case]
-    with server(case.app, {}, THREADS, 1) as (port, admin):
+    with server(case.app, {}, str(THREADS)) as (port, admin):
         page = browser.open(
             f"http://{HOST}:{admin}/",
             width=picture.width,
