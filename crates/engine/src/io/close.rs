@@ -85,8 +85,8 @@ impl Desk {
         }
     }
 
-    /// Forgets the channel and ends its connection; its descriptor closes when no worker holds it any more. A request that
-    /// was being received or answered ends with it.
+    /// Forgets the channel. A request that was being received or answered ends with it. Its connection ends, too, now or
+    /// in a later turn ([`Closing`](crate::io::closing::Closing)); its descriptor closes when no worker holds it any more.
     pub(crate) fn close(&mut self, index: usize) {
         let mut channel = self.channels.remove(index);
         if channel.link.admin {
