@@ -172,20 +172,23 @@ fn wanted(case: &Case<'_>) -> f64 {
 pub(super) fn background(case: &Case<'_>) -> Option<Advice> {
     let w = case.window;
     let beside = computing_beside(case)?;
-    let gils = w.processes as f64;
-    let threads = round_up(((w.waiting + w.busy) / gils).ceil() as usize);
+    let processes = (cfg!(unix) && w.cores > w.processes).then_some(w.processes + 1);
+    // How many turns more threads would get is the interpreter's affair; a GIL more is certain.
+    let meanwhile = match processes {
+        Some(n) => format!("processes={n} would give the requests another GIL"),
+        None => "more threads may get a larger share of the GIL".to_owned(),
+    };
     let most = case.beside.first();
     let most = most.map_or(String::new(), |(name, _)| format!(", most of all {name}"));
     let text = format!(
         "Threads beside the workers compute and take the GIL ({beside:.1} cores{most}), and requests wait {} for a \
-         worker: the same work in a process of its own would help. Until then threads={threads} would get a \
-         larger share of the GIL.",
+         worker: the same work in a process of its own would help. Until then {meanwhile}.",
         time(w.wait)
     );
     let named = case.beside.iter();
     let named = named.map(|(name, cores)| format!("the thread {name} uses {cores:.2} cores"));
     Some(Advice {
-        threads: Some(threads),
+        processes,
         evidence: [
             format!(
                 "busy workers want the GIL for {:.0} % of their time",
@@ -200,7 +203,7 @@ pub(super) fn background(case: &Case<'_>) -> Option<Advice> {
         .into_iter()
         .chain(named)
         .collect(),
-        // How much a larger share would give was not seen.
+        // How much either would give was not seen.
         ..advice(Kind::Background, text)
     })
 }

@@ -265,11 +265,23 @@ fn threads_beside_the_workers_that_take_the_gil_are_named_as_the_reason() {
     ]);
     wanted.0[1].0.state = State::Gil;
     let found = verdict(&background, &wanted, &Curve::default());
+    let another = cfg!(unix).then_some(2);
     assert_eq!(
-        (found.kind, found.threads),
-        (Kind::Background, Some(16)),
+        (found.kind, found.threads, found.processes),
+        (Kind::Background, None, another),
         "{}",
         found.text
+    );
+    let one_core = Window {
+        cores: 1,
+        ..background
+    };
+    let alone = verdict(&one_core, &wanted, &Curve::default());
+    assert_eq!(alone.processes, None);
+    assert!(
+        alone.text.ends_with("larger share of the GIL."),
+        "{}",
+        alone.text
     );
     let named = advise(&Case {
         window: &background,
