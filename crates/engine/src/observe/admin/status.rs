@@ -175,7 +175,9 @@ fn quantiles(snapshot: &Snapshot) -> Map<String, Value> {
     };
     let show = |(phase, name): &(Phase, &str)| {
         let recent = recent.of(*phase);
-        let shown = json!({"p50": recent.quantile(0.5), "p99": recent.quantile(0.99)});
+        // Of nothing there is no quantile.
+        let quantile = |q| (recent.count() > 0).then(|| recent.quantile(q));
+        let shown = json!({"p50": quantile(0.5), "p99": quantile(0.99)});
         ((*name).to_owned(), shown)
     };
     Phase::ALL.iter().map(show).collect()
