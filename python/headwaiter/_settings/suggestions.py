@@ -1,0 +1,57 @@
+"""What a name that does not exist may have meant.
+
+For flags, names of adjustments and environment variables. ``cli.py`` asks first whether another
+server has a flag of the name.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from headwaiter._settings.table import ADJUSTMENTS, did_you_mean
+
+MOST_NAMED = 4
+_LIKENESS = 0.7
+"""Names that are less alike than this do not mean the same."""
+_SHORTEST = 3
+"""Letters of a word that says something about an option."""
+
+
+def unknown_flag(name: str, known: Iterable[str]) -> str:
+    """Words for the end of a message: the nearest of the ``known`` flags, or those that share a
+    word with the unknown one; empty if there is none."""
+    flags = [flag for flag in known if flag.startswith("--")]
+    near = did_you_mean(name, flags)
+    if near:
+        return near
+    words = _words(name)
+    shared = {flag: len(words & _words(flag)) for flag in flags if not flag.startswith("--no-")}
+    most = max(shared.values(), default=0)
+    if not most:
+        return ""
+    found = sorted(flag for flag, count in shared.items() if count == most)
+    if len(found) > MOST_NAMED:
+        return ""
+    return f"; there is {' and '.join([', '.join(found[:-1]), found[-1]] if found[1:] else found)}"
+
+
+def other_name(name: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """Words for the end of a message about an unknown adjustment or its variable; empty if none is
+    near. ``prefix`` is that of all names, and says nothing."""
+    bare = name[len(prefix) :].lower().replace("-", "_")
+    names = [each[len(prefix) :].lower() for each in known]
+    near = difflib.get_close_matches(bare, names, n=1, cutoff=_LIKENESS)
+    meant = _BY_ALIAS.get(bare, "".join(near))
+    if not meant:
+        return ""
+    return f"; did you mean {prefix + meant.upper() if prefix else meant!r}?"
+
+
+def _words(flag: str) -> set[str]:
+    return {word for word in flag.strip("-").split("-") if len(word) >= _SHORTEST}
+
+
+_BY_ALIAS = {
+    alias.strip("-").replace("-", "_"): row.name for row in ADJUSTMENTS for alias in row.aliases
+}
