@@ -95,11 +95,15 @@ def test_listen_silences_what_it_excludes(config: Path, monkeypatch: pytest.Monk
 
 def test_one_source_may_not_exclude_itself(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text("listen = '127.0.0.1:1'\nport = 1\n")
-    with pytest.raises(ValueError, match="port may not be set if listen is set"):
+    with pytest.raises(
+        ValueError, match=r"port \(in .*\) may not be set if listen \(in .*\) is set"
+    ):
         Adjustments(config=config)
     monkeypatch.setenv("HEADWAITER_UNIX_SOCKET", "/run/x")
     monkeypatch.setenv("HEADWAITER_HOST", "127.0.0.1")
-    with pytest.raises(ValueError, match="host may not be set if unix_socket is set"):
+    with pytest.raises(
+        ValueError, match="HEADWAITER_HOST may not be set if HEADWAITER_UNIX_SOCKET is set"
+    ):
         Adjustments()
 
 

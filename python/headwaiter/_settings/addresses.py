@@ -59,9 +59,9 @@ def parse(item: str) -> Address:
         return Descriptor(int(number))
     if "://" in item:
         rest = item.partition("://")[2].rstrip("/") or "HOST:PORT"
-        raise ValueError(f"an address, not a URL; write {rest}")
+        raise ValueError(f"this is a URL; write {rest}")
     if "/" in item:
-        raise ValueError(f"a path of a Unix socket; write unix:{item}")
+        raise ValueError(f"this is a path; write unix:{item}")
     if item.isascii() and item.isdigit():
         return Tcp("", item)
     host, colon, port = item.rpartition(":")

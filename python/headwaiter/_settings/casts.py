@@ -254,7 +254,7 @@ HOST_NAME = Kind("a name without white space", "NAME", "str", host_name)
 SCHEME = Kind("a URL scheme", "SCHEME", "str", scheme)
 OPTIONAL_PATH = Kind("a path", "PATH", "str | os.PathLike[str] | None", path_or_none)
 ACCESS_LOG = Kind("a path, '-' or 'logger'", "PATH", "str | os.PathLike[str] | None", path_or_none)
-ADMIN = Kind("HOST:PORT or a path", "ADDRESS", "str | os.PathLike[str] | None", admin_or_none)
+ADMIN = Kind("an address or a path", "ADDRESS", "str | os.PathLike[str] | None", admin_or_none)
 URL_PATH = Kind(
     "a path that starts with '/' and has no query", "PATH", "str | None", url_path_or_none
 )

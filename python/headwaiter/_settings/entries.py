@@ -3,6 +3,7 @@ page are made from."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -35,9 +36,15 @@ class Entry(NamedTuple):
         return (*self.flags, self.negative) if self.negative else self.flags
 
     def usage(self) -> str:
-        """The flags and the value, as a help shows them."""
-        flags = ", ".join(self.all_flags)
-        return f"{flags} {self.metavar}" if self.metavar else flags
+        """The flags and the value, as a help shows them; ``--[no-]x`` stands for two flags."""
+        if self.negative:
+            return f"--[no-]{self.flags[-1][2:]}"
+        return f"{', '.join(self.flags)} {self.metavar}".rstrip()
+
+
+def plain(text: str) -> str:
+    """``text`` without the marks of Markdown."""
+    return re.sub(r"\[(.+?)\]\(.+?\)", r"\1", text).replace("`", "")
 
 
 def entries() -> list[Entry]:

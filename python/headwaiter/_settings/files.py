@@ -121,7 +121,7 @@ def _document(path: str) -> dict[str, Any]:
         with open(path, encoding="utf-8") as file:
             return _headwaiter.load_toml(file.read())
     except ValueError as error:  # a UnicodeDecodeError is one, too
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {str(error).rstrip()}") from None
 
 
 def _tool_table(document: dict[str, Any]) -> Any:

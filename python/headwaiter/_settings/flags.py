@@ -41,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
         found = re.fullmatch(r"argument (\S+): ignored explicit argument '?(.*?)'?", message)
         if found:
             switch = " or ".join(found[1].split("/"))
-            raise UsageError(f"{switch} takes no value, but got {found[2]!r}")
+            raise UsageError(f"{switch}: takes no value, got {found[2]!r}")
         raise UsageError(message)
 
 
@@ -57,8 +57,8 @@ class _Value(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        if option_string in self.option_strings:  # not a shortened one
-            namespace.typed[self.dest] = option_string
+        is_whole = option_string in self.option_strings  # some Pythons pass a shortened one
+        namespace.typed[self.dest] = option_string if is_whole else self.option_strings[-1]
         earlier = getattr(namespace, self.dest, None) or []
         setattr(namespace, self.dest, [*earlier, values] if self.many else values)
 

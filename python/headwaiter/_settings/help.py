@@ -6,10 +6,9 @@ lines. The whole help has every row of the tables.
 
 from __future__ import annotations
 
-import re
 import textwrap
 
-from headwaiter._settings.entries import entries
+from headwaiter._settings.entries import entries, plain
 from headwaiter._settings.options import COMMANDS, EXIT_STATUSES
 
 USAGE = "headwaiter [OPTIONS] MODULE:OBJECT"
@@ -80,7 +79,7 @@ def whole() -> str:
             parts.append(f"\n{group}:\n")
         parts.append(f"  {entry.usage()}\n{_wrapped(plain(entry.help), '      ')}\n")
     parts.append("\nCommands:\n")
-    parts += [f"  headwaiter {command:<18}{text}\n" for command, text in COMMANDS.items()]
+    parts += [f"  headwaiter {command}\n      {text}\n" for command, text in COMMANDS.items()]
     statuses = ", ".join(f"{status} {text}" for status, text in EXIT_STATUSES.items())
     notes = [
         "Each adjustment may also come from the environment (--threads: HEADWAITER_THREADS) or from"
@@ -90,11 +89,6 @@ def whole() -> str:
     ]
     parts += [f"\n{_wrapped(note, '')}\n" for note in notes]
     return "".join(parts)
-
-
-def plain(text: str) -> str:
-    """``text`` without the marks of Markdown."""
-    return re.sub(r"\[(.+?)\]\(.+?\)", r"\1", text).replace("`", "")
 
 
 def _wrapped(text: str, indent: str) -> str:

@@ -13,7 +13,7 @@ import errno
 import ipaddress
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from headwaiter._settings import paths
@@ -32,24 +32,22 @@ _EXCLUSIVE = (
     ("unix_socket", "port"),
 )
 
-_HINTS = {
-    frozenset({"listen", "host"}): "; listen takes HOST:PORT",
-    frozenset({"listen", "port"}): "; listen takes HOST:PORT",
-    frozenset({"listen", "unix_socket"}): "; listen takes unix:PATH, too, beside others",
-}
+# What `listen` takes in place of another adjustment.
+_IN_LISTEN = {"host": "HOST:PORT", "port": "HOST:PORT", "unix_socket": "unix:PATH, too"}
 
 # (family, type, protocol, address) as from socket.getaddrinfo, without the canonical name. The
 # address of a Unix socket is its path; an inherited descriptor has no family, and is its number.
 SocketInfo = tuple[socket.AddressFamily, socket.SocketKind, int, tuple[Any, ...]]
 
 
-def check_exclusive(names: Iterable[str]) -> None:
-    """Raise ``ValueError`` if two of ``names`` exclude each other."""
-    given = set(names)
+def check_exclusive(given: Mapping[str, str]) -> None:
+    """Raise ``ValueError`` if two adjustments exclude each other. ``given`` has their names, each
+    with what the message calls it."""
     for one, other in _EXCLUSIVE:
         if one in given and other in given:
-            hint = _HINTS.get(frozenset({one, other}), "")
-            raise ValueError(f"{other} may not be set if {one} is set{hint}")
+            taken = _IN_LISTEN.get(other) if one == "listen" else None
+            hint = f"; {given[one]} takes {taken}" if taken else ""
+            raise ValueError(f"{given[other]} may not be set if {given[one]} is set{hint}")
 
 
 def excluded_by(names: Iterable[str]) -> set[str]:

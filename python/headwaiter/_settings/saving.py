@@ -7,6 +7,7 @@ has the value of its default is left out; each line ends with where its value co
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,7 +52,7 @@ def _assigned(name: str, given: Given) -> str:
     value = given.value
     if name == "env":
         pairs = dict(item.split("=", 1) for item in value)
-        inside = ", ".join(f"{_string(key)} = {_string(pairs[key])}" for key in pairs)
+        inside = ", ".join(f"{_key(key)} = {_string(pairs[key])}" for key in pairs)
         return f"env = {{ {inside} }}"
     if isinstance(value, list):
         return f"{name} = {_list(value)}"
@@ -70,6 +71,10 @@ def _value(row: Adjustment, value: Any) -> str:
 
 def _list(values: list[str]) -> str:
     return f"[{', '.join(map(_string, values))}]"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _string(name)
 
 
 def _string(value: str) -> str:

@@ -35,12 +35,19 @@ def collect(arguments: Mapping[str, Given], file: Mapping[str, Given]) -> dict[s
     """
     chosen: dict[str, Given] = {}
     for layer in (arguments, from_environment(os.environ), file):
-        check_exclusive(layer)
+        check_exclusive({name: _called(name, given) for name, given in layer.items()})
         ignored = excluded_by(chosen)
         for name, given in layer.items():
             if name not in chosen and name not in ignored:
                 chosen[name] = given
     return chosen
+
+
+def _called(name: str, given: Given) -> str:
+    """What a person has written: the flag, the variable, or the name."""
+    if given.origin == "file":
+        return f"{name} (in {given.where})"
+    return given.where or name
 
 
 def with_dev(given: Mapping[str, Given]) -> dict[str, Given]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from headwaiter._settings.table import ADJUSTMENTS, did_you_mean
 
-MOST_NAMED = 4
+MOST_NAMED = 8
 _LIKENESS = 0.7
 """Names that are less alike than this do not mean the same."""
 _SHORTEST = 3
@@ -19,21 +19,16 @@ _SHORTEST = 3
 
 
 def unknown_flag(name: str, known: Iterable[str]) -> str:
-    """Words for the end of a message: the nearest of the ``known`` flags, or those that share a
-    word with the unknown one; empty if there is none."""
+    """Words for the end of a message: the ``known`` flags with all words of the unknown one, or the
+    nearest flag; empty if there is none."""
     flags = [flag for flag in known if flag.startswith("--")]
-    near = did_you_mean(name, flags)
-    if near:
-        return near
     words = _words(name)
-    shared = {flag: len(words & _words(flag)) for flag in flags if not flag.startswith("--no-")}
-    most = max(shared.values(), default=0)
-    if not most:
-        return ""
-    found = sorted(flag for flag, count in shared.items() if count == most)
-    if len(found) > MOST_NAMED:
-        return ""
-    return f"; there is {' and '.join([', '.join(found[:-1]), found[-1]] if found[1:] else found)}"
+    found = [flag for flag in flags if words <= _words(flag) and not flag.startswith("--no-")]
+    if not words or not 0 < len(found) <= MOST_NAMED:
+        return did_you_mean(name, flags)
+    if len(found) == 1:
+        return f"; did you mean {found[0]!r}?"
+    return f"; there are {', '.join(found[:-1])} and {found[-1]}"
 
 
 def other_name(name: str, known: Iterable[str], *, prefix: str = "") -> str:

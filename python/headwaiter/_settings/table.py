@@ -94,7 +94,8 @@ class Adjustment(NamedTuple):
             warnings.warn(f"{self.name}: {value!r} is taken as false", UserWarning, stacklevel=2)
         if isinstance(result, (int, float)) and not self.minimum <= result <= self.maximum:
             wanted = f"{self.shown(self.minimum)} to {self.shown(self.maximum)}"
-            raise ValueError(f"{self.name}: expected {self.kind.noun} from {wanted}, got {value!r}")
+            expected = f"{self.kind.noun}, from {wanted}"
+            raise ValueError(f"{self.name}: expected {expected}, got {value!r}")
         return result
 
     def default_in_words(self) -> str:

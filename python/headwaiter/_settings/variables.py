@@ -89,7 +89,7 @@ def with_platform(given: Mapping[str, Given], environ: Mapping[str, str]) -> dic
 def note(variable: str, value: Any) -> str:
     """Words for the end of a message about the value of a variable; usually none."""
     if variable == ENVIRONMENT_PREFIX + "PORT" and "://" in str(value):
-        return ", which Kubernetes sets for a service of this name: enableServiceLinks: false"
+        return ", which Kubernetes sets for a service of this name; see enableServiceLinks"
     return ""
 
 
