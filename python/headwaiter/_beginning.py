@@ -1,4 +1,4 @@
-"""What comes before the adjustments: the configuration file, the directory of the start and the
+"""What comes before the adjustments: the directory of the start, the configuration file, and the
 environment.
 
 The command line enters the directory, once. The processes that a parent starts are there already;
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from headwaiter._process import surroundings
 from headwaiter._settings import files
@@ -29,6 +29,7 @@ def enter(options: Namespace, arguments: Sequence[str]) -> list[str]:
     Raises:
         UsageError: There is no such directory, or the file is wrong.
     """
+    _set_variables(options.env or [], "--env")  # may name the file
     if options.chdir:
         _enter(options.chdir, "--chdir")
         return list(arguments)
@@ -42,29 +43,31 @@ def enter(options: Namespace, arguments: Sequence[str]) -> list[str]:
 
 
 def read(options: Namespace) -> ConfigFile:
-    """Read the configuration file, and set what it says besides adjustments: ``application``, if
-    ``options`` name none, and environment variables. ``options.beginning`` has all of that
-    afterwards, with its origins.
+    """Read the configuration file, once for these ``options``, and set the environment.
+
+    ``application``, ``pythonpath`` and ``env`` of ``options`` are completed from the file;
+    ``beginning`` has them with their origins.
 
     Raises:
         UsageError: The file is wrong or cannot be read, or ``--env`` is wrong.
     """
-    _set_variables(options.env or [], "--env")  # may name the file
-    file = _chosen(options)
-    _set_variables(file.beginning.get("env", []), f"env of {file.path}")
-    _set_variables(options.env or [], "--env")
-    options.beginning = _given(options, file)
-    if options.application is None:
-        options.application = file.beginning.get("application")
-    return file
+    if "file" not in options:
+        _set_variables(options.env or [], "--env")
+        file = _chosen(options)
+        _complete(options, file)
+        _set_variables(file.beginning.get("env", []), f"env of {file.path}")
+        _set_variables(options.env, "--env")
+        options.file = file
+    found: ConfigFile = options.file
+    return found
 
 
-def make_importable(options: Namespace) -> None:
-    """Let the application be imported from the directories of ``pythonpath``, in their order and
-    before all others."""
-    given = options.beginning.get("pythonpath")
-    listed = [path for text in (given.value if given else []) for path in text.split(os.pathsep)]
-    paths = [os.path.abspath(path) for path in listed if path]
+def make_importable(directories: Iterable[str]) -> None:
+    """Let modules be found in ``directories`` (``--pythonpath``) before all others."""
+    listed = [
+        each for text in directories for each in text.replace(",", os.pathsep).split(os.pathsep)
+    ]
+    paths = list(dict.fromkeys(os.path.abspath(each) for each in listed if each))
     sys.path[:] = [*paths, *(path for path in sys.path if path not in paths)]
 
 
@@ -91,17 +94,17 @@ def _set_variables(assignments: Sequence[str], where: str) -> None:
         raise UsageError(f"{where}: {error}") from None
 
 
-def _given(options: Namespace, file: ConfigFile) -> dict[str, Given]:
-    """What is said besides adjustments, and where. Lists are joined: the first path counts, and
-    the last of two values for a variable."""
-    found = {name: Given(value, "file", file.where) for name, value in file.beginning.items()}
+def _complete(options: Namespace, file: ConfigFile) -> None:
+    """Lists are joined: the first path counts, and the last of two values for a variable."""
+    told = file.beginning
+    options.beginning = {name: Given(value, "file", file.where) for name, value in told.items()}
     for name in files.BEGINNING:
-        value, earlier = getattr(options, name), found.get(name)
-        if not value or (earlier and earlier.value == value):
-            continue
-        if earlier and name == "env":
-            value = [*earlier.value, *value]
-        elif earlier and name == "pythonpath":
-            value = [*value, *earlier.value]
-        found[name] = Given(value, "argument", "" if name == "application" else f"--{name}")
-    return found
+        if getattr(options, name):
+            where = "" if name == "application" else f"--{name}"
+            options.beginning[name] = Given(getattr(options, name), "argument", where)
+    options.pythonpath = [*(options.pythonpath or []), *told.get("pythonpath", [])]
+    options.env = [*told.get("env", []), *(options.env or [])]
+    options.application = options.application or told.get("application")
+    for name in ("pythonpath", "env"):
+        if name in options.beginning:
+            options.beginning[name] = options.beginning[name]._replace(value=getattr(options, name))

@@ -155,7 +155,7 @@ def _serve(
 
 def _application(options: argparse.Namespace) -> WSGIApplication:
     try:
-        beginning.make_importable(options)
+        beginning.make_importable(options.pythonpath)
         with forks.without_forked():
             return startup.load(options.application, call=options.call)
     except startup.StartError as error:

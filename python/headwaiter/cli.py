@@ -79,7 +79,7 @@ def run(arguments: Sequence[str]) -> int:
     if adjustments.supervised_by():
         return _supervise(arguments, options, adjustments)
     try:
-        beginning.make_importable(options)
+        beginning.make_importable(options.pythonpath)
         application = startup.load(options.application, call=options.call)
         adjustments.application = options.application
         startup.configure_logging(options)
@@ -134,7 +134,7 @@ def _check(options: Namespace, adjustments: Adjustments) -> int:
     """Start up to the point where connections would be accepted, and close everything again."""
     access_log, adjustments.access_log = adjustments.access_log, None
     try:
-        beginning.make_importable(options)
+        beginning.make_importable(options.pythonpath)
         startup.bind(startup.load(options.application, call=options.call), adjustments).close()
         _check_access_log(access_log)
     except StartError as error:

@@ -161,6 +161,9 @@ def test_a_descriptor_is_closed_once_the_server_has_its_duplicate() -> None:
         server = create_server(lambda _environ, _start: [], listen=f"fd://{number}")
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(number)
+        os.dup2(0, number)  # somebody else's file has the number now
+        server.adj.close_descriptors()
+        os.fstat(number)
         address = (server.effective_host, int(server.effective_port))
         running = threading.Thread(target=server.run)
         running.start()

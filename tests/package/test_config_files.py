@@ -140,6 +140,17 @@ def test_the_application_in_the_file(capsys: pytest.CaptureFixture[str], project
     assert run(capsys, "--check-config", "project:app").status == 0  # the argument wins
 
 
+@PROCESSES
+def test_ctl_finds_the_server_of_the_file(
+    capsys: pytest.CaptureFixture[str], project: Path
+) -> None:
+    (project / "headwaiter.toml").write_text("control = 'absent/ctl'\n")
+    assert run(capsys, "ctl", "status")[::2] == (
+        1,
+        "headwaiter ctl: absent/ctl: No such file or directory\n",
+    )
+
+
 @pytest.mark.parametrize("how", ["flag", "file"])
 def test_another_directory(
     capsys: pytest.CaptureFixture[str],

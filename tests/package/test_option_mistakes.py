@@ -19,6 +19,7 @@ OPTIONS: list[tuple[str, str]] = [
     ("--thraeds=8", "no such option: --thraeds; did you mean '--threads'?"),
     ("-bind=8000", "no such option: -bind; did you mean '--bind'?"),
     ("-j 4", "no such option: -j"),
+    ("--daemon", "--daemon: headwaiter stays in the foreground, so that whoever starts it sees"),
     ("--body-size=1", "no such option: --body-size; did you mean '--max-request-body-size'?"),
     ("--keep=1", "no such option: --keep"),
     (

@@ -218,6 +218,23 @@ def test_a_number_of_another_type_is_refused(tmp_path: Path, line: str, says: st
         Adjustments(config=str(path))
 
 
+def test_the_port_that_platforms_set(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "5000")
+    assert Adjustments().port == 8080  # a program says itself where it listens
+    found = Adjustments.from_flags({})
+    assert found.listeners() == [("inet", "0.0.0.0", 5000)]
+    assert found.effective()["listen"][1:] == ("environment", "PORT")
+    assert Adjustments.from_flags({"host": "127.0.0.1"}).listeners() == [
+        ("inet", "127.0.0.1", 5000)
+    ]
+    for name, value in (("port", "1"), ("listen", ["127.0.0.1:1"]), ("unix_socket", "/run/x")):
+        assert Adjustments.from_flags({name: value}).listeners()[0][-1] in (1, "/run/x")
+    config.write_text("listen = '127.0.0.1:1'\n")
+    assert Adjustments.from_flags({}, files.read(config)).listeners() == [("inet", "127.0.0.1", 1)]
+    monkeypatch.setenv("PORT", "")
+    assert Adjustments.from_flags({}).port == 8080
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="one process there")
 def test_the_number_of_processes_that_platforms_set(
     config: Path, monkeypatch: pytest.MonkeyPatch

@@ -193,7 +193,7 @@ class Adjustments(AdjustmentValues):
             self._given = with_dev(given)
         self._implied = [name for name in self._given if name not in given]
         given = self._given
-        self._is_child = False
+        self._is_child = self._has_closed = False
         for row in ADJUSTMENTS:
             setattr(self, row.name, self._value(row.name))
         if "send_bytes" in given:
@@ -304,9 +304,12 @@ class Adjustments(AdjustmentValues):
         descriptors.check_admin(admin, public=self.admin_public)
 
     def close_descriptors(self) -> None:
-        """Close the inherited descriptors: the extension has bound duplicates of them."""
-        for listeners in self._inherited():
-            descriptors.close(listeners)
+        """Close the inherited descriptors, once: the extension has bound duplicates of them, and
+        the numbers may soon be those of other files."""
+        if not self._has_closed:
+            self._has_closed = True
+            for listeners in self._inherited():
+                descriptors.close(listeners)
 
     def _inherited(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
         """The addresses for clients and of the admin endpoint, without sockets of Python."""

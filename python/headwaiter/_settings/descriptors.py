@@ -37,8 +37,9 @@ def check_admin(listeners: Iterable[tuple[Any, ...]], *, public: bool) -> None:
 
 
 def close(listeners: Iterable[tuple[Any, ...]]) -> None:
-    """Close the descriptors among these addresses."""
-    for number in _numbers(listeners):
+    """Close the descriptors among these addresses. The standard streams stay open: what is opened
+    next would get their numbers."""
+    for number in filter(lambda number: number > 2, _numbers(listeners)):
         with contextlib.suppress(OSError):
             os.close(number)
 

@@ -20,6 +20,11 @@ from headwaiter._settings.table import ADJUSTMENTS, Adjustment
 
 MANY = (LISTEN, PATTERNS)
 """The kinds whose flags may be repeated."""
+NO_DAEMON = (
+    "--daemon: headwaiter stays in the foreground, so that whoever starts it sees its log, its end"
+    " and its exit status. Let a service manager run it: examples/deploy/headwaiter.service is a"
+    " unit for systemd. To leave a terminal: nohup headwaiter MODULE:OBJECT >log 2>&1 &"
+)
 _STARTERS = ("run", "runserver", "serve", "start")
 """What commands of other programs begin with."""
 
@@ -86,6 +91,19 @@ class _Switch(_Value):
         super().__call__(parser, namespace, "false" if negative else "true", option_string)
 
 
+class _Refused(argparse.Action):
+    """``--daemon``, which other servers have."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        raise UsageError(NO_DAEMON)
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parse ``argv``, which has no program name.
 
@@ -116,6 +134,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def make_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="headwaiter", argument_default=argparse.SUPPRESS, add_help=False)
     parser.add_argument("positional", nargs="*", default=[])
+    parser.add_argument("--daemon", action=_Refused, nargs=0)
     for option in OPTIONS:
         _add_option(parser, option)
     for row in ADJUSTMENTS:

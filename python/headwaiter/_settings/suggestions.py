@@ -6,7 +6,6 @@ server has a flag of the name.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from headwaiter._settings.table import ADJUSTMENTS, did_you_mean
@@ -34,6 +33,8 @@ def unknown_flag(name: str, known: Iterable[str]) -> str:
 def other_name(name: str, known: Iterable[str], *, prefix: str = "") -> str:
     """Words for the end of a message about an unknown adjustment or its variable; empty if none is
     near. ``prefix`` is that of all names, and says nothing."""
+    import difflib  # a mistake is rare, and the module is large
+
     bare = name[len(prefix) :].lower().replace("-", "_")
     names = [each[len(prefix) :].lower() for each in known]
     near = difflib.get_close_matches(bare, names, n=1, cutoff=_LIKENESS)
