@@ -193,6 +193,13 @@ def test_descriptors_that_are_no_sockets(tmp_path: Path) -> None:
         create_server(application, listen="127.0.0.1:0", admin=f"fd://{number}")
 
 
+def held(pid: int, number: int) -> int:
+    """How many descriptors the process has of the socket that is ``number`` here."""
+    folder = f"/proc/{pid}/fd"
+    found = [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
+    return found.count(f"socket:[{os.fstat(number).st_ino}]")
+
+
 @UNIX
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_server_on_all_kinds_of_addresses(tmp_path: Path, processes: int) -> None:
@@ -211,6 +218,9 @@ def test_a_server_on_all_kinds_of_addresses(tmp_path: Path, processes: int) -> N
             with Client(server.addresses[3]) as client:
                 assert client.ask("/live", headers=[("Host", "127.0.0.1")]).status == 200
             assert server.addresses[1] == str(tmp_path / "socket")
+            if sys.platform == "linux":
+                # A second descriptor would keep the port open while the server drains.
+                assert [held(server.pid, number) for number in (serving, admin)] == [1, 1]
             server.stop()
         assert not (tmp_path / "socket").exists()
 

@@ -108,7 +108,7 @@ def test_a_file_that_may_not_be_read(
 
     (project / name).touch()
     monkeypatch.setattr(files, "open", refused, raising=False)
-    assert run(capsys, "project:app")[::2] == (
+    assert run(capsys, "--check-config", "--port=0", "project:app")[::2] == (
         2,
         f"headwaiter: {name}: Permission denied\nSee headwaiter --help.\n",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headwaiter import Adjustments
+from headwaiter import ADJUSTMENTS, Adjustments
 from headwaiter._settings import files
 from headwaiter._settings.casts import THREADS
 from headwaiter._settings.variables import OTHERS
@@ -189,6 +189,16 @@ def test_variables_that_are_known_or_of_others(
         monkeypatch.setenv(name, "" if name == "HEADWAITER_CONFIG" else "1")
     Adjustments()
     assert caplog.records == []
+
+
+def test_every_variable_of_ours_is_listed() -> None:
+    root = Path(__file__).parents[2]
+    sources = [*(root / "crates").rglob("*.rs"), *(root / "python").rglob("*.p*")]
+    text = "".join(path.read_text(encoding="utf-8") for path in sources if path.suffix != ".pyc")
+    named = set(re.findall(r"\bHEADWAITER_[A-Z_]*[A-Z]\b", text))
+    known = {row.variable for row in ADJUSTMENTS} | OTHERS.keys()
+    examples = {"HEADWAITER_X", "HEADWAITER_THREDS"}
+    assert named - examples <= known
 
 
 def test_a_child_says_nothing_of_variables(

@@ -7,6 +7,7 @@ while the page differs from this module's output.
 from __future__ import annotations
 
 from headwaiter._settings.table import ADJUSTMENTS, GROUPS, Adjustment
+from headwaiter._settings.variables import FOREIGN, OTHERS
 
 INTRODUCTION = """\
 <!-- Made by `python -m headwaiter._settings.reference` from the rows in _settings/table.py. -->
@@ -86,8 +87,17 @@ looked for there. `chdir` in the file applies after the file was read, to everyt
 """
 
 
+VARIABLES = """
+## Other environment variables
+
+| name | meaning |
+| --- | --- |
+"""
+
+
 def page() -> str:
-    parts = [INTRODUCTION]
+    others = [f"| `{name}` | {text} |\n" for name, text in {**FOREIGN, **OTHERS}.items()]
+    parts = [INTRODUCTION, VARIABLES, *others]
     for group in GROUPS:
         rows = [_row(row) for row in ADJUSTMENTS if row.group == group]
         header = "| name | value | default | meaning |\n| --- | --- | --- | --- |\n"
