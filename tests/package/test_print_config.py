@@ -115,6 +115,11 @@ def test_every_kind_of_value_is_toml() -> None:
             assert row.cast(value) == row.default
 
 
+def test_nested_values_are_toml() -> None:
+    value = {"a.b": [1, 2.5, True, "x"], "c": {"d": "\u00e4\n", "e": {}}}
+    assert _headwaiter.load_toml(f"value = {saving._toml(value)}") == {"value": value}
+
+
 def test_flags_with_several_names_are_shown_as_they_were_typed() -> None:
     typed = flags.parse(["-t", "3", "--workers=2", "--bind=1", "--thr=4", "x:y"]).typed
     assert typed == {"threads": "--threads", "processes": "--workers", "listen": "--bind"}

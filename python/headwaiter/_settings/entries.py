@@ -73,6 +73,7 @@ def _adjustments() -> Iterator[Entry]:
 
 def _entry(row: Adjustment) -> Entry:
     is_path = row.kind in _PATHS
+    words = row.kind.noun.partition("one of ")[2]
     return Entry(
         row.flags,
         f"{row.help} (default: {row.default_in_words()})",
@@ -80,6 +81,6 @@ def _entry(row: Adjustment) -> Entry:
         row.kind.metavar,
         negative=f"--no-{row.flag[2:]}" if row.is_boolean else "",
         many=row.kind in MANY,
-        choices=tuple(row.kind.metavar.split("|")) if "|" in row.kind.metavar else (),
+        choices=tuple(words.split(", ")) if words else (),
         takes="directory" if row.name.endswith("_dir") else "file" if is_path else "",
     )

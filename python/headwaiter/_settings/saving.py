@@ -16,7 +16,6 @@ from headwaiter._settings.flags import MANY
 from headwaiter._settings.table import BY_NAME, Adjustment
 from headwaiter._settings.variables import Given
 
-_WITH_UNIT = (kinds.BYTES, kinds.SECONDS, kinds.WHOLE_SECONDS)
 _WIDEST = 40
 """Columns of the assignments, so that the origins stand below each other."""
 
@@ -51,32 +50,31 @@ def _origin(given: Given) -> str:
 def _assigned(name: str, given: Given) -> str:
     value = given.value
     if name == "env":
-        pairs = dict(item.split("=", 1) for item in value)
-        inside = ", ".join(f"{_key(key)} = {_string(pairs[key])}" for key in pairs)
-        return f"env = {{ {inside} }}"
-    if isinstance(value, list):
-        return f"{name} = {_list(value)}"
-    return f"{name} = {_string(value)}"
+        value = dict(item.split("=", 1) for item in value)
+    return f"{name} = {_toml(value)}"
 
 
 def _value(row: Adjustment, value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if row.kind in MANY:
-        return _list(value)
+    """``value`` of ``row`` as TOML: what has a unit, and what is written as text elsewhere, is text
+    here."""
+    if isinstance(value, (bool, dict)) or row.kind in MANY:
+        return _toml(value)
     shown = row.shown(value) if value is not None else ""
     is_number = isinstance(value, (int, float)) and row.kind is not kinds.OCTAL
-    return shown if is_number and not shown[-1:].isalpha() else _string(shown)
+    return shown if is_number and not shown[-1:].isalpha() else _toml(shown)
 
 
-def _list(values: list[str]) -> str:
-    return f"[{', '.join(map(_string, values))}]"
+def _toml(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        inside = ", ".join(f"{_key(str(name))} = {_toml(value[name])}" for name in value)
+        return f"{{ {inside} }}"
+    if not isinstance(value, str):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    # A basic string is that of JSON but for one character, which JSON leaves alone.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _string(name)
-
-
-def _string(value: str) -> str:
-    """A basic string of TOML. It is that of JSON but for one character, which JSON leaves alone."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else _toml(name)
