@@ -128,6 +128,14 @@ def test_fish(folder: Path, line: str, offered: list[str]) -> None:
     assert found == offered, done.stderr
 
 
+# zsh, whose terminal it controls.
+IN_CONTROL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], ["zsh", "-f", "-i"])
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no terminals of this kind")
 def test_zsh(folder: Path) -> None:
     """Types into a real zsh, since only its line editor completes."""
@@ -135,11 +143,16 @@ def test_zsh(folder: Path) -> None:
     (folder / "script").write_text(completion.script("zsh"), encoding="utf-8")
     import pty
 
-    child, terminal = pty.fork()
-    if not child:
-        os.chdir(folder)
-        os.environ.update(TERM="dumb", HOME=str(folder))
-        os.execv(path, ["zsh", "-f", "-i"])
+    terminal, other = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_CONTROL, path],
+        stdin=other,
+        stdout=other,
+        stderr=other,
+        cwd=folder,
+        env={**os.environ, "TERM": "dumb", "HOME": str(folder)},
+        start_new_session=True,
+    )
     try:
         send(terminal, "autoload -U compinit; compinit -u -D; . ./script; echo REA''DY\n")
         until(terminal, "READY")
@@ -154,11 +167,11 @@ def test_zsh(folder: Path) -> None:
         ):
             send(terminal, f"headwaiter {typed}\t\n")
             assert f"GOT: {completed} !" in until(terminal, "!\r\n")
-        send(terminal, "exit\n")
-        drain(terminal)
     finally:
+        process.kill()
+        process.wait()
         os.close(terminal)
-        os.waitpid(child, 0)
+        os.close(other)
 
 
 def send(terminal: int, text: str) -> None:
@@ -171,12 +184,3 @@ def until(terminal: int, end: str) -> str:
     while end not in text:
         text += os.read(terminal, 4096).decode(errors="replace")
     return text
-
-
-def drain(terminal: int) -> None:
-    """Read until the shell has ended."""
-    try:
-        while os.read(terminal, 4096):
-            pass
-    except OSError:  # Linux reports the end of a terminal so
-        pass
