@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from headwaiter import __main__, _headwaiter
+from headwaiter import _beginning as beginning
 from headwaiter import _startup as startup
 from headwaiter import _template as template
 from headwaiter._process import forks, output, signals
@@ -154,6 +155,7 @@ def _serve(
 
 def _application(options: argparse.Namespace) -> WSGIApplication:
     try:
+        beginning.make_importable(options.pythonpath)
         with forks.without_forked():
             return startup.load(options.application, call=options.call)
     except startup.StartError as error:

@@ -13,7 +13,7 @@ import traceback
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import _application, _headwaiter
+from headwaiter import _application, _beginning, _headwaiter
 from headwaiter._process import logs, signals
 from headwaiter._process.interpreter import gil_watched
 from headwaiter._settings.adjustments import Adjustments
@@ -32,19 +32,19 @@ class StartError(Exception):
 
 
 def adjustments(options: Namespace, **keywords: Any) -> Adjustments:
-    """The adjustments of a command line.
+    """The adjustments of a command line. Reads the configuration file, and sets what it says
+    besides adjustments (``_beginning.py``).
 
     Raises:
         UsageError: A value is wrong, or the configuration file cannot be read.
     """
     given = vars(options)
     flags = {row.name: given[row.name] for row in ADJUSTMENTS if row.name in given}
+    file = _beginning.read(options)
     try:
-        return Adjustments.from_flags(flags, options.config, **keywords)
+        return Adjustments.from_flags(flags, file, options.typed, **keywords)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from None
-    except OSError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}") from None
 
 
 def load(spec: str, *, call: bool) -> WSGIApplication:

@@ -22,7 +22,7 @@ from typing import Any
 
 from headwaiter import _headwaiter
 from headwaiter._process import logs, signals
-from headwaiter._settings.sources import SLOT_VARIABLE
+from headwaiter._settings.variables import SLOT_VARIABLE
 
 READ = 65536
 MOST_DESCRIPTORS = 8

@@ -8,20 +8,23 @@ application's code raised, and only then.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
+from headwaiter import _beginning as beginning
 from headwaiter import _headwaiter
 from headwaiter import _startup as startup
 from headwaiter._process import output, pid_file, systemd
 from headwaiter._process.exits import CUT, DONE, NOT_STARTED, USAGE
 from headwaiter._process.interpreter import python_build
 from headwaiter._settings.adjustments import Adjustments, Effective
-from headwaiter._settings.flags import UsageError, make_parser, parse
-from headwaiter._settings.listen import bracketed, excluded_by
+from headwaiter._settings.flags import UnknownOption, UsageError, parse
+from headwaiter._settings.listen import excluded_by, shown
 from headwaiter._settings.table import BY_NAME
+from headwaiter._settings.variables import PORT_VARIABLE
 from headwaiter._startup import StartError
 from headwaiter.server import run_until_signalled
 
@@ -46,15 +49,20 @@ def run(arguments: Sequence[str]) -> int:
         return ctl.run(arguments[1:])
     try:
         options = parse(list(arguments))
-        if options.help:
+        told = _told(options)
+        if told:
             with output.written():
-                print(make_parser().format_help(), end="")
+                print(told, end="")
             return DONE
-        if options.version:
-            with output.written():
-                print(f"headwaiter {_headwaiter.__version__}, {python_build()}")
-            return DONE
+        arguments = beginning.enter(options, arguments)
         adjustments = _adjustments(options)
+        if options.print_config:
+            from headwaiter._settings import saving
+
+            saved = saving.text(adjustments.given(), adjustments.implied(), options.beginning)
+            with output.written():
+                print(saved, end="")
+            return DONE
         if options.check_config:
             _print_effective(adjustments)
         if options.application is None:
@@ -62,11 +70,16 @@ def run(arguments: Sequence[str]) -> int:
         startup.read_log_config(options)
         if options.check_config:
             return _check(options, adjustments)
+    except UnknownOption as error:
+        elsewhere = _elsewhere(error.name)
+        said = f"no such option: {error.name}; {elsewhere}" if elsewhere else error
+        return _fail(f"{said}\nSee headwaiter --help.", USAGE)
     except UsageError as error:
         return _fail(f"{error}\nSee headwaiter --help.", USAGE)
     if adjustments.supervised_by():
         return _supervise(arguments, options, adjustments)
     try:
+        beginning.make_importable(options.pythonpath)
         application = startup.load(options.application, call=options.call)
         adjustments.application = options.application
         startup.configure_logging(options)
@@ -79,6 +92,29 @@ def run(arguments: Sequence[str]) -> int:
     except (OSError, RuntimeError) as error:  # such as no descriptor or thread left
         return _fail(f"cannot serve: {error}", NOT_STARTED)
     return CUT if server.unfinished else DONE
+
+
+def _told(options: Namespace) -> str:
+    """What somebody asks for who does not want to start a server."""
+    if options.help or options.help_all:
+        from headwaiter._settings import help as helps
+
+        return helps.whole() if options.help_all else helps.short()
+    if options.completion:
+        from headwaiter._settings import completion
+
+        return completion.script(options.completion)
+    return f"headwaiter {_headwaiter.__version__}, {python_build()}\n" if options.version else ""
+
+
+def _elsewhere(flag: str) -> str | None:
+    """What to say about an option of another server."""
+    try:
+        elsewhere = importlib.import_module("headwaiter._migrate.elsewhere")
+    except ModuleNotFoundError:
+        return None
+    answer: str | None = elsewhere.answer(flag)
+    return answer
 
 
 def _supervise(arguments: Sequence[str], options: Namespace, adjustments: Adjustments) -> int:
@@ -98,6 +134,7 @@ def _check(options: Namespace, adjustments: Adjustments) -> int:
     """Start up to the point where connections would be accepted, and close everything again."""
     access_log, adjustments.access_log = adjustments.access_log, None
     try:
+        beginning.make_importable(options.pythonpath)
         startup.bind(startup.load(options.application, call=options.call), adjustments).close()
         _check_access_log(access_log)
     except StartError as error:
@@ -140,15 +177,20 @@ def _adjustments(options: Namespace) -> Adjustments:
             adjustments.serve_admin(admin, "LISTEN_FDS")
         except ValueError as error:
             raise UsageError(f"LISTEN_FDS: {error}") from None
+    try:
+        adjustments.check_descriptors()
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     return adjustments
 
 
 def _refuse(adjustments: Adjustments, names: set[str], passed: str) -> None:
     """Refuse adjustments that name other addresses than the service manager passes."""
-    others = names & adjustments.given_names()
+    given = adjustments.given()
+    # PORT is of the platform, and says nothing where a service manager passes sockets.
+    others = [given[name] for name in names & given.keys() if given[name].where != PORT_VARIABLE]
     if others:
-        effective = adjustments.effective()
-        origins = sorted({effective[name].where for name in others})
+        origins = sorted({item.where for item in others})
         text = f"the service manager passes {passed} away, or {' and '.join(origins)}"
         raise UsageError(f"LISTEN_FDS: {text}")
 
@@ -166,7 +208,7 @@ def _print_effective(adjustments: Adjustments) -> None:
 
 def _shown(name: str, item: Effective) -> str:
     if name == "listen":
-        return " ".join(f"{bracketed(info[3][0])}:{info[3][1]}" for info in item.value) or "none"
+        return shown(item.value) or "none"
     if name == "sockets":
         return " ".join(str(sock.getsockname()) for sock in item.value) or "none"
     return BY_NAME[name].shown(item.value) or "''"

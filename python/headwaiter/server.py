@@ -68,6 +68,7 @@ class Server:
         settings = adj.engine_settings(logs.logger_name())
         settings["application"] = adj.application or _name(application)
         self._engine = _headwaiter.Server(application, settings, adj.listeners(), control)
+        adj.close_descriptors()
         self.control = control
         """The control socket, if this is the server of a child process."""
         self.effective_listen = [_address(item) for item in self._engine.listening]
@@ -273,6 +274,7 @@ def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeyw
         OSError: An address could not be bound.
     """
     adj = Adjustments(**adjustments)
+    adj.check_descriptors()
     if adj.supervised_by():
         raise ValueError(
             f"{adj.supervised_by()} asks for more than this process: "
@@ -330,6 +332,7 @@ def _log_banner(server: Server, stops: signals.Stops | None) -> None:
     named = zip(server.urls, server.adj.socket_names or repeat(""))
     lines = [f"Serving on {with_name(url, name)}" for url, name in named]
     lines += [f"Showing what happens on {_url(*address)}" for address in server.admin_listen]
+    lines += [f"Settings are from {server.adj.config_file}"] if server.adj.config_file else []
     lines.append(
         f"{threads} worker thread{'' if threads == 1 else 's'}, {python_build()}, "
         f"process {os.getpid()}{f'; stop with {stops.keys()}' if stops else ''}"

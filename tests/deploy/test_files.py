@@ -11,7 +11,7 @@ from typing import Any, Callable
 import pytest
 import yaml
 
-from headwaiter._settings import flags
+from headwaiter._settings import files, flags
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.table import ADJUSTMENTS
 from tests.support.tools import program
@@ -27,7 +27,7 @@ def adjustments(command: list[str]) -> Adjustments:
     options = flags.parse(command)
     assert options.application == "site.wsgi:application"
     given = {row.name: vars(options)[row.name] for row in ADJUSTMENTS if row.name in options}
-    return Adjustments.from_flags(given, options.config)
+    return Adjustments.from_flags(given, files.chosen(options.config))
 
 
 def service_adjustments() -> Adjustments:

@@ -360,7 +360,7 @@ os.execv(sys.executable, [sys.executable, "-m", "headwaiter", *sys.argv[1:], "pr
 
 
 def activated(
-    folder: Path, names: str, *flags: str, host: str = "127.0.0.1"
+    folder: Path, names: str, *flags: str, host: str = "127.0.0.1", **env: str
 ) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
     """The server, started with two sockets on ``host``, which have these names."""
     starter = """
@@ -373,7 +373,7 @@ for number in (4, 3):
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2")
 os.execv(sys.executable, [sys.executable, "-m", "headwaiter", *sys.argv[1:], "program:app"])
 """
-    return started(folder, ["-c", starter, host, *flags], LISTEN_FDNAMES=names)
+    return started(folder, ["-c", starter, host, *flags], LISTEN_FDNAMES=names, **env)
 
 
 def test_a_passed_socket_with_the_name_admin_serves_the_admin_endpoint(folder: Path) -> None:
@@ -387,6 +387,14 @@ def test_a_passed_socket_with_the_name_admin_serves_the_admin_endpoint(folder: P
             assert reply.read() == b"hello"
         with urllib.request.urlopen(f"{admin}/metrics", timeout=BOUND) as reply:
             assert b"headwaiter_" in reply.read()
+        process.send_signal(signal.SIGTERM)
+        end(process)
+    assert process.returncode == 0
+
+
+def test_the_port_of_a_platform_says_nothing_beside_passed_sockets(folder: Path) -> None:
+    with activated(folder, "web:admin", PORT="1") as process:
+        assert not address(process).endswith(":1")
         process.send_signal(signal.SIGTERM)
         end(process)
     assert process.returncode == 0

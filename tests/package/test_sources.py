@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from headwaiter import Adjustments
+from headwaiter import ADJUSTMENTS, Adjustments
+from headwaiter._settings import files
 from headwaiter._settings.casts import THREADS
+from headwaiter._settings.variables import OTHERS
 from headwaiter.settings import Effective
 
 
@@ -34,7 +36,7 @@ def test_a_value_that_lost_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
     # Kubernetes sets such a variable for a service of this name.
     monkeypatch.setenv("HEADWAITER_PORT", "tcp://10.0.0.1:80")
     assert Adjustments(host="127.0.0.1", port=1).port == 1
-    with pytest.raises(ValueError, match=r"^port: .* \(from HEADWAITER_PORT\)$"):
+    with pytest.raises(ValueError, match=r"^port: .* \(from HEADWAITER_PORT, which Kub.*\)$"):
         Adjustments()
 
 
@@ -93,11 +95,15 @@ def test_listen_silences_what_it_excludes(config: Path, monkeypatch: pytest.Monk
 
 def test_one_source_may_not_exclude_itself(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config.write_text("listen = '127.0.0.1:1'\nport = 1\n")
-    with pytest.raises(ValueError, match="port may not be set if listen is set"):
+    with pytest.raises(
+        ValueError, match=r"port \(in .*\) may not be set if listen \(in .*\) is set"
+    ):
         Adjustments(config=config)
     monkeypatch.setenv("HEADWAITER_UNIX_SOCKET", "/run/x")
     monkeypatch.setenv("HEADWAITER_HOST", "127.0.0.1")
-    with pytest.raises(ValueError, match="host may not be set if unix_socket is set"):
+    with pytest.raises(
+        ValueError, match="HEADWAITER_HOST may not be set if HEADWAITER_UNIX_SOCKET is set"
+    ):
         Adjustments()
 
 
@@ -163,12 +169,46 @@ def test_unknown_keyword_offers_the_nearest() -> None:
 def test_misspelt_variable_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("HEADWAITER_THREDS", "8")
-    monkeypatch.setenv("HEADWAITER_UNRELATED", "8")
+    for name in ("THREDS", "WORKERS", "UNRELATED"):
+        monkeypatch.setenv(f"HEADWAITER_{name}", "8")
     Adjustments()
+    Adjustments()
+    text = "environment variable HEADWAITER_{} has no effect{}"
     assert [record.getMessage() for record in caplog.records] == [
-        "environment variable HEADWAITER_THREDS has no effect; did you mean 'HEADWAITER_THREADS'?"
+        text.format("THREDS", "; did you mean 'HEADWAITER_THREADS'?"),
+        text.format("UNRELATED", ""),
+        text.format("WORKERS", "; did you mean 'HEADWAITER_PROCESSES'?"),
     ]
+
+
+def test_variables_that_are_known_or_of_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kubernetes = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT_80_TCP_ADDR")
+    for name in (*OTHERS, *(f"HEADWAITER_{name}" for name in (*kubernetes, "TEST_FORKS"))):
+        monkeypatch.setenv(name, "" if name == "HEADWAITER_CONFIG" else "1")
+    Adjustments()
+    assert caplog.records == []
+
+
+def test_every_variable_of_ours_is_listed() -> None:
+    root = Path(__file__).parents[2]
+    sources = [*(root / "crates").rglob("*.rs"), *(root / "python").rglob("*.p*")]
+    text = "".join(path.read_text(encoding="utf-8") for path in sources if path.suffix != ".pyc")
+    named = set(re.findall(r"\bHEADWAITER_[A-Z_]*[A-Z]\b", text))
+    known = {row.variable for row in ADJUSTMENTS} | OTHERS.keys()
+    examples = {"HEADWAITER_X", "HEADWAITER_THREDS"}
+    assert named - examples <= known
+
+
+def test_a_child_says_nothing_of_variables(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its parent has."""
+    monkeypatch.setenv("HEADWAITER_PROCESS", "0")
+    monkeypatch.setenv("HEADWAITER_THREDS", "8")
+    Adjustments()
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(
@@ -188,6 +228,23 @@ def test_a_number_of_another_type_is_refused(tmp_path: Path, line: str, says: st
         Adjustments(config=str(path))
 
 
+def test_the_port_that_platforms_set(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "5000")
+    assert Adjustments().port == 8080  # a program says itself where it listens
+    found = Adjustments.from_flags({})
+    assert found.listeners() == [("inet", "0.0.0.0", 5000)]
+    assert found.effective()["listen"][1:] == ("environment", "PORT")
+    assert Adjustments.from_flags({"host": "127.0.0.1"}).listeners() == [
+        ("inet", "127.0.0.1", 5000)
+    ]
+    for name, value in (("port", "1"), ("listen", ["127.0.0.1:1"]), ("unix_socket", "/run/x")):
+        assert Adjustments.from_flags({name: value}).listeners()[0][-1] in (1, "/run/x")
+    config.write_text("listen = '127.0.0.1:1'\n")
+    assert Adjustments.from_flags({}, files.read(config)).listeners() == [("inet", "127.0.0.1", 1)]
+    monkeypatch.setenv("PORT", "")
+    assert Adjustments.from_flags({}).port == 8080
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="one process there")
 def test_the_number_of_processes_that_platforms_set(
     config: Path, monkeypatch: pytest.MonkeyPatch
@@ -195,11 +252,11 @@ def test_the_number_of_processes_that_platforms_set(
     config.write_text("threads = 2\n")
     monkeypatch.setenv("WEB_CONCURRENCY", "3")
     assert Adjustments().processes == 1  # a program is one process
-    found = Adjustments.from_flags({}, str(config)).effective()["processes"]
+    found = Adjustments.from_flags({}, files.read(config)).effective()["processes"]
     assert found == Effective(3, "environment", "WEB_CONCURRENCY")
-    assert Adjustments.from_flags({"processes": "auto"}, None).processes == "auto"
+    assert Adjustments.from_flags({"processes": "auto"}).processes == "auto"
     config.write_text("processes = 2\n")
-    assert Adjustments.from_flags({}, str(config)).processes == 2
+    assert Adjustments.from_flags({}, files.read(config)).processes == 2
     monkeypatch.setenv("WEB_CONCURRENCY", "many")
     with pytest.raises(ValueError, match=r"^processes: .*'many' \(from WEB_CONCURRENCY\)$"):
-        Adjustments.from_flags({}, None)
+        Adjustments.from_flags({})

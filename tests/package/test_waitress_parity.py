@@ -55,6 +55,9 @@ SAME: list[dict[str, Any]] = [
     {"listen": "127.0.0.1:0"},
     {"listen": "[::1]:81 127.0.0.1:http"},
     {"listen": "[::1]"},
+    {"listen": "::1:80"},
+    {"listen": "127.0.0.1:"},
+    {"listen": "localhost"},
     {"listen": "*:8081"},
     {"listen": "*:8081", "ipv6": False},
     {"listen": "*:8081", "ipv4": "no"},
@@ -94,6 +97,7 @@ SAME: list[dict[str, Any]] = [
     {"socket_options": []},
 ]
 
+LISTENING = f"[({socket.AF_INET!r}, {socket.SOCK_STREAM!r}, 6, ({{!r}}, {{}}))]"
 # keywords, what Waitress makes of them, what headwaiter does
 DIFFERENT: list[tuple[dict[str, Any], str, str]] = [
     ({"channel_timeout": "1.5"}, "ValueError", "1.5"),
@@ -107,6 +111,10 @@ DIFFERENT: list[tuple[dict[str, Any], str, str]] = [
     ({"ipv4": False, "ipv6": False}, "False", "ValueError"),
     ({"ipv4": "perhaps", "host": "::1"}, "False", "UserWarning"),
     ({"listen": ""}, "[]", "ValueError"),
+    ({"listen": "8000"}, LISTENING.format("0.0.31.64", 8080), LISTENING.format("0.0.0.0", 8000)),
+    ({"listen": ":8000"}, "ValueError", LISTENING.format("0.0.0.0", 8000)),
+    ({"channel_timeout": "2m"}, "ValueError", "120.0"),
+    ({"max_request_body_size": "10MB"}, "ValueError", "10000000"),
     ({"unix_socket": None}, "'None'", "None"),
     ({"unix_socket": "", "unix_socket_perms": "600"}, "''", "None"),
     ({"sockets": [3]}, "[]", "TypeError"),

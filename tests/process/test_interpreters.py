@@ -1,6 +1,6 @@
 """A short run on every interpreter that has headwaiter installed.
 
-Found are the one that runs the tests, ``HEADWAITER_FREE_THREADED_PYTHON``, and the virtual
+Found are the one that runs the tests, ``FREE_THREADED_PYTHON``, and the virtual
 environments that ``make PYTHON=... test`` leaves in the checkout.
 """
 
@@ -46,7 +46,7 @@ print(json.dumps({**about, "include": sysconfig.get_path("include")}))
 
 def interpreters() -> list[str]:
     """Paths, each once; links are kept, since a virtual environment is its link."""
-    found = [sys.executable, os.environ.get("HEADWAITER_FREE_THREADED_PYTHON", "")]
+    found = [sys.executable, os.environ.get("FREE_THREADED_PYTHON", "")]
     found += map(str, sorted(ROOT.glob(".venv*/bin/python")))
     return list(dict.fromkeys(path for path in found if path))
 

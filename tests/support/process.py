@@ -24,7 +24,7 @@ from .target import IS_WAITRESS, NAME
 ROOT = Path(__file__).resolve().parents[2]
 URL = re.compile(r"(https?://\S+?:\d+)\b|unix:(\S+)")
 BANNER_TIMEOUT = 30.0
-AMBIENT = ("HEADWAITER_", "PYTHON", "WEB_CONCURRENCY")
+AMBIENT = ("HEADWAITER_", "PORT", "PYTHON", "WEB_CONCURRENCY")
 
 
 class ServerProcess(Endpoint):

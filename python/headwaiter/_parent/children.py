@@ -22,7 +22,7 @@ from headwaiter._parent.listening import Listening
 from headwaiter._parent.state import known
 from headwaiter._parent.template import Adopted, TemplateProcess
 from headwaiter._process import signals
-from headwaiter._settings.sources import SLOT_VARIABLE
+from headwaiter._settings.variables import SLOT_VARIABLE
 
 MOST_NAMED = 10
 """The most requests that a log record names."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from headwaiter._process import output
 from headwaiter._process.exits import DONE, NOT_STARTED, USAGE
-from headwaiter._settings.sources import CONFIG_VARIABLE, from_file
+from headwaiter._settings import files
 from headwaiter._settings.table import BY_NAME
 
 VERBS = {
@@ -68,9 +68,8 @@ def _configured(config: str | None) -> str:
     """The path from the environment or the configuration file, as the server finds it."""
     row = BY_NAME["control"]
     path = os.environ.get(row.variable)
-    file = config or os.environ.get(CONFIG_VARIABLE)
-    if not path and file:
-        given = from_file(file).get("control")
+    if not path:
+        given = files.chosen(config).values.get("control")
         path = given.value if given else None
     return path or ""
 

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,6 +24,7 @@ from headwaiter._parent.upgrade import Upgrade
 from headwaiter._parent.watcher import Watcher
 from headwaiter._process import cores, logs, output, pid_file
 from headwaiter._process.interpreter import is_free_threaded
+from headwaiter._process.surroundings import logical_directory
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.casts import MOST_PROCESSES
 from headwaiter._settings.listen import bracketed, with_name
@@ -131,7 +130,7 @@ def serve(
 def _bind(adjustments: Adjustments) -> _headwaiter.Listeners:
     settings = adjustments.engine_settings(logs.logger_name())
     try:
-        return _headwaiter.Listeners(
+        bound = _headwaiter.Listeners(
             adjustments.listeners(),
             settings["admin"],
             backlog=adjustments.backlog,
@@ -141,6 +140,8 @@ def _bind(adjustments: Adjustments) -> _headwaiter.Listeners:
     except OSError as error:
         where = error.filename or ", ".join(map(_shown, adjustments.listeners()))
         raise StartError(f"cannot listen on {where}: {error.strerror or error}") from None
+    adjustments.close_descriptors()
+    return bound
 
 
 def _shown(listener: tuple[object, ...]) -> str:
@@ -171,23 +172,13 @@ def configured(adjustments: Adjustments, slots: int) -> tuple[Config, list[str]]
     return config, more
 
 
-def logical_directory() -> str:
-    """The current directory as the shell names it.
-
-    A deployment may replace a symbolic link; a reload then starts in the new directory.
-    """
-    named, real = os.environ.get("PWD", ""), os.getcwd()
-    with contextlib.suppress(OSError):
-        if os.path.isabs(named) and os.path.samefile(named, real):
-            return named
-    return real
-
-
 def _log_banner(listeners: _headwaiter.Listeners, adjustments: Adjustments) -> None:
     for item, name in zip(listeners.listening, adjustments.socket_names or repeat("")):
         logs.post(logging.INFO, f"Serving on {with_name(_url(item), name)}")
     for item in listeners.admin_listening:
         logs.post(logging.INFO, f"Showing what happens on {_url(item)}")
+    if adjustments.config_file:
+        logs.post(logging.INFO, f"Settings are from {adjustments.config_file}")
 
 
 def _url(item: tuple[Any, ...]) -> str:

@@ -14,14 +14,17 @@ import socket
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headwaiter._process.interpreter import python_version
-from headwaiter._settings import defaults, listen, paths
+from headwaiter._settings import defaults, descriptors, files, listen, paths
+from headwaiter._settings.addresses import Tcp
 from headwaiter._settings.casts import thread_bounds
-from headwaiter._settings.sources import Given, collect, from_keywords, with_concurrency, with_dev
+from headwaiter._settings.sources import collect, from_keywords, with_dev
 from headwaiter._settings.table import ADJUSTMENTS, BY_NAME
 from headwaiter._settings.types import AdjustmentValues
+from headwaiter._settings.variables import Given, note, with_platform
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -72,27 +75,45 @@ class Adjustments(AdjustmentValues):
     """What the service manager calls each of ``sockets``; empty without a name."""
     admin_sockets: list[socket.socket]
     """What the service manager passes for the admin endpoint."""
+    config_file: str
+    """The TOML file that was read; empty if there was none."""
 
     def __init__(self, **keywords: Unpack[ServerKeywords]) -> None:
         given: dict[str, Any] = dict(keywords)
-        config = given.pop("config", None)
-        self._resolve(collect(from_keywords(given), config))
+        file = files.of_program(given.pop("config", None))
+        self._resolve(collect(from_keywords(given), file.values))
+        self.config_file = file.path
 
     @classmethod
     def from_flags(
-        cls, flags: Mapping[str, str | list[str]], config: str | None, **keywords: Any
+        cls,
+        flags: Mapping[str, str | list[str]],
+        file: files.ConfigFile = files.NO_FILE,
+        typed: Mapping[str, str] = MappingProxyType({}),
+        **keywords: Any,
     ) -> Adjustments:
-        """The adjustments of a command line: ``flags`` maps names to the texts that were given."""
+        """The adjustments of a command line: ``flags`` maps names to the texts that were given.
+        ``typed`` has the flags that were used, of those with several names."""
         arguments = from_keywords(keywords)
         for name, value in flags.items():
-            arguments[name] = Given(value, "argument", BY_NAME[name].flag)
+            arguments[name] = Given(value, "argument", typed.get(name, BY_NAME[name].flag))
         adjustments = cls.__new__(cls)
-        adjustments._resolve(with_concurrency(collect(arguments, config), os.environ))
+        adjustments._resolve(with_platform(collect(arguments, file.values), os.environ))
+        adjustments.config_file = file.path
         return adjustments
 
     def given_names(self) -> set[str]:
         """The names of the adjustments that were given, whatever their values."""
         return set(self._given)
+
+    def given(self) -> dict[str, Given]:
+        """What was given, in the order of the table; without what ``dev`` says of others."""
+        names = [row.name for row in ADJUSTMENTS if row.name in self._given]
+        return {name: self._given[name] for name in names if name not in self._implied}
+
+    def implied(self) -> dict[str, Any]:
+        """What ``dev`` sets, and its values."""
+        return {name: getattr(self, name) for name in self._implied}
 
     def given_texts(self, names: Iterable[str]) -> dict[str, str]:
         """How each of these adjustments was given; empty if it was not."""
@@ -169,8 +190,10 @@ class Adjustments(AdjustmentValues):
         self.socket_names = []
         self.admin_sockets = []
         if self._value("dev"):
-            self._given = given = with_dev(given)
-        self._is_child = False
+            self._given = with_dev(given)
+        self._implied = [name for name in self._given if name not in given]
+        given = self._given
+        self._is_child = self._has_closed = False
         for row in ADJUSTMENTS:
             setattr(self, row.name, self._value(row.name))
         if "send_bytes" in given:
@@ -209,7 +232,8 @@ class Adjustments(AdjustmentValues):
         except (ValueError, TypeError) as error:
             if not given.where:
                 raise
-            raise type(error)(f"{error} (from {given.where})") from None
+            text = f"{error} (from {given.where}{note(given.where, given.value)})"
+            raise type(error)(text) from None
 
     def _resolve_proxies(self) -> None:
         if self.trusted_proxy is None:
@@ -258,14 +282,35 @@ class Adjustments(AdjustmentValues):
         listen.check_sockets(self.sockets)
         if self.reuse_port and not hasattr(socket, "SO_REUSEPORT"):
             raise ValueError("reuse_port: this system has no SO_REUSEPORT")
-        if self.reuse_port and (self.unix_socket or self.sockets):
-            raise ValueError("reuse_port: only for TCP addresses that the server itself binds")
         if self.unix_socket and not hasattr(socket, "AF_UNIX"):
             raise ValueError("unix_socket: this system has no Unix sockets")
-        if self.unix_socket or self.sockets:
-            self.listen = []
-            return
-        names = self._value("listen")
-        if "host" in self._given or "port" in self._given:
-            names = [f"{self.host}:{self.port}"]
-        self.listen = listen.resolve(names, ipv4=self.ipv4, ipv6=self.ipv6)
+        self.listen = []
+        if not self.unix_socket and not self.sockets:
+            names = self._value("listen")
+            if "host" in self._given or "port" in self._given:
+                names = [Tcp(self.host, str(self.port))]
+            self.listen = listen.resolve(names, ipv4=self.ipv4, ipv6=self.ipv6)
+        if self.reuse_port and not all(kind[:4] == "inet" for kind, *_ in self.listeners()):
+            raise ValueError("reuse_port: only for TCP addresses that the server itself binds")
+
+    def check_descriptors(self) -> None:
+        """Check the descriptors that this process has inherited for its listeners.
+
+        Raises:
+            ValueError: One is not a bound socket.
+        """
+        serving, admin = self._inherited()
+        descriptors.check("listen", serving)
+        descriptors.check_admin(admin, public=self.admin_public)
+
+    def close_descriptors(self) -> None:
+        """Close the inherited descriptors, once: the extension has bound duplicates of them, and
+        the numbers may soon be those of other files."""
+        if not self._has_closed:
+            self._has_closed = True
+            for listeners in self._inherited():
+                descriptors.close(listeners)
+
+    def _inherited(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """The addresses for clients and of the admin endpoint, without sockets of Python."""
+        return listen.specs(self.listen), [] if self.admin_sockets else self._admin_listeners

@@ -17,6 +17,8 @@ import socket
 from collections.abc import Iterable
 from typing import Any, Callable, NamedTuple
 
+from headwaiter._settings import units
+
 TRUE_WORDS = frozenset({"t", "true", "y", "yes", "on", "1"})
 MOST_THREADS = 65535
 MOST_PROCESSES = 63  # a slot more is needed for a replacement
@@ -28,13 +30,16 @@ class Kind(NamedTuple):
     """A kind of value, and how to cast it.
 
     ``annotation`` is the type of a keyword argument of this kind; a test compares it with
-    ``_settings/types.py``. ``noun`` is its name in error messages and on the reference page.
+    ``_settings/types.py``. ``noun`` is its name in error messages and on the reference page;
+    ``hint`` ends the message about a text. ``shown`` writes a value as a user does.
     """
 
     noun: str
     metavar: str
     annotation: str
     cast: Callable[[Any], Any]
+    hint: str = ""
+    shown: Callable[[Any], str] = str
 
 
 def boolean(value: Any) -> bool:
@@ -85,11 +90,39 @@ def processes(value: Any) -> int | str:
     return integer(value)
 
 
+def size(value: Any) -> int:
+    """Bytes, as a number or with a unit."""
+    try:
+        return integer(value)
+    except ValueError:
+        if not isinstance(value, str):
+            raise
+    return units.size(value)
+
+
 def duration(value: Any) -> float:
-    seconds = float(value)
+    """Seconds, as a number or with a unit."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        if not isinstance(value, str):
+            raise
+        return units.seconds(value)
     if not math.isfinite(seconds):
         raise ValueError("not a finite number")
     return seconds
+
+
+def whole_seconds(value: Any) -> int:
+    try:
+        return integer(value)
+    except ValueError:
+        if not isinstance(value, str):
+            raise
+    seconds = units.seconds(value)
+    if seconds % 1:
+        raise ValueError(value)
+    return int(seconds)
 
 
 def octal(value: Any) -> int:
@@ -127,6 +160,17 @@ def scheme(value: Any) -> str:
 
 def path_or_none(value: Any) -> str | None:
     return os.fsdecode(value) if value else None
+
+
+def admin_or_none(value: Any) -> str | None:
+    """``unix:PATH`` becomes a path with a slash, which is a Unix socket without the word."""
+    where = path_or_none(value)
+    if where is None or not where.startswith("unix:"):
+        return where
+    path = where[len("unix:") :]
+    if not path:
+        raise ValueError(where)
+    return path if "/" in path else f"./{path}"
 
 
 def url_path_or_none(value: Any) -> str | None:
@@ -194,22 +238,28 @@ BOOLEAN = Kind("a boolean", "", "bool | str", boolean)
 INTEGER = Kind("a whole number", "N", "int | str", integer)
 THREADS = Kind("a whole number, bounds such as 4-64, or auto", "N", "int | str", threads)
 PROCESSES = Kind("a whole number or auto", "N", "int | str", processes)
-BYTES = Kind("a whole number of bytes", "BYTES", "int | str", integer)
-SECONDS = Kind("a number of seconds", "SECONDS", "float | str", duration)
-WHOLE_SECONDS = Kind("a whole number of seconds", "SECONDS", "int | str", integer)
-OCTAL = Kind("octal digits as a string", "PERMS", "str", octal)
+BYTES = Kind("a whole number of bytes", "BYTES", "int | str", size, units.SIZES, units.shown_size)
+SECONDS = Kind(
+    *("a number of seconds", "SECONDS", "float | str", duration),
+    *(units.TIMES, units.shown_seconds),
+)
+WHOLE_SECONDS = Kind(
+    *("a whole number of seconds", "SECONDS", "int | str", whole_seconds),
+    *(units.TIMES, units.shown_seconds),
+)
+OCTAL = Kind("octal digits as a string", "PERMS", "str", octal, shown="{:o}".format)
 TEXT = Kind("text", "TEXT", "str", text)
 FIELD_VALUE = Kind("one line of Latin-1 text", "TEXT", "str | None", field_value)
 HOST_NAME = Kind("a name without white space", "NAME", "str", host_name)
 SCHEME = Kind("a URL scheme", "SCHEME", "str", scheme)
 OPTIONAL_PATH = Kind("a path", "PATH", "str | os.PathLike[str] | None", path_or_none)
 ACCESS_LOG = Kind("a path, '-' or 'logger'", "PATH", "str | os.PathLike[str] | None", path_or_none)
-ADMIN = Kind("HOST:PORT or a path", "HOST:PORT", "str | os.PathLike[str] | None", path_or_none)
+ADMIN = Kind("an address or a path", "ADDRESS", "str | os.PathLike[str] | None", admin_or_none)
 URL_PATH = Kind(
     "a path that starts with '/' and has no query", "PATH", "str | None", url_path_or_none
 )
 URL_PREFIX = Kind("a path of a URL", "PATH", "str", url_prefix)
-LISTEN = Kind("addresses as HOST:PORT", "HOST:PORT", "str | Iterable[str]", words)
+LISTEN = Kind("addresses", "ADDRESS", "str | Iterable[str]", words)
 PATTERNS = Kind("patterns of file names", "PATTERN", "str | Iterable[str]", words)
 WORDS = Kind("words", "WORDS", "str | Iterable[str]", lower_words)
 PROXIES = Kind("'*', 'unix', addresses or networks", "PEERS", "str | Iterable[str] | None", proxies)

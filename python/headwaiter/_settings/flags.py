@@ -1,4 +1,4 @@
-"""The command line's grammar, made from the adjustments table.
+"""The command line's grammar, made from the adjustments table and from ``options.py``.
 
 ``cli.py`` parses with it. Every flag of ``waitress-serve`` exists under its name and, as there, may
 be shortened while it is unambiguous. Values stay text: the table casts them, so that an error
@@ -8,37 +8,73 @@ message is the same for every source.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from headwaiter._settings.addresses import looks_like_address
 from headwaiter._settings.casts import LISTEN, PATTERNS
-from headwaiter._settings.table import ADJUSTMENTS, GROUPS, Adjustment, did_you_mean
+from headwaiter._settings.options import OPTIONS, Option
+from headwaiter._settings.suggestions import unknown_flag
+from headwaiter._settings.table import ADJUSTMENTS, Adjustment
 
-LEVELS = ("debug", "info", "warning", "error", "critical")
-
-EPILOG = """\
-Each adjustment may also come from the environment (--threads: HEADWAITER_THREADS)
-or from a TOML file (threads = 8); a flag beats the environment, which beats the file.
-
-headwaiter top [ADDRESS] shows a running server, started with --admin, in the terminal.
-headwaiter advise [ADDRESS] prints what would help it, and on what evidence.
-headwaiter ctl VERB operates one that was started with --control.
-
-Exit status: 0 drained and done, 1 could not start, 2 wrong usage, 3 requests, or threads of
-the application, had to be cut, 4 processes kept dying.
-"""
+MANY = (LISTEN, PATTERNS)
+"""The kinds whose flags may be repeated."""
+NO_DAEMON = (
+    "--daemon: headwaiter stays in the foreground, so that whoever starts it sees its log, its end"
+    " and its exit status. Let a service manager run it: examples/deploy/headwaiter.service is a"
+    " unit for systemd. To leave a terminal: nohup headwaiter MODULE:OBJECT >log 2>&1 &"
+)
+_STARTERS = ("run", "runserver", "serve", "start")
+"""What commands of other programs begin with."""
 
 
 class UsageError(Exception):
     """The arguments are wrong; the message names the wrong one."""
 
 
+class UnknownOption(UsageError):
+    """There is no option of this ``name``."""
+
+    def __init__(self, name: str, hint: str) -> None:
+        super().__init__(f"no such option: {name}{hint}")
+        self.name = name
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        found = re.fullmatch(r"argument (\S+): ignored explicit argument '?(.*?)'?", message)
+        if found:
+            switch = " or ".join(found[1].split("/"))
+            raise UsageError(f"{switch}: takes no value, got {found[2]!r}")
         raise UsageError(message)
 
 
-class _Switch(argparse.Action):
+class _Value(argparse.Action):
+    """A flag with a value. Notes by which of its names it was given."""
+
+    many = False
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        is_whole = option_string in self.option_strings  # some Pythons pass a shortened one
+        namespace.typed[self.dest] = option_string if is_whole else self.option_strings[-1]
+        earlier = getattr(namespace, self.dest, None) or []
+        setattr(namespace, self.dest, [*earlier, values] if self.many else values)
+
+
+class _Many(_Value):
+    """A flag that may be repeated."""
+
+    many = True
+
+
+class _Switch(_Value):
     """``--X`` and ``--no-X``."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
@@ -52,103 +88,99 @@ class _Switch(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         negative = (option_string or "").startswith("--no-")
-        setattr(namespace, self.dest, "false" if negative else "true")
+        super().__call__(parser, namespace, "false" if negative else "true", option_string)
+
+
+class _Refused(argparse.Action):
+    """``--daemon``, which other servers have."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        raise UsageError(NO_DAEMON)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parse ``argv``, which has no program name.
 
     The result has the given adjustments as attributes under their names; ``application`` is
-    ``None`` if none was named.
+    ``None`` if none was named; ``typed`` has the flags that were used, by the names of their
+    attributes.
 
     Raises:
         UsageError: An unknown option, one without its value, or more than one application.
     """
     parser = make_parser()
-    options, unknown = parser.parse_known_args(argv)
+    known = [flag for flag in parser._option_string_actions if flag.startswith("--")]
+    _refuse_single_hyphens(argv, known)
+    options, unknown = parser.parse_known_args(argv, argparse.Namespace(typed={}))
     for argument in unknown:
         if argument.startswith("-"):
             name = argument.partition("=")[0]
-            known = [flag for flag in parser._option_string_actions if flag.startswith("--")]
-            raise UsageError(f"no such option: {name}{did_you_mean(name, known)}")
+            raise UnknownOption(name, unknown_flag(name, known))
+    if options.config and options.no_config:
+        raise UsageError("--config and --no-config exclude each other")
     named = [*([options.app] if options.app else []), *options.positional, *unknown]
     if len(named) > 1:
-        raise UsageError(f"one application only, not {' and '.join(named)}")
+        raise UsageError(f"one application only, not {' and '.join(named)}{_meant(named)}")
     options.application = named[0] if named else None
     return options
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="headwaiter",
-        usage="headwaiter [OPTIONS] MODULE:OBJECT",
-        description="Serve the WSGI application OBJECT of the Python module MODULE.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        add_help=False,
-    )
-    _add_standard(parser)
-    for title in GROUPS:
-        group = parser.add_argument_group(title)
-        for row in ADJUSTMENTS:
-            if row.group == title and not row.keyword_only:
-                _add(group, row)
+    parser = _Parser(prog="headwaiter", argument_default=argparse.SUPPRESS, add_help=False)
+    parser.add_argument("positional", nargs="*", default=[])
+    parser.add_argument("--daemon", action=_Refused, nargs=0)
+    for option in OPTIONS:
+        _add_option(parser, option)
+    for row in ADJUSTMENTS:
+        if not row.keyword_only:
+            _add_adjustment(parser, row)
     return parser
 
 
-def _add_standard(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("positional", nargs="*", default=[], help=argparse.SUPPRESS)
-    group = parser.add_argument_group("General")
-    group.add_argument("--help", action="store_true", default=False, help="Show this and exit.")
-    group.add_argument(
-        "--version", action="store_true", default=False, help="Show the version and exit."
-    )
-    group.add_argument(
-        "--app", metavar="MODULE:OBJECT", default=None, help="Another way to name the application."
-    )
-    group.add_argument(
-        "--call",
-        action="store_true",
-        default=False,
-        help="OBJECT is a factory: call it, without arguments, to get the application.",
-    )
-    group.add_argument("--config", metavar="FILE", default=None, help="TOML file with adjustments.")
-    group.add_argument(
-        "--check-config",
-        action="store_true",
-        default=False,
-        help="Show each adjustment in force with its origin, load the application, bind and release"
-        " every address, and exit with the status that starting would have.",
-    )
-    group.add_argument(
-        "--log-level",
-        metavar="LEVEL",
-        type=str.lower,
-        choices=LEVELS,
+def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+    if not option.metavar:
+        parser.add_argument(*option.flags, dest=option.name, action="store_true", default=False)
+        return
+    more: dict[str, Any] = {"choices": option.choices, "type": str.lower} if option.choices else {}
+    parser.add_argument(
+        *option.flags,
+        dest=option.name,
+        action=_Many if option.many else _Value,
+        metavar=option.metavar,
         default=None,
-        help=f"What the server logs: {', '.join(LEVELS)} (default: info).",
-    )
-    group.add_argument(
-        "--log-config",
-        metavar="FILE",
-        default=None,
-        help="Set up logging from a file: a dictConfig as .json or .toml, else a fileConfig.",
+        **more,
     )
 
 
-def _add(group: argparse._ArgumentGroup, row: Adjustment) -> None:
-    text = row.help.replace("`", "").replace("%", "%%") + f" (default: {_default(row)})"
+def _add_adjustment(parser: argparse.ArgumentParser, row: Adjustment) -> None:
     if row.is_boolean:
-        negative = "--no-" + row.flag[2:]
-        group.add_argument(row.flag, negative, dest=row.name, action=_Switch, help=text)
-    elif row.kind in (LISTEN, PATTERNS):
-        group.add_argument(
-            row.flag, dest=row.name, action="append", metavar=row.kind.metavar, help=text
-        )
-    else:
-        group.add_argument(row.flag, dest=row.name, metavar=row.kind.metavar, help=text)
+        parser.add_argument(*row.flags, f"--no-{row.flag[2:]}", dest=row.name, action=_Switch)
+        return
+    action = _Many if row.kind in MANY else _Value
+    parser.add_argument(*row.flags, dest=row.name, action=action, metavar=row.kind.metavar)
 
 
-def _default(row: Adjustment) -> str:
-    return row.default_in_words().replace("`", "").replace("%", "%%")
+def _refuse_single_hyphens(argv: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse ``-bind=8000``, which would mean ``-b ind=8000``."""
+    for argument in argv:
+        if argument == "--":
+            return
+        name = argument.partition("=")[0]
+        if re.fullmatch("-[a-z][a-z-]+", name) and f"-{name}" in known:
+            raise UnknownOption(name, f"; did you mean '-{name}'?")
+
+
+def _meant(named: Sequence[str]) -> str:
+    """What somebody who names more than one application may have meant."""
+    address = next(filter(looks_like_address, named), None)
+    if address is not None:
+        return f"; to listen on {address}, write --bind={address}"
+    if named[0] in _STARTERS:
+        return f"; there is no command {named[0]!r}: write headwaiter {' '.join(named[1:])}"
+    return ""

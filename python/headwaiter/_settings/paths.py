@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from headwaiter._settings import casts as kinds
+from headwaiter._settings.addresses import DESCRIPTOR
 from headwaiter._settings.table import Adjustment
 
 # Bytes of a path in the address of a Unix socket, without the final zero (unix(7)).
@@ -26,18 +27,29 @@ def made_absolute(row: Adjustment, value: Any) -> Any:
     """
     if not _is_path(row, value):
         return value
+    if row.name in ("unix_socket", "admin", "control"):
+        return of_socket(row.name, value)
+    return _absolute(row.name, value)
+
+
+def of_socket(name: str, path: str) -> str:
+    """The absolute ``path`` of a Unix socket, unless its address would become too long.
+
+    Raises:
+        ValueError: As for :func:`made_absolute`; the message begins with ``name``.
+    """
+    whole = _absolute(name, path)
+    return path if len(os.fsencode(whole)) > LONGEST_ADDRESS else whole
+
+
+def _absolute(name: str, path: str) -> str:
     try:
-        path = absolute(value)
+        return absolute(path)
     except OSError as error:
         raise ValueError(
-            f"{row.name}: {value!r} is relative, and the current directory is not there: "
+            f"{name}: {path!r} is relative, and the current directory is not there: "
             f"{error.strerror}"
         ) from None
-    # The address of a Unix socket may be too long as an absolute path.
-    too_long = (
-        row.name in ("unix_socket", "admin", "control") and len(os.fsencode(path)) > LONGEST_ADDRESS
-    )
-    return value if too_long else path
 
 
 def absolute(path: str) -> str:
@@ -51,5 +63,5 @@ def _is_path(row: Adjustment, value: Any) -> bool:
     if row.kind is kinds.ACCESS_LOG:
         return value not in ("-", "logger")
     if row.kind is kinds.ADMIN:
-        return "/" in value
+        return "/" in value and not value.startswith(DESCRIPTOR)
     return row.kind is kinds.OPTIONAL_PATH

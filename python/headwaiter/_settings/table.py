@@ -57,10 +57,17 @@ class Adjustment(NamedTuple):
     keyword_only: bool = False
     engine: bool = True
     waitress: str = "same"  # or "differs" (default or meaning), or "absent"
+    aliases: tuple[str, ...] = ()
+    """Other flags of the row, the short one first."""
 
     @property
     def flag(self) -> str:
         return "--" + self.name.replace("_", "-")
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Every flag that sets the row, the short one first."""
+        return (*self.aliases, self.flag)
 
     @property
     def variable(self) -> str:
@@ -81,12 +88,14 @@ class Adjustment(NamedTuple):
             result = self.kind.cast(value)
         except (ValueError, TypeError, AttributeError) as error:
             wrong = TypeError if isinstance(error, (TypeError, AttributeError)) else ValueError
-            raise wrong(f"{self.name}: expected {self.kind.noun}, got {value!r}") from None
+            hint = f"; {self.kind.hint}" if self.kind.hint and isinstance(value, str) else ""
+            raise wrong(f"{self.name}: expected {self.kind.noun}, got {value!r}{hint}") from None
         if self.is_boolean and kinds.is_unclear_boolean(value):
             warnings.warn(f"{self.name}: {value!r} is taken as false", UserWarning, stacklevel=2)
         if isinstance(result, (int, float)) and not self.minimum <= result <= self.maximum:
             wanted = f"{self.shown(self.minimum)} to {self.shown(self.maximum)}"
-            raise ValueError(f"{self.name}: expected {self.kind.noun} from {wanted}, got {value!r}")
+            expected = f"{self.kind.noun}, from {wanted}"
+            raise ValueError(f"{self.name}: expected {expected}, got {value!r}")
         return result
 
     def default_in_words(self) -> str:
@@ -100,13 +109,9 @@ class Adjustment(NamedTuple):
             return "none"
         if isinstance(value, bool):
             return str(value).lower()
-        if self.kind is kinds.OCTAL:
-            return f"{int(value):o}"
-        if isinstance(value, float):
-            return f"{value:g}" if value < 1e6 else f"{value:.0f}"
         if isinstance(value, (list, set)):
             return " ".join(map(str, sorted(value) if isinstance(value, set) else value))
-        return str(value)
+        return self.kind.shown(value)
 
 
 def _row(
@@ -121,11 +126,14 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         `listen`, `unix_socket` or `sockets`.""", engine=False),
     _row("port", kinds.INTEGER, 8080, "Listening", """
         TCP port; 0 lets the system choose one, which the start banner names. Not together with
-        `listen`, `unix_socket` or `sockets`.""", maximum=65535, engine=False),
+        `listen`, `unix_socket` or `sockets`. The command line takes the variable `PORT` if nothing
+        else names a port or another place to listen.""", maximum=65535, engine=False),
     _row("listen", kinds.LISTEN, ["0.0.0.0:8080"], "Listening", """
-        One or more `HOST:PORT`, such as `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080` or
-        `*:8080`. A name listens on every address it stands for and this machine has: `localhost`
-        works without IPv6. Without a port: 8080. The flag may be repeated.""", engine=False),
+        One or more addresses: `8080` or `:8080` (a port of every IPv4 address),
+        `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `*:8080` (both families), `unix:/run/x`
+        (a Unix socket), `fd://3` (an inherited socket). A name listens on every address it stands
+        for and this machine has: `localhost` works without IPv6. A host without a port: 8080. The
+        flag may be repeated.""", engine=False, waitress="differs", aliases=("-b", "--bind")),
     _row("ipv4", kinds.BOOLEAN, True, "Listening", """
         Whether names and `*` include IPv4 addresses.""", engine=False, waitress="differs"),
     _row("ipv6", kinds.BOOLEAN, True, "Listening", """
@@ -168,7 +176,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Worker threads: how many requests the application runs at once. Further requests
         wait in the queue, fully received. Two numbers, such as `4-64`, are bounds between
         which the server chooses by its load; `auto` is `4-64`.""",
-        minimum=1, maximum=kinds.MOST_THREADS, waitress="differs"),
+        minimum=1, maximum=kinds.MOST_THREADS, waitress="differs", aliases=("-t",)),
     _row("io_threads", kinds.INTEGER, 1, "Threads", """
         Threads that accept, read and send. They never wait for Python; more than one helps only
         where moving bytes keeps a core busy.""", minimum=1, maximum=1024, waitress="absent"),
@@ -180,7 +188,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Processes that serve, behind one parent that starts and replaces them;
         [processes.md](processes.md) describes them. `auto` is as many as this process may use
         cores. The command line takes the variable `WEB_CONCURRENCY` if nothing else says how
-        many.""", minimum=1, maximum=kinds.MOST_PROCESSES, engine=False, waitress="absent"),
+        many.""", minimum=1, maximum=kinds.MOST_PROCESSES, engine=False, waitress="absent",
+        aliases=("-w", "--workers")),
     _row("drain_delay", kinds.SECONDS, 0.0, "Processes", """
         How long the server goes on serving after SIGTERM while `health_path` and `/ready` answer
         503, so that load balancers notice.""", maximum=LONGEST, engine=False, waitress="absent"),
@@ -202,7 +211,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("pid_file", kinds.OPTIONAL_PATH, None, "Processes", """
         A file with the process id of the server (of the parent, if there is one). A stale file is
         replaced; a file that names a living process is an error.""",
-        engine=False, waitress="absent"),
+        engine=False, waitress="absent", aliases=("-p", "--pid")),
     _row("control", kinds.OPTIONAL_PATH, None, "Processes", """
         Path of a Unix socket for `headwaiter ctl`. Only its owner may connect (mode 0600).""",
         engine=False, waitress="absent"),
@@ -265,7 +274,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         temporary file, also those that the application returns as a whole. An object that
         is sent to several clients counts once per client.""", waitress="absent",
         default_words="an eighth of the memory that the process may have, divided by `processes`,"
-        " at least 67108864"),
+        " at least 64MiB"),
     _row("outbuf_high_watermark", kinds.BYTES, 1073741824, "Limits", """
         Unsent bytes of one connection above which a worker waits for its client.""",
         waitress="differs"),
@@ -285,7 +294,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("spool_memory", kinds.BYTES, None, "Limits", """
         Most memory for all request bodies larger than `inbuf_overflow` together; beyond it
         they go to temporary files.""", waitress="absent",
-        default_words="16777216, or 0 where `inbuf_overflow` is set: that is exact then"),
+        default_words="16MiB, or 0 where `inbuf_overflow` is set: that is exact then"),
     _row("queue_limit", kinds.INTEGER, 0, "Limits", """
         Most requests that wait for a worker; a further one gets 503 with `Retry-After`.""",
         off=0, waitress="absent"),
@@ -340,8 +349,9 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         `combined`, `json`, or a text with `%(NAME)s` in it; [observing.md](observing.md)
         lists the names.""", waitress="absent"),
     _row("admin", kinds.ADMIN, None, "Observing", """
-        `HOST:PORT`, or the path of a Unix socket, where the server shows what it is doing: a
-        dashboard, metrics, running requests, stacks. Loopback only, unless `admin_public`.""",
+        Where the server shows what it is doing: a dashboard, metrics, running requests, stacks.
+        An address as for `listen`, or the path of a Unix socket, with a slash. `9090` is
+        `127.0.0.1:9090`. Loopback only, unless `admin_public`.""",
         waitress="absent"),
     _row("admin_public", kinds.BOOLEAN, False, "Observing", """
         Let `admin` be any address. Whoever reaches it sees paths and addresses of clients.""",

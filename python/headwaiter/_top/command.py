@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from headwaiter._process import output
+from headwaiter._settings.casts import duration
 from headwaiter._top import view
 from headwaiter._top.figures import Figures, figures, is_other_process
 from headwaiter._top.status import DEFAULT_PORT, Status, Unreachable, fetch
@@ -78,9 +79,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _interval(text: str) -> float:
-    value = float(text)
+    value = duration(text)
     if not 0.1 <= value <= 3600:
-        raise argparse.ArgumentTypeError("from 0.1 to 3600")
+        raise argparse.ArgumentTypeError("from 100ms to 1h")
     return value
 
 
