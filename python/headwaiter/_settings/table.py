@@ -210,7 +210,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("dev", kinds.BOOLEAN, False, "Development", """
         For development: `reload`, `threads=auto`, `expose_tracebacks`, and a short access log on
         standard output, in colour if that is a terminal. A setting that you give yourself wins
-        over `dev`; [development.md](development.md) says more. On Windows without `reload`.""", engine=False, waitress="absent"),
+        over `dev`; [development.md](development.md) says more. On Windows without `reload`.""",
+        engine=False, waitress="absent"),
     _row("reload", kinds.BOOLEAN, False, "Development", """
         Load the application anew when a file changes. If it cannot be loaded, a page shows its
         traceback. For development only.""", engine=False, waitress="absent"),
