@@ -21,7 +21,7 @@ SECOND = 1_000_000
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     path = environ["PATH_INFO"]
-    print("began", path, file=environ["wsgi.errors"], flush=True)
+    print(f"began {path}\n", end="", file=environ["wsgi.errors"], flush=True)
     if path == "/keeps-the-gil":
         ctypes.PyDLL(None).usleep(SECOND)  # C code that sleeps, and does not release the GIL
     elif path == "/waits-in-the-application":
