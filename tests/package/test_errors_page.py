@@ -95,6 +95,9 @@ def test_rules_have_their_status_and_their_sentence() -> None:
         ("def f():\n    print('not a message')", []),
         ("def f(e):\n    raise StartError(str(e))", []),
         ("warnings.warn('%s has no effect', n)", ["… has no effect"]),
+        ("super().__init__(f'no option is called {n}', n)", ["no option is called …"]),
+        ("log.info('%(asctime)s %(message)s')", []),
+        ("_fail(f'headwaiter top: {error}')", []),
     ],
 )
 def test_messages_are_found_in_python(code: str, texts: list[str]) -> None:

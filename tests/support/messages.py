@@ -56,10 +56,7 @@ def said_by(line: str) -> list[str]:
     return [message.where for message in messages() if message.matches(line)]
 
 
-WRAPPERS = {
-    *(f"headwaiter{command}: {ANYTHING}" for command in ("", " advise", " ctl", " top")),
-    f"{ANYTHING} See headwaiter --help.",
-}
+WRAPPER = re.compile(rf"headwaiter( \w+)?: {ANYTHING}|{ANYTHING} See headwaiter --help\.|;.*")
 """What comes before and behind another message."""
 
 BUILT = (
@@ -107,7 +104,8 @@ BUILT = (
 def _kept(texts: Iterable[str], where: str) -> Iterator[Message]:
     for text in texts:
         text = re.sub(r"\s+", " ", text).strip()
-        if len(re.sub(r"[^A-Za-z]", "", text)) >= FEWEST_LETTERS and text not in WRAPPERS:
+        letters = len(re.sub(r"[^A-Za-z]", "", text))
+        if letters >= FEWEST_LETTERS and " " in text and not WRAPPER.fullmatch(text):
             yield Message(text, where)
 
 
@@ -121,11 +119,16 @@ def _built() -> Iterator[Message]:
 
 # Python. A file of help texts, pages or views says nothing that is searched for.
 
-NOT_SEARCHED = ("_failure_page.py", "_settings/casts.py", "_settings/reference.py", "_top/view.py")
+NOT_SEARCHED = (
+    *("_failure_page.py", "_migrate/", "_settings/casts.py", "_settings/reference.py"),
+    "_top/view.py",
+)
 SAYS = {
-    *("_fail", "_log", "_note", "answer", "error", "Failure", "handle_failed", "info", "log_put"),
-    *("post", "warn", "warning"),
+    *("_fail", "_log", "_note", "announce", "answer", "error", "Failure"),
+    *("handle_failed", "info", "log_put", "post", "say", "warn", "warn_once", "warning"),
 }
+"""The functions that print or log, besides ``super().__init__`` of an exception."""
+PERCENT = re.compile(r"%(?:\(\w+\))?\w")
 Function = Union[ast.FunctionDef, ast.Module]
 
 
@@ -156,7 +159,7 @@ class PythonModule:
         if depth == 0:
             return []
         if isinstance(node, ast.Constant):
-            return [re.sub(r"%\w", ANYTHING, node.value)] if isinstance(node.value, str) else []
+            return [PERCENT.sub(ANYTHING, node.value)] if isinstance(node.value, str) else []
         if isinstance(node, ast.JoinedStr):
             parts = [self._part(part) for part in node.values]
             return ["".join(parts)]
@@ -186,6 +189,8 @@ def _said(node: ast.AST) -> list[ast.expr]:
     """What a statement or a call says."""
     if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
         return list(node.exc.args)
+    if isinstance(node, ast.Call) and _name(node.func) == "__init__":
+        return node.args[:1]
     if isinstance(node, ast.Call) and _name(node.func) in SAYS:
         return list(node.args)
     is_printed = isinstance(node, ast.Call) and _name(node.func) == "print"
