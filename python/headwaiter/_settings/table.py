@@ -131,9 +131,9 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("listen", kinds.LISTEN, ["0.0.0.0:8080"], "Listening", """
         One or more addresses: `8080` or `:8080` (a port of every IPv4 address),
         `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, `*:8080` (both families), `unix:/run/x`
-        (a Unix socket), `fd://3` (an inherited socket). A name listens on every address it stands
-        for and this machine has: `localhost` works without IPv6. A host without a port: 8080. The
-        flag may be repeated.""", engine=False, waitress="differs", aliases=("-b", "--bind")),
+        (a Unix socket), `fd://3` (an inherited socket). A name means each of its addresses that
+        this machine has: `localhost` works without IPv6. A host without a port: 8080. The flag may
+        be repeated.""", engine=False, waitress="differs", aliases=("-b", "--bind")),
     _row("ipv4", kinds.BOOLEAN, True, "Listening", """
         Whether names and `*` include IPv4 addresses.""", engine=False, waitress="differs"),
     _row("ipv6", kinds.BOOLEAN, True, "Listening", """
@@ -169,8 +169,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("url_scheme", kinds.SCHEME, "http", "Identity", """
         `wsgi.url_scheme`, unless a trusted proxy says otherwise."""),
     _row("url_prefix", kinds.URL_PREFIX, "", "Identity", """
-        `SCRIPT_NAME`: the path under which a proxy mounts the application; it is taken off
-        `PATH_INFO`."""),
+        `SCRIPT_NAME`: the path under which a proxy mounts the application. The server removes
+        this path from `PATH_INFO`."""),
 
     _row("threads", kinds.THREADS, 4, "Threads", """
         Worker threads: how many requests the application runs at once. Further requests
@@ -194,7 +194,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         How long the server goes on serving after SIGTERM while `health_path` and `/ready` answer
         503, so that load balancers notice.""", maximum=LONGEST, engine=False, waitress="absent"),
     _row("max_requests", kinds.INTEGER, 0, "Processes", """
-        A process is replaced after so many requests.""", off=0, waitress="absent"),
+        A process is replaced after this number of requests.""", off=0, waitress="absent"),
     _row("max_requests_jitter", kinds.INTEGER, 0, "Processes", """
         Each process adds a random number up to this to its `max_requests`, so that they are not
         all replaced at once.""", engine=False, waitress="absent"),
@@ -218,9 +218,9 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
 
     _row("dev", kinds.BOOLEAN, False, "Development", """
         For development: `reload`, `threads=auto`, `expose_tracebacks`, and a short access log on
-        standard output, in colour if that is a terminal. Each of these settings that is given
-        stays as it is given; [development.md](development.md) says more. Without `reload` on
-        Windows.""", engine=False, waitress="absent"),
+        standard output, in colour if that is a terminal. A setting that you give yourself wins
+        over `dev`; [development.md](development.md) says more. On Windows without `reload`.""",
+        engine=False, waitress="absent"),
     _row("reload", kinds.BOOLEAN, False, "Development", """
         Load the application anew when a file changes. If it cannot be loaded, a page shows its
         traceback. For development only.""", engine=False, waitress="absent"),
@@ -248,8 +248,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("log_untrusted_proxy_headers", kinds.BOOLEAN, False, "Proxies", """
         Log each proxy header that was removed."""),
     _row("clear_untrusted_proxy_headers", kinds.BOOLEAN, True, "Proxies", """
-        Remove the proxy headers that are not trusted, so that the application cannot mistake
-        them."""),
+        Remove the proxy headers that are not trusted, so that the application cannot take them
+        for true."""),
 
     _row("max_request_header_size", kinds.BYTES, 262144, "Limits", """
         Largest request head; a larger one gets 431.""", minimum=1),
@@ -280,7 +280,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         waitress="differs"),
     _row("spool_dir", kinds.OPTIONAL_PATH, None, "Limits", """
         Directory of the temporary files. If the default is missing or read-only, the
-        server starts anyway: as at `spool_limit`, only what needs a file fails or waits.""",
+        server starts anyway. Then, as at `spool_limit`, uploads that need a file get 503, and
+        workers wait for slow clients.""",
         waitress="absent",
         default_words="the system's directory for temporary files"),
     _row("spool_limit", kinds.BYTES, None, "Limits", """
@@ -294,7 +295,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("spool_memory", kinds.BYTES, None, "Limits", """
         Most memory for all request bodies larger than `inbuf_overflow` together; beyond it
         they go to temporary files.""", waitress="absent",
-        default_words="16MiB, or 0 where `inbuf_overflow` is set: that is exact then"),
+        default_words="16MiB; 0 if `inbuf_overflow` is set, which is an exact bound then"),
     _row("queue_limit", kinds.INTEGER, 0, "Limits", """
         Most requests that wait for a worker; a further one gets 503 with `Retry-After`.""",
         off=0, waitress="absent"),
