@@ -69,12 +69,15 @@ impl<L> Default for Seat<L> {
 }
 
 impl<L> Seat<L> {
-    /// Lends the loop. Blocks its I/O thread until the loop comes back.
-    pub(crate) fn lend(&self, io: Box<L>) -> (Box<L>, Back) {
+    /// Lends the loop. Blocks its I/O thread until the loop comes back. `taken` says how many tasks workers have taken:
+    /// a leader that takes many is not away.
+    pub(crate) fn lend(&self, io: Box<L>, taken: impl Fn() -> u64) -> (Box<L>, Back) {
         let mut state = self.lock();
         state.put(io);
         state.asleep = false;
         let mut seen = state.moves;
+        let mut seen_taken = taken();
+        let mut away = 0;
         let mut tick = TICK;
         loop {
             state = if state.asleep {
@@ -95,7 +98,10 @@ impl<L> Seat<L> {
             }
             let moves = state.moves - std::mem::replace(&mut seen, state.moves);
             tick = if moves >= BRISK { LONG_TICK } else { TICK };
-            if moves > 0 {
+            let now_taken = taken();
+            let tasks = now_taken - std::mem::replace(&mut seen_taken, now_taken);
+            away = if moves > 0 { 0 } else { away + 1 };
+            if moves > 0 || tasks >= BRISK && away < LONGEST_BATCH {
                 continue;
             }
             match state.vacant.take() {
@@ -155,4 +161,6 @@ const TICK: Duration = Duration::from_millis(1);
 /// If the loop was left and taken this often within a tick, the next tick is the long one: each tick wakes the I/O
 /// thread, which costs about as much as a request.
 const BRISK: u64 = 8;
+/// For so many ticks a leader may be away that takes a task each time, eight of them in a tick at least.
+const LONGEST_BATCH: u32 = 8;
 const LONG_TICK: Duration = Duration::from_millis(4);
