@@ -247,7 +247,8 @@ impl Queue {
         batch: &mut Vec<Box<Exchange>>,
     ) -> Option<Box<Exchange>> {
         let mut inner = self.lock();
-        if inner.running >= inner.target || inner.line.len() > 0 || inner.closed {
+        let may = inner.running < inner.target && inner.surplus == 0;
+        if !may || inner.line.len() > 0 || inner.closed {
             return None;
         }
         for exchange in batch.drain(..) {

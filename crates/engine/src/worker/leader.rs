@@ -54,7 +54,7 @@ impl Lending {
     }
 }
 
-/// Runs the first I/O thread's loop until the server has drained, lending it at low load.
+/// Runs the first I/O thread's loop until the server has drained, lending it at low load and while tasks are short.
 pub(crate) fn conduct(mut io: Box<IoLoop>, shared: &Shared, seat: &Seat<IoLoop>) {
     let mut lending = Lending::new();
     while !io.is_done() {
@@ -182,6 +182,17 @@ mod tests {
         assert!(lending.after_turn(1, false, now));
         assert!(!lending.after_turn(2, false, now));
         assert!(!lending.after_turn(1, false, now));
+    }
+
+    #[test]
+    fn while_tasks_are_short_it_is_lent_whatever_a_turn_brings() {
+        let now = Instant::now();
+        let mut lending = Lending::new();
+        assert!(lending.after_turn(5, true, now));
+        assert!(!lending.after_turn(0, true, now));
+        lending.came_back(Back::TakenBack, Duration::ZERO, now);
+        assert!(!lending.after_turn(5, true, now));
+        assert!(lending.after_turn(5, true, now + SHORTEST_PAUSE * 2));
     }
 
     #[test]
