@@ -163,21 +163,26 @@ impl Environs {
             if matches!(change, Some(FieldChange::Drop(_))) {
                 continue;
             }
-            let made;
-            let key = match self.names.get(name) {
-                Some(Name::Key(key)) => key,
-                Some(Name::Hidden) => continue,
-                None => {
-                    made = self.names.add(py, name);
-                    let Some(key) = &made else { continue };
-                    key
+            let (key, value) = match (self.names.get(name), change) {
+                (Some(Name::Hidden), _) => continue,
+                (Some(Name::Key(known)), None) => {
+                    let value = known.value(py, value)?;
+                    (known.key.bind(py).clone(), value)
+                }
+                (known, change) => {
+                    let key = match known {
+                        Some(Name::Key(known)) => Some(known.key.clone_ref(py)),
+                        _ => self.names.add(py, name),
+                    };
+                    let Some(key) = key else { continue };
+                    let value = match change {
+                        Some(FieldChange::Replace(_, text)) => PyString::new(py, text),
+                        _ => latin1::string(py, value)?,
+                    };
+                    (key.into_bound(py), value)
                 }
             };
-            let value = match change {
-                Some(FieldChange::Replace(_, text)) => PyString::new(py, text).into_any(),
-                _ => latin1::string(py, value)?,
-            };
-            add_field(py, environ, key.bind(py), value, &mut repeated)?;
+            add_field(py, environ, &key, value.into_any(), &mut repeated)?;
         }
         for key in repeated {
             join_fields(environ, &key)?;
@@ -377,11 +382,11 @@ fn join_fields(environ: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResu
     environ.set_item(key, mark.call_method1(intern!(py, "join"), (lines,))?)
 }
 
-fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+/// The name of a method other than GET.
+fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py, PyString>> {
     Ok(match method {
-        b"GET" => intern!(py, "GET").clone().into_any(),
-        b"POST" => intern!(py, "POST").clone().into_any(),
-        b"HEAD" => intern!(py, "HEAD").clone().into_any(),
+        b"POST" => intern!(py, "POST").clone(),
+        b"HEAD" => intern!(py, "HEAD").clone(),
         other => latin1::string(py, other)?,
     })
 }
