@@ -117,7 +117,7 @@ pub struct Settings {
     /// Whether workers share a GIL. With a GIL one stand-by worker is enough, and the governor decides how
     /// many may be active. Without a GIL one worker is woken per waiting task.
     pub gil: bool,
-    /// Whether an idle worker may run the I/O loop at low load. It needs a single I/O thread.
+    /// Whether an idle worker may run the I/O loop. It needs a single I/O thread.
     pub lend_loop: bool,
 }
 

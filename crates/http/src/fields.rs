@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::bytes::{is_tchar, trim_ows};
+use crate::bytes::{token_length, trim_ows};
 use crate::refusal::Refusal;
 
 /// Where the parts of a field line are, counted from its start.
@@ -22,24 +22,17 @@ pub(crate) struct FieldLine {
 /// [`Refusal::LineFolding`], [`Refusal::SpaceBeforeColon`] or [`Refusal::FieldName`].
 #[inline]
 pub(crate) fn parse_field_line(line: &[u8]) -> Result<FieldLine, Refusal> {
-    let colon = line
-        .iter()
-        .position(|&b| !is_tchar(b))
-        .unwrap_or(line.len());
+    let colon = token_length(line);
     if line.get(colon) != Some(&b':') || colon == 0 {
         return Err(name_refusal(line, colon));
     }
     let after = &line[colon + 1..];
-    let value = trim_ows(after);
-    // A trimmed slice does not know its offset; what was cut off in front does.
-    let lead = after
-        .iter()
-        .position(|&b| b != b' ' && b != b'\t')
-        .unwrap_or(0);
-    let start = colon + 1 + lead;
+    let is_text = |&byte: &u8| byte != b' ' && byte != b'\t';
+    let start = after.iter().position(is_text).unwrap_or(0);
+    let end = after.iter().rposition(is_text).map_or(0, |last| last + 1);
     Ok(FieldLine {
         name: 0..colon,
-        value: start..start + value.len(),
+        value: colon + 1 + start..colon + 1 + end,
     })
 }
 

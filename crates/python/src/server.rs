@@ -62,6 +62,7 @@ impl Server {
             application,
             overlong: Seldom::new(Duration::from_secs(60)),
             multithread: settings.most_workers() > 1,
+            gil: settings.gil,
             unknown_parameter_logged: false.into(),
             boundary,
         };

@@ -14,6 +14,8 @@ pub(crate) struct Site {
     pub(crate) overlong: Seldom,
     /// Whether several threads may call the application at once.
     pub(crate) multithread: bool,
+    /// Whether the threads share the GIL.
+    pub(crate) gil: bool,
     /// Whether an unknown parameter of `Forwarded` was logged. A proxy sends it with every request, so it is
     /// logged once.
     pub(crate) unknown_parameter_logged: AtomicBool,

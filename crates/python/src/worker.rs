@@ -18,6 +18,7 @@ use crate::wsgi::failure;
 use crate::wsgi::held;
 use crate::wsgi::reply::{Finished, Reply};
 use crate::wsgi::respond::{close_method, respond};
+use crate::wsgi::reused::is_left;
 use crate::wsgi::start_response::StartResponse;
 
 struct Worker<'a> {
@@ -27,6 +28,8 @@ struct Worker<'a> {
     /// The buffer of the last reply's head, reused for the next head.
     head: ReplyHead,
     poker: Poker,
+    /// What the application called in the last request.
+    start: Option<Py<StartResponse>>,
     /// `types.GeneratorType`.
     generators: Py<PyType>,
 }
@@ -58,6 +61,7 @@ pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()>
         tasks: engine.tasks(),
         head: ReplyHead::new(),
         poker: engine.poker(),
+        start: None,
     };
     worker.tasks.name_thread(thread);
     loop {
@@ -92,12 +96,17 @@ impl Worker<'_> {
 
     /// Runs one task to its end. A panic costs one reply: dropping its task closes the channel.
     fn serve(&mut self, py: Python<'_>, task: Task) -> Served {
-        catch_unwind(AssertUnwindSafe(|| self.run(py, task))).unwrap_or_else(|panic| {
-            self.tasks.note_panic(&*panic);
-            self.tasks.finish();
-            self.head = ReplyHead::new();
-            Served::Here
-        })
+        let served =
+            catch_unwind(AssertUnwindSafe(|| self.run(py, task))).unwrap_or_else(|panic| {
+                self.tasks.note_panic(&*panic);
+                self.tasks.finish();
+                self.head = ReplyHead::new();
+                Served::Here
+            });
+        if matches!(served, Served::Here) {
+            self.environs.request_over(py);
+        }
+        served
     }
 
     fn run(&mut self, py: Python<'_>, mut task: Task) -> Served {
@@ -114,7 +123,7 @@ impl Worker<'_> {
         }
         let environ = self.environs.make(py, &mut task, &proxied);
         let date = *self.tasks.date();
-        let start = match Bound::new(py, StartResponse::new(self.reply(task, date))) {
+        let start = match self.start(py, task, date) {
             Ok(start) => start,
             // Out of memory. The task is dropped, which closes the channel.
             Err(error) => {
@@ -180,6 +189,27 @@ impl Worker<'_> {
             failure::log(py, self.site, &message, &error);
         }
         Served::Here
+    }
+
+    /// The `start_response` of `task`.
+    fn start<'py>(
+        &mut self,
+        py: Python<'py>,
+        task: Task,
+        date: [u8; 29],
+    ) -> PyResult<Bound<'py, StartResponse>> {
+        let reply = self.reply(task, date);
+        if let Some(start) = &self.start
+            && is_left(py, start)
+        {
+            start.get().renew(reply);
+            return Ok(start.bind(py).clone());
+        }
+        let start = Bound::new(py, StartResponse::new(reply))?;
+        if self.site.gil {
+            self.start = Some(start.clone().unbind());
+        }
+        Ok(start)
     }
 
     /// An empty reply for `task`.

@@ -9,6 +9,7 @@ use std::time::Instant;
 use headwaiter_http::DateLine;
 
 use crate::exchange::message::Mailbox;
+use crate::io::brevity::Brevity;
 use crate::io::buffers::Buffers;
 use crate::io::channels::Channels;
 use crate::io::closing::Closing;
@@ -35,6 +36,7 @@ pub(in crate::io) struct Desk {
     pub(in crate::io) mailbox: Arc<Mailbox>,
     pub(in crate::io) channels: Channels,
     pub(in crate::io) in_flight: InFlight,
+    pub(in crate::io) brevity: Brevity,
     pub(in crate::io) pool: ExchangePool,
     pub(in crate::io) recorder: Recorder,
     pub(in crate::io) admin: Endpoint,
@@ -70,6 +72,7 @@ impl Desk {
             mailbox,
             channels: Channels::default(),
             in_flight: InFlight::default(),
+            brevity: Brevity::default(),
             pool: ExchangePool::default(),
             recorder: Recorder::new(shared.shards.add(), shared.access_log.clone()),
             admin,

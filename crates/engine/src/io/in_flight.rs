@@ -43,10 +43,20 @@ impl InFlight {
         }
     }
 
-    /// Takes the last task of this turn, for the worker that leads.
-    pub(in crate::io) fn take_single(&mut self) -> Option<Box<Exchange>> {
-        let exchange = self.batch.pop()?;
-        self.outstanding += 1;
+    /// Takes the first task of this turn for the worker that leads, and leaves the others in the queue for it. `None`:
+    /// it may not run it now.
+    pub(in crate::io) fn take_for_leader(
+        &mut self,
+        queue: &Queue,
+        worker: usize,
+    ) -> Option<Box<Exchange>> {
+        let tasks = self.batch.len();
+        let exchange = match tasks {
+            0 => None,
+            1 => queue.take_direct(worker).then(|| self.batch.pop())?,
+            _ => queue.take_alone(worker, &mut self.batch),
+        }?;
+        self.outstanding += tasks;
         Some(exchange)
     }
 

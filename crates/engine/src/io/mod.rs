@@ -16,6 +16,7 @@ pub(crate) mod accept;
 pub(crate) mod accepting;
 #[cfg(not(unix))]
 mod alone;
+mod brevity;
 mod buffers;
 pub(crate) mod census;
 pub(crate) mod channel;

@@ -13,7 +13,8 @@
 //!
 //! Rule, or a wake-up is lost: if tasks wait, a worker is parked, fewer than `target` workers run, and
 //! there are fewer stand-bys than wanted, then a worker is woken. Every step that can make the condition
-//! true checks it.
+//! true checks it. Exception: while a leader runs the tasks of its turn alone ([`Queue::take_alone`]), nobody is woken;
+//! its I/O thread keeps watch and ends that within a tick of the last task taken (`worker/seat.rs`).
 
 mod bell;
 pub(crate) mod governor;
@@ -70,6 +71,10 @@ struct QueueState {
     surplus: usize,
     /// The most workers that ran at once since the last [`Queue::standing`].
     peak: usize,
+    /// A leader runs the tasks that wait, one after another: nobody else is woken for them.
+    ///
+    /// Invariant: the loop is lent then, and its I/O thread calls [`Queue::share`] when it has it again.
+    alone: bool,
     /// An I/O thread naps until no more tasks wait than this.
     nap_until: Option<usize>,
     closed: bool,
@@ -121,6 +126,7 @@ impl Queue {
             live: 0,
             surplus: 0,
             peak: 0,
+            alone: false,
             nap_until: None,
             closed: false,
         };
@@ -146,6 +152,11 @@ impl Queue {
         inner.line.len() + more >= limit + free
     }
 
+    /// Tasks taken so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.lock().taken
+    }
+
     /// Tasks taken so far, if at least `deep` others wait.
     pub(crate) fn taken_if_deep(&self, deep: usize) -> Option<u64> {
         (self.waiting() >= deep).then(|| self.lock().taken)
@@ -164,20 +175,23 @@ impl Queue {
         for exchange in batch.drain(..) {
             inner.append(exchange);
         }
+        inner.alone = false;
         self.wake_wanted(inner);
     }
 
     /// A worker appends the request that came in behind its last task. Wakes nobody: the worker next takes
-    /// a task, which wakes the others, or calls [`Queue::wake`].
+    /// a task, which wakes the others, or calls [`Queue::share`].
     pub(crate) fn push_follower(&self, exchange: Box<Exchange>) {
         let mut inner = self.lock();
         inner.append(exchange);
         self.publish(&inner);
     }
 
-    /// Wakes the workers that are wanted.
-    pub(crate) fn wake(&self) {
-        self.wake_wanted(self.lock());
+    /// The tasks that wait are for everybody: wakes the workers that are wanted.
+    pub(crate) fn share(&self) {
+        let mut inner = self.lock();
+        inner.alone = false;
+        self.wake_wanted(inner);
     }
 
     /// The worker, attached, asks for a task.
@@ -190,7 +204,8 @@ impl Queue {
             Some(exchange) => {
                 inner.workers[worker].state = WorkerState::Running;
                 inner.run();
-                if inner.line.len() > 0 {
+                // What a leader runs alone says nothing about contention.
+                if inner.line.len() > 0 && !inner.alone {
                     self.contended.store(true, Ordering::Relaxed);
                 }
                 let low = inner.nap_until.is_some_and(|few| inner.line.len() <= few);
@@ -221,6 +236,31 @@ impl Queue {
             inner.run();
         }
         free
+    }
+
+    /// The leader appends `batch`, which never was in the queue, and takes the first of it. It takes the others later,
+    /// by [`Queue::take`]; nobody else is woken for them until [`Queue::share`]. `None`: it may not run them now, and
+    /// nothing was appended.
+    pub(crate) fn take_alone(
+        &self,
+        worker: usize,
+        batch: &mut Vec<Box<Exchange>>,
+    ) -> Option<Box<Exchange>> {
+        let mut inner = self.lock();
+        let may = inner.running < inner.target && inner.surplus == 0;
+        if !may || inner.line.len() > 0 || inner.closed {
+            return None;
+        }
+        for exchange in batch.drain(..) {
+            inner.append(exchange);
+        }
+        inner.alone = true;
+        inner.leave_state(worker);
+        inner.workers[worker].state = WorkerState::Running;
+        inner.run();
+        let first = inner.line.pop();
+        self.publish(&inner);
+        first
     }
 
     /// Blocks the worker, which is detached, until it is woken. `false`: the worker leaves, because the queue
@@ -322,6 +362,9 @@ impl Queue {
     }
 
     fn wake_wanted(&self, mut inner: MutexGuard<'_, QueueState>) {
+        if inner.alone {
+            return self.publish(&inner);
+        }
         let mut wake: [Wake; WAKE_BATCH] = [const { None }; WAKE_BATCH];
         for slot in &mut wake {
             let wanted = if self.gil {

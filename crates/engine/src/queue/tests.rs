@@ -49,6 +49,37 @@ fn a_nap_ends_when_half_of_the_tasks_are_taken() {
 }
 
 #[test]
+fn a_leader_takes_its_tasks_alone_until_they_are_shared() {
+    let queue = queue(2);
+    park(&queue, 1);
+    let mut batch = tasks(3);
+    assert!(queue.take_alone(0, &mut batch).is_some() && batch.is_empty());
+    run(&queue, 0);
+    let standby = || queue.lock().standby;
+    assert_eq!((queue.waiting(), standby()), (1, 0));
+    assert!(!queue.contended());
+    queue.share();
+    assert_eq!(standby(), 1);
+}
+
+#[test]
+fn a_leader_that_may_not_run_tasks_appends_none() {
+    let leaves = queue(1);
+    leaves.retire(1);
+    let others_wait = queue(1);
+    others_wait.push(&mut tasks(1));
+    let another_runs = queue(2);
+    another_runs.push(&mut tasks(1));
+    run(&another_runs, 1);
+    another_runs.lock().target = 1;
+    for queue in [leaves, others_wait, another_runs] {
+        let (waiting, mut batch) = (queue.waiting(), tasks(2));
+        assert!(queue.take_alone(0, &mut batch).is_none());
+        assert_eq!((queue.waiting(), batch.len()), (waiting, 2));
+    }
+}
+
+#[test]
 fn a_worker_that_is_to_leave_takes_no_task() {
     let queue = Queue::new(1, true);
     let worker = queue.join();

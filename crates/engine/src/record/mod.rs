@@ -142,6 +142,11 @@ impl Record {
         self.received.unwrap_or(self.arrived)
     }
 
+    /// How long a worker has had the request, if it is through with it.
+    pub(crate) fn in_application(&self) -> Option<Duration> {
+        Some(self.answered?.saturating_duration_since(self.taken?))
+    }
+
     /// The duration of each phase.
     pub(crate) fn phases(&self) -> Phases {
         let mut at = self.arrived;

@@ -28,14 +28,15 @@ impl Lending {
         }
     }
 
-    /// A turn brought `tasks`. `true`: load is low, so lend the loop.
-    fn after_turn(&mut self, tasks: usize, now: Instant) -> bool {
+    /// A turn brought `tasks`. `true`: load is low, or the tasks are `short`, so lend the loop.
+    fn after_turn(&mut self, tasks: usize, short: bool, now: Instant) -> bool {
         self.quiet = if tasks > 1 {
             0
         } else {
             self.quiet.saturating_add(1)
         };
-        tasks == 1 && self.quiet >= QUIET && self.not_before.is_none_or(|at| at <= now)
+        let low = tasks == 1 && self.quiet >= QUIET;
+        (low || short && tasks > 0) && self.not_before.is_none_or(|at| at <= now)
     }
 
     /// The loop is back after `lent_for`. Lending gains nothing for an application that takes long, so each loop that
@@ -53,18 +54,23 @@ impl Lending {
     }
 }
 
-/// Runs the first I/O thread's loop until the server has drained, lending it at low load.
+/// Runs the first I/O thread's loop until the server has drained, lending it at low load and while tasks are short.
 pub(crate) fn conduct(mut io: Box<IoLoop>, shared: &Shared, seat: &Seat<IoLoop>) {
     let mut lending = Lending::new();
     while !io.is_done() {
         let tasks = io.turn_or_end();
-        if !shared.settings.lend_loop || shared.draining() || !lending.after_turn(tasks, io.now()) {
+        if !shared.settings.lend_loop
+            || shared.draining()
+            || !lending.after_turn(tasks, io.tasks_are_short(), io.now())
+        {
             continue;
         }
         let lent = sync::now();
         shared.counters.loop_lends.add(1);
-        let (returned, back) = seat.lend(io);
+        let (returned, back) = seat.lend(io, || shared.queue.taken());
         io = returned;
+        // Tasks of a leader that is away are for the others now.
+        shared.queue.share();
         io.look_at_clock();
         let lent_for = sync::now().saturating_duration_since(lent);
         lending.came_back(back, lent_for, io.now());
@@ -98,7 +104,8 @@ pub(crate) fn lead(
     if let Some(exchange) = kept.and_then(Task::into_exchange) {
         lent.io().reply_to(exchange);
     }
-    // A reply that this worker has left in the mailbox.
+    // Replies that this worker has left in the mailbox.
+    lent.io().mailbox().awake();
     lent.io().read_mail();
     loop {
         if shared.queue.take_poke() {
@@ -106,16 +113,15 @@ pub(crate) fn lead(
             return Led::Poked;
         }
         let tasks = lent.io().waiting_tasks();
-        if tasks == 1
+        if tasks > 0
             && !shared.draining()
-            && shared.queue.take_direct(worker)
-            && let Some(exchange) = lent.io().take_single()
+            && let Some(exchange) = lent.io().take_for_leader(worker)
         {
             lent.leave();
             return Led::Task(exchange);
         }
-        // More than one task, or a task that this worker may not run: load is not low any more. After an error of the
-        // poll the I/O thread gets the same error, and ends the server.
+        // Tasks that are for all workers, or that this one may not run. After an error of the poll the I/O thread gets
+        // the same error, and ends the server.
         if tasks > 0 || shared.draining() || shared.queue.waiting() > 0 || lent.io().turn().is_err()
         {
             lent.io().hand_over();
@@ -172,10 +178,21 @@ mod tests {
     fn the_loop_is_lent_after_quiet_turns_only() {
         let now = Instant::now();
         let mut lending = Lending::new();
-        assert!((1..QUIET).all(|_| !lending.after_turn(1, now)));
-        assert!(lending.after_turn(1, now));
-        assert!(!lending.after_turn(2, now));
-        assert!(!lending.after_turn(1, now));
+        assert!((1..QUIET).all(|_| !lending.after_turn(1, false, now)));
+        assert!(lending.after_turn(1, false, now));
+        assert!(!lending.after_turn(2, false, now));
+        assert!(!lending.after_turn(1, false, now));
+    }
+
+    #[test]
+    fn while_tasks_are_short_it_is_lent_whatever_a_turn_brings() {
+        let now = Instant::now();
+        let mut lending = Lending::new();
+        assert!(lending.after_turn(5, true, now));
+        assert!(!lending.after_turn(0, true, now));
+        lending.came_back(Back::TakenBack, Duration::ZERO, now);
+        assert!(!lending.after_turn(5, true, now));
+        assert!(lending.after_turn(5, true, now + SHORTEST_PAUSE * 2));
     }
 
     #[test]
@@ -186,8 +203,8 @@ mod tests {
             lending.came_back(Back::TakenBack, Duration::ZERO, now);
         }
         lending.quiet = QUIET;
-        assert!(!lending.after_turn(1, now + Duration::from_millis(999)));
-        assert!(lending.after_turn(1, now + Duration::from_secs(1)));
+        assert!(!lending.after_turn(1, false, now + Duration::from_millis(999)));
+        assert!(lending.after_turn(1, false, now + Duration::from_secs(1)));
         lending.came_back(Back::TakenBack, GOOD_TERM * 2, now);
         assert_eq!(lending.pause, SHORTEST_PAUSE);
     }

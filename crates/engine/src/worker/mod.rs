@@ -156,7 +156,7 @@ impl Tasks {
         }) {
             // This worker takes no task now. A leader counts as awake while it sleeps in the poll, so wake
             // the loop as well as a worker.
-            self.shared.queue.wake();
+            self.shared.queue.share();
             self.shared.wake_io_threads();
         }
         if self.kept.is_some() {

@@ -7,7 +7,7 @@ use crate::process::fork::ForkCheck;
 
 /// Returns true once the client has left. In a forked child it returns what was known at the fork: the
 /// connection belongs to the parent, so the child must not send anything to find out.
-#[pyclass(module = "headwaiter", frozen)]
+#[pyclass(module = "headwaiter")]
 pub(crate) struct ClientDisconnected {
     client: Client,
     fork: ForkCheck,

@@ -1,11 +1,12 @@
 //! The environ of a request (PEP 3333), with the keys that Waitress adds.
 //!
-//! Each worker copies a prepared dict, one per listener, and fills in the strings of the request. Rule: what is
-//! kept from one request to the next is bounded in number and length.
+//! Each worker copies a template, one per listener, and sets what differs: the strings of the request. The template has
+//! what usual requests share, and what the last request of this listener shares with the next one of its connection.
+//! Rule: what is kept from one request to the next is bounded in number and length.
 
 use std::net::SocketAddr;
 
-use headwaiter_engine::{Listening, Peer, Task};
+use headwaiter_engine::{Listening, Peer, Spool, Task};
 use headwaiter_http::{FieldChange, ProxyOutcome, percent_decode};
 use pyo3::ffi;
 use pyo3::intern;
@@ -19,17 +20,29 @@ use crate::wsgi::file_wrapper::FileWrapper;
 use crate::wsgi::header_names::{Name, Names};
 use crate::wsgi::input::Input;
 use crate::wsgi::latin1;
+use crate::wsgi::reused::Reused;
 
 /// Makes the environs of one worker.
 pub(crate) struct Environs {
-    /// One dict per listener.
-    prepared: Vec<Py<PyDict>>,
+    /// One per listener.
+    templates: Vec<Template>,
     names: Names,
     peers: FxHashMap<SocketAddr, PeerTexts>,
-    /// Kept, since an import costs a microsecond per request.
-    sys: Py<PyModule>,
+    input: Reused<Input>,
+    client: Reused<ClientDisconnected>,
+    /// The names in the module `sys`. An import costs a microsecond per request, an attribute more than this.
+    sys: Py<PyDict>,
     url_prefix: Vec<u8>,
     scratch: Vec<u8>,
+}
+
+/// What is copied for each request of a listener.
+struct Template {
+    environ: Py<PyDict>,
+    /// Whose address it has.
+    peer: Option<Peer>,
+    /// What it has as `wsgi.errors`.
+    errors: Option<Py<PyAny>>,
 }
 
 /// Address and port of a client as strings, for its next request.
@@ -43,15 +56,17 @@ impl Environs {
     ///
     /// Exceptions of the interpreter: out of memory, or a broken `sys`.
     pub(crate) fn new(py: Python<'_>, site: &Site, listening: &[Listening]) -> PyResult<Self> {
-        let prepared = listening
+        let templates = listening
             .iter()
-            .map(|listening| prepare(py, site, listening).map(Bound::unbind))
+            .map(|listening| Template::new(py, site, listening))
             .collect::<PyResult<_>>()?;
         Ok(Self {
-            prepared,
+            templates,
             names: Names::new(py),
             peers: FxHashMap::default(),
-            sys: py.import("sys")?.unbind(),
+            input: Reused::new(site.gil),
+            client: Reused::new(site.gil),
+            sys: py.import("sys")?.dict().unbind(),
             url_prefix: site.boundary.url_prefix.clone().into_bytes(),
             scratch: Vec::new(),
         })
@@ -65,40 +80,72 @@ impl Environs {
         proxied: &ProxyOutcome,
     ) -> PyResult<Bound<'py, PyDict>> {
         headwaiter_engine::inject_panic("environ");
-        let environ = self.prepared[task.listener()].bind(py).copy()?;
+        let environ = self.copy(py, task)?;
         let head = task.head();
-        environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, head.method())?)?;
-        let protocol = if head.minor() > 0 {
-            intern!(py, "HTTP/1.1")
-        } else {
-            intern!(py, "HTTP/1.0")
-        };
-        environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol)?;
+        if head.method() != b"GET" {
+            environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, head.method())?)?;
+        }
+        if head.minor() == 0 {
+            environ.set_item(intern!(py, "SERVER_PROTOCOL"), intern!(py, "HTTP/1.0"))?;
+        }
         let target = latin1::string(py, head.target())?;
         environ.set_item(intern!(py, "REQUEST_URI"), &target)?;
         environ.set_item(intern!(py, "RAW_URI"), target)?;
-        environ.set_item(
-            intern!(py, "QUERY_STRING"),
-            latin1::string(py, head.query())?,
-        )?;
+        if !head.query().is_empty() {
+            let query = latin1::string(py, head.query())?;
+            environ.set_item(intern!(py, "QUERY_STRING"), query)?;
+        }
         let path = path_info(head.path(), &self.url_prefix, &mut self.scratch);
         environ.set_item(intern!(py, "PATH_INFO"), latin1::string(py, path)?)?;
         if self.scratch.capacity() > MAX_KEPT_SCRATCH {
             self.scratch = Vec::new();
         }
         self.add_fields(py, &environ, task, proxied)?;
-        self.add_peer(py, &environ, task.peer(), proxied)?;
+        add_proxied(py, &environ, proxied)?;
         let body = task.take_body();
         if task.head().framing() == headwaiter_http::Framing::Chunked {
             // The body is decoded and complete, so its length is known.
             environ.set_item(intern!(py, "CONTENT_LENGTH"), body.len().to_string())?;
         }
-        environ.set_item(intern!(py, "wsgi.input"), Bound::new(py, Input::new(body))?)?;
-        environ.set_item(intern!(py, "wsgi.errors"), stderr(self.sys.bind(py))?)?;
-        let client = Bound::new(py, ClientDisconnected::new(task.client()))?;
+        environ.set_item(
+            intern!(py, "wsgi.input"),
+            self.input.make(py, Input::new(body))?,
+        )?;
+        let client = self
+            .client
+            .make(py, ClientDisconnected::new(task.client()))?;
         environ.set_item(intern!(py, "waitress.client_disconnected"), &client)?;
         environ.set_item(intern!(py, "headwaiter.client_disconnected"), client)?;
         Ok(environ)
+    }
+
+    /// The request is over, and its environ gone unless the application keeps it.
+    pub(crate) fn request_over(&mut self, py: Python<'_>) {
+        // The body may have memory or a file.
+        self.input.empty(py, || Input::new(Spool::default()));
+    }
+
+    /// A copy of the template, which has the client's address and the present `sys.stderr`.
+    fn copy<'py>(&mut self, py: Python<'py>, task: &Task) -> PyResult<Bound<'py, PyDict>> {
+        let template = &mut self.templates[task.listener()];
+        let environ = template.environ.bind(py);
+        let peer = task.peer();
+        if template.peer != Some(peer) {
+            // Until all is set it has nobody's address.
+            template.peer = None;
+            set_peer(py, environ, peer, &mut self.peers)?;
+            template.peer = Some(peer);
+        }
+        let errors = stderr(self.sys.bind(py))?;
+        if !template
+            .errors
+            .as_ref()
+            .is_some_and(|kept| kept.is(&errors))
+        {
+            environ.set_item(intern!(py, "wsgi.errors"), &errors)?;
+            template.errors = Some(errors.unbind());
+        }
+        environ.copy()
     }
 
     fn add_fields(
@@ -116,21 +163,26 @@ impl Environs {
             if matches!(change, Some(FieldChange::Drop(_))) {
                 continue;
             }
-            let made;
-            let key = match self.names.get(name) {
-                Some(Name::Key(key)) => key,
-                Some(Name::Hidden) => continue,
-                None => {
-                    made = self.names.add(py, name);
-                    let Some(key) = &made else { continue };
-                    key
+            let (key, value) = match (self.names.get(name), change) {
+                (Some(Name::Hidden), _) => continue,
+                (Some(Name::Key(known)), None) => {
+                    let value = known.value(py, value)?;
+                    (known.key.bind(py).clone(), value)
+                }
+                (known, change) => {
+                    let key = match known {
+                        Some(Name::Key(known)) => Some(known.key.clone_ref(py)),
+                        _ => self.names.add(py, name),
+                    };
+                    let Some(key) = key else { continue };
+                    let value = match change {
+                        Some(FieldChange::Replace(_, text)) => PyString::new(py, text),
+                        _ => latin1::string(py, value)?,
+                    };
+                    (key.into_bound(py), value)
                 }
             };
-            let value = match change {
-                Some(FieldChange::Replace(_, text)) => PyString::new(py, text).into_any(),
-                _ => latin1::string(py, value)?,
-            };
-            add_field(py, environ, key.bind(py), value, &mut repeated)?;
+            add_field(py, environ, &key, value.into_any(), &mut repeated)?;
         }
         for key in repeated {
             join_fields(environ, &key)?;
@@ -145,58 +197,74 @@ impl Environs {
         }
         Ok(())
     }
+}
 
-    fn add_peer(
-        &mut self,
-        py: Python<'_>,
-        environ: &Bound<'_, PyDict>,
-        peer: Peer,
-        proxied: &ProxyOutcome,
-    ) -> PyResult<()> {
-        let address_key = intern!(py, "REMOTE_ADDR");
-        let host_key = intern!(py, "REMOTE_HOST");
-        let port_key = intern!(py, "REMOTE_PORT");
-        match peer {
-            Peer::Tcp(peer) => {
-                let texts = self.peer_texts(py, peer);
-                environ.set_item(host_key, &texts.address)?;
-                environ.set_item(address_key, &texts.address)?;
-                environ.set_item(port_key, &texts.port)?;
-            }
-            Peer::Unix => {
-                environ.set_item(host_key, intern!(py, "localhost"))?;
-                environ.set_item(address_key, intern!(py, "localhost"))?;
-                // The peer has no port, but applications convert this string to a number.
-                environ.set_item(port_key, intern!(py, "0"))?;
-            }
+/// Sets the address of the client.
+fn set_peer(
+    py: Python<'_>,
+    environ: &Bound<'_, PyDict>,
+    peer: Peer,
+    known: &mut FxHashMap<SocketAddr, PeerTexts>,
+) -> PyResult<()> {
+    let (address, port) = match peer {
+        Peer::Tcp(peer) => {
+            let texts = peer_texts(py, peer, known);
+            (texts.address.bind(py), texts.port.bind(py))
         }
-        // If the proxy names no port, the port of its own connection stays, as in Waitress.
-        if let Some(address) = &proxied.remote_addr {
-            environ.set_item(host_key, address.as_str())?;
-            environ.set_item(address_key, address.as_str())?;
-        }
-        if let Some(port) = &proxied.remote_port {
-            environ.set_item(port_key, port.as_str())?;
-        }
-        if let Some(scheme) = &proxied.scheme {
-            environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
-        }
-        if let Some(name) = &proxied.server_name {
-            environ.set_item(intern!(py, "SERVER_NAME"), name.as_str())?;
-        }
-        if let Some(port) = &proxied.server_port {
-            environ.set_item(intern!(py, "SERVER_PORT"), port.as_str())?;
-        }
-        Ok(())
+        // The peer has no port, but applications convert this string to a number.
+        Peer::Unix => (intern!(py, "localhost"), intern!(py, "0")),
+    };
+    environ.set_item(intern!(py, "REMOTE_HOST"), address)?;
+    environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
+    environ.set_item(intern!(py, "REMOTE_PORT"), port)
+}
+
+fn peer_texts<'a>(
+    py: Python<'_>,
+    peer: SocketAddr,
+    known: &'a mut FxHashMap<SocketAddr, PeerTexts>,
+) -> &'a PeerTexts {
+    if known.len() >= MAX_PEERS && !known.contains_key(&peer) {
+        known.clear();
     }
+    known.entry(peer).or_insert_with(|| PeerTexts {
+        address: PyString::new(py, &peer.ip().to_string()).unbind(),
+        port: PyString::new(py, &peer.port().to_string()).unbind(),
+    })
+}
 
-    fn peer_texts(&mut self, py: Python<'_>, peer: SocketAddr) -> &PeerTexts {
-        if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&peer) {
-            self.peers.clear();
-        }
-        self.peers.entry(peer).or_insert_with(|| PeerTexts {
-            address: PyString::new(py, &peer.ip().to_string()).unbind(),
-            port: PyString::new(py, &peer.port().to_string()).unbind(),
+/// Sets what a trusted proxy says about the client and the server's own address.
+fn add_proxied(
+    py: Python<'_>,
+    environ: &Bound<'_, PyDict>,
+    proxied: &ProxyOutcome,
+) -> PyResult<()> {
+    // If the proxy names no port, the port of its own connection stays, as in Waitress.
+    if let Some(address) = &proxied.remote_addr {
+        environ.set_item(intern!(py, "REMOTE_HOST"), address.as_str())?;
+        environ.set_item(intern!(py, "REMOTE_ADDR"), address.as_str())?;
+    }
+    if let Some(port) = &proxied.remote_port {
+        environ.set_item(intern!(py, "REMOTE_PORT"), port.as_str())?;
+    }
+    if let Some(scheme) = &proxied.scheme {
+        environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
+    }
+    if let Some(name) = &proxied.server_name {
+        environ.set_item(intern!(py, "SERVER_NAME"), name.as_str())?;
+    }
+    if let Some(port) = &proxied.server_port {
+        environ.set_item(intern!(py, "SERVER_PORT"), port.as_str())?;
+    }
+    Ok(())
+}
+
+impl Template {
+    fn new(py: Python<'_>, site: &Site, listening: &Listening) -> PyResult<Self> {
+        Ok(Self {
+            environ: prepare(py, site, listening)?.unbind(),
+            peer: None,
+            errors: None,
         })
     }
 }
@@ -232,6 +300,10 @@ fn prepare<'py>(
     for key in REQUEST_KEYS {
         environ.set_item(PyString::intern(py, key), py.None())?;
     }
+    // What most requests have. The others set it.
+    environ.set_item("REQUEST_METHOD", intern!(py, "GET"))?;
+    environ.set_item("SERVER_PROTOCOL", intern!(py, "HTTP/1.1"))?;
+    environ.set_item("QUERY_STRING", intern!(py, ""))?;
     Ok(environ)
 }
 
@@ -310,11 +382,11 @@ fn join_fields(environ: &Bound<'_, PyDict>, key: &Bound<'_, PyString>) -> PyResu
     environ.set_item(key, mark.call_method1(intern!(py, "join"), (lines,))?)
 }
 
-fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+/// The name of a method other than GET.
+fn method<'py>(py: Python<'py>, method: &[u8]) -> PyResult<Bound<'py, PyString>> {
     Ok(match method {
-        b"GET" => intern!(py, "GET").clone().into_any(),
-        b"POST" => intern!(py, "POST").clone().into_any(),
-        b"HEAD" => intern!(py, "HEAD").clone().into_any(),
+        b"POST" => intern!(py, "POST").clone(),
+        b"HEAD" => intern!(py, "HEAD").clone(),
         other => latin1::string(py, other)?,
     })
 }
@@ -342,9 +414,9 @@ fn path_info<'a>(raw: &'a [u8], prefix: &[u8], scratch: &'a mut Vec<u8>) -> &'a 
 
 /// The present `sys.stderr`, which applications and test runners replace. If a process has none, its output is
 /// discarded.
-fn stderr<'py>(sys: &Bound<'py, PyModule>) -> PyResult<Bound<'py, PyAny>> {
+fn stderr<'py>(sys: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
     let py = sys.py();
-    match sys.getattr_opt(intern!(py, "stderr"))? {
+    match sys.get_item(intern!(py, "stderr"))? {
         Some(stderr) if !stderr.is_none() => Ok(stderr),
         _ => py.import("io")?.getattr("StringIO")?.call0(),
     }

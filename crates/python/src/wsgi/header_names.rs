@@ -1,18 +1,54 @@
 //! From the names of header fields to the keys of an environ.
 //!
-//! Each worker keeps the keys of the short names that it has met, so that a usual request makes no key. Rule:
-//! what is kept is bounded in number and length, and nothing that a client named is interned.
+//! Each worker keeps the keys of the short names that it has met, so that a usual request makes no key. With each key it
+//! keeps the last value, if that is short: most fields say the same in the next request. Rule: what is kept is bounded in
+//! number and length, and nothing that a client named is interned.
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use rustc_hash::FxHashMap;
+
+use crate::wsgi::latin1;
 
 /// What becomes of a header field with this name.
 pub(crate) enum Name {
     /// The field never reaches the environ. A name with `_` could pass for another name, `Proxy` for the variable
     /// that names a client's proxy, and the framing is the server's work.
     Hidden,
-    Key(Py<PyString>),
+    Key(Key),
+}
+
+/// The key of a field, and its last value.
+pub(crate) struct Key {
+    pub(crate) key: Py<PyString>,
+    last: Option<Py<PyString>>,
+}
+
+impl Key {
+    fn new(key: Bound<'_, PyString>) -> Self {
+        Self {
+            key: key.unbind(),
+            last: None,
+        }
+    }
+
+    /// The native string of `value`: that of the last request, if it was the same.
+    pub(crate) fn value<'py>(
+        &mut self,
+        py: Python<'py>,
+        value: &[u8],
+    ) -> PyResult<Bound<'py, PyString>> {
+        if let Some(last) = &self.last
+            && last.to_str(py).is_ok_and(|last| last.as_bytes() == value)
+        {
+            return Ok(last.bind(py).clone());
+        }
+        let made = latin1::string(py, value)?;
+        // The text of other strings is not their bytes.
+        let is_kept = value.len() <= MAX_VALUE_LEN && value.is_ascii();
+        self.last = is_kept.then(|| made.clone().unbind());
+        Ok(made)
+    }
 }
 
 /// The names that one worker knows.
@@ -23,8 +59,8 @@ impl Names {
         Self(usual_names(py))
     }
 
-    pub(crate) fn get(&self, name: &[u8]) -> Option<&Name> {
-        self.0.get(name)
+    pub(crate) fn get(&mut self, name: &[u8]) -> Option<&mut Name> {
+        self.0.get_mut(name)
     }
 
     /// The key of a name that is not known; `None` if it is hidden. Remembers a short name.
@@ -32,7 +68,7 @@ impl Names {
     pub(crate) fn add(&mut self, py: Python<'_>, name: &[u8]) -> Option<Py<PyString>> {
         let new = Name::of(name, |key| PyString::new(py, key));
         let key = match &new {
-            Name::Key(key) => Some(key.clone_ref(py)),
+            Name::Key(known) => Some(known.key.clone_ref(py)),
             Name::Hidden => None,
         };
         if name.len() <= MAX_NAME_LEN {
@@ -74,8 +110,8 @@ impl Name {
             "TRANSFER_ENCODING" => Self::Hidden,
             // HTTP_PROXY (CVE-2016-5385): CGI programs get environs as their environment variables.
             "PROXY" => Self::Hidden,
-            "CONTENT_TYPE" | "CONTENT_LENGTH" => Self::Key(key(&upper).unbind()),
-            _ => Self::Key(key(&format!("HTTP_{upper}")).unbind()),
+            "CONTENT_TYPE" | "CONTENT_LENGTH" => Self::Key(Key::new(key(&upper))),
+            _ => Self::Key(Key::new(key(&format!("HTTP_{upper}")))),
         }
     }
 }
@@ -128,5 +164,7 @@ const USUAL_NAMES: &[&str] = &[
 ];
 /// How many header names a worker remembers, the usual ones included: at most 100 KiB with their keys.
 const MAX_NAMES: usize = 512;
+/// The longest value that is kept, in bytes: one of these for each name.
+const MAX_VALUE_LEN: usize = 256;
 /// The longest name that is remembered, in bytes. Names from browsers, proxies and frameworks are shorter.
 const MAX_NAME_LEN: usize = 64;

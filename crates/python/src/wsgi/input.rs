@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 /// A readable, seekable file of the body's bytes.
-#[pyclass(module = "headwaiter", frozen)]
+#[pyclass(module = "headwaiter")]
 pub(crate) struct Input {
     body: Spool,
     at: AtomicU64,

@@ -28,14 +28,12 @@ pub(crate) fn bytes<'a>(
     unsafe_code,
     reason = "PyO3 wraps no decoder of latin-1; this one runs a dozen times a request"
 )]
-pub(crate) fn string<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn string<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     let length = bytes.len() as ffi::Py_ssize_t;
     // SAFETY: attached; pointer and length are those of a live slice, whose length fits `isize`. The
-    // result is a new reference, or null with an exception set.
+    // result is a new reference to a `str`, or null with an exception set.
     unsafe {
-        Bound::from_owned_ptr_or_err(
-            py,
-            ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), length, std::ptr::null()),
-        )
+        let made = ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), length, std::ptr::null());
+        Ok(Bound::from_owned_ptr_or_err(py, made)?.cast_into_unchecked())
     }
 }

@@ -13,4 +13,5 @@ pub(crate) mod input;
 pub(crate) mod latin1;
 pub(crate) mod reply;
 pub(crate) mod respond;
+pub(crate) mod reused;
 pub(crate) mod start_response;

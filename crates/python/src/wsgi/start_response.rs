@@ -35,6 +35,16 @@ struct Slot {
     wanted: bool,
 }
 
+impl Slot {
+    fn new(reply: Reply) -> Self {
+        Self {
+            reply: Some(reply),
+            away: false,
+            wanted: false,
+        }
+    }
+}
+
 /// `write(data)`: for applications older than WSGI iterables.
 #[pyclass(module = "headwaiter", frozen)]
 struct Write(Py<StartResponse>);
@@ -98,14 +108,16 @@ impl Write {
 impl StartResponse {
     pub(crate) fn new(reply: Reply) -> Self {
         Self {
-            slot: Mutex::new(Slot {
-                reply: Some(reply),
-                away: false,
-                wanted: false,
-            }),
+            slot: Mutex::new(Slot::new(reply)),
             returned: Condvar::new(),
             fork: ForkCheck::new(),
         }
+    }
+
+    /// Begins the `reply` to another request: the object of the last one is used again.
+    pub(crate) fn renew(&self, reply: Reply) {
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        *slot = Slot::new(reply);
     }
 
     /// Runs `work` on the reply. Never waits: a caller gets an error while the reply is in use.

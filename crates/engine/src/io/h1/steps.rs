@@ -42,6 +42,9 @@ impl Desk {
         if !exchange.has_follower() {
             self.in_flight.note_back();
         }
+        if let Some(wall) = exchange.record.in_application() {
+            self.brevity.note(wall, self.now);
+        }
         crate::inject_panic("done");
         let Some(lane) = exchange.lane.take() else {
             return self.keep(exchange);

@@ -163,7 +163,7 @@ fn events(totals: &Totals) -> Vec<Metric> {
         ),
         (
             "headwaiter_loop_lends",
-            "Times the I/O thread lent its loop to a worker, at low load.",
+            "Times the I/O thread lent its loop to a worker: at low load, or while tasks are short.",
             totals.loop_lends,
         ),
         (

@@ -1,0 +1,64 @@
+//! Whether tasks are so short that it costs less to run them on the thread of the loop than to hand them over.
+
+use std::time::{Duration, Instant};
+
+/// How long the last tasks took, from the interpreter to the complete reply.
+#[derive(Debug, Default)]
+pub(in crate::io) struct Brevity {
+    /// A moving average in nanoseconds; `None` before the first task.
+    mean: Option<i64>,
+    /// When a task took longer than [`LONG`].
+    long: Option<Instant>,
+}
+
+impl Brevity {
+    /// A task is back that took `wall`.
+    pub(in crate::io) fn note(&mut self, wall: Duration, now: Instant) {
+        let nanos = i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX);
+        let mean = self.mean.unwrap_or(nanos);
+        self.mean = Some(mean + (nanos - mean) / WEIGHT);
+        if wall >= LONG {
+            self.long = Some(now);
+        }
+    }
+
+    /// Tasks are short, and none was long lately.
+    pub(in crate::io) fn holds(&self, now: Instant) -> bool {
+        let lately = |at| now.saturating_duration_since(at) < MEMORY;
+        self.mean.is_some_and(|mean| mean <= SHORT) && !self.long.is_some_and(lately)
+    }
+}
+
+/// Tasks of so many nanoseconds are short.
+const SHORT: i64 = 100_000;
+/// A task of this length has blocked, or computed for long: others should not have to wait for such a one.
+const LONG: Duration = Duration::from_millis(1);
+/// For so long one long task is remembered.
+const MEMORY: Duration = Duration::from_millis(250);
+/// The average goes by so many tasks.
+const WEIGHT: i64 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_are_short_until_one_is_long_and_again_when_that_is_forgotten() {
+        let mut brevity = Brevity::default();
+        let start = Instant::now();
+        assert!(!brevity.holds(start));
+        brevity.note(Duration::from_micros(30), start);
+        assert!(brevity.holds(start));
+        brevity.note(LONG, start);
+        assert!(!brevity.holds(start));
+        for _ in 0..5 * WEIGHT {
+            brevity.note(Duration::from_micros(30), start);
+        }
+        assert!(!brevity.holds(start + MEMORY / 2));
+        assert!(brevity.holds(start + MEMORY));
+        for _ in 0..5 * WEIGHT {
+            brevity.note(Duration::from_micros(300), start);
+        }
+        assert!(!brevity.holds(start + MEMORY));
+    }
+}

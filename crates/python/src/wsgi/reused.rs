@@ -1,0 +1,57 @@
+//! Python objects that serve one request after another.
+//!
+//! To make an object and to free it costs 400 instructions, and a request needs several. Most applications keep none of
+//! them. Rule: an object is used again only if nobody else has a reference to it, which the reference count says while
+//! this thread has the GIL. Without a GIL every request gets new objects.
+
+use pyo3::PyClass;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::pyclass::boolean_struct::False;
+
+/// An object of class `T` for the next request, if the last one has left it.
+pub(crate) struct Reused<T> {
+    kept: Option<Py<T>>,
+    gil: bool,
+}
+
+impl<T: PyClass<Frozen = False>> Reused<T> {
+    pub(crate) fn new(gil: bool) -> Self {
+        Self { kept: None, gil }
+    }
+
+    /// An object with `value` that nobody else has.
+    pub(crate) fn make<'py>(&mut self, py: Python<'py>, value: T) -> PyResult<Bound<'py, T>>
+    where
+        T: Into<PyClassInitializer<T>>,
+    {
+        if let Some(kept) = &self.kept
+            && is_left(py, kept)
+        {
+            *kept.try_borrow_mut(py)? = value;
+            return Ok(kept.bind(py).clone());
+        }
+        let made = Bound::new(py, value)?;
+        if self.gil {
+            self.kept = Some(made.clone().unbind());
+        }
+        Ok(made)
+    }
+
+    /// The request is over: what the object has of it goes now, if the application has left the object.
+    pub(crate) fn empty(&mut self, py: Python<'_>, nothing: impl FnOnce() -> T) {
+        self.kept = self.kept.take().filter(|kept| is_left(py, kept));
+        if let Some(kept) = &self.kept
+            && let Ok(mut kept) = kept.try_borrow_mut(py)
+        {
+            *kept = nothing();
+        }
+    }
+}
+
+/// Whether nobody but the caller has a reference to `object`.
+#[expect(unsafe_code, reason = "PyO3 has no safe function for this")]
+pub(crate) fn is_left<T>(_attached: Python<'_>, object: &Py<T>) -> bool {
+    // SAFETY: attached, and the caller's reference keeps the object alive.
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) == 1 }
+}
