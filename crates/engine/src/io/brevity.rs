@@ -1,10 +1,12 @@
-//! Whether tasks are so short that it costs less to run them on the thread of the loop than to hand them over.
+//! Whether tasks are so short that it costs less to run them on the thread of the loop than to hand them over. Without a
+//! GIL other workers could run them at the same time, so they never are.
 
 use std::time::{Duration, Instant};
 
 /// How long the last tasks took, from the interpreter to the complete reply.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::io) struct Brevity {
+    gil: bool,
     /// A moving average in nanoseconds; `None` before the first task.
     mean: Option<i64>,
     /// When a task took longer than [`LONG`].
@@ -12,6 +14,14 @@ pub(in crate::io) struct Brevity {
 }
 
 impl Brevity {
+    pub(in crate::io) fn new(gil: bool) -> Self {
+        Self {
+            gil,
+            mean: None,
+            long: None,
+        }
+    }
+
     /// A task is back that took `wall`.
     pub(in crate::io) fn note(&mut self, wall: Duration, now: Instant) {
         let nanos = i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX);
@@ -25,7 +35,7 @@ impl Brevity {
     /// Tasks are short, and none was long lately.
     pub(in crate::io) fn holds(&self, now: Instant) -> bool {
         let lately = |at| now.saturating_duration_since(at) < MEMORY;
-        self.mean.is_some_and(|mean| mean <= SHORT) && !self.long.is_some_and(lately)
+        self.gil && self.mean.is_some_and(|mean| mean <= SHORT) && !self.long.is_some_and(lately)
     }
 }
 
@@ -44,7 +54,7 @@ mod tests {
 
     #[test]
     fn tasks_are_short_until_one_is_long_and_again_when_that_is_forgotten() {
-        let mut brevity = Brevity::default();
+        let mut brevity = Brevity::new(true);
         let start = Instant::now();
         assert!(!brevity.holds(start));
         brevity.note(Duration::from_micros(30), start);
@@ -60,5 +70,12 @@ mod tests {
             brevity.note(Duration::from_micros(300), start);
         }
         assert!(!brevity.holds(start + MEMORY));
+    }
+
+    #[test]
+    fn without_a_gil_they_are_for_everybody() {
+        let mut brevity = Brevity::new(false);
+        brevity.note(Duration::from_micros(1), Instant::now());
+        assert!(!brevity.holds(Instant::now()));
     }
 }

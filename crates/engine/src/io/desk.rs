@@ -72,7 +72,7 @@ impl Desk {
             mailbox,
             channels: Channels::default(),
             in_flight: InFlight::default(),
-            brevity: Brevity::default(),
+            brevity: Brevity::new(shared.settings.gil),
             pool: ExchangePool::default(),
             recorder: Recorder::new(shared.shards.add(), shared.access_log.clone()),
             admin,

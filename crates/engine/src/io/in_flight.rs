@@ -43,18 +43,19 @@ impl InFlight {
         }
     }
 
-    /// Takes the first task of this turn for the worker that leads, and leaves the others in the queue for it. `None`:
-    /// it may not run it now.
+    /// Takes the first task of this turn for the worker that leads, and leaves the others in the queue for it, if tasks
+    /// are `short`: nobody else is woken for them. `None`: it may not run them now, or they are for all workers.
     pub(in crate::io) fn take_for_leader(
         &mut self,
         queue: &Queue,
         worker: usize,
+        short: bool,
     ) -> Option<Box<Exchange>> {
         let tasks = self.batch.len();
         let exchange = match tasks {
-            0 => None,
             1 => queue.take_direct(worker).then(|| self.batch.pop())?,
-            _ => queue.take_alone(worker, &mut self.batch),
+            2.. if short => queue.take_alone(worker, &mut self.batch),
+            _ => None,
         }?;
         self.outstanding += tasks;
         Some(exchange)

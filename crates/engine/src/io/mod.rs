@@ -166,16 +166,14 @@ impl IoLoop {
         self.flush_records();
         let wait = self.poll_timeout();
         let slept = wait != Some(Duration::ZERO) && self.desk.mailbox.fall_asleep();
-        let polled = self
-            .poll
-            .poll(&mut events, if slept { wait } else { Some(Duration::ZERO) });
+        let wait = if slept { wait } else { Some(Duration::ZERO) };
+        let polled = self.poll.poll(&mut events, wait);
         self.desk.mailbox.awake();
         match polled {
             // The poll began later than `now`.
             Ok(()) => {
-                let events = events.iter().count();
-                self.seen
-                    .polled(self.desk.now, events, self.desk.channels.len());
+                let (events, open) = (events.iter().count(), self.desk.channels.len());
+                self.seen.polled(self.desk.now, events, open);
             }
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 self.events = Some(events);

@@ -24,19 +24,16 @@ impl IoLoop {
         tasks
     }
 
-    /// Takes the first task of this turn for the worker that leads. It is to run the others next, which nobody else is
-    /// woken for. `None`: they are for all workers.
+    /// Takes tasks of this turn for the worker that leads. See `InFlight::take_for_leader`.
     pub(crate) fn take_for_leader(&mut self, worker: usize) -> Option<Box<Exchange>> {
-        if self.desk.in_flight.in_batch() > 1 && !self.tasks_are_short() {
-            return None;
-        }
-        let desk = &mut self.desk;
-        desk.in_flight.take_for_leader(&desk.shared.queue, worker)
+        let (short, desk) = (self.tasks_are_short(), &mut self.desk);
+        desk.in_flight
+            .take_for_leader(&desk.shared.queue, worker, short)
     }
 
-    /// Whether tasks are so short that one thread had better do all.
+    /// Whether one thread had better do all.
     pub(crate) fn tasks_are_short(&self) -> bool {
-        self.desk.shared.settings.gil && self.desk.brevity.holds(self.desk.now)
+        self.desk.brevity.holds(self.desk.now)
     }
 
     /// A bug outside of any channel costs a turn. A bug in every turn ends the server.
