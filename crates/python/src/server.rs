@@ -63,6 +63,7 @@ impl Server {
             overlong: Seldom::new(Duration::from_secs(60)),
             multithread: settings.most_workers() > 1,
             unknown_parameter_logged: false.into(),
+            removal_logged: false.into(),
             boundary,
         };
         let failed = |failed: BindError| os_error(&failed.error, &failed.place);
