@@ -26,7 +26,7 @@ SOURCE is a file or a command, with or without quotes around it:
 
   headwaiter migrate gunicorn.conf.py
   headwaiter migrate -o headwaiter.toml uwsgi.ini
-  headwaiter migrate "waitress-serve --listen=127.0.0.1:8000 site:app"
+  headwaiter migrate "waitress-serve --listen=127.0.0.1:8000 mysite:app"
   headwaiter migrate /etc/systemd/system/site.service
   headwaiter migrate Procfile
 
@@ -54,7 +54,8 @@ def run(arguments: Sequence[str]) -> int:
         try:
             _write(options.output, text, force=options.force)
         except OSError as error:
-            return _fail(f"{options.output}: {error.strerror}", USAGE)
+            hint = "; --force overwrites it" if isinstance(error, FileExistsError) else ""
+            return _fail(f"{options.output}: {error.strerror}{hint}", USAGE)
         print(f"{options.output} is written. Start: {toml_text.start(plan, options.output)}")
     else:
         with output.written():

@@ -62,7 +62,7 @@ def _of_service(last: dict[str, str]) -> Iterator[str]:
         yield "Type=forking: write Type=notify; the server stays in the foreground"
     elif kind not in ("notify", "notify-reload"):
         yield f"Type={kind}: Type=notify works, too, and waits until the server is ready"
-    if "-HUP" in last.get("ExecReload", "") or " 1 " in last.get("ExecReload", ""):
+    if re.search(r"\bHUP\b|\s-1\s", last.get("ExecReload", "")):
         yield (
             "ExecReload= with HUP reloads if there is a parent process: processes other than 1,"
             " preload, max_requests, control"

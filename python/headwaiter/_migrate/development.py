@@ -71,7 +71,7 @@ _FLASK = (
 )  # fmt: skip
 
 _DJANGO = (
-    option("--noreload", "`--reload`", "It is off unless asked for."),
+    option("--noreload", "", "Nothing reloads unless `--reload` asks for it."),
     option("--nothreading", "`--threads`", "`--threads=1` is one at a time."),
     option("--nostatic --insecure", "", "Static files are served by the proxy or WhiteNoise."),
     option("--ipv6 -6", "`--listen`", "`--listen='[::1]:8000'`."),

@@ -173,8 +173,7 @@ def _finish_timeout(plan: Plan, given: dict[str, Given]) -> None:
     """``timeout`` is a limit for requests with sync workers only."""
     one = given.get("timeout")
     kind = str(_value(given, "worker_class", "sync"))
-    has_threads = _value(given, "threads", 1)
-    if kind not in SYNC or (isinstance(has_threads, int) and has_threads > 1):
+    if kind not in SYNC or plan.value("threads", 1) != 1:
         if readable(given, "timeout"):
             plan.miss(given["timeout"].shown, "it limits no request with this worker class")
         return
@@ -189,7 +188,7 @@ def _finish_proxies(plan: Plan, given: dict[str, Given]) -> None:
     if one is not None and isinstance(one.value, (Unread, Shell)):
         return
     allowed = list(LOCAL) if one is None else words(one.value)
-    if "unix_socket" in plan.settings and "*" not in allowed:
+    if _has_unix_socket(plan) and "*" not in allowed:
         allowed = ["unix"]
     why = "" if one else "gunicorn trusts these peers by default, headwaiter trusts nobody"
     trust(plan, allowed, one, why)
@@ -201,8 +200,14 @@ def _finish_proxies(plan: Plan, given: dict[str, Given]) -> None:
         )
 
 
+def _has_unix_socket(plan: Plan) -> bool:
+    return "unix_socket" in plan.settings or any("=unix:" in flag for flag in plan.flags)
+
+
 def _finish_privileges(plan: Plan, given: dict[str, Given]) -> None:
-    if "unix_socket" in plan.settings and "umask" in given:
+    if _has_unix_socket(plan) and "unix_socket_perms" not in plan.settings:
+        plan.set("unix_socket_perms", "777", None, "as with gunicorn; the default here is 600")
+    if _has_unix_socket(plan) and readable(given, "umask"):
         mask = _value(given, "umask", 0)
         digits = f"{0o777 & ~int(octal(mask), 8):o}"
         plan.set("unix_socket_perms", digits, given["umask"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from headwaiter._migrate.rows import Given, Server, Shell, Unread, merged
+from headwaiter._migrate.rows import Given, Rule, Server, Shell, Unread, merged
 from headwaiter._settings.table import BY_NAME
 
 ANY_PORT = re.compile(r"(?:(?:0\.0\.0\.0|\[::\]|\*)?:)?\$(?:PORT|\{PORT(?::?-\d*)?\}|\(PORT\))")
@@ -106,14 +106,24 @@ class Plan:
             elif _is_unused(one.value) and not (row.heeds_false and one.value is False):
                 continue
             elif row.rule is not None:
-                row.rule(self, one)
+                self._apply(row.rule, one)
             elif row.loss:
                 self.need(one.shown, row.text)
             else:
                 self.miss(one.shown, row.text)
         if self.server.finish:
-            self.server.finish(self, given)
+            try:
+                self.server.finish(self, given)
+            except ValueError as error:  # of a value that a rule has named already
+                self.need("values that are no numbers", str(error))
         return given
+
+    def _apply(self, rule: Rule, one: Given) -> None:
+        try:
+            rule(self, one)
+        except (ValueError, TypeError):
+            ours = f"; here: {one.option.ours}" if one.option.ours else ""
+            self.need(one.shown, f"not understood{ours}")
 
     def _by_shell(self, one: Given, text: str) -> None:
         """Leave a value that the start tells to the variable ``PORT``, or to a flag."""

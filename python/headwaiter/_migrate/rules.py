@@ -1,7 +1,7 @@
 """Rules that several tables use: what becomes of the value of an option.
 
-A rule gets the plan and the option as it was given. Rules: a value that cannot be used is named in
-the plan, never raised.
+A rule gets the plan and the option as it was given. A ``ValueError`` or ``TypeError`` means that
+the value is none of this option; the plan names it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,7 @@ def into(name: str, cast: Callable[[Any], Any] = str, *, say: bool = False) -> R
     """The value, cast, is the value of ``name``; with ``say`` the row's text is a comment."""
 
     def rule(plan: Plan, given: Given) -> None:
-        try:
-            value = cast(given.value)
-        except (ValueError, TypeError):
-            plan.need(given.shown, f"not understood; here: {given.option.ours}")
-            return
-        plan.set(name, value, given, given.option.text if say else "")
+        plan.set(name, cast(given.value), given, given.option.text if say else "")
 
     return rule
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 import ast
 import operator
 import os
+import re
 from typing import Any, Callable, NamedTuple
 
+_WIDE = re.compile(r"%[^%a-zA-Z]*(?:\d{4}|\*)")
+"""A field of the % operator that may be very long."""
 LONGEST = 65536
 """Of any value: a repeated string in a configuration file must not fill the memory."""
 
@@ -118,7 +121,9 @@ class Reader:
             return node.value
         if isinstance(node, ast.Name):
             return self._name(node, used)
-        if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        if isinstance(node, ast.Tuple):
+            return tuple(value(part) for part in node.elts)
+        if isinstance(node, (ast.List, ast.Set)):
             return [value(part) for part in node.elts]
         if isinstance(node, ast.Dict):
             if None in node.keys:
@@ -167,6 +172,8 @@ class Reader:
             isinstance(side, (int, float)) for side in (left, right)
         ):
             raise NotStatic(f"`{shown(node)}` repeats something")
+        if isinstance(node.op, ast.Mod) and isinstance(left, str) and _WIDE.search(left):
+            raise NotStatic(f"`{shown(node)}` has a format")
         if isinstance(node.op, ast.Div) and isinstance(left, str):
             return os.path.join(left, right)  # of pathlib
         return BINARY[type(node.op)](left, right)

@@ -31,7 +31,8 @@ def text(plan: Plan, command: str, output: str | None) -> str:
     lines.pop()  # the last of them needs no distance
     for name, setting in sorted(plan.settings.items(), key=lambda item: _place(item[0])):
         lines += ["", *_setting(name, setting)]
-    return "\n".join(lines) + "\n"
+    # An argument may have bytes that are no text.
+    return "\n".join([*lines, ""]).encode("utf-8", "replace").decode()
 
 
 def start(plan: Plan, output: str | None) -> str:

@@ -128,7 +128,7 @@ OPTIONS = (
         Install headwaiter into the virtual environment, and start it from there:
         `VENV/bin/headwaiter`.""", its.home),
     _row("module wsgi w", "`application`", """
-        `MODULE:OBJECT`, also as the argument of the command.""", its.module),
+        As `MODULE:OBJECT`; on the command line it needs no flag.""", its.module),
     _row("wsgi-file file", "`application`", """
         The name of the module instead of its file: `project/wsgi.py` is `project.wsgi`.""",
         remember),
@@ -156,7 +156,7 @@ OPTIONS = (
         into("slow_request_log", times(0.001))),
     _row("log-x-forwarded-for", "`trusted_proxy`", """
         With `trusted_proxy` the access log names the client.""", its.forwarded_for),
-    _row("log-reopen touch-logreopen", "", "USR1 reopens the access log."),
+    _row("log-reopen log-master touch-logreopen", "", "USR1 reopens the access log."),
     _row(family.LOG, "`access_log`, `log_config`", """
         The access log has every request, whatever its end. The server's own messages go to
         Python's `logging`."""),
@@ -194,7 +194,7 @@ OPTIONS = (
     _row(family.CHEAPER, "`threads`", """
         The number of processes is fixed. systemd can start the server with the first connection
         (socket activation)."""),
-    _row("py-tracebacker memory-report", "`admin`", """
+    _row("py-tracebacker memory-report m", "`admin`", """
         The admin endpoint shows stacks and memory; `headwaiter top` in a terminal."""),
     _row("wsgi-disable-file-wrapper disable-sendfile", "", """
         Files in a `wsgi.file_wrapper` are sent by the kernel, without a thread."""),
@@ -222,7 +222,7 @@ OPTIONS = (
     _lost(family.APPS, "One application for each server."),
     _lost(family.STATIC, f"No static files. {PROXY} Or use WhiteNoise."),
     _lost(family.ROUTING, f"No routes and no rewriting. {PROXY} Or write a middleware."),
-    _lost(family.JOBS, f"""
+    _lost(f"{family.JOBS} A Q", f"""
         No jobs, timers and shared memory beside requests: use a task queue such as Celery, and
         cron or systemd timers. {MODULE_UWSGI}"""),
     _lost(family.CACHE, f"No cache: use Redis or memcached. {MODULE_UWSGI}"),
@@ -237,13 +237,14 @@ OPTIONS = (
     _row(family.METRICS, "`admin`", "Metrics for Prometheus; alarms belong to what reads them."),
     _lost(family.LOGIC, "A file has no conditions and loops: write one for each case."),
     _row(family.PLUGINS, "", "There are no plugins."),
-    _row(family.EXCEPTIONS, "", """
+    _row(f"{family.EXCEPTIONS} r", "", """
         An exception costs one reply, a stuck request one thread, and a process that dies is
         replaced."""),
     _row(family.SOCKETS, "", "The defaults suit; there is nothing to set."),
     _row(family.LIMITS, "", f"{MANAGER} `max_rss` replaces a process that has grown."),
-    _row(family.PYTHON, "", "It runs the Python that it is installed in, with one application."),
-    _row(family.INTERNALS, "", "Particular to uWSGI."),
+    _row(f"{family.PYTHON} J", "", """
+        It runs the Python that it is installed in, with one application."""),
+    _row(f"{family.INTERNALS} c v", "", "Particular to uWSGI."),
 )  # fmt: skip
 
 SERVER = Server(

@@ -234,7 +234,7 @@ def _finish_listeners(plan: Plan, given: dict[str, Given], shared: list[str]) ->
     if own and is_http:
         speaking.append(own)
     for one in speaking:
-        listeners(plan, _addresses(plan, one, shared), one, perms="666")
+        listeners(plan, _addresses(plan, one, shared), one)
     if speaking:
         if own and not is_http:
             plan.miss(own.shown, "not needed: there is no router process that would use it")
@@ -256,8 +256,7 @@ def _finish_listeners(plan: Plan, given: dict[str, Given], shared: list[str]) ->
 
 
 def _finish_own_protocol(plan: Plan, own: Given, addresses: list[str]) -> None:
-    perms = plan.settings.get("unix_socket_perms")
-    listeners(plan, addresses, own, perms="" if perms else "666")
+    listeners(plan, addresses, own)
     path = plan.value("unix_socket")
     where = f"unix:{path}" if path else plan.value("listen", "127.0.0.1:8080")
     plan.need(

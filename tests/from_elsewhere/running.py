@@ -1,0 +1,82 @@
+"""Starts what ``headwaiter migrate`` has made, and the servers that it was made from."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from headwaiter import _headwaiter
+from headwaiter._settings.adjustments import Adjustments
+from headwaiter._settings.flags import make_parser
+from headwaiter._settings.table import BY_NAME
+from tests.support.process import ServerProcess, environment
+from tests.support.waiting import eventually
+
+ROUND_THE_APPLICATION = ("application", "chdir", "pythonpath", "env")
+
+
+def document(path: Path) -> dict[str, Any]:
+    return _headwaiter.load_toml(path.read_text(encoding="utf-8"))
+
+
+def knows_surroundings() -> bool:
+    """Whether the command line reads from a file what surrounds the application, too."""
+    return "--chdir" in make_parser()._option_string_actions
+
+
+def loaded(path: Path) -> Adjustments:
+    """The adjustments that the file means; what surrounds the application is no adjustment."""
+    values = document(path)
+    known = {name: value for name, value in values.items() if name in BY_NAME}
+    rest = set(values) - set(known) - set(ROUND_THE_APPLICATION)
+    assert rest <= {"user", "group", "umask", "log_level", "log_config"}, rest
+    return Adjustments(**known)
+
+
+def command(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """The command that serves ``headwaiter.toml`` in ``folder``, and its variables."""
+    start = [sys.executable, "-m", "headwaiter"]
+    if knows_surroundings():
+        return start, {}
+    values = document(folder / "headwaiter.toml")
+    known = {name: value for name, value in values.items() if name in BY_NAME}
+    flags = []
+    for name, value in known.items():
+        if isinstance(value, bool):
+            flags.append(BY_NAME[name].flag if value else f"--no-{BY_NAME[name].flag[2:]}")
+        else:
+            flags.append(f"{BY_NAME[name].flag}={value}")
+    spec = values["application"]
+    if spec.endswith("()"):
+        flags, spec = [*flags, "--call"], spec[:-2]
+    return [*start, *flags, spec], values.get("env", {})
+
+
+@contextmanager
+def running(argv: list[str], folder: Path, path: Path, **env: str) -> Iterator[ServerProcess]:
+    """A server in ``folder`` that listens on the Unix socket ``path``."""
+    server = ServerProcess(argv, environment(HOME=str(folder), **env), folder, ())
+    server.addresses.append(str(path))
+    try:
+        eventually(lambda: _listens(path), f"{shlex.join(argv)} listens\n{server.log}", 60)
+        yield server
+        server.signal(signal.SIGTERM)
+        server.wait(60)
+    finally:
+        server.kill()
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(os.fspath(path))
+        except OSError:
+            return False
+    return True
