@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
 import signal
@@ -27,8 +28,10 @@ def document(path: Path) -> dict[str, Any]:
 
 
 def knows_surroundings() -> bool:
-    """Whether the command line reads from a file what surrounds the application, too."""
-    return "--chdir" in make_parser()._option_string_actions
+    """Whether the command line reads from a file what surrounds the application, too, and calls a
+    factory that is written as a call."""
+    has_flags = "--chdir" in make_parser()._option_string_actions
+    return has_flags and importlib.util.find_spec("headwaiter._spec") is not None
 
 
 def loaded(path: Path) -> Adjustments:
@@ -65,7 +68,8 @@ def running(argv: list[str], folder: Path, path: Path, **env: str) -> Iterator[S
     server = ServerProcess(argv, environment(HOME=str(folder), **env), folder, ())
     server.addresses.append(str(path))
     try:
-        eventually(lambda: _listens(path), f"{shlex.join(argv)} listens\n{server.log}", 60)
+        eventually(lambda: _listens(path) or server.process.poll() is not None, str(argv), 60)
+        assert server.process.poll() is None, f"{shlex.join(argv)}\n{server.log}"
         yield server
         server.signal(signal.SIGTERM)
         server.wait(60)
