@@ -46,11 +46,11 @@ def loaded(path: Path) -> Adjustments:
 def command(folder: Path) -> tuple[list[str], dict[str, str]]:
     """The command that serves ``headwaiter.toml`` in ``folder``, and its variables."""
     start = [sys.executable, "-m", "headwaiter"]
-    if knows_surroundings():
-        return start, {}
     values = document(folder / "headwaiter.toml")
     known = {name: value for name, value in values.items() if name in BY_NAME}
-    flags = []
+    if knows_surroundings() and set(values) - set(known) <= set(ROUND_THE_APPLICATION):
+        return start, {}
+    flags = ["--no-config"] if "--no-config" in make_parser()._option_string_actions else []
     for name, value in known.items():
         if isinstance(value, bool):
             flags.append(BY_NAME[name].flag if value else f"--no-{BY_NAME[name].flag[2:]}")
