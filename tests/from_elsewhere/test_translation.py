@@ -355,6 +355,11 @@ def test_a_unit() -> None:
     ]  # fmt: skip
 
 
+def test_reload_in_a_unit() -> None:
+    plan = of_file("site.service", "[Service]\nExecStart=gunicorn --reload app:app\n")
+    check(plan, {**GUNICORN, "reload": True}, "reload in a unit: it is for development")
+
+
 def test_a_procfile() -> None:
     text = "release: ./manage.py migrate\n"
     text += "web: newrelic-admin run-program gunicorn app:app --log-file -\n"

@@ -139,7 +139,10 @@ def _of_command(plan: Plan, command: Command, started: Started, folder: str) -> 
     base = started.directory if os.path.isdir(started.directory) else folder
     sources = [list(_of_environment(server, started.variables))]
     sources += _named_files(plan, line, base)
-    return _finished(plan, [*sources, line.given], line.rest)
+    plan = _finished(plan, [*sources, line.given], line.rest)
+    if started.is_unit and plan.value("reload"):
+        plan.need("reload in a unit", "it is for development; HUP loads new code, see ExecReload=")
+    return plan
 
 
 def _not_for_wsgi(server: Server) -> str:
