@@ -97,7 +97,7 @@ def value(of: Any) -> str:
     return json.dumps(str(of), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _place(name: str) -> tuple[int, str]:
+def _place(name: str) -> int:
     order = [*BEGINNING, *SOON, *(row.name for row in ADJUSTMENTS)]
     bare = name.partition(".")[0]
-    return (order.index(bare) if bare in order else len(order), name if "." in name else "")
+    return order.index(bare) if bare in order else len(order)

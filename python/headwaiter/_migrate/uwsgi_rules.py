@@ -240,7 +240,7 @@ def _finish_listeners(plan: Plan, given: dict[str, Given], shared: list[str]) ->
             plan.miss(own.shown, "not needed: there is no router process that would use it")
         plan.set(
             "trusted_proxy",
-            "127.0.0.1",
+            "unix" if "unix_socket" in plan.settings else "127.0.0.1",
             None,
             "if a proxy on this machine stands in front: uWSGI passes its X-Forwarded-* headers"
             " to the application, headwaiter removes those of peers that it does not trust."

@@ -64,11 +64,6 @@ def _finish(plan: Plan, given: dict[str, Given]) -> None:
         spec = plan.value("application", "")
         if spec and not spec.endswith(")"):
             plan.set("application", f"{spec}()", given["call"])
-    if "trusted_proxy" not in given:
-        plan.differ(
-            "X-Forwarded-* of peers that are not trusted is removed from requests, as Waitress 3"
-            " does by default"
-        )
 
 
 OPTIONS = (
