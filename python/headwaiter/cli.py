@@ -1,5 +1,5 @@
 """The command line: ``headwaiter MODULE:OBJECT``, ``headwaiter top`` and ``headwaiter advise``
-(``_top/``), and ``headwaiter ctl`` (``_parent/``).
+(``_top/``), ``headwaiter ctl`` (``_parent/``), and ``headwaiter migrate`` (``_migrate/``).
 
 ``__main__.py`` calls :func:`run`. Rules: a user's mistake gives one message on standard error and
 an exit status, never a traceback of the server. The application's traceback is shown if the
@@ -47,6 +47,10 @@ def run(arguments: Sequence[str]) -> int:
         from headwaiter._parent import ctl
 
         return ctl.run(arguments[1:])
+    if arguments and arguments[0] == "migrate":
+        from headwaiter._migrate import command as migrate
+
+        return migrate.run(arguments[1:])
     try:
         options = parse(list(arguments))
         told = _told(options)

@@ -84,7 +84,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         (["pro"], ["project"]),
         (["package."], ["package.wsgi"]),
         (["-t", "3", ""], ["other", "package", "project"]),
-        ([""], ["advise", "ctl", "other", "package", "project", "top"]),
+        ([""], ["advise", "ctl", "migrate", "other", "package", "project", "top"]),
         (["project", ":", ""], []),
         (["--nonesuch"], []),
     ],

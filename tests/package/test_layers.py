@@ -29,7 +29,8 @@ ORDER = {
         "server",
     ],
     PACKAGE: [
-        *("_headwaiter", "exceptions", "_process", "_settings", "adjustments", "settings"),
+        *("_headwaiter", "exceptions", "_process", "_settings", "_migrate", "adjustments"),
+        "settings",
         *("_workers", "server", "_top", "_watch", "_parent", "_application", "_beginning"),
         *("_startup", "cli", "__main__", "_failure_page", "_template", "_child", "_upgraded"),
         *("paste", "_waitress", "__init__", "_as_waitress", "_pyinstaller"),

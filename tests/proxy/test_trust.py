@@ -193,12 +193,14 @@ def test_untrusted_headers_are_logged_on_request(serve: Serve, logs: LogCatcher)
         assert record.name == LOGGER
 
 
-def test_untrusted_headers_are_not_logged_by_default(serve: Serve, logs: LogCatcher) -> None:
+def test_untrusted_headers_are_not_logged_each_by_default(serve: Serve, logs: LogCatcher) -> None:
     recorder = Recorder()
     server = serve(recorder)
-    server.ask("/", headers=SPOOF)
+    for _ in range(2):
+        server.ask("/", headers=SPOOF)
     server.close()
-    assert logs.matching(lambda r: "forwarded" in r.getMessage().lower()) == []
+    about = logs.matching(lambda r: "forwarded" in r.getMessage().lower())
+    assert len(about) == (0 if IS_WAITRESS else 1), "test_removed.py looks at that one"
 
 
 def test_each_request_of_a_connection_is_judged_by_itself(serve: Serve) -> None:

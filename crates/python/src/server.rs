@@ -64,6 +64,7 @@ impl Server {
             multithread: settings.most_workers() > 1,
             gil: settings.gil,
             unknown_parameter_logged: false.into(),
+            removal_logged: false.into(),
             boundary,
         };
         let failed = |failed: BindError| os_error(&failed.error, &failed.place);

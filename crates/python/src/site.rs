@@ -19,6 +19,8 @@ pub(crate) struct Site {
     /// Whether an unknown parameter of `Forwarded` was logged. A proxy sends it with every request, so it is
     /// logged once.
     pub(crate) unknown_parameter_logged: AtomicBool,
+    /// Whether it was logged that a proxy nearby is not trusted: it may be with every request, too.
+    pub(crate) removal_logged: AtomicBool,
 }
 
 /// The adjustments that the binding itself uses; the engine has the others.

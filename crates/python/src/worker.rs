@@ -118,6 +118,9 @@ impl Worker<'_> {
             }
         };
         self.log_proxy_outcome(&proxied);
+        if !proxied.fields.is_empty() && self.site.boundary.proxy.trusts_nobody() {
+            self.log_removal(&task, &proxied);
+        }
         if let Some(client) = &proxied.remote_addr {
             task.set_client(client);
         }
@@ -349,6 +352,36 @@ impl Worker<'_> {
             );
         }
     }
+
+    /// Says once that headers of a peer nearby were removed: servers that trust such peers by default let them
+    /// pass, and behind a proxy of which nobody told this server the application sees the proxy as its client.
+    fn log_removal(&self, task: &Task, proxied: &ProxyOutcome) {
+        let peer = proxy_peer(task.peer());
+        if !peer.is_near() || self.site.removal_logged.swap(true, Relaxed) {
+            return;
+        }
+        let removed = |at: usize| proxied.fields.iter().any(|field| field.index() == at);
+        let names: Vec<String> = (task.head().fields().enumerate())
+            .filter(|&(at, _)| removed(at))
+            .map(|(_, (name, _))| name.escape_ascii().to_string())
+            .collect();
+        let (who, value) = match peer {
+            ProxyPeer::Ip(address) => {
+                let address = address.to_canonical().to_string();
+                (address.clone(), address)
+            }
+            ProxyPeer::Unix => ("a Unix socket".to_owned(), "unix".to_owned()),
+        };
+        failure::note(
+            log::Level::Warn,
+            &format!(
+                "removed {} from a request of {who}: no proxy is trusted, so the application sees the address and \
+                 the scheme of that connection. If a proxy is there, set trusted_proxy={value}, and \
+                 trusted_proxy_headers to those headers that it sets itself. This is logged once",
+                names.join(", "),
+            ),
+        );
+    }
 }
 
 /// Calls the `close` of an iterable.
@@ -358,13 +391,18 @@ fn call(close: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {
 
 /// Asks what trusted proxies say about `task`.
 fn ask_proxies(site: &Site, task: &Task) -> Result<ProxyOutcome, Refusal> {
-    let peer = match task.peer() {
+    site.boundary.proxy.apply(
+        proxy_peer(task.peer()),
+        task.head(),
+        &site.boundary.url_scheme,
+    )
+}
+
+fn proxy_peer(peer: Peer) -> ProxyPeer {
+    match peer {
         Peer::Tcp(address) => ProxyPeer::Ip(address.ip()),
         Peer::Unix => ProxyPeer::Unix,
-    };
-    site.boundary
-        .proxy
-        .apply(peer, task.head(), &site.boundary.url_scheme)
+    }
 }
 
 /// After this many panics in a row a worker parks before it tries to take a task again.

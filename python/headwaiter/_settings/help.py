@@ -64,8 +64,9 @@ def short() -> str:
             usage = f"{name} {entry.metavar}"
             lines.append(f"  {usage:<{_INDENT - 2}}{text}")
     commands = ", ".join(command.partition(" ")[0] for command in COMMANDS)
-    lines += ["", f"--help-all lists every option; commands: {commands}. Each setting is also"]
-    lines += ["a variable (HEADWAITER_THREADS=8) and a line of headwaiter.toml (threads = 8)."]
+    lines += ["", f"--help-all lists every option. Commands: {commands}."]
+    lines += ["Each setting is also a variable (HEADWAITER_THREADS=8) and a line of"]
+    lines += ["headwaiter.toml (threads = 8)."]
     return "\n".join(lines) + "\n"
 
 

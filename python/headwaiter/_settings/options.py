@@ -74,6 +74,7 @@ COMMANDS = {
     "top [ADDRESS]": "Show a running server, started with --admin, in the terminal.",
     "advise [ADDRESS]": "Print what would help it, and on what evidence.",
     "ctl VERB": "Operate a server that was started with --control.",
+    "migrate SOURCE": "Print the configuration for what another server has.",
 }
 
 EXIT_STATUSES = {

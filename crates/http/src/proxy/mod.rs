@@ -213,6 +213,11 @@ impl ProxyPolicy {
         })
     }
 
+    /// Whether no peer is trusted: then every change is a header that was removed.
+    pub fn trusts_nobody(&self) -> bool {
+        self.peers.is_empty()
+    }
+
     /// Says what changes in a request that came from `peer`. `url_scheme` is the scheme that holds unless
     /// a proxy names another.
     ///

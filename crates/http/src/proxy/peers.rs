@@ -14,6 +14,25 @@ pub enum ProxyPeer {
     Unix,
 }
 
+impl ProxyPeer {
+    /// Whether the peer may well be a proxy of this site: it is on this machine or in a private network.
+    pub fn is_near(self) -> bool {
+        match self {
+            Self::Unix => true,
+            Self::Ip(address) => match address.to_canonical() {
+                IpAddr::V4(v4) => {
+                    let [first, second, ..] = v4.octets();
+                    let is_shared = first == 100 && second & 0xc0 == 64; // RFC 6598
+                    v4.is_loopback() || v4.is_private() || v4.is_link_local() || is_shared
+                }
+                IpAddr::V6(v6) => {
+                    v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
+                }
+            },
+        }
+    }
+}
+
 /// The peers that `trusted_proxy` names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TrustedPeers {

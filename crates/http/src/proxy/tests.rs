@@ -564,3 +564,51 @@ fn nonsense_adjustments_are_refused_by_name() {
         );
     }
 }
+
+#[test]
+fn a_peer_is_near_on_this_machine_and_in_private_networks() {
+    let near = [
+        "127.0.0.1",
+        "127.8.8.8",
+        "10.1.2.3",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.0.9",
+        "169.254.1.1",
+        "100.64.0.1",
+        "100.127.255.255",
+        "::1",
+        "fd00::1",
+        "fe80::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+    ];
+    let far = [
+        "192.0.2.1",
+        "172.32.0.1",
+        "100.63.255.255",
+        "100.128.0.0",
+        "8.8.8.8",
+        "2001:db8::1",
+        "::ffff:192.0.2.1",
+    ];
+    for address in near {
+        assert!(peer(address).is_near(), "{address}");
+    }
+    for address in far {
+        assert!(!peer(address).is_near(), "{address}");
+    }
+    assert!(ProxyPeer::Unix.is_near());
+}
+
+#[test]
+fn nobody_is_trusted_unless_named() {
+    let trusts_nobody = |trusted: &str| {
+        let policy = ProxyPolicy::new(trusted, 1, &[], true, false).unwrap();
+        policy.trusts_nobody()
+    };
+    assert!(trusts_nobody(""));
+    for trusted in ["*", "unix", "10.0.0.0/8"] {
+        assert!(!trusts_nobody(trusted), "{trusted}");
+    }
+}

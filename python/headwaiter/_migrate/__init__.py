@@ -1,0 +1,1 @@
+"""``headwaiter migrate``, and what the options of other servers are called here."""
