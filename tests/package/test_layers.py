@@ -25,7 +25,7 @@ ORDER = {
         *("shared", "io", "worker", "observe", "signals", "control", "server"),
     ],
     BINDING: [
-        *("process", "errors", "site", "settings", "listeners", "overview", "wsgi", "worker"),
+        *("process", "errors", "current", "site", "settings", "listeners", "overview", "wsgi", "worker"),
         "server",
     ],
     PACKAGE: [

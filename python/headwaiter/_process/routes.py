@@ -74,6 +74,14 @@ def of_error(traceback: TracebackType | None, environ: object) -> str | None:
     return of_environ(environ) or next(_of_frames(_inwards(traceback), environ), None)
 
 
+def of_thread(ident: int, environ: object) -> str | None:
+    """The route of the request that another thread answers now."""
+    route = of_environ(environ)
+    if route is not None or not can_read_running():
+        return route
+    return next(_of_frames(_outwards(sys._current_frames().get(ident)), environ), None)
+
+
 def can_read_running() -> bool:
     """Whether the variables of another thread's functions may be read. Without the GIL the thread
     goes on meanwhile."""
