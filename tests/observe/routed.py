@@ -21,6 +21,11 @@ def wait() -> str:
     return "done"
 
 
+def deeply(frames: int = 100) -> str:
+    """Waits where no look names the framework's own frames."""
+    return deeply(frames - 1) if frames else wait()
+
+
 def rest() -> Iterator[bytes]:
     yield b"begun "
     wait_for_the_second_gate()
@@ -100,10 +105,15 @@ def django(*middleware: str) -> App:
     urlpatterns = [
         path("open", view(open_gate)),
         path("orders/<int:number>/", view(wait)),
+        path("deep/<int:number>/", view(deeply)),
         re_path(r"^orders/(?P<number>\d+)/broken$", view(fail)),
     ]
     settings.configure(
-        ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, USE_TZ=True, MIDDLEWARE=list(middleware)
+        ALLOWED_HOSTS=["*"],
+        MIDDLEWARE=list(middleware),
+        ROOT_URLCONF=__name__,
+        SECRET_KEY="only for this test",
+        USE_TZ=True,
     )
     setup()
     made: App = get_wsgi_application()

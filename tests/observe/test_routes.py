@@ -6,6 +6,7 @@ import importlib.util
 import json
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,9 +15,11 @@ import pytest
 
 from headwaiter._process import routes
 
+from ..conftest import Serve
 from ..support.http import Client
 from ..support.process import ServerProcess, start_server
 from ..support.waiting import eventually
+from ..support.wsgi import Environ, StartResponse
 
 MEANWHILE = routes.can_read_running()
 """Whether the variables of running functions are read."""
@@ -88,6 +91,7 @@ def places(server: ServerProcess) -> set[tuple[str, str]]:
         ("flask", "/orders/17", "/orders/<int:number>", True),
         ("bottle", "/orders/17", "/orders/<number:int>", True),
         ("django", "/orders/17/", "/orders/<int:number>/", MEANWHILE),
+        ("django", "/deep/17/", "/deep/<int:number>/", MEANWHILE),
         ("django_with_middleware", "/orders/17/", "/orders/<int:number>/", True),
         ("pyramid", "/orders/17", "/orders/{number}", MEANWHILE),
     ],
@@ -130,6 +134,24 @@ def test_errors_have_the_frameworks_name(app: str, route: str, is_found: bool) -
             return failed == [{"route": f"GET {shown}", "requests": 1}]
 
         eventually(is_counted, f"an error of {shown}")
+
+
+def test_an_environ_is_gone_with_its_request(serve: Serve) -> None:
+    class Kept:
+        pass
+
+    kept: list[weakref.ref[Kept]] = []
+
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        environ["kept"] = thing = Kept()
+        kept.append(weakref.ref(thing))
+        start_response("500 Internal Server Error", [("Content-Length", "0")])
+        return []
+
+    server = serve(app, admin="127.0.0.1:0")
+    for _ in range(3):
+        assert server.ask("/").status == 500
+    eventually(lambda: not any(ref() for ref in kept), "nothing is left")
 
 
 def test_a_reply_that_is_streamed_keeps_its_name() -> None:
