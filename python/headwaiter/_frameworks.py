@@ -49,25 +49,35 @@ def run(arguments: Sequence[str], site: Site) -> int:
 
 
 def _run(site: Site, arguments: Sequence[str]) -> int:
+    argv = [*arguments]
     try:
         argv = command_line(arguments, site)
         supervised = _supervised_by(argv)
-        if supervised and site.alone:
-            raise UsageError(f"{supervised} asks for more than this process: {site.alone}")
-    except UsageError as error:
-        return _fail(f"{error}\nSee {site.command} --help.", USAGE)
-    return _become(argv, site) if supervised else cli.run(argv)
+    except UsageError:
+        return cli.run(argv)  # it says what is wrong
+    except NotHereError as error:
+        return _fail(f"{site.command} {error}", USAGE)
+    if not supervised:
+        return cli.run(argv)
+    if site.alone:
+        return _fail(f"{supervised} asks for more than this process: {site.alone}", USAGE)
+    return _become(argv, site)
+
+
+class NotHereError(Exception):
+    """An option of the command line that a framework's command does not have."""
 
 
 def command_line(arguments: Sequence[str], site: Site) -> list[str]:
     """The arguments of ``headwaiter`` that serve ``site`` as ``arguments`` ask for.
 
     Raises:
-        UsageError: An option is wrong, there are two addresses, or an application is named.
+        UsageError: The arguments are wrong.
+        NotHereError: They name an application.
     """
     options = parse([*arguments])
     if options.app or options.call:
-        raise UsageError(f"{site.command} knows its application: leave --app and --call out")
+        raise NotHereError("knows its application: leave --app and --call out")
     given, address = [*arguments], options.application
     if address is not None:
         given = [*_without(given, address), *_listening(address)]
@@ -76,11 +86,9 @@ def command_line(arguments: Sequence[str], site: Site) -> list[str]:
 
 def _without(arguments: list[str], address: str) -> list[str]:
     """``arguments`` without the address. An option may have the same text as its value."""
-    for at, argument in enumerate(arguments):
-        rest = arguments[:at] + arguments[at + 1 :]
-        if argument == address and _names_nothing(rest):
-            return rest
-    raise UsageError(f"what is {address!r}? Write it as --listen={address}")
+    found = (at for at, argument in enumerate(arguments) if argument == address)
+    rests = (arguments[:at] + arguments[at + 1 :] for at in found)
+    return next(filter(_names_nothing, rests), arguments)
 
 
 def _names_nothing(arguments: list[str]) -> bool:
@@ -92,20 +100,17 @@ def _names_nothing(arguments: list[str]) -> bool:
 
 def _listening(address: str) -> list[str]:
     """``8000``, ``:8000``, ``unix:/path`` and whatever ``listen`` takes."""
-    kind, _, rest = address.rpartition(":")
+    host, _, port = address.rpartition(":")
     if address.startswith("unix:"):
         return [f"--unix-socket={address[len('unix:') :]}"]
-    if rest.isdigit() and not kind:
-        return [f"--listen=0.0.0.0:{rest}"]
-    if ":" not in address and "." not in address:
-        raise UsageError(f"{address!r} is no address: write PORT or HOST:PORT")
-    return [f"--listen={address}"]
+    return [f"--listen={address if host or not port.isdigit() else f'0.0.0.0:{port}'}"]
 
 
 def _supervised_by(argv: list[str]) -> str:
-    """The adjustment that asks for more than this process; empty if none does."""
+    """The adjustment that asks for more than this process; empty if none does, or if nothing is to
+    be served."""
     options = parse(argv)
-    if options.help or options.version or options.check_config:
+    if any(getattr(options, name, None) for name in SHOWN):
         return ""
     with _silence():  # the command line reads the same again, and says what there is to say
         return startup.adjustments(options).supervised_by()
@@ -147,3 +152,7 @@ def _become(argv: list[str], site: Site) -> int:
 def _fail(message: str, status: int) -> int:
     print(f"headwaiter: {message}", file=sys.stderr)
     return status
+
+
+SHOWN = ("help", "help_all", "version", "completion", "check_config", "print_config")
+"""Options that start no server."""

@@ -27,4 +27,4 @@ def test_bottle_runs_the_server_of_the_recipe(tmp_path: Path) -> None:
     with start("site_.py", cwd=tmp_path, addresses=2) as server:
         server.addresses.reverse()
         assert server.ask("/").text == "here"
-        assert "8 worker threads" in server.log
+        server.wait_for_log("8 worker threads")

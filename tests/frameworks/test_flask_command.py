@@ -48,7 +48,7 @@ def test_a_factory_is_found_as_flask_does(folder: Path, app: str) -> None:
     argv = [*flask("--app", app), "127.0.0.1:0", "--threads", "3"]
     with start(*argv, cwd=folder) as server:
         assert server.ask("/").text == f"plain {server.pid} False False"
-        assert "3 worker threads" in server.log
+        server.wait_for_log("3 worker threads")
 
 
 def test_a_factory_has_its_arguments_in_each_process(folder: Path) -> None:

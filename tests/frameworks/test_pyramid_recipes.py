@@ -56,7 +56,7 @@ def test_settings_are_lines_of_the_section(folder: Path) -> None:
     with start(*argv, cwd=folder, PYTHONPATH=str(folder)) as server:
         assert greeting(server) == "Good evening"
         assert server.ask("/").header("Server") == "mine"
-        assert "3 worker threads" in server.log
+        server.wait_for_log("3 worker threads")
 
 
 def test_several_processes_need_a_file(folder: Path) -> None:
@@ -76,9 +76,9 @@ def test_several_processes_need_a_file(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_pserve_reloads_by_its_own_means(folder: Path) -> None:
-    env = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     ini = folder / "development.ini"
-    with start(*PSERVE, "--reload", "--reload-interval=1", cwd=folder, **env) as server:
+    argv = [*PSERVE, "--reload", "--reload-interval=1"]
+    with start(*argv, cwd=folder, PYTHONPATH=str(folder)) as server:
         try:
             assert greeting(server) == "Good evening"
             ini.write_text(ini.read_text().replace("Good evening", "Good morning"))
