@@ -60,7 +60,8 @@ else
 	cargo test --doc $(PURE_RUST)
 endif
 
-test-python: $(VENV)/.dev $(VENV)/.test    ## The tests that drive the real server from outside
+# The agents of monitoring services are large: with the default Python only.
+test-python: $(VENV)/.dev $(VENV)/.test $(patsubst .venv,.venv/.apm,$(filter .venv,$(VENV)))    ## The tests that drive the real server from outside
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # Everything is compiled with the model's primitives, so it has a target directory of its own.
@@ -141,7 +142,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
 # The groups are declared in pyproject.toml.
-$(VENV)/.build $(VENV)/.deny $(VENV)/.examples $(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml | $(BIN)/python
+$(VENV)/.apm $(VENV)/.build $(VENV)/.deny $(VENV)/.examples $(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --group $*
 	@touch $@
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, final
 
-from _typeshed.wsgi import WSGIApplication
+from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 from typing_extensions import Self
 
 __all__ = [
@@ -189,11 +189,19 @@ class Server:
     def note_collection(self, seconds: float) -> None: ...
     def watch(
         self,
-        look: Callable[[list[int]], list[tuple[int, str, int, int]]] | None,
+        look: Callable[
+            [list[int], dict[int, WSGIEnvironment | None]],
+            list[tuple[int, str, int, int, str | None]],
+        ]
+        | None,
         clocks: Callable[[], list[tuple[int, str, float]]],
         stacks: Callable[[], str],
     ) -> None: ...
-    def oversee(self, start: Callable[[], object], stack: Callable[[int], str]) -> None: ...
+    def oversee(
+        self,
+        start: Callable[[], object],
+        stack: Callable[[int, WSGIEnvironment | None], tuple[str, str | None]],
+    ) -> None: ...
 
 @final
 class Signals:

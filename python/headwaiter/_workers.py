@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from headwaiter import _headwaiter
-from headwaiter._process import forks, logs, stacks
+from headwaiter._process import forks, logs, routes, stacks
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.casts import thread_bounds
 
@@ -112,7 +112,10 @@ class Workers:
     def _oversee(self, abort: Callable[[], None]) -> None:
         self._engine.oversee(
             lambda: self._start_another(abort),
-            lambda ident: stacks.of_thread(ident, Workers._work.__code__),
+            lambda ident, environ: (
+                stacks.of_thread(ident, Workers._work.__code__),
+                routes.of_thread(ident, environ),
+            ),
         )
 
     def _watch(self, look: Looks | None, read_clocks: Callable[[], list[Clock]]) -> None:

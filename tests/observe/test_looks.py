@@ -104,7 +104,7 @@ def look_until(
 )
 def test_what_a_thread_waits_for_has_a_name(name: str, called: str, frames: int) -> None:
     with closing(Blocked()) as blocked:
-        _, stack, own, _ = look_until(getattr(blocked, name), called, blocked.free)
+        _, stack, own, *_ = look_until(getattr(blocked, name), called, blocked.free)
     lines = stack.split("\n")
     assert len(lines) == frames, lines
     assert own == 0, "the rest is Python's own"
@@ -121,7 +121,7 @@ def test_statements_of_sqlite_say_so(tmp_path: Path) -> None:
             with closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as second:
                 second.execute("BEGIN IMMEDIATE")
 
-        _, stack, own, _ = look_until(write, "sqlite3 execute()", lambda: first.execute("COMMIT"))
+        _, stack, own, *_ = look_until(write, "sqlite3 execute()", lambda: first.execute("COMMIT"))
     assert own == 0
     assert len(stack.split("\n")) == 2, stack
 
@@ -186,7 +186,7 @@ def test_equal_functions_of_two_files_are_two() -> None:
         def call(view: Callable[[Callable[[], object]], None] = view) -> None:
             view(event.wait)
 
-        _, stack, _, _ = look_until(call, "acquire()", event.set, looks)
+        _, stack, *_ = look_until(call, "acquire()", event.set, looks)
         found.append(stack.split("\n")[1])
     assert found == ["shop/views.py:2 view", "blog/views.py:2 view"]
 

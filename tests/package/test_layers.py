@@ -25,15 +25,16 @@ ORDER = {
         *("shared", "io", "worker", "observe", "signals", "control", "server"),
     ],
     BINDING: [
-        *("process", "errors", "site", "settings", "listeners", "overview", "wsgi", "worker"),
-        "server",
+        *("process", "errors", "current", "site", "settings", "listeners", "overview", "wsgi"),
+        *("worker", "server"),
     ],
     PACKAGE: [
         *("_headwaiter", "exceptions", "_process", "_settings", "_migrate", "adjustments"),
         "settings",
         *("_workers", "server", "_top", "_watch", "_parent", "_application", "_beginning"),
         *("_startup", "cli", "__main__", "_failure_page", "_template", "_child", "_upgraded"),
-        *("paste", "_waitress", "__init__", "_as_waitress", "_pyinstaller"),
+        *("_frameworks", "django", "flask", "paste", "_waitress", "__init__", "_as_waitress"),
+        "_pyinstaller",
     ],
 }
 MOST_IN_A_CIRCLE = 4

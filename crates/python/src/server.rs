@@ -11,6 +11,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::current::Current;
 use crate::errors::os_error;
 use crate::listeners::shown;
 #[cfg(unix)]
@@ -31,7 +32,18 @@ pub(crate) struct Server {
     control: Option<Py<Control>>,
 }
 
+/// A thread, its frames, which of them is the application's own, where it is, and the route of its request.
+type Look = (u64, String, usize, u64, Option<String>);
+
 impl Server {
+    fn look(&self, look: &Bound<'_, PyAny>, busy: Vec<u64>) -> PyResult<Vec<Look>> {
+        let environs = PyDict::new(look.py());
+        for thread in &busy {
+            environs.set_item(thread, self.site.current.of(look.py(), *thread))?;
+        }
+        look.call1((busy, environs))?.extract()
+    }
+
     fn of(engine: Engine, site: Site) -> Self {
         Self {
             engine,
@@ -60,6 +72,7 @@ impl Server {
         let specs = listen_specs(&listen)?;
         let site = Site {
             application,
+            current: Current::default(),
             overlong: Seldom::new(Duration::from_secs(60)),
             multithread: settings.most_workers() > 1,
             gil: settings.gil,
@@ -195,7 +208,8 @@ impl Server {
 
     /// The body of the thread that logs slow requests and starts workers; returns when the server has drained.
     ///
-    /// `start` starts another worker; `stack` returns the stack of the thread with a given identifier.
+    /// `start` starts another worker; `stack` returns the stack of the thread with a given identifier, and the route
+    /// of the request with a given environ.
     fn oversee(
         &self,
         py: Python<'_>,
@@ -204,13 +218,16 @@ impl Server {
     ) -> PyResult<()> {
         let _guard = StandStill::new();
         let oversight = self.engine.oversight();
+        self.site.current.want();
         while let Some(orders) = py.detach(|| oversight.wait()) {
             for slow in &orders.slow {
-                let text = stack
-                    .call1((slow.thread(),))
-                    .and_then(|text| text.extract());
-                let text = text.unwrap_or_else(|error: PyErr| format!("no stack: {error}"));
-                oversight.write_down(slow, &text);
+                let environ = self.site.current.of(py, slow.thread());
+                let seen = stack
+                    .call1((slow.thread(), environ))
+                    .and_then(|seen| seen.extract());
+                let (text, route): (String, Option<String>) =
+                    seen.unwrap_or_else(|error: PyErr| (format!("no stack: {error}"), None));
+                oversight.write_down(slow, &text, route.as_deref());
             }
             for started in 0..orders.start {
                 if let Err(error) = start.call0() {
@@ -225,7 +242,7 @@ impl Server {
     /// The body of the thread that measures the wait for the GIL; returns when the server has drained.
     ///
     /// For the wait profile it also calls `look`, if there is one, to see where the threads are that run a
-    /// request, and `clocks` to read the CPU clocks of the application's own threads; and for the admin endpoint
+    /// request, with the environs of these requests, and `clocks` to read the CPU clocks of the application's own threads; and for the admin endpoint
     /// `stacks`, to collect the stacks of all threads.
     fn watch(
         &self,
@@ -236,18 +253,19 @@ impl Server {
     ) -> PyResult<()> {
         let _guard = StandStill::new();
         let watcher = self.engine.watcher();
+        self.site.current.want();
         while let Some(mut probe) = py.detach(|| watcher.wait()) {
             watcher.attached(&mut probe);
             let busy = watcher.busy();
             if let Some(look) = look.filter(|_| !busy.is_empty()) {
                 // Without memory for it there is no look this time.
-                let seen = look.call1((busy,)).and_then(|seen| seen.extract());
-                let seen: Vec<(u64, String, usize, u64)> = seen.unwrap_or_default();
-                let stack = |(thread, frames, own, at)| ThreadStack {
+                let seen = self.look(look, busy).unwrap_or_default();
+                let stack = |(thread, frames, own, at, route)| ThreadStack {
                     thread,
                     frames,
                     own,
                     at,
+                    route,
                 };
                 watcher.see(&probe, seen.into_iter().map(stack).collect());
             }

@@ -6,10 +6,14 @@ use headwaiter_engine::Seldom;
 use headwaiter_http::ProxyPolicy;
 use pyo3::prelude::*;
 
+use crate::current::Current;
+
 /// What all workers of a server share.
 pub(crate) struct Site {
     pub(crate) application: Py<PyAny>,
     pub(crate) boundary: Boundary,
+    /// What the workers run, if the server is observed.
+    pub(crate) current: Current,
     /// Limits how often bodies longer than their Content-Length are logged.
     pub(crate) overlong: Seldom,
     /// Whether several threads may call the application at once.

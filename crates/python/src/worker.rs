@@ -10,6 +10,7 @@ use headwaiter_http::{ProxyOutcome, ProxyPeer, Refusal, ReplyHead};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
+use crate::current::{self, Place};
 use crate::errors::client_disconnected;
 use crate::process::fork::ForkCheck;
 use crate::site::Site;
@@ -24,6 +25,7 @@ use crate::wsgi::start_response::StartResponse;
 struct Worker<'a> {
     site: &'a Site,
     tasks: Tasks,
+    place: Place<'a>,
     environs: Environs,
     /// The buffer of the last reply's head, reused for the next head.
     head: ReplyHead,
@@ -49,7 +51,7 @@ enum Served {
 /// Exceptions of the preparation, before the first task. In a child: the application's exception.
 pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()> {
     // Everything that can fail comes before the queue counts this worker.
-    let thread = py
+    let thread: u64 = py
         .import("threading")?
         .call_method0("get_ident")?
         .extract()?;
@@ -59,6 +61,7 @@ pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()>
         environs: Environs::new(py, site, engine.listening())?,
         generators: generators.cast_into::<PyType>()?.unbind(),
         tasks: engine.tasks(),
+        place: site.current.join(thread),
         head: ReplyHead::new(),
         poker: engine.poker(),
         start: None,
@@ -135,6 +138,7 @@ impl Worker<'_> {
             }
         };
         let fork = ForkCheck::new();
+        let _shown = self.place.show(&environ);
         let (outcome, close) = self.call(py, &environ, &start);
         if fork.in_child() {
             // The connection belongs to the parent, and so does everything that the task refers to.
@@ -264,6 +268,9 @@ impl Worker<'_> {
                 reply.cut()
             }
             Err(error) => {
+                if let Some(route) = current::failed_route(py, Some(&error)) {
+                    reply.task.set_route(&route);
+                }
                 let path = reply.task.head().path().escape_ascii().to_string();
                 failure::log(
                     py,

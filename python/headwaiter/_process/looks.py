@@ -11,13 +11,18 @@ import dis
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+import types
+from collections.abc import Iterator, Mapping
 from types import CodeType, FrameType
+from typing import Optional
 
-Look = tuple[int, str, int, int]
-"""A thread, its frames separated by line feeds, which of them is the application's innermost, and a
-number that changes when the thread has gone on. The last line is no frame but what the innermost
-one calls, if that has a name: ``acquire()``, ``with``."""
+from headwaiter._process import routes
+
+Look = tuple[int, str, int, int, Optional[str]]
+"""A thread, its frames separated by line feeds, which of them is the application's innermost, a
+number that changes when the thread has gone on, and the route of its request if that is known. The
+last line is no frame but what the innermost one calls, if that has a name: ``acquire()``,
+``with``."""
 
 
 class Function:
@@ -27,6 +32,7 @@ class Function:
     def __init__(self, code: CodeType) -> None:
         self.code = code  # so that no other code gets its identity
         self.rank = _rank(code.co_filename)
+        self.knows_route = routes.paths(code) if routes.can_read_running() else ()
         self.callees: dict[int, str] | None = None
         self._names: dict[int, str] = {}
 
@@ -49,29 +55,52 @@ class Looks:
         self._functions: dict[int, Function] = {}
         self._may_read = True
 
-    def __call__(self, threads: list[int]) -> list[Look]:
+    def __call__(
+        self, threads: list[int], environs: Mapping[int, object] = types.MappingProxyType({})
+    ) -> list[Look]:
+        """The looks at ``threads``; ``environs`` has the environs of their requests, if known."""
         self._may_read = True
         frames = sys._current_frames()
-        return [self._look(ident, frames[ident]) for ident in threads if ident in frames]
+        return [
+            self._look(ident, frames[ident], environs.get(ident))
+            for ident in threads
+            if ident in frames
+        ]
 
-    def _look(self, ident: int, innermost: FrameType) -> Look:
+    def _look(self, ident: int, innermost: FrameType, environ: object) -> Look:
         lasti = innermost.f_lasti
         names: list[str] = []
         own, best = 0, -1
+        route = routes.of_environ(environ)
         frame: FrameType | None = innermost
         while frame is not None and frame.f_code is not self._worker and len(names) < DEEPEST:
             function = self._function(frame.f_code)
             names.append(function.name(frame, lasti if frame is innermost else frame.f_lasti))
             if function.rank > best:
                 own, best = len(names) - 1, function.rank
+            if function.knows_route and route is None:
+                route = routes.of_frame(frame, function.knows_route, environ)
             frame = frame.f_back
+        route = route or self._route_beyond(frame, environ)
         names.reverse()
         own = max(len(names) - 1 - own, 0)
         called = self._callee(innermost, lasti) if names else ""
         if called:
             names.append(called)
         at = hash((id(innermost), lasti)) & MASK
-        return ident, "\n".join(names) or NOWHERE, own, at
+        return ident, "\n".join(names) or NOWHERE, own, at, route
+
+    def _route_beyond(self, frame: FrameType | None, environ: object) -> str | None:
+        """The route from the frames that are too far out to be named."""
+        for _ in range(routes.DEEPEST if routes.can_read_running() else 0):
+            if frame is None or frame.f_code is self._worker:
+                return None
+            function = self._function(frame.f_code)
+            route = function.knows_route and routes.of_frame(frame, function.knows_route, environ)
+            if route:
+                return route
+            frame = frame.f_back
+        return None
 
     def _function(self, code: CodeType) -> Function:
         function = self._functions.get(id(code))

@@ -129,8 +129,7 @@ else:
         if actions[signal.SIGINT] == "ignored":
             del actions[signal.SIGINT]
         chained = [
-            # Not Python's own handler of SIGINT, which would interrupt the drain.
-            (int(number), action == "handler" and not _is_pythons(number))
+            (int(number), action == "handler" and not _ends_process(number))
             for number, action in actions.items()
         ]
         reopen = [int(signal.SIGUSR1)] if reopening and _is_free(signal.SIGUSR1) else []
@@ -146,8 +145,14 @@ else:
             else:
                 control.release_signals()
 
-    def _is_pythons(number: int) -> bool:
-        return signal.getsignal(number) is signal.default_int_handler
+    def _ends_process(number: int) -> bool:
+        """Whether the handler would end the process in the middle of the drain: Python's own of
+        SIGINT, and that of Datadog's tracer, which is there to send its last traces before the
+        signal ends the process. The tracer sends them at the end of the interpreter, too."""
+        handler = signal.getsignal(number)
+        return handler is signal.default_int_handler or (
+            getattr(handler, "__module__", None) == "ddtrace.internal.utils.signals"
+        )
 
     def _is_free(number: int) -> bool:
         return _headwaiter.signal_action(number) == "default"

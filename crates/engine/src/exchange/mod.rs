@@ -46,6 +46,8 @@ pub(crate) struct Exchange {
     recorded: bool,
     /// The client as a trusted proxy named it.
     pub(crate) client: Option<Box<str>>,
+    /// What its framework calls its route, if the request has failed.
+    pub(crate) route: Option<Box<str>>,
     /// What came in place of a head that is malformed or incomplete: its first line, for the log.
     pub(crate) first_line: Vec<u8>,
 }
@@ -67,6 +69,7 @@ impl Exchange {
             place: 0,
             recorded: false,
             client: None,
+            route: None,
             first_line: Vec::new(),
         }
     }
@@ -90,6 +93,7 @@ impl Exchange {
         self.place = 0;
         self.recorded = false;
         self.client = None;
+        self.route = None;
         self.first_line.clear();
     }
 
@@ -201,6 +205,7 @@ impl Exchange {
             head: &self.head,
             first_line: &self.first_line,
             client: self.client.as_deref(),
+            route: self.route.as_deref(),
             peer: link.peer,
         })
     }

@@ -185,6 +185,7 @@ impl IoLoop {
                 head: &Head::new(),
                 first_line: first_line(&line),
                 client: None,
+                route: None,
                 peer: request.peer.unwrap_or(Peer::Unix),
             });
         }

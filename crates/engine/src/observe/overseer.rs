@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::observe::Observatory;
 use crate::observe::pool::{Change, PERIOD, Pool, PoolSample};
 use crate::queue::running::RunningRequest;
-use crate::record::Phase;
+use crate::record::{Phase, route};
 use crate::settings::Settings;
 
 /// What the overseer remembers between two looks.
@@ -118,8 +118,8 @@ impl Oversight {
         None
     }
 
-    /// Logs a slow request; `stack` is the stack of its thread now.
-    pub fn write_down(&self, slow: &SlowRequest, stack: &str) {
+    /// Logs a slow request; `stack` is the stack of its thread now, `route` what its framework calls its route.
+    pub fn write_down(&self, slow: &SlowRequest, stack: &str, route: Option<&str>) {
         let request = &slow.request;
         let late = self.0.shared.now().saturating_duration_since(slow.seen);
         let held = if late > WORTH_A_WORD {
@@ -130,9 +130,13 @@ impl Oversight {
         } else {
             String::new()
         };
+        let route = route.map_or(String::new(), |name| {
+            let route = route::route(&request.method, &request.path, Some(name));
+            format!(" (route {route})")
+        });
         log::warn!(
             target: crate::SLOW_LOG,
-            "{} runs for {:.1} s{held}; {}; worker {}:\n{}",
+            "{}{route} runs for {:.1} s{held}; {}; worker {}:\n{}",
             request.whose(),
             request.age.as_secs_f64(),
             request.phases_so_far(),

@@ -21,8 +21,9 @@ struct Halves {
 }
 
 impl Failed {
-    pub(super) fn count(&self, method: &[u8], path: &[u8]) {
-        let route = route(method, path);
+    /// Counts a request; `name` is its framework's for the route, if known.
+    pub(super) fn count(&self, method: &[u8], path: &[u8], name: Option<&str>) {
+        let route = route(method, path, name);
         let mut halves = self.halves(sync::now());
         let is_full = halves.now.len() >= MOST && !halves.now.contains_key(&route);
         let route = if is_full { OTHER.to_owned() } else { route };
@@ -72,9 +73,9 @@ mod tests {
     fn routes_beyond_the_bound_are_counted_together() {
         let failed = Failed::default();
         for n in 0..MOST + 5 {
-            failed.count(b"GET", format!("/page{n}x").as_bytes());
+            failed.count(b"GET", format!("/page{n}x").as_bytes(), None);
         }
-        failed.count(b"GET", b"/page0x");
+        failed.count(b"GET", b"/another", Some("/page0x"));
         let all = failed.recent(sync::now());
         assert_eq!(all.len(), MOST + 1);
         assert_eq!(all[0], (OTHER.into(), 5));
@@ -84,11 +85,11 @@ mod tests {
     #[test]
     fn they_are_forgotten_within_a_minute() {
         let failed = Failed::default();
-        failed.count(b"GET", b"/a");
+        failed.count(b"GET", b"/a", None);
         let now = sync::now();
         let a = ("GET /a".to_owned(), 1);
         assert_eq!(failed.recent(now + HALF), std::slice::from_ref(&a));
-        failed.count(b"GET", b"/b"); // the clock has not moved: still the half that began later
+        failed.count(b"GET", b"/b", None); // the clock has not moved: still the half that began later
         assert_eq!(failed.recent(now + HALF), [a, ("GET /b".into(), 1)]);
         assert_eq!(failed.recent(now + 2 * HALF), [("GET /b".into(), 1)]);
         assert_eq!(failed.recent(now + 4 * HALF), []);

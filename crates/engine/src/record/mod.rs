@@ -247,6 +247,8 @@ pub(crate) struct Ended<'a> {
     pub(crate) first_line: &'a [u8],
     /// The client's address as a trusted proxy named it.
     pub(crate) client: Option<&'a str>,
+    /// What its framework calls its route; known of some requests that have failed.
+    pub(crate) route: Option<&'a str>,
     pub(crate) peer: Peer,
 }
 

@@ -58,7 +58,8 @@ impl Shard {
         let record = ended.record;
         if record.status >= 500 && record.end != End::Refused {
             self.failed.add(1);
-            self.routes.count(ended.head.method(), ended.head.path());
+            let head = ended.head;
+            self.routes.count(head.method(), head.path(), ended.route);
         }
         let class = usize::from(record.status / 100).min(STATUS_CLASSES - 1);
         self.statuses[class].add(1);

@@ -1,10 +1,27 @@
-//! The route of a request: its method and its path, with the parts folded that differ from request to request.
+//! The route of a request: its method, and the name that its framework has for it. Without a name it is the path,
+//! with the parts folded that differ from request to request.
+
+/// Method and name, such as `GET /orders/<int:pk>`; without a name what [`folded`] makes of the path.
+pub(crate) fn route(method: &[u8], path: &[u8], name: Option<&str>) -> String {
+    let Some(name) = name else {
+        return folded(method, path);
+    };
+    let mut route = format!("{} ", method.escape_ascii());
+    for c in name.chars().take(LONGEST) {
+        match c {
+            // Regular expressions are full of backslashes, which need no escape here.
+            ' '..='~' => route.push(c),
+            _ => route.extend(c.escape_unicode()),
+        }
+    }
+    route
+}
 
 /// Method and path, such as `GET /orders/<int>`.
 ///
 /// A segment of digits becomes `<int>`, a UUID `<uuid>`, sixteen or more hexadecimal digits `<hex>`. A path is
 /// cut after [`SEGMENTS`] segments or [`LONGEST`] bytes, and shown in ASCII.
-pub(crate) fn route(method: &[u8], path: &[u8]) -> String {
+fn folded(method: &[u8], path: &[u8]) -> String {
     let mut route = format!("{} ", method.escape_ascii());
     let path = path.split(|b| *b == b'?').next().unwrap_or_default();
     let path = path.strip_prefix(b"/").unwrap_or(path);
@@ -50,7 +67,19 @@ mod tests {
 
     #[track_caller]
     fn check(path: &str, shown: &str) {
-        assert_eq!(route(b"GET", path.as_bytes()), format!("GET {shown}"));
+        assert_eq!(route(b"GET", path.as_bytes(), None), format!("GET {shown}"));
+    }
+
+    #[test]
+    fn a_name_is_taken_as_it_is_in_ascii() {
+        let named = |name| route(b"GET", b"/orders/17", Some(name));
+        assert_eq!(named("/orders/<int:pk>"), "GET /orders/<int:pk>");
+        assert_eq!(named(r"/y/(?P<y>\d{4})/"), r"GET /y/(?P<y>\d{4})/");
+        assert_eq!(named("/caf\u{e9}\n"), "GET /caf\\u{e9}\\u{a}");
+        assert_eq!(
+            named(&"x".repeat(1000)),
+            format!("GET {}", "x".repeat(LONGEST))
+        );
     }
 
     #[test]

@@ -274,6 +274,11 @@ impl Task {
     pub fn set_client(&mut self, client: &str) {
         self.exchange_mut().client = Some(client.into());
     }
+
+    /// Notes what the framework calls the route of a request that has failed.
+    pub fn set_route(&mut self, route: &str) {
+        self.exchange_mut().route = Some(route.into());
+    }
 }
 
 /// Tells the application whether its client is gone.

@@ -9,6 +9,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
+use crate::current;
 use crate::errors::{
     client_disconnected, invalid, not_bytes, not_here, not_started, not_str, shown,
 };
@@ -65,7 +66,7 @@ impl StartResponse {
             Some(exc_info) if exc_info.is_truthy()? => Some(exc_info.get_item(1)),
             _ => None,
         };
-        slf.get().with(|reply| {
+        let status = slf.get().with(|reply| {
             if let Some(error) = raised {
                 if reply.is_out() {
                     return Err(PyErr::from_value(error?));
@@ -80,8 +81,13 @@ impl StartResponse {
             if set.is_err() {
                 reply.head.clear();
             }
-            set
+            set.map(|()| reply.head.status())
         })??;
+        if status >= 500
+            && let Some(route) = current::failed_route(slf.py(), None)
+        {
+            slf.get().with(|reply| reply.task.set_route(&route))?;
+        }
         Ok(Write(slf.clone().unbind()))
     }
 }

@@ -35,6 +35,8 @@ pub struct ThreadStack {
     pub own: usize,
     /// Changes when the thread has gone on.
     pub at: u64,
+    /// What the framework calls the route of its request, if it has found that.
+    pub route: Option<String>,
 }
 
 /// What the watch thread has seen in the last minute.
@@ -148,6 +150,10 @@ impl Profile {
         for (worker, (used, delayed)) in look.workers.iter_mut().zip(clocks) {
             let before = last.as_ref().and_then(|last| last.of(worker));
             let same_place = before.is_some_and(|before| before.is_where(worker));
+            // A reply that is streamed has left the framework, which knew the route.
+            if let Some(before) = before.filter(|before| before.is_same_request(worker)) {
+                worker.stack.route = worker.stack.route.take().or(before.stack.route.clone());
+            }
             worker.state = judge(&Evidence {
                 used,
                 delayed,
@@ -229,7 +235,11 @@ impl Worker {
 
     fn place(&self) -> Place {
         Place {
-            route: route(&self.request.method, &self.request.path),
+            route: route(
+                &self.request.method,
+                &self.request.path,
+                self.stack.route.as_deref(),
+            ),
             stack: self.stack.frames.clone(),
             own: self.stack.own,
             state: self.state,
@@ -238,7 +248,11 @@ impl Worker {
 
     /// Whether the thread has not gone on in between.
     fn is_where(&self, later: &Worker) -> bool {
-        self.stack.at == later.stack.at && self.request.record.taken == later.request.record.taken
+        self.stack.at == later.stack.at && self.is_same_request(later)
+    }
+
+    fn is_same_request(&self, later: &Worker) -> bool {
+        self.request.record.taken == later.request.record.taken
     }
 }
 

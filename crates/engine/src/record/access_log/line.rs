@@ -344,6 +344,7 @@ mod tests {
             head: &request.head,
             first_line: &request.first_line,
             client: request.client.as_deref(),
+            route: None,
             peer: Peer::Tcp("192.0.2.7:4711".parse().unwrap()),
         };
         append(&mut out, &format.parse().unwrap(), ended, DATE, room);
