@@ -14,6 +14,8 @@
 
 pub(crate) mod accept;
 pub(crate) mod accepting;
+#[cfg(unix)]
+mod admin_only;
 #[cfg(not(unix))]
 mod alone;
 mod buffers;

@@ -16,6 +16,7 @@ impl Desk {
     }
 
     /// Digests `data`, which was read before the connection came here, then what can be read now.
+    #[cfg(unix)]
     pub(in crate::io) fn receive_behind(&mut self, index: usize, data: &[u8]) {
         Receiver::new(self, index).receive_behind(data);
     }

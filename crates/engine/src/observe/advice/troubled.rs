@@ -1,6 +1,5 @@
 //! Trouble that no number of threads cures: workers that are stuck, errors, a CPU or a GIL that others use.
 
-use super::crowded::round_up;
 use super::limited::place_in_line;
 use super::words::{number, plural, requests_have, threads, time};
 use super::{Advice, Case, Kind, NOTICEABLE, Window, advice};
