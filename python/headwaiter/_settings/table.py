@@ -146,7 +146,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Give each process a socket of its own at every address (`SO_REUSEPORT`), and let other
         servers share the addresses. Drawbacks: the kernel chooses a process for each connection,
         whether that process is busy or has just died, and a change to fewer processes may lose
-        connections in a backlog. Not on Windows.""", waitress="absent"),
+        connections in a backlog. Only on Linux.""", waitress="absent"),
     _row("connection_limit", kinds.INTEGER, None, "Limits", """
         Most open connections of a process. At the limit a new connection goes to another process
         with room; without one the connection that has been idle for longest is closed; if none is
