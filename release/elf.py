@@ -60,7 +60,7 @@ def findings(wheel: Path, needed: Needs) -> list[str]:
     found = []
     manylinux = re.search(r"manylinux_(\d+)_(\d+)", platform)
     if manylinux and needed.glibc and needed.glibc > (int(manylinux[1]), int(manylinux[2])):
-        found.append(f"needs glibc {needed.glibc}")
+        found.append(f"needs {needed}")
     if "musllinux" in platform and needed.glibc:
         found.append("needs glibc")
     known = MUSL if "musllinux" in platform else GNU

@@ -1,4 +1,4 @@
-"""``examples/monitoring``: the dashboard and the alerts ask for metrics and labels that there are."""
+"""``examples/monitoring``: dashboard and alerts ask for metrics and labels that there are."""
 
 from __future__ import annotations
 
@@ -84,7 +84,10 @@ def test_the_page_counts_the_alerts() -> None:
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
     severities = [rule["labels"]["severity"] for rule in rules()]
     counts = {"page": "five", "ticket": "ten"}
-    assert {severity: severities.count(severity) for severity in counts} == {"page": 5, "ticket": 10}
+    assert {severity: severities.count(severity) for severity in counts} == {
+        "page": 5,
+        "ticket": 10,
+    }
     assert "five that should wake somebody, ten to look at by day" in page
 
 

@@ -45,7 +45,9 @@ def unknown(query: str, known: dict[str, set[str]]) -> list[str]:
     found = []
     for name, labels in re.findall(r"\b((?:headwaiter|process)_\w+|up)\b(?:\{([^}]*)\})?", query):
         asked = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", labels))
-        found += [name] if name not in known else [f"{name}: {each}" for each in asked - known[name]]
+        found += (
+            [name] if name not in known else [f"{name}: {each}" for each in asked - known[name]]
+        )
     return found
 
 
