@@ -1,4 +1,4 @@
-"""``examples/monitoring``: dashboard and alerts ask for metrics and labels that there are."""
+"""``examples/monitoring``: both files ask for metrics and labels that there are."""
 
 from __future__ import annotations
 

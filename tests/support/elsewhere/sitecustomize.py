@@ -31,8 +31,8 @@ import traceback
 import types
 from pathlib import Path
 
-BEFORE = (argparse, contextlib, importlib.metadata, json, logging.config, shutil, ssl, tempfile)
-BEFORE += (subprocess, traceback)
+BEFORE = [argparse, contextlib, importlib.metadata, json, logging.config, shutil, ssl, tempfile]
+BEFORE += [subprocess, traceback]
 
 ONLY_LINUX = {
     os: "eventfd memfd_create pidfd_open pipe2 sched_getaffinity sched_setaffinity waitid",
@@ -95,7 +95,7 @@ def extension() -> types.ModuleType:
 system = os.environ.get("ELSEWHERE", "")
 if system:
     native = extension()
-    sys.platform = system  # type: ignore[misc, assignment]
+    sys.platform = system
     remove({**ONLY_LINUX, native: "adopt_orphans fork_without_hooks leave_with_parent"})
     selectors.DefaultSelector = selectors.SelectSelector  # type: ignore[misc, assignment]
 if system == "win32":
