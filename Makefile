@@ -41,7 +41,7 @@ PURE_RUST    := --workspace --exclude headwaiter-python
 .DELETE_ON_ERROR:
 
 help:             ## This list
-	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-13s%s\n", $$1, $$2 }' Makefile
+	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-15s%s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  PYTHON=python3.9 picks another interpreter; PORT=8080, HOST=... and ADMIN=... are for serve.'
 

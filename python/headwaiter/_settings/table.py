@@ -137,7 +137,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Permissions of the Unix socket, in octal digits.""", maximum=0o7777),
     _row("sockets", kinds.SOCKETS, [], "Listening", """
         Stream sockets that are already bound, all Internet or all Unix ones. The server owns them
-        from then on and closes them when it drains.""",
+        from then on and closes them when it drains. Not on Windows.""",
         keyword_only=True, engine=False, waitress="differs"),
     _row("backlog", kinds.INTEGER, 1024, "Listening", """
         Connections that the kernel holds until the server accepts them (`listen(2)`).""",
