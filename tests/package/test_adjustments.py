@@ -224,6 +224,13 @@ def test_sockets_that_are_bound_already_cannot_be_multiplied() -> None:
                 Adjustments(reuse_port=True, **other)
 
 
+def test_windows_takes_no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        monkeypatch.setattr(sys, "platform", "win32")
+        with pytest.raises(ValueError, match=r"^sockets: not on Windows"):
+            Adjustments(sockets=[bound])
+
+
 @pytest.mark.parametrize("system", ["darwin", "win32"])
 def test_reuse_port_is_refused_where_it_divides_nothing(
     monkeypatch: pytest.MonkeyPatch, system: str

@@ -145,10 +145,11 @@ def _check_loopback(host: str, shown: str, *, public: bool) -> None:
 
 
 def check_sockets(sockets: Iterable[socket.socket]) -> None:
+    sockets = list(sockets)
+    if sockets and sys.platform == "win32":
+        raise ValueError("sockets: not on Windows; name the addresses with listen")
     families = set()
     for sock in sockets:
-        if sys.platform == "win32":
-            raise ValueError("sockets: not on Windows; name the addresses with listen")
         if sock.type != socket.SOCK_STREAM or sock.family not in _STREAM_FAMILIES:
             raise ValueError("sockets: only Internet or Unix stream sockets may be used")
         families.add("unix" if sock.family == _UNIX else "internet")
