@@ -166,6 +166,26 @@ def test_interpreters_are_found_once_and_in_order(
     assert [python.path for python in pythons.find()] == [tmp_path / "a" / f"python{own.name}"]
 
 
+def test_the_commands(tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "release", *arguments]
+        env = environment(**{pythons.FREE_THREADED: sys.executable})  # so none is unpacked
+        return subprocess.run(
+            argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    tag = run("tag", "v9.9.9")
+    assert (tag.returncode, tag.stdout) == (1, "")
+    assert tag.stderr.startswith("release: the tag v9.9.9 is not v")
+    listed = run("pythons", str(tmp_path))
+    assert listed.returncode == 0, listed.stderr
+    for line in listed.stdout.splitlines():
+        assert re.fullmatch(r"3\.\d+t? /.+", line)
+    nothing = run("wheels", "--python", str(tmp_path / "python3.99"))
+    assert nothing.returncode == 1
+    assert nothing.stderr == "no interpreter of a supported version was found\n"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads a library of Linux")
 def test_what_a_library_needs(tmp_path: Path) -> None:
     suffix = str(sysconfig.get_config_var("EXT_SUFFIX"))
