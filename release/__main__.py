@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
 
 def build(options: argparse.Namespace) -> int:
     """Builds and tries everything; 1 if something failed."""
-    from .wheels import Result, Workshop, table, targets
+    from .wheels import Result, Workshop, summary, table, targets
 
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="wheels-") as name:
@@ -62,7 +62,7 @@ def build(options: argparse.Namespace) -> int:
     failed = [result for result in results if result.failed]
     for result in failed:
         print(f"{result.python} {result.target}: {result.failed}", file=sys.stderr)
-    print(f"{len(results) - len(failed)} of {len(results)} built and tried")
+    print(summary(results))
     return 1 if failed else 0
 
 

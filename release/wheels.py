@@ -90,6 +90,17 @@ def table(results: Iterable[Result]) -> str:
     )
 
 
+def summary(results: Iterable[Result]) -> str:
+    """How many were built, and how many could be tried."""
+    whole = list(results)
+    good = [result for result in whole if not result.failed]
+    tried = [result for result in good if result.served == "yes"]
+    text = f"{len(good)} of {len(whole)} built, {len(tried)} installed and served"
+    if len(tried) < len(good):
+        text += f"; {len(good) - len(tried)} for musl inspected only: --musl-python PATH tries them"
+    return text
+
+
 class Workshop:
     """Where wheels are built and tried. ``scratch`` is removed by the caller; logs stay in
     ``logs``."""
@@ -114,9 +125,7 @@ class Workshop:
                 wrong = elf.findings(result.wheel, needed)
                 if wrong:
                     raise Failure(", ".join(wrong))
-            if tried_by is None:
-                result.installed = result.served = "not here: needs a Python for musl"
-            else:
+            if tried_by is not None:
                 self._tried(result, tried_by, ["--no-index", "--no-deps", str(result.wheel)], {})
         return result
 

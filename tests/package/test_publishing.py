@@ -239,6 +239,24 @@ def test_the_table_of_wheels(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        (
+            [wheels.Result("3.11", "manylinux", served="yes")],
+            "1 of 1 built, 1 installed and served",
+        ),
+        (
+            [wheels.Result("3.9", "manylinux", failed="x"), wheels.Result("3.9", "musllinux")],
+            "1 of 2 built, 0 installed and served; "
+            "1 for musl inspected only: --musl-python PATH tries them",
+        ),
+    ],
+)
+def test_the_summary(results: list[wheels.Result], said: str) -> None:
+    assert wheels.summary(results) == said
+
+
 def test_a_step_that_fails_is_reported_and_the_rest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
