@@ -11,6 +11,7 @@ BIN    := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 ADMIN ?= 127.0.0.1:9090
+CROSS ?= aarch64-apple-darwin x86_64-pc-windows-msvc
 
 PYTEST_ARGS  ?=
 FUZZ_SECONDS ?= 60
@@ -21,24 +22,26 @@ PEERS        ?=
 SCENARIOS    ?=
 ATTACKS      ?=
 MICRO        ?=
+WHEELS       ?=
 
 export CARGO_TERM_COLOR ?= auto
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
-PYTHON_TREES := $(wildcard benchmarks examples python tests)
+PYTHON_TREES := $(wildcard benchmarks examples python release tests)
+FORMS        := $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 # Whatever environment the caller's shell is in, maturin is to use ours.
 MATURIN      := env -u CONDA_PREFIX VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin
 # The engine and the core know no Python; the binding is tested from Python, in tests/.
 PURE_RUST    := --workspace --exclude headwaiter-python
 
-.PHONY: help serve test test-rust test-python model lint lint-rust lint-python deny check bench bench-quick attacks instructions microbench fuzz conformance soak wheel clean
+.PHONY: help serve test test-rust test-python model ahead ready lint lint-rust lint-python deny check bench bench-quick attacks instructions microbench fuzz conformance soak wheel wheels cross lint-workflows clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help:             ## This list
-	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-13s%s\n", $$1, $$2 }' Makefile
+	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-15s%s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  PYTHON=python3.9 picks another interpreter; PORT=8080, HOST=... and ADMIN=... are for serve.'
 
@@ -65,11 +68,19 @@ test-python: $(VENV)/.dev $(VENV)/.test $(patsubst .venv,.venv/.apm,$(filter .ve
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # Everything is compiled with the model's primitives, so it has a target directory of its own.
+MODEL := RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/model MODEL_ROUNDS=$(ROUNDS) cargo test --package headwaiter-engine --lib
 model:            ## The hand-off under a scheduler that tries interleavings (ROUNDS=10 tries more)
-	RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/model MODEL_ROUNDS=$(ROUNDS) \
-	    cargo test --package headwaiter-engine --lib model:: -- --test-threads=1
+	$(MODEL) model:: -- --test-threads=1
 
-lint: lint-rust lint-python    ## Formatting, clippy, rustdoc, ruff, mypy --strict, stubtest
+ahead: target/tools/bin/cargo-fuzz    ## Compile what model, fuzz and microbench need, and run nothing
+	$(MODEL) --no-run
+	cargo build --quiet --manifest-path fuzz/Cargo.toml --example seed
+	RUSTC_BOOTSTRAP=1 $< build
+	cargo bench --package headwaiter-http --bench heads --bench bodies --no-run
+
+ready: $(VENV)/.dev $(VENV)/.test    ## Build and install what test-python needs, and run nothing
+
+lint: lint-rust lint-python lint-workflows    ## Formatting, clippy, rustdoc, ruff, mypy --strict, stubtest, workflows
 
 lint-rust:
 	cargo fmt --all --check
@@ -80,7 +91,31 @@ lint-python: $(VENV)/.dev $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PYTHON_TREES)
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin python release
+	$(BIN)/mypy --config-file mypy-windows.ini python release
 	$(BIN)/python -m mypy.stubtest headwaiter._headwaiter
+
+# Their schemas come with the package: nothing is fetched.
+lint-workflows: $(VENV)/.lint    ## GitHub's workflows and forms: against their schemas, and what weakens a workflow
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(FORMS)
+	@if [ -x $(BIN)/zizmor ]; then \
+	    $(BIN)/zizmor --offline --quiet --config .github/zizmor.yml .github; \
+	else \
+	    echo 'lint-workflows: no zizmor, which is not made for this Python'; \
+	fi
+
+# clippy does not link, so nothing of the other systems is needed but Rust's standard library for them. The target
+# directory of its own lets others compile meanwhile.
+cross:            ## Whether the code compiles for macOS and Windows, without a warning (CROSS=...)
+	@if ! rustup target add $(CROSS); then echo 'cross: not checked, as Rust has no library for $(CROSS)'; exit; fi; \
+	export CARGO_TARGET_DIR=target/cross; \
+	for target in $(CROSS); do \
+	    echo "cargo clippy --target $$target"; \
+	    PYO3_CROSS_PYTHON_VERSION=3.11 cargo clippy --workspace --all-targets --target $$target -- -D warnings || exit 1; \
+	done
 
 # The advisories are in a Git repository, which not every machine can reach.
 deny: $(VENV)/.deny    ## Licences, duplicates and sources of the crates; advisories where their database can be reached
@@ -129,6 +164,9 @@ target/tools/bin/cargo-fuzz:
 wheel: $(VENV)/.build    ## A wheel for PYTHON, in dist/
 	$(MATURIN) build --release --interpreter $(BIN)/python --out dist
 
+wheels: $(VENV)/.wheels    ## Wheels for every Python that is found, each tried, and the sdist (WHEELS="--python python3.11")
+	$(BIN)/python -m release wheels $(WHEELS)
+
 clean:            ## Remove everything that the commands above made
 	cargo clean
 	rm -rf .venv .venv-* dist fuzz/target examples/*/var
@@ -142,7 +180,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
 # The groups are declared in pyproject.toml.
-$(VENV)/.apm $(VENV)/.build $(VENV)/.deny $(VENV)/.examples $(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml | $(BIN)/python
+$(VENV)/.apm $(VENV)/.build $(VENV)/.deny $(VENV)/.examples $(VENV)/.test $(VENV)/.lint $(VENV)/.wheels: $(VENV)/.%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --group $*
 	@touch $@
 

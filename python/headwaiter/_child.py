@@ -64,7 +64,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run_template(descriptor: int, own: list[str], *, observed: bool) -> int:
     """Load the application, then fork children. This function goes on in each of them."""
-    _headwaiter.leave_with_parent()
+    if sys.platform == "linux":
+        _headwaiter.leave_with_parent()
     with template.Parent(descriptor) as parent:
         try:
             loaded = _load(own)

@@ -28,6 +28,7 @@ READ = 65536
 MOST_DESCRIPTORS = 8
 """Descriptors that may come with one read. The parent sends one with each frame."""
 
+NOT_HERE = "preload: only on Linux"
 PATIENCE = 0.25
 """Seconds for threads that end by themselves, such as those of a pool that has been shut down."""
 
@@ -144,6 +145,8 @@ class Parent:
         A process in between forks it and ends, so the child becomes a child of the parent, which is
         told when that is so. Until then the child waits.
         """
+        if sys.platform != "linux":
+            raise TemplateError(NOT_HERE)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(AttributeError, OSError, ValueError):
                 stream.flush()  # or each child would write what is left
@@ -178,7 +181,8 @@ def _fork_between(slot: int, template: socket.socket) -> None:
     """In the process in between: fork the child, tell its process ID, and end. Returns in the
     child."""
     try:
-        _headwaiter.leave_with_parent()
+        if sys.platform == "linux":
+            _headwaiter.leave_with_parent()
         os.environ[SLOT_VARIABLE] = str(slot)  # before the hooks of the fork run
         child = os.fork()
         if not child:

@@ -215,7 +215,7 @@ def test_what_needs_a_parent_process(name: str, value: Any) -> None:
         create_server(lambda _environ, _start: [], **adjustments)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no SO_REUSEPORT there")
+@LINUX
 def test_sockets_that_are_bound_already_cannot_be_multiplied() -> None:
     with socket.create_server(("127.0.0.1", 0)) as bound:
         others: list[dict[str, Any]] = [{"unix_socket": "x"}, {"sockets": [bound]}]
@@ -224,9 +224,19 @@ def test_sockets_that_are_bound_already_cannot_be_multiplied() -> None:
                 Adjustments(reuse_port=True, **other)
 
 
-def test_a_system_without_reuse_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(socket, "SO_REUSEPORT", raising=False)
-    with pytest.raises(ValueError, match=r"^reuse_port: this system has no SO_REUSEPORT"):
+def test_windows_takes_no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        monkeypatch.setattr(sys, "platform", "win32")
+        with pytest.raises(ValueError, match=r"^sockets: not on Windows"):
+            Adjustments(sockets=[bound])
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_reuse_port_is_refused_where_it_divides_nothing(
+    monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    with pytest.raises(ValueError, match=r"^reuse_port: only on Linux"):
         Adjustments(reuse_port=True)
 
 

@@ -40,10 +40,18 @@ def test_there_are_recipes() -> None:
     assert len(recipes()) >= 10
 
 
+def unknown(query: str, known: dict[str, set[str]]) -> list[str]:
+    """The metrics and labels of ``query`` that are not ``known``."""
+    found = []
+    for name, labels in re.findall(r"\b((?:headwaiter|process)_\w+|up)\b(?:\{([^}]*)\})?", query):
+        asked = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", labels))
+        found += (
+            [name] if name not in known else [f"{name}: {each}" for each in asked - known[name]]
+        )
+    return found
+
+
 @pytest.mark.parametrize("query", recipes())
 def test_a_recipe_asks_for_what_there_is(query: str) -> None:
     promql_parser.parse(query)
-    known = metrics()
-    for name, labels in re.findall(r"\b((?:headwaiter|process)_\w+)(?:\{([^}]*)\})?", query):
-        assert name in known
-        assert set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", labels)) <= known[name]
+    assert unknown(query, metrics()) == []

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from headwaiter._parent import control
 from tests.support.http import TIMEOUT
 from tests.support.process import ROOT, ServerProcess, environment, run_cli
 
@@ -182,6 +183,21 @@ def test_a_stale_control_socket_is_replaced(tmp_path: Path) -> None:
     with started(tmp_path, "serve", processes=1) as parent:
         parent.started(1)
         parent.stop()
+
+
+def test_the_question_whether_a_control_socket_is_stale_costs_its_server_no_connection(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "ctl")
+    with socket.socket(socket.AF_UNIX) as owner:
+        owner.bind(path)
+        owner.listen(0)
+        owner.setblocking(False)
+        for _ in range(3):
+            with pytest.raises(control.ControlError, match="another server uses it"):
+                control.bound(path)
+        with pytest.raises(BlockingIOError):
+            owner.accept()
 
 
 def test_what_the_service_manager_hears(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -135,8 +136,9 @@ class Children:
         for template in self.templates.values():
             template.popen.send_signal(signal.SIGKILL)
         for template in self.templates.values():
-            with contextlib.suppress(ChildProcessError):
-                os.waitid(os.P_PID, template.popen.pid, os.WEXITED | os.WNOWAIT)
+            if sys.platform == "linux":  # no template elsewhere
+                with contextlib.suppress(ChildProcessError):
+                    os.waitid(os.P_PID, template.popen.pid, os.WEXITED | os.WNOWAIT)
             template.popen.poll()
 
     def start(self, slot: int, place: int, template: int | None = None) -> ChildProcess:

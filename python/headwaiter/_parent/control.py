@@ -189,8 +189,9 @@ def _remove_stale(path: str) -> None:
             return  # not ours to remove: bind fails
     except FileNotFoundError:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
+    # A socket of another type: the kernel looks only whether somebody has the path. To a stream
+    # socket macOS would say the same of a server whose backlog is full as of none.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(path)
         except ConnectionRefusedError:

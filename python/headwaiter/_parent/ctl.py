@@ -32,6 +32,8 @@ of stop, the status with which the server has ended.
 
 def run(arguments: Sequence[str]) -> int:
     """Do what ``arguments`` ask for and return the exit status; ``ctl`` is not among them."""
+    if sys.platform == "win32":
+        return _fail("not on Windows, where the server is one process", USAGE)
     parser = argparse.ArgumentParser(
         prog="headwaiter ctl",
         epilog=EPILOG,

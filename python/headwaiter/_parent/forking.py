@@ -112,6 +112,8 @@ class Forking:
 
     def _reap_orphans(self, own: set[int]) -> None:
         """Process 1 and a subreaper inherit every orphan, and have to wait for it."""
+        if sys.platform != "linux":
+            return  # only there is the parent one of them
         own = own | {child.popen.pid for child in self.children.by_slot.values()}
         own |= {template.popen.pid for template in self.children.templates.values()}
         with contextlib.suppress(ChildProcessError):

@@ -31,7 +31,7 @@ def read() -> list[Clock]:
 def _cpu(native_id: int | None) -> float | None:
     """``None`` if the thread has ended; the system may know no number of a thread that begins."""
     try:
-        file = os.open(f"/proc/self/task/{native_id}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(f"/proc/self/task/{native_id}/schedstat", os.O_RDONLY)
     except OSError:
         return None
     try:

@@ -69,7 +69,8 @@ def do_not_inherit(listeners: Sequence[socket.socket]) -> None:
                         os.dup2(null, descriptor, inheritable=False)
             os.close(null)
 
-    os.register_at_fork(after_in_child=forked)
+    if sys.platform != "win32":
+        os.register_at_fork(after_in_child=forked)
 
 
 def _identity(descriptor: int) -> tuple[int, int]:

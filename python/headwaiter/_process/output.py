@@ -15,6 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PATIENCE = 1.0
+if sys.platform == "win32":
+    PIPE_BUF = 512
+else:
+    PIPE_BUF = select.PIPE_BUF
 
 
 class Lost(Exception):
@@ -53,4 +57,4 @@ def say(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         # A pipe that takes bytes takes at least so many without blocking.
         while data and select.select([], [2], [], PATIENCE)[1]:
-            data = data[os.write(2, data[: select.PIPE_BUF]) :]
+            data = data[os.write(2, data[:PIPE_BUF]) :]

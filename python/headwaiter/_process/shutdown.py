@@ -129,8 +129,10 @@ def _retry_writes() -> None:
     Sends SIGURG, which has no effect by default. If the application handles SIGURG, writes stay
     blocked.
     """
-    number = getattr(signal, "SIGURG", None)
-    if number is None or signal.getsignal(number) != signal.SIG_DFL:
+    if sys.platform == "win32":  # no such signal there
+        return
+    number = signal.SIGURG
+    if signal.getsignal(number) != signal.SIG_DFL:
         return
     if threading.current_thread() is not threading.main_thread():
         return

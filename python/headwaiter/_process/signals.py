@@ -87,7 +87,7 @@ if sys.platform == "win32":
 
     @contextmanager
     def _taken(
-        writer: socket.socket, _reopening: bool, _ends_process: bool, _control: None
+        writer: socket.socket, _reopening: bool, _ends_process: bool, _control: object
     ) -> Iterator[tuple[list[signal.Signals], int | None]]:
         previous: dict[signal.Signals, Any] = {}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 import time
 
 FIRST_DESCRIPTOR = 3
@@ -53,7 +54,7 @@ def watchdog_seconds() -> float | None:
 def notify(state: str) -> None:
     """Send ``state`` to the service manager, if there is one. Errors are ignored."""
     address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address.startswith(("/", "@")):
+    if sys.platform == "win32" or not address.startswith(("/", "@")):
         return
     if state == "RELOADING=1":  # the manager compares this moment with that of READY=1
         state += f"\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"

@@ -280,8 +280,10 @@ class Adjustments(AdjustmentValues):
 
     def _resolve_listen(self) -> None:
         listen.check_sockets(self.sockets)
-        if self.reuse_port and not hasattr(socket, "SO_REUSEPORT"):
-            raise ValueError("reuse_port: this system has no SO_REUSEPORT")
+        if self.reuse_port and sys.platform != "linux":
+            raise ValueError(
+                "reuse_port: only on Linux; elsewhere one of the sockets gets every connection"
+            )
         if self.unix_socket and not hasattr(socket, "AF_UNIX"):
             raise ValueError("unix_socket: this system has no Unix sockets")
         self.listen = []

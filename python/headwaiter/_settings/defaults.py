@@ -61,16 +61,29 @@ def _memory() -> int:
     """Bytes of memory: all of the machine, or less if a control group or a limit allows less."""
     limits = [UNLIMITED]
     with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-        limits += [soft] if soft != resource.RLIM_INFINITY else []
+        limits += _limits_of_memory()
     own = [line[3:] for line in _read("/proc/self/cgroup").splitlines() if line.startswith("0::")]
     groups = [f"/sys/fs/cgroup{path}/memory.max" for path in ("", *own)]
     texts = map(_read, [*groups, "/sys/fs/cgroup/memory/memory.limit_in_bytes"])
     limits += [int(text) for text in texts if text.isdigit()]
     return min(limits)
+
+
+def _limits_of_memory() -> list[int]:
+    """The memory of the machine, and what `ulimit` allows."""
+    if sys.platform == "win32":
+        import ctypes
+
+        # MEMORYSTATUSEX: two numbers of 32 bits and seven of 64. The first is its length, and the
+        # first long one is the memory.
+        status = (ctypes.c_uint64 * 8)(ctypes.sizeof(ctypes.c_uint64 * 8))
+        known = ctypes.windll.kernel32.GlobalMemoryStatusEx(status)
+        return [status[1]] if known else []
+    import resource
+
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return [*limits, soft] if soft != resource.RLIM_INFINITY else limits
 
 
 def _read(path: str) -> str:

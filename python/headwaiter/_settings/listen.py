@@ -195,6 +195,9 @@ def check_sockets(sockets: Iterable[socket.socket], name: str = "sockets") -> No
     Raises:
         ValueError: One of ``sockets`` cannot be served, or not together with others.
     """
+    sockets = list(sockets)
+    if sockets and sys.platform == "win32":
+        raise ValueError(f"{name}: not on Windows; name the addresses with listen")
     families = set()
     for sock in sockets:
         if sock.type != socket.SOCK_STREAM or sock.family not in _STREAM_FAMILIES:

@@ -145,7 +145,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Permissions of the Unix socket, in octal digits.""", maximum=0o7777),
     _row("sockets", kinds.SOCKETS, [], "Listening", """
         Stream sockets that are already bound, all Internet or all Unix ones. The server owns them
-        from then on and closes them when it drains.""",
+        from then on and closes them when it drains. Not on Windows.""",
         keyword_only=True, engine=False, waitress="differs"),
     _row("backlog", kinds.INTEGER, 1024, "Listening", """
         Connections that the kernel holds until the server accepts them (`listen(2)`).""",
@@ -154,7 +154,7 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Give each process a socket of its own at every address (`SO_REUSEPORT`), and let other
         servers share the addresses. Drawbacks: the kernel chooses a process for each connection,
         whether that process is busy or has just died, and a change to fewer processes may lose
-        connections in a backlog. Not on Windows.""", waitress="absent"),
+        connections in a backlog. Only on Linux.""", waitress="absent"),
     _row("connection_limit", kinds.INTEGER, None, "Limits", """
         Most open connections of a process. At the limit a new connection goes to another process
         with room; without one the connection that has been idle for longest is closed; if none is

@@ -117,7 +117,7 @@ class Terminal:
                 termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number == getattr(signal, "SIGTSTP", None):
+        if sys.platform != "win32" and number == signal.SIGTSTP:
             self._leave()
             os.kill(os.getpid(), signal.SIGSTOP)
             self._enter()

@@ -1,7 +1,6 @@
 //! New connections: accepts them within `connection_limit` and gives each to an I/O thread. `evict.rs` makes room
 //! when the limit is reached or no descriptor is free.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,13 +8,12 @@ use mio::{Registry, Token};
 
 use crate::exchange::link::Link;
 use crate::exchange::message::Message;
+use crate::io::IoLoop;
 use crate::io::accepting::{Accepted, Accepting};
 use crate::io::channel::Channel;
 use crate::io::desk::Desk;
 use crate::io::evict::PAUSE;
-use crate::io::phase::Phase;
 use crate::io::shares::{ACCEPTS, ADMIN_ACCEPTS};
-use crate::io::{IoLoop, Source};
 use crate::net::accept_error::Trouble;
 use crate::net::address::Peer;
 use crate::net::socket::Stream;
@@ -135,33 +133,6 @@ impl IoLoop {
             }
         }
         self.accepting.note_more();
-    }
-
-    /// Leaves new connections to the admin endpoint in the backlog.
-    pub(crate) fn pause_admin(&mut self) {
-        for listener in &mut self.desk.admin.listeners {
-            listener.deregister(self.poll.registry());
-        }
-    }
-
-    /// Accepts connections to the admin endpoint again.
-    ///
-    /// # Errors
-    ///
-    /// The system has no room to watch a listener.
-    pub(crate) fn resume_admin(&mut self) -> io::Result<()> {
-        for (n, listener) in self.desk.admin.listeners.iter_mut().enumerate() {
-            listener.register(self.poll.registry(), Source::AdminListener(n).token())?;
-        }
-        Ok(())
-    }
-
-    /// Whether no channel of the admin endpoint has a request.
-    pub(crate) fn is_admin_quiet(&self) -> bool {
-        let open = self.desk.admin.open.iter();
-        open.filter_map(|token| self.desk.find(*token))
-            .map(|index| &self.desk.channels[index])
-            .all(|channel| channel.phase() == Phase::Idle && !channel.has_request())
     }
 }
 

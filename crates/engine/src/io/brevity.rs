@@ -22,8 +22,9 @@ impl Brevity {
         }
     }
 
-    /// A task is back that took `wall`.
-    pub(in crate::io) fn note(&mut self, wall: Duration, now: Instant) {
+    /// A task is back that took `wall`, if a worker has run it.
+    pub(in crate::io) fn note(&mut self, wall: Option<Duration>, now: Instant) {
+        let Some(wall) = wall else { return };
         let nanos = i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX);
         let mean = self.mean.unwrap_or(nanos);
         self.mean = Some(mean + (nanos - mean) / WEIGHT);
@@ -57,17 +58,17 @@ mod tests {
         let mut brevity = Brevity::new(true);
         let start = Instant::now();
         assert!(!brevity.holds(start));
-        brevity.note(Duration::from_micros(30), start);
+        brevity.note(Some(Duration::from_micros(30)), start);
         assert!(brevity.holds(start));
-        brevity.note(LONG, start);
+        brevity.note(Some(LONG), start);
         assert!(!brevity.holds(start));
         for _ in 0..5 * WEIGHT {
-            brevity.note(Duration::from_micros(30), start);
+            brevity.note(Some(Duration::from_micros(30)), start);
         }
         assert!(!brevity.holds(start + MEMORY / 2));
         assert!(brevity.holds(start + MEMORY));
         for _ in 0..5 * WEIGHT {
-            brevity.note(Duration::from_micros(300), start);
+            brevity.note(Some(Duration::from_micros(300)), start);
         }
         assert!(!brevity.holds(start + MEMORY));
     }
@@ -75,7 +76,7 @@ mod tests {
     #[test]
     fn without_a_gil_they_are_for_everybody() {
         let mut brevity = Brevity::new(false);
-        brevity.note(Duration::from_micros(1), Instant::now());
+        brevity.note(Some(Duration::from_micros(1)), Instant::now());
         assert!(!brevity.holds(Instant::now()));
     }
 }

@@ -14,6 +14,8 @@
 
 pub(crate) mod accept;
 pub(crate) mod accepting;
+#[cfg(unix)]
+mod admin_only;
 #[cfg(not(unix))]
 mod alone;
 mod brevity;
@@ -219,17 +221,12 @@ impl IoLoop {
         let at = |due: Instant| due.saturating_duration_since(self.desk.now);
         let mut wait = self.desk.channels.next_deadline().map(at);
         let mut sooner = |other: Duration| wait = Some(wait.map_or(other, |w| w.min(other)));
-        if let Some(until) = self.desk.room.paused_until() {
-            sooner(at(until));
-        }
-        if let Some(end) = self.desk.drain {
-            sooner(at(end));
+        let (room, pool) = (self.desk.room.paused_until(), self.desk.pool.shrinks());
+        for due in [room, self.desk.drain, pool].into_iter().flatten() {
+            sooner(at(due));
         }
         if self.desk.is_crowded() || self.is_drained() {
             sooner(LEAVING);
-        }
-        if let Some(due) = self.desk.pool.shrinks() {
-            sooner(at(due));
         }
         if self.desk.in_flight.outstanding() > 0
             && let Some(most) = self.desk.shared.settings.channel_timeout

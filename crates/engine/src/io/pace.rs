@@ -10,6 +10,8 @@ pub(crate) struct Pace {
     brisk: bool,
     /// Above this number of tasks per [`NAP`] the I/O thread has no time for a nap.
     most: Option<u64>,
+    /// The system ends a wait of a millisecond after a millisecond.
+    punctual: bool,
 }
 
 impl Pace {
@@ -20,11 +22,15 @@ impl Pace {
             taken: 0,
             brisk: false,
             most: (!one_core).then_some(MANY),
+            punctual: PUNCTUAL,
         }
     }
 
     /// Whether tasks are so short that workers take several during a nap. `taken` counts all tasks since the start.
     pub(in crate::io) fn is_brisk(&mut self, taken: u64, now: Instant) -> bool {
+        if !self.punctual {
+            return false;
+        }
         let tasks = taken - self.taken;
         let span = now.saturating_duration_since(self.since);
         if tasks >= FEW || span >= NAP {
@@ -39,6 +45,8 @@ impl Pace {
     }
 }
 
+/// Windows ends a wait with the next tick of its clock, up to 16 ms later: so there are no naps.
+const PUNCTUAL: bool = cfg!(not(windows));
 /// The longest nap.
 pub(in crate::io) const NAP: Duration = Duration::from_millis(1);
 /// From this number of tasks per [`NAP`] on, a nap is worth it.
@@ -61,6 +69,7 @@ mod tests {
     fn check_on(one_core: bool, script: &[(u64, u64, bool)]) {
         let start = Instant::now();
         let mut pace = Pace::new(start, one_core);
+        pace.punctual = true;
         for &(at, taken, want) in script {
             let now = start + Duration::from_micros(at);
             assert_eq!(
@@ -90,6 +99,15 @@ mod tests {
         check_on(false, &[(1000, MANY, true)]);
         check_on(false, &[(1000, MANY + 1, false), (2000, 2 * MANY, true)]);
         check_on(true, &[(1000, MANY + 1, true)]);
+    }
+
+    #[test]
+    fn where_a_nap_would_last_longer_there_is_none() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start, true);
+        assert_eq!(pace.punctual, cfg!(not(windows)));
+        pace.punctual = false;
+        assert!(!pace.is_brisk(400, start + Duration::from_micros(10)));
     }
 
     #[test]

@@ -144,9 +144,7 @@ impl Listener {
                 if addr.is_ipv6() {
                     socket.set_only_v6(true)?;
                 }
-                // On Windows the flag would let two servers share the port.
-                #[cfg(unix)]
-                socket.set_reuse_address(true)?;
+                share_address(&socket)?;
                 if options.reuse_port {
                     set_reuse_port(&socket)?;
                 }
@@ -162,6 +160,10 @@ impl Listener {
 
     fn from_socket(socket: Socket, options: BindOptions) -> io::Result<Self> {
         let local = socket.local_addr()?;
+        // Accepted connections inherit it, and so does whoever gets a descriptor of theirs. Sockets that are made here
+        // have it already.
+        #[cfg(target_vendor = "apple")]
+        socket.set_nosigpipe(true)?;
         if options.listens {
             socket.listen(options.backlog)?;
         }
@@ -295,12 +297,43 @@ impl Listener {
     }
 }
 
+/// Connections of an earlier server may still be closing at this address.
 #[cfg(unix)]
+fn share_address(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_address(true)
+}
+
+/// On Windows the flag above would let two servers share the port. Without this one, another program may still take
+/// the port away by setting the flag above.
+#[cfg(windows)]
+#[expect(unsafe_code, reason = "no safe wrapper of this option exists")]
+fn share_address(socket: &Socket) -> io::Result<()> {
+    use std::os::windows::io::AsRawSocket;
+    use windows_sys::Win32::Networking::WinSock;
+    let on = 1_i32;
+    // SAFETY: the socket is open, and the value is valid for the call and as long as it says.
+    let failed = unsafe {
+        WinSock::setsockopt(
+            socket.as_raw_socket() as WinSock::SOCKET,
+            WinSock::SOL_SOCKET,
+            WinSock::SO_EXCLUSIVEADDRUSE,
+            (&raw const on).cast(),
+            size_of_val(&on) as i32,
+        )
+    };
+    match failed {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(target_os = "linux")]
 fn set_reuse_port(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_port(true)
 }
 
-#[cfg(not(unix))]
+/// Windows has no such option. That of macOS and of BSDs divides no connections: one of the sockets gets them all.
+#[cfg(not(target_os = "linux"))]
 fn set_reuse_port(_socket: &Socket) -> io::Result<()> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,
@@ -308,13 +341,14 @@ fn set_reuse_port(_socket: &Socket) -> io::Result<()> {
     ))
 }
 
-/// Whether nobody listens on the socket at `path`. Only a refused connection proves it: a socket of
-/// another type, one with a full backlog, and one that this process may not connect to are in use.
+/// Whether nobody has the socket at `path`. Only a refused connection proves it: a socket of another type, and one that
+/// this process may not connect to are in use.
+///
+/// The probe is of another type than a server's socket. So the kernel only looks whether somebody has the socket, and
+/// the server gets no connection. A probe of the same type would be refused by a full backlog on macOS and on BSDs.
 #[cfg(unix)]
 fn is_stale(path: &Path) -> io::Result<bool> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A listener that does not accept must not block this.
-    socket.set_nonblocking(true)?;
+    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
     match socket.connect(&SockAddr::unix(path)?) {
         Err(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused => Ok(true),
@@ -395,6 +429,37 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
+    /// The probe of another type leaves no connection behind that the server would have to accept.
+    #[test]
+    fn a_socket_in_use_is_not_stale_and_its_server_does_not_notice_the_question() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let address = SockAddr::unix(&path).unwrap();
+        for (kind, backlog) in [
+            (Type::DGRAM, None),
+            (Type::STREAM, None),
+            (Type::STREAM, Some(0)),
+        ] {
+            let owner = Socket::new(Domain::UNIX, kind, None).unwrap();
+            owner.bind(&address).unwrap();
+            if let Some(backlog) = backlog {
+                owner.listen(backlog).unwrap();
+            }
+            owner.set_nonblocking(true).unwrap();
+            for _ in 0..3 {
+                assert!(!is_stale(&path).unwrap(), "{kind:?} {backlog:?}");
+            }
+            if backlog.is_some() {
+                let nobody = owner.accept().unwrap_err();
+                assert_eq!(nobody.kind(), io::ErrorKind::WouldBlock);
+            }
+            drop(owner);
+            assert!(is_stale(&path).unwrap());
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[cfg(target_os = "linux")]
     #[test]
     fn several_sockets_share_a_port_if_all_of_them_allow_it() {
         let shared = BindOptions {

@@ -239,9 +239,13 @@ impl Stream {
     }
 
     pub(crate) fn set_nodelay(&self) {
-        if let Self::Tcp(s) = self {
-            // It fails only if the client is already gone.
-            let _ = s.set_nodelay(true);
+        match self {
+            Self::Tcp(s) => {
+                // It fails only if the client is already gone.
+                let _ = s.set_nodelay(true);
+            }
+            #[cfg(unix)]
+            Self::Unix(_) => {}
         }
     }
 
@@ -271,7 +275,8 @@ fn recv_unix(socket: &mio::net::UnixStream, buf: &mut [u8]) -> io::Result<(usize
 #[cfg(target_os = "linux")]
 static SENDFILE_REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// Sending to a client that has left returns an error and raises no signal.
+/// Sending to a client that has left returns an error and raises no signal. On macOS an option of the socket says so
+/// (`listener.rs`).
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 pub(crate) const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]

@@ -96,6 +96,7 @@ impl Queue {
     }
 
     /// Shows how many more tasks could run now, and how many wait. The last call of `show` shows the last state.
+    #[cfg(any(unix, test))]
     pub(crate) fn show_free(&self, show: impl FnOnce(usize, usize)) {
         let inner = self.lock();
         let most = inner.target.min(inner.live);

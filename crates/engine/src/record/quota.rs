@@ -22,6 +22,7 @@ impl Quota {
 
     /// Has `spent` called with the last request of the quota, by the thread that records that request. Only the
     /// first call of this counts.
+    #[cfg(unix)]
     pub(crate) fn when_spent(&self, spent: impl Fn() + Send + Sync + 'static) {
         let _ = self.spent.set(Box::new(spent));
     }

@@ -102,6 +102,7 @@ impl Shards {
     }
 
     /// What counts up to `max_requests`.
+    #[cfg(unix)]
     pub(crate) fn quota(&self) -> Option<&Quota> {
         self.quota.as_deref()
     }

@@ -25,6 +25,12 @@ pub fn inbox_pair() -> io::Result<(Socket, Socket)> {
     let (read, send) = Socket::pair(Domain::UNIX, KEEPS_MESSAGES_APART, None)?;
     #[cfg(target_vendor = "apple")]
     send.set_nosigpipe(true)?;
+    #[cfg(not(target_os = "linux"))]
+    {
+        // On macOS and BSDs the one is the size of the largest datagram, 2 KiB at first; the other is the inbox, 4 KiB.
+        send.set_send_buffer_size(LARGEST)?;
+        read.set_recv_buffer_size(ROOM)?;
+    }
     Ok((read, send))
 }
 
@@ -54,6 +60,9 @@ pub fn forward(page: &Page, inbox: &Socket, slot: usize, to: &Socket) -> io::Res
 }
 
 /// Whether a message fits into `inbox`, which somebody may still read.
+///
+/// macOS always says yes while somebody may read. A sibling that then fails to send keeps its connection. Only a
+/// connection that [`forward`] took from the inbox of a dead process is closed.
 pub(super) fn has_room(inbox: &Socket) -> bool {
     let mut one = [PollFd::new(inbox, PollFlags::OUT)];
     let ready = poll(&mut one, Some(&Timespec::default()));
@@ -167,6 +176,9 @@ pub(crate) const MOST_BYTES: usize = 16 * 1024;
 const HEADER: usize = 8;
 /// The size of a whole message.
 pub(crate) const LARGEST: usize = HEADER + MOST_BYTES;
+/// The size of an inbox where the system does not choose one that is large enough.
+#[cfg(not(target_os = "linux"))]
+const ROOM: usize = 64 * LARGEST;
 /// Not every system has the first, and on the others datagrams between the ends of a pair are as reliable.
 #[cfg(target_os = "linux")]
 const KEEPS_MESSAGES_APART: Type = Type::SEQPACKET;

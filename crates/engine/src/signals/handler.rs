@@ -89,6 +89,8 @@ pub fn take(number: c_int, role: Role, chained: bool) -> io::Result<()> {
 
 /// From now on the handler writes numbers to `socket`. The next stop counts as the first.
 pub fn tell(socket: RawFd) {
+    #[cfg(target_vendor = "apple")]
+    raise_no_sigpipe(socket);
     FIRST_STOP.store(0, SeqCst);
     SOCKET.store(socket, SeqCst);
 }
@@ -302,6 +304,24 @@ fn write(number: c_int) {
             (&raw const byte).cast(),
             1,
             SEND_FLAGS | libc::MSG_DONTWAIT,
+        );
+    }
+}
+
+/// Lets a write to `socket` whose reader is gone fail without a signal: here no flag of `send` says so.
+#[cfg(target_vendor = "apple")]
+#[expect(unsafe_code, reason = "the caller passes a descriptor as a number")]
+fn raise_no_sigpipe(socket: RawFd) {
+    let on: c_int = 1;
+    // SAFETY: the value is valid for the call, and as long as the call says. A number that is not open is an error,
+    // which the handler's `send` meets, too.
+    unsafe {
+        libc::setsockopt(
+            socket,
+            libc::SOL_SOCKET,
+            libc::SO_NOSIGPIPE,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
         );
     }
 }

@@ -51,7 +51,11 @@ impl Leaving {
     }
 }
 
-/// Sockets count timeouts in microseconds, and 0 means no timeout.
-pub(super) const LEAST_WAIT: Duration = Duration::from_micros(1);
+/// Sockets count timeouts in microseconds, on Windows in milliseconds, and 0 means no timeout.
+pub(super) const LEAST_WAIT: Duration = if cfg!(windows) {
+    Duration::from_millis(1)
+} else {
+    Duration::from_micros(1)
+};
 /// How long Python may take to end the process after everything was cut.
 pub(super) const GRACE: Duration = Duration::from_secs(2);

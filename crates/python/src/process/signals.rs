@@ -129,6 +129,7 @@ pub(crate) fn leave_without_interpreter() {
     leave(CUT);
 }
 
+#[cfg(not(windows))]
 #[expect(
     unsafe_code,
     reason = "std's exit runs handlers of C libraries whose threads still run"
@@ -136,6 +137,15 @@ pub(crate) fn leave_without_interpreter() {
 pub(crate) fn leave(status: i32) {
     // SAFETY: `_exit` takes a number and does not return.
     unsafe { libc::_exit(status) }
+}
+
+/// `_exit` lets every library say goodbye first, which waits for a lock that a stuck thread may hold.
+#[cfg(windows)]
+#[expect(unsafe_code, reason = "std offers no such end")]
+pub(crate) fn leave(status: i32) {
+    use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
+    // SAFETY: the handle is that of this process, and is always valid.
+    unsafe { TerminateProcess(GetCurrentProcess(), status as u32) };
 }
 
 /// Writes to standard error without `logging`, which needs the interpreter. Does not wait for a reader that

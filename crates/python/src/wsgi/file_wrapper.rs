@@ -55,6 +55,13 @@ impl FileWrapper {
 
 /// What is to be sent of a wrapped object, from its position to its end.
 #[derive(Debug)]
+#[cfg_attr(
+    not(unix),
+    expect(
+        dead_code,
+        reason = "without sendfile, files are read like other objects"
+    )
+)]
 pub(crate) enum Content<'py> {
     /// A file whose bytes the kernel can send.
     File(RealFile),

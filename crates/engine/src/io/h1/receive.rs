@@ -145,6 +145,7 @@ impl<'a> Receiver<'a> {
     }
 
     /// Digests `data`, which was read before the connection came here, then what can be read now.
+    #[cfg(unix)]
     pub(super) fn receive_behind(&mut self, data: &[u8]) {
         if !data.is_empty() {
             self.feed(data);

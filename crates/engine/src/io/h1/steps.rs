@@ -16,6 +16,7 @@ impl Desk {
     }
 
     /// Digests `data`, which was read before the connection came here, then what can be read now.
+    #[cfg(unix)]
     pub(in crate::io) fn receive_behind(&mut self, index: usize, data: &[u8]) {
         Receiver::new(self, index).receive_behind(data);
     }
@@ -42,9 +43,8 @@ impl Desk {
         if !exchange.has_follower() {
             self.in_flight.note_back();
         }
-        if let Some(wall) = exchange.record.in_application() {
-            self.brevity.note(wall, self.now);
-        }
+        self.brevity
+            .note(exchange.record.in_application(), self.now);
         crate::inject_panic("done");
         let Some(lane) = exchange.lane.take() else {
             return self.keep(exchange);

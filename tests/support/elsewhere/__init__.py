@@ -1,0 +1,1 @@
+"""Another system, as far as Python code can tell: see ``sitecustomize.py``."""
