@@ -1,4 +1,4 @@
-"""The commands: ``wheels``, ``tag``, ``addresses`` and ``pythons``."""
+"""The commands: ``wheels``, ``profile``, ``tag``, ``addresses`` and ``pythons``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ def parser() -> argparse.ArgumentParser:
     wheels.add_argument(
         "--musl-python", action="append", type=Path, default=[], help="tries wheels for musl"
     )
+    profile = commands.add_parser("profile", help="what a wheel with PGO=1 is built by")
+    profile.add_argument("out", type=Path, help="the file that rustc reads")
     tag = commands.add_parser("tag", help="whether a tag fits the checkout; prints its notes")
     tag.add_argument("name")
     addresses = commands.add_parser("addresses", help="write the repository's into the checkout")
@@ -76,7 +78,16 @@ def main() -> int:
     options = parser().parse_args()
     if options.command == "wheels":
         return build(options)
-    if options.command == "tag":
+    if options.command == "profile":
+        from .profile import make
+        from .steps import Failure
+
+        try:
+            make(options.out.resolve())
+        except Failure as why:
+            print(f"release: {why}", file=sys.stderr)
+            return 1
+    elif options.command == "tag":
         from .versions import Unfit, check
 
         try:

@@ -21,15 +21,11 @@ from typing import NamedTuple
 
 from . import elf
 from .pythons import Python
+from .steps import MATURIN, ROOT, Failure, environment
 
-ROOT = Path(__file__).resolve().parents[1]
 SMOKE = Path(__file__).with_name("smoke.py")
 SHOWN = 30
 """Lines of the output of a program that failed."""
-
-
-class Failure(Exception):
-    """A step failed; the message says which."""
 
 
 class Target(NamedTuple):
@@ -198,18 +194,6 @@ class Workshop:
             result.failed = str(failure)
         seconds = time.monotonic() - began
         print(f"{what}: {result.failed or 'done'} ({seconds:.0f} s)", flush=True)
-
-
-MATURIN = (sys.executable, "-m", "maturin")
-
-
-def environment() -> dict[str, str]:
-    """This process' environment without what would point a program to another Python."""
-    private = ("CONDA_PREFIX", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
-    kept = {name: value for name, value in os.environ.items() if name not in private}
-    # Programs of the environment that this interpreter is of, such as zig's wrapper.
-    scripts = str(Path(sys.executable).parent)
-    return {**kept, "PATH": os.pathsep.join([scripts, kept.get("PATH", os.defpath)])}
 
 
 def require_target(target: Target) -> None:
