@@ -30,6 +30,7 @@ ORDER = {
     ],
     PACKAGE: [
         *("_headwaiter", "exceptions", "_process", "_settings", "adjustments", "settings"),
+        "status",
         *("_workers", "server", "_top", "_watch", "_parent", "_application", "_startup", "cli"),
         *("__main__", "_failure_page", "_template", "_child", "_upgraded", "paste", "_waitress"),
         *("__init__", "_as_waitress", "_pyinstaller"),
