@@ -12,17 +12,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pygments.lexers import TextLexer
 from sphinx.application import Sphinx
 
 from _sphinx import checkout, reference, tree
 from _sphinx.unbroken import ShortCode
 
+UNCOLOURED = ("caddyfile", "haproxy", "procfile")
+"""Languages of code blocks that Pygments does not know."""
 Pages = Iterator[tuple[str, dict[str, Any], str]]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", _add_navigation)
     app.connect("source-read", reference.replace_comments)
+    for language in UNCOLOURED:
+        app.add_lexer(language, TextLexer)
     app.add_transform(checkout.LinksToFiles)
     app.add_post_transform(ShortCode)
     app.connect("missing-reference", checkout.resolve)

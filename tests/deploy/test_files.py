@@ -25,7 +25,7 @@ KILLING = 15
 def adjustments(command: list[str]) -> Adjustments:
     """The adjustments of a command as ``headwaiter`` would have them; a mistake is an error."""
     options = flags.parse(command)
-    assert options.application == "site.wsgi:application"
+    assert options.application == "mysite.wsgi:application"
     given = {row.name: vars(options)[row.name] for row in ADJUSTMENTS if row.name in options}
     return Adjustments.from_flags(given, options.config)
 
