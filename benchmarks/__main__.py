@@ -107,7 +107,9 @@ def arguments() -> argparse.ArgumentParser:
         "--publish", action="store_true", help="keep the figures, write docs/benchmarks.md"
     )
     parser.add_argument(
-        "--page-only", action="store_true", help="write it, and the README's lines, from kept figures"
+        "--page-only",
+        action="store_true",
+        help="write it, and the README's lines, from kept figures",
     )
     return parser
 

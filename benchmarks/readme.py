@@ -22,10 +22,29 @@ SHOWN = "flask"
 CHART = "docs/benchmarks/pinned-{}.svg"
 PAGE = "docs/benchmarks.md"
 LINES = re.compile(r"(?s)(<!-- figures: [^>]*-->\n).*?(<!-- end of figures -->)")
-PROGRAMS = {"granian4": "Granian", "uwsgi1": "uWSGI", "waitress": "Waitress", "fastwsgi": "FastWSGI"}
+PROGRAMS = {
+    "granian4": "Granian",
+    "uwsgi1": "uWSGI",
+    "waitress": "Waitress",
+    "fastwsgi": "FastWSGI",
+}
 ASKED_FOR = ("gunicorn",)
 """Servers that readers look for: that one of them was not measured is said."""
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+NUMBERS = (
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 
 
 def write(readme: Path, kept: Path) -> None:
@@ -50,8 +69,8 @@ def lines(records: dict[str, Record]) -> str:
     parts = [
         f"![CPU time of a request to a minimal Flask view, in µs: {servers}]({chart})",
         "",
-        "CPU time of a request to a minimal Flask view: one process, the server on a core of its own"
-        f" ([how it was measured]({PAGE})). {_absent(absent)}{_others(records)}",
+        "CPU time of a request to a minimal Flask view: one process, the server on a core of its"
+        f" own ([how it was measured]({PAGE})). {_absent(absent)}{_others(records)}",
         "",
     ]
     return "\n".join(parts)

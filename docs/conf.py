@@ -19,7 +19,7 @@ sys.path[:0] = [str(CHECKOUT / "docs"), str(CHECKOUT / "python")]
 
 project = "headwaiter"
 author = "the headwaiter authors"
-copyright = "the headwaiter authors, MIT or Apache-2.0"
+project_copyright = "the headwaiter authors, MIT or Apache-2.0"
 _CARGO = (CHECKOUT / "Cargo.toml").read_text(encoding="utf-8")
 (release,) = re.findall(r'(?m)^version = "(.+)"$', _CARGO)
 version = release
@@ -30,7 +30,7 @@ root_doc = "docs/index"
 include_patterns = ["*.md", "docs/**.md", "examples/**.md", "benchmarks/README.md"]
 exclude_patterns = [".*", "**/.*", "crates", "dist", "fuzz", "python", "site", "target", "tests"]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "_sphinx"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "_sphinx.extension"]
 
 myst_enable_extensions = ["html_image"]
 myst_heading_anchors = 6

@@ -137,7 +137,9 @@ def test_the_readme_says_where_others_need_less(kept: Path) -> None:
     text = readme.lines({**results.load(kept / "pinned.json"), "flask": flask})
     assert "bjoern 60.0, headwaiter 65.0]" in text
     assert "gunicorn took no part in this run." in text
-    assert "in one, and more than the best of them in one, 1.08 times as much at most: `flask`" in text
+    assert (
+        "in one, and more than the best of them in one, 1.08 times as much at most: `flask`" in text
+    )
 
 
 def test_without_figures_the_readme_stays_as_it_is(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Checks the finished site: ``python -m _sphinx.check site`` says how many pages, and what is wrong.
+"""Checks the finished site: ``python -m _sphinx.check site`` says what is wrong with it.
 
 Sphinx has found broken references already. This looks at what readers get:
 

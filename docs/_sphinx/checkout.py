@@ -33,12 +33,15 @@ class LinksToFiles(SphinxTransform):
     default_priority = 50
 
     def apply(self, **_more: Any) -> None:
-        for node in [*self.document.findall(addnodes.download_reference)]:
-            self._mark(node)
-        for node in [*self.document.findall(addnodes.pending_xref)]:
-            # With a domain the target is a page, which MyST has found.
-            if node.get("reftype") == "myst" and not node.get("refdomain"):
-                self._mark(node)
+        downloads = [*self.document.findall(addnodes.download_reference)]
+        # With a domain the target is a page, which MyST has found.
+        unknown = [
+            node
+            for node in self.document.findall(addnodes.pending_xref)
+            if node.get("reftype") == "myst" and not node.get("refdomain")
+        ]
+        for link in (*downloads, *unknown):
+            self._mark(link)
 
     def _mark(self, node: nodes.Element) -> None:
         path = self._path(node["reftarget"])

@@ -7,8 +7,10 @@ site Sphinx' directive of that name stands in its place, with the members that a
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 COMMENT = re.compile(r"(?m)^<!-- docstring of (auto\w+) ([\w.]+)(?:: ([\w, ]+))? -->$")
 

@@ -1,4 +1,4 @@
-"""Short code within text stays on one line: a browser would break ``--log-config`` at its hyphens."""
+"""Short code within text stays on one line: a browser would break ``--dev`` at its hyphens."""
 
 from __future__ import annotations
 

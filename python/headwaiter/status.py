@@ -104,7 +104,7 @@ class Totals(TypedDict):
     access_log_dropped: int
     panics: int
     phases: dict[str, Sum]
-    """By phase: ``head``, ``body``, ``queue``, ``gil``, ``app``, ``flush``, ``total``, ``app_cpu``."""
+    """By phase; ``docs/observing.md`` lists the phases."""
     worker_seconds: dict[str, float]
 
 

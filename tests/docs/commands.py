@@ -14,9 +14,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from tests.support.process import ROOT, ServerProcess, environment, run_cli
@@ -117,7 +117,7 @@ class Scratch:
         elif words[0] in SUBCOMMANDS or OVER_SOON & set(words) or "--completion" in words:
             self._end([*HEADWAITER, *words], command, HEADWAITER_LISTEN="127.0.0.1:0")
         else:
-            with self.serving(words, **command.environment) as server:
+            with self.serving(words, given=command.environment) as server:
                 assert server.ask("/").status < 600
 
     def _control(self, words: list[str]) -> None:
@@ -132,13 +132,13 @@ class Scratch:
 
     @contextmanager
     def serving(
-        self, words: list[str], addresses: int = 1, **more: str
+        self, words: list[str], addresses: int = 1, given: Mapping[str, str] | None = None
     ) -> Iterator[ServerProcess]:
         """A server started by these words, which is stopped at the end and has answered."""
         if not any(LISTENING.match(word) for word in words):
             words = ["--listen=127.0.0.1:0", *words]
         argv = [*HEADWAITER, *words]
-        server = ServerProcess(argv, {**self.environment, **more}, self.cwd, ())
+        server = ServerProcess(argv, {**self.environment, **(given or {})}, self.cwd, ())
         with server:
             server.wait_for_addresses(addresses)
             yield server
@@ -151,8 +151,9 @@ class Scratch:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("threads = 4\n")
         word = OF_SYSTEM.sub(rf"\1{self.root}\2", word)
-        if (path := word.rpartition("=")[2].rpartition(":")[2]).startswith(str(self.root)):
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        named = word.rpartition("=")[2].rpartition(":")[2]
+        if named.startswith(str(self.root)):
+            Path(named).parent.mkdir(parents=True, exist_ok=True)
         word = ADDRESS.sub(lambda found: "127.0.0.1:0", word)
         return re.sub(r"^(--port=|--listen=|--bind=|--admin=)\d+$", r"\g<1>0", word)
 
@@ -221,16 +222,14 @@ def check(words: list[str], folder: Path) -> None:
 
 def check_flags(words: list[str]) -> None:
     """Checks that the flags of a command line of headwaiter exist."""
-    if words and words[0] in SUBCOMMANDS:
-        known = known_flags(words[0])
-    else:
-        known = known_flags("")
+    subcommand = words[0] if words and words[0] in SUBCOMMANDS else ""
+    known = known_flags(subcommand)
     given = {re.split(r"[=\s]", word)[0] for word in words if re.match(r"--?[a-z]", word)}
     unknown = {flag for flag in given if flag not in known}
     assert not unknown, f"headwaiter knows no {', '.join(sorted(unknown))}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def known_flags(subcommand: str) -> frozenset[str]:
     """The flags that the help lists."""
     wanted = [[subcommand, "--help"]] if subcommand else [["--help-all"], ["--help"]]
@@ -242,13 +241,13 @@ def known_flags(subcommand: str) -> frozenset[str]:
     raise AssertionError(f"no help for {subcommand or 'headwaiter'}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def make_targets() -> frozenset[str]:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     return frozenset(re.findall(r"(?m)^([a-z-]+):", text))
 
 
-@lru_cache(maxsize=None)
+@cache
 def make_variables() -> frozenset[str]:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     return frozenset(re.findall(r"(?m)^([A-Z_]+)\s*\?=", text))

@@ -16,8 +16,10 @@ from headwaiter import ADJUSTMENTS, Adjustments, _headwaiter
 
 from .commands import check_flags
 
-INSTRUCTIONS = set("FROM RUN CMD COPY ADD ENV ARG EXPOSE USER WORKDIR ENTRYPOINT".split())
-INSTRUCTIONS |= set("HEALTHCHECK LABEL VOLUME STOPSIGNAL SHELL".split())
+INSTRUCTIONS = {
+    *("FROM", "RUN", "CMD", "COPY", "ADD", "ENV", "ARG", "EXPOSE", "USER", "WORKDIR"),
+    *("ENTRYPOINT", "HEALTHCHECK", "LABEL", "VOLUME", "STOPSIGNAL", "SHELL"),
+}
 SECTIONS = {"backend", "defaults", "frontend", "global", "listen"}
 OURS = {row.name for row in ADJUSTMENTS}
 

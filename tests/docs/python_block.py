@@ -1,4 +1,4 @@
-"""Runs a block of Python in a process of its own: ``python -m tests.docs.python_block FOLDER FILE``.
+"""Runs a block of Python, as ``python -m tests.docs.python_block FOLDER FILE``.
 
 The block runs as it stands. Names that it uses and does not define come from ``table.NAMES``,
 modules that it invents from the scratch directory. ``serve`` and ``run`` serve for real, on a port
@@ -81,7 +81,8 @@ def run(text: str, name: str) -> dict[str, Any]:
 def undefined(text: str, name: str) -> set[str]:
     """Names that the block uses somewhere and binds nowhere."""
     tables = [symtable.symtable(text, name, "exec")]
-    used, bound = set(), {"__file__", "__name__"}
+    used: set[str] = set()
+    bound = {"__file__", "__name__"}
     for scope in tables:
         tables += scope.get_children()
         for symbol in scope.get_symbols():
@@ -104,9 +105,8 @@ def is_application(value: Any) -> bool:
 
 def main(folder: Path, file: Path) -> int:
     text = file.read_text(encoding="utf-8")
-    # `headwaiter` has no `serve` of its own on purpose: both names are replaced.
     for module in (headwaiter, server_module):
-        module.serve, module.create_server = serve, served  # type: ignore[assignment]
+        vars(module).update(serve=serve, create_server=served)
     sys.path.insert(0, str(folder))
     if text.lstrip().startswith(">>>"):
         parsed = doctest.DocTestParser().get_doctest(text, {}, file.name, str(file), 0)

@@ -1,4 +1,4 @@
-"""Every block of code and every command in the pages is run, or checked, or has a reason why not."""
+"""Every block of code and every command in the pages is run or checked, or says why it is not."""
 
 from __future__ import annotations
 
@@ -173,9 +173,7 @@ def test_wrong_python_is_found(text: str, folder: Path) -> None:
         ("yaml", "a: b: c\n", "mapping values"),
     ],
 )
-def test_wrong_configuration_is_found(
-    language: str, text: str, error: str, folder: Path
-) -> None:
+def test_wrong_configuration_is_found(language: str, text: str, error: str, folder: Path) -> None:
     with pytest.raises(Exception, match=error):
         formats.READERS[language](text, folder)
 
