@@ -138,4 +138,4 @@ def _file(app: Sphinx, path: str) -> str:
     highlighter = app.builder.highlighter  # type: ignore[attr-defined]
     # By force: a template is not quite HTML.
     shown = highlighter.highlight_block(text, lexer.aliases[0], force=True)
-    return f"<h1><code>{escape(path)}</code></h1>{shown}"
+    return f'<h1><code>{escape(path)}</code></h1><div class="source">{shown}</div>'

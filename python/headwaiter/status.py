@@ -86,7 +86,7 @@ class Totals(TypedDict):
     """What was counted since the start."""
 
     requests: dict[str, int]
-    """By class of status: ``1xx`` to ``5xx``; ``none`` got no reply."""
+    """By class of status, ``1xx`` to ``5xx``; ``none`` got no reply."""
     ends: dict[str, int]
     """By how they ended; ``docs/observing.md`` lists the ends."""
     refusals: dict[str, int]
@@ -194,7 +194,7 @@ class Worker(WorkerBase, total=False):
     cpu: float | None
     phase: str
     doing: str
-    """What the last look saw: ``computing``, ``gil``, ``core`` or ``waiting``."""
+    """What the last look saw, one of ``computing``, ``gil``, ``core`` and ``waiting``."""
     at: str
     process: int
     """The slot, in ``/status.json`` of several processes."""
