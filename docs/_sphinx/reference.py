@@ -22,6 +22,6 @@ def replace_comments(_app: Sphinx, _page: str, source: list[str]) -> None:
 def _directive(comment: re.Match[str]) -> str:
     kind, name, members = comment.groups()
     options = [f"   :members: {members}"] if members else []
-    if kind == "automodule":
-        options.append("   :undoc-members:")
+    if kind == "automodule":  # all of it
+        options = ["   :members:", "   :undoc-members:"]
     return "\n".join(["```{eval-rst}", f".. {kind}:: {name}", *options, "```"])

@@ -2,8 +2,9 @@
 
 ``/status.json`` of the admin endpoint shows the same. Times are seconds, sizes are bytes, and a
 number that the system does not tell is ``None``. Later versions may add keys and take none away.
-A test compares these classes with what the engine says.
 """
+
+# tests/observe/test_status_types.py compares these classes with what the engine says.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the pictures of ``docs/dashboard.md`` and the README anew: ``python -m tests.dashboard.screenshots``.
+"""Makes the dashboard's pictures in the docs anew: ``python -m tests.dashboard.screenshots``.
 
 Each is of a real server under load, with an application whose bottleneck is known. Needs a
 Chromium, and Pillow to reduce the pictures to as few colours as the page has.
