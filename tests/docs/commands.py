@@ -215,9 +215,6 @@ def check(words: list[str], folder: Path) -> None:
     elif program in ("python", "python3") and rest and rest[0].endswith(".py"):
         found = [folder / rest[0], ROOT / rest[0], *EXAMPLES.rglob(Path(rest[0]).name)]
         assert any(path.is_file() for path in found), f"there is no {rest[0]}"
-    elif program == "pserve":
-        files = [word for word in rest if word.endswith(".ini")]
-        assert all(list(EXAMPLES.rglob(Path(file).name)) for file in files), files
 
 
 def check_flags(words: list[str]) -> None:

@@ -32,8 +32,12 @@ PARSED = {
 }
 """Languages that are read by what reads them, and what that says."""
 
-FIRST_WORDS = {"headwaiter", "make", "pip", "python", "cd", "export", "curl"}
-"""A block without a language that begins with one of these is one of commands."""
+CHANGES = {"cd", "export"}
+WRITES = {"cat", "echo", "mkdir", "touch"}
+CHECKED_PROGRAMS = {"make", "pip", "pip3"}
+RUN_PROGRAMS = {"headwaiter", "python", "python3"}
+PROGRAMS = {*CHANGES, *WRITES, *CHECKED_PROGRAMS, *RUN_PROGRAMS, *table.NOT_RUN_PROGRAMS}
+LOOPS = {"for", "until", "while"}
 SEPARATORS = {"&&", "||", ";", "&"}
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 HERE = re.compile(r"<<-?\s*'?\"?(\w+)'?\"?")
@@ -66,9 +70,12 @@ def language_of(block: Block) -> str:
     """The language of a block; of one that names none, from its first word."""
     if block.language:
         return block.language.lower()
-    words = block.text.split()
-    if words and words[0] in FIRST_WORDS:
+    if _begins_with_a_command(block.text):
         return "sh"
+    if re.match(r"[a-z_]+ = \S", block.text):
+        return "toml"
+    if any(re.match(output, block.text) for output in table.LOOKS_LIKE_OUTPUT):
+        return "text"
     raise Unknown(f"{block.place}: the block names no language: fence it, ```text if it is output")
 
 
@@ -97,15 +104,15 @@ def plan_of(block: Block, command: Command) -> Plan:
     program = command.program
     if program in table.NOT_RUN_PROGRAMS:
         return Plan(NOT_RUN, table.NOT_RUN_PROGRAMS[program])
-    if program in ("cd", "export"):
+    if program in CHANGES:
         return Plan(RUN)
-    if program in ("cat", "echo", "mkdir", "touch"):
+    if program in WRITES:
         return Plan(CHECKED if any(word.startswith("/") for word in command.words) else RUN)
     if program == "headwaiter":
         return Plan(CHECKED if command.is_joined else RUN)
     if program in ("python", "python3"):
         return Plan(RUN if _is_run_by_python(command.words[1:]) else CHECKED)
-    if program in ("flask", "make", "pip", "pserve"):
+    if program in CHECKED_PROGRAMS:
         return Plan(CHECKED)
     raise Unknown(f"{block.place}: nothing is known of the program {program!r}: see table.py")
 
@@ -117,11 +124,19 @@ def _is_run_by_python(words: list[str]) -> bool:
     return words[:3] == ["-m", "django", "migrate"] or words[:2] == ["-m", "headwaiter"]
 
 
+def _begins_with_a_command(text: str) -> bool:
+    words = re.sub(r"^\$ ", "", text.lstrip()).split()
+    while words and ASSIGNMENT.match(words[0]):
+        words.pop(0)
+    return bool(words) and words[0].rpartition("/")[2] in PROGRAMS
+
+
 def commands(block: Block) -> Iterator[Command]:
     """The simple commands of a block of shell code."""
-    for line in _lines(block.text):
-        if HERE.search(line.splitlines()[0]):
-            yield Command({}, ["cat"], line, is_joined=True)
+    for line in _lines(_without_output(block)):
+        first = line.split()[0]
+        if HERE.search(line.splitlines()[0]) or first in LOOPS:
+            yield Command({}, [first if first in LOOPS else "cat"], line, is_joined=True)
             continue
         lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|<>")
         lexer.whitespace_split = True
@@ -133,6 +148,21 @@ def commands(block: Block) -> Iterator[Command]:
                 words = []
             else:
                 words.append(word)
+
+
+def _without_output(block: Block) -> str:
+    """The commands of a block in which output follows them.
+
+    Where lines have a prompt, those without are output. In a block without a language, so is a
+    paragraph that begins with no known program.
+    """
+    lines = block.text.splitlines()
+    if any(line.startswith("$ ") for line in lines):
+        return "\n".join(line for line in lines if line.startswith("$ "))
+    if block.language:
+        return block.text
+    first, *others = re.split(r"\n\s*\n", block.text)
+    return "\n".join([first, *(other for other in others if _begins_with_a_command(other))])
 
 
 def _command(words: list[str], line: str) -> Command:

@@ -6,7 +6,22 @@ of block gets its line here, with a reason if it cannot be run.
 
 from __future__ import annotations
 
+LOOKS_LIKE_OUTPUT = (
+    r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) [\w.]+: ",  # a log record
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d",
+    r"headwaiter: ",  # why a start failed
+    r"HTTP/1\.[01] \d{3}",
+    r"[A-Z]+ /\S* (HTTP/1\.[01] )?-> ",  # a line of an access log
+    r"(?s).*[─│┌▒▇]",  # a drawing
+    r"threads: \d+ -> \d+: ",
+    r"\d+ of \d+ threads",
+    r"\{\"\w+\":",
+    r"\w+ \w+ \w+ [^=:;|(){}\[\]]{40}",  # a sentence
+)
+"""How a block of no language begins if it is output. Better: fence it, and call it ``text``."""
+
 NOT_RUN_LANGUAGES = {
+    "apache": "part of the configuration of another server",
     "text": "what a program prints, or a drawing",
     "http": "a request or a reply",
     "diff": "a change of a file",
@@ -15,12 +30,18 @@ NOT_RUN_LANGUAGES = {
 }
 
 NOT_RUN_PROGRAMS = {
+    ".": "activates an environment",
     "apt": "installs packages of the system",
     "apt-get": "installs packages of the system",
     "celery": "needs Redis; tests/examples starts it",
     "certbot": "needs a public name",
+    "crontab": "changes the table of a user",
     "curl": "asks a server that runs elsewhere",
+    "ddtrace-run": "needs the agent; its recipe has a test of its own",
+    "django-admin": "makes a project; examples/django_site is one",
     "docker": "needs Docker",
+    "flask": "needs the application of the page; its recipe has a test of its own",
+    "for": "a loop of the shell's around what is elsewhere on the page",
     "git": "needs a repository elsewhere",
     "gunicorn": "another server",
     "granian": "another server",
@@ -29,18 +50,26 @@ NOT_RUN_PROGRAMS = {
     "kill": "sends a signal to a process of yours",
     "kubectl": "needs Kubernetes",
     "mod_wsgi-express": "another server",
+    "newrelic-admin": "needs the agent; its recipe has a test of its own",
     "nginx": "needs root",
+    "opentelemetry-bootstrap": "needs the agent; its recipe has a test of its own",
+    "opentelemetry-instrument": "needs the agent; its recipe has a test of its own",
     "pkill": "sends a signal to processes of yours",
+    "pserve": "needs PasteDeploy; tests/examples/test_small.py runs it",
     "redis-server": "runs until it is stopped; tests/examples starts it",
     "roll.py": "needs HAProxy; tests/deploy/test_rolling.py runs it",
+    "runwsgi": "needs Zope",
+    "source": "activates an environment",
     "ssh": "needs another machine",
     "sudo": "needs root",
     "systemctl": "needs systemd",
     "systemd-analyze": "needs systemd; tests/deploy runs it",
     "useradd": "needs root",
+    "until": "a loop of the shell's around what is elsewhere on the page",
     "uvicorn": "another server",
     "uwsgi": "another server",
     "waitress-serve": "another server",
+    "while": "a loop of the shell's around what is elsewhere on the page",
 }
 """Programs that a test cannot or should not start."""
 
@@ -58,6 +87,10 @@ STUBS = {
     "mysite.wsgi": ("application",),
     "pkg": ("app", "application", "create_app"),
     "pkg.wsgi": ("application",),
+    "shop": ("app", "application", "create_app"),
+    "shop.wsgi": ("application",),
+    "site_": ("app", "application", "create_app"),
+    "site_.wsgi": ("application",),
 }
 """Modules that the pages invent, and what is in them: applications, a factory, or a mock."""
 
