@@ -90,6 +90,9 @@ class Scratch:
             self._headwaiter(command, command.words[3:])
         elif kind == RUN and command.program in ("python", "python3"):
             self._end([sys.executable, *command.words[1:]], command)
+        elif kind == RUN and command.program == "mkdir":
+            # The page's own folder may be there already, as a module that it invents.
+            self._end(["mkdir", "-p", *command.words[1:]], command)
         elif kind == RUN:
             self._end(["bash", "-c", command.text], command)
 
@@ -105,7 +108,7 @@ class Scratch:
 
     def _headwaiter(self, command: Command, words: list[str]) -> None:
         check_flags(words)
-        words = [self._here(word) for word in words]
+        words = [self._here(table.PLACEHOLDERS.get(word, word)) for word in words]
         if words[:1] == ["ctl"]:
             self._control(words)
         elif words[0] in ("top", "advise"):
@@ -233,7 +236,9 @@ def known_flags(subcommand: str) -> frozenset[str]:
     for words in wanted:
         done = run_cli(*words, timeout=BOUND)
         if done.returncode == 0:
-            found = re.findall(r"(?<![\w-])--?[a-z][\w-]*", done.stdout)
+            # A boolean may be listed as --[no-]dev.
+            text = re.sub(r"--\[no-\]([\w-]+)", r"--\1 --no-\1", done.stdout)
+            found = re.findall(r"(?<![\w-])--?[a-z][\w-]*", text)
             return frozenset(found) | {"--help-all", "--help"}
     raise AssertionError(f"no help for {subcommand or 'headwaiter'}")
 

@@ -94,6 +94,9 @@ STUBS = {
 }
 """Modules that the pages invent, and what is in them: applications, a factory, or a mock."""
 
+PLACEHOLDERS = {"MODULE:OBJECT": "mysite:app"}
+"""Words of a command that stand for the reader's own."""
+
 NAMES = {
     "app": "hello",
     "application": "hello",

@@ -134,6 +134,14 @@ def test_what_nobody_knows_is_no_silent_pass(text: str, language: str) -> None:
         plan(block_of(text, language))
 
 
+def test_commands_of_a_block_follow_one_another(folder: Path) -> None:
+    text = (
+        "mkdir new && cd new\ncat > site.ini <<'END'\n[x]\nEND\nexport A=1\nheadwaiter --version\n"
+    )
+    commands.run_block(block_of(text, "sh"), folder)
+    assert (folder / "work/new/site.ini").read_text() == "[x]\n"
+
+
 @pytest.mark.parametrize(
     "text",
     [
