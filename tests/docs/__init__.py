@@ -2,6 +2,6 @@
 
 - ``blocks.py`` reads the pages; ``plans.py`` says what is done with each block.
 - ``table.py`` has what is known of programs, modules and names: the one place to extend.
-- ``commands.py``, ``python_block.py`` and ``formats.py`` do it.
+- ``commands.py``, ``python_block.py``, ``formats.py`` and ``checks.py`` do it.
 - ``python -m tests.docs`` prints what is done with each block, and the numbers.
 """

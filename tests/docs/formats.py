@@ -14,7 +14,7 @@ import yaml
 
 from headwaiter import ADJUSTMENTS, Adjustments, _headwaiter
 
-from .commands import check_flags
+from .checks import check_flags
 
 INSTRUCTIONS = {
     *("FROM", "RUN", "CMD", "COPY", "ADD", "ENV", "ARG", "EXPOSE", "USER", "WORKDIR"),

@@ -13,12 +13,14 @@ from __future__ import annotations
 import ast
 import builtins
 import doctest
+import importlib
 import inspect
 import symtable
 import sys
 import threading
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -67,15 +69,23 @@ def visit(created: headwaiter.Server) -> None:
 
 def run(text: str, name: str) -> dict[str, Any]:
     """The names that the block has defined."""
-    names = {
-        missing: eval(table.NAMES[missing], {"hello": hello})
-        for missing in undefined(text, name)
-        if missing in table.NAMES
-    }
-    given = set(names)
-    space: dict[str, Any] = {"__name__": "__main__", **names}
-    exec(compile(text, name, "exec"), space)
-    return {key: value for key, value in space.items() if key not in given}
+    given = {missing for missing in undefined(text, name) if missing in table.NAMES}
+    while True:
+        space: dict[str, Any] = {"__name__": "__main__", **{one: value_of(one) for one in given}}
+        try:
+            exec(compile(text, name, "exec"), space)
+        except NameError as error:
+            # Such as in `app = Middleware(app)`: bound, but later.
+            missing = str(error).split("'")[1]
+            if missing in given or missing not in table.NAMES:
+                raise
+            given.add(missing)
+        else:
+            return {key: value for key, value in space.items() if key not in given}
+
+
+def value_of(name: str) -> Any:
+    return eval(table.NAMES[name], {"hello": hello, "importlib": importlib, "mock": mock})
 
 
 def undefined(text: str, name: str) -> set[str]:

@@ -78,6 +78,7 @@ NOT_RUN_LINES: dict[tuple[str, str], str] = {}
 
 STUBS = {
     "myapp": ("app", "application", "create_app"),
+    "myapp.wsgi": ("app", "application"),
     "mypackage": ("app", "application", "create_app"),
     "myproject": (),
     "myproject.wsgi": ("application",),
@@ -89,10 +90,19 @@ STUBS = {
     "pkg.wsgi": ("application",),
     "shop": ("app", "application", "create_app"),
     "shop.wsgi": ("application",),
+    "wsgi": ("application",),
     "site_": ("app", "application", "create_app"),
     "site_.wsgi": ("application",),
 }
 """Modules that the pages invent, and what is in them: applications, a factory, or a mock."""
+
+FILES = {
+    "logging.json": '{"version": 1}',
+    "logging.toml": "version = 1\n",
+    "logging.ini": "[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\nkeys=\n"
+    "[logger_root]\nlevel=INFO\nhandlers=\n",
+}
+"""Files that a command names, and the page does not show."""
 
 PLACEHOLDERS = {"MODULE:OBJECT": "mysite:app"}
 """Words of a command that stand for the reader's own."""
@@ -100,6 +110,8 @@ PLACEHOLDERS = {"MODULE:OBJECT": "mysite:app"}
 NAMES = {
     "app": "hello",
     "application": "hello",
+    "bottle": "importlib.import_module('bottle')",
+    "config": "mock.MagicMock()",
     "rows": "lambda: [b'row']",
     "INSTALLED_APPS": "[]",
     "MIDDLEWARE": "[]",
@@ -107,6 +119,7 @@ NAMES = {
 """Names that a block of Python uses and does not define, with an expression for each."""
 
 PACKAGES = {
+    "bottle",
     "ddtrace",
     "flask",
     "loguru",

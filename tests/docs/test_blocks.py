@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from tests.support.process import ROOT, environment
 from tests.support.target import headwaiter_only
 
-from . import commands, formats, python_block
+from . import checks, commands, formats, python_block
 from .__main__ import lines
 from .blocks import PAGES, Block, Inline, blocks, inlines
 from .plans import CHECKED, NOT_RUN, PYTHON, RUN, SHELL, Unknown, language_of, plan
@@ -54,16 +55,17 @@ def test_a_block(block: Block, folder: Path) -> None:
 
 def run_python(block: Block, folder: Path) -> None:
     commands.write_modules(folder)
+    commands.write_files(folder)
     file = folder / "block.py"
     file.write_text(block.text, encoding="utf-8")
-    site = ROOT / "examples" / "django_site"
+    examples = [ROOT / "examples" / name for name in ("django_site", "pyramid_app")]
     done = subprocess.run(
         [sys.executable, "-m", "tests.docs.python_block", str(folder), str(file)],
-        cwd=ROOT,
+        cwd=folder,
         env=environment(
             DJANGO_SETTINGS_MODULE="django_site.settings",
             DJANGO_SITE_VAR=str(folder / "django_site"),
-            PYTHONPATH=str(site),
+            PYTHONPATH=os.pathsep.join(map(str, [ROOT, *examples])),
         ),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -81,7 +83,7 @@ def test_commands_within_sentences(page: Path) -> None:
     wrong = []
     for inline in inlines(page):
         try:
-            commands.check_inline(inline)
+            checks.check_inline(inline)
         except AssertionError as error:
             wrong.append(f"{inline.place}: `{inline.text}`: {error}")
     assert wrong == []
@@ -206,4 +208,4 @@ def test_inline_commands_are_found() -> None:
     assert any(text.startswith("headwaiter --processes") for text in found)
     wrong = Inline("docs/x.md", 1, "headwaiter --no-such-flag MODULE:OBJECT")
     with pytest.raises(AssertionError, match="no-such-flag"):
-        commands.check_inline(wrong)
+        checks.check_inline(wrong)
