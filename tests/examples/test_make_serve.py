@@ -104,3 +104,15 @@ def test_it_says_how_long_compiling_takes_and_where_it_is_once_it_is_there(check
     order = ["Compiling headwaiter", "minutes", "maturin: develop --release", "Ctrl-C stops it"]
     places = [server.log.index(text) for text in [*order, "Serving on http://127.0.0.1:"]]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "no.such.host.invalid:8000", "nonsense"])
+def test_what_the_server_itself_has_to_say_is_left_to_it(address: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "addresses.py"), f"PORT={address}"],
+        capture_output=True,
+        text=True,
+        timeout=BOUND,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
