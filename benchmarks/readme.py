@@ -7,6 +7,7 @@ updates both.
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ PROGRAMS = {
 }
 ASKED_FOR = ("gunicorn",)
 """Servers that readers look for: that one of them was not measured is said."""
+WIDTH = 120
 NUMBERS = (
     "no",
     "one",
@@ -66,11 +68,15 @@ def lines(records: dict[str, Record]) -> str:
     servers = ", ".join(f"{_called(n)} {shown[n]}" for n in best_first if n not in CEILINGS)
     absent = [name for name in ASKED_FOR if name not in measured]
     chart = CHART.format(SHOWN)
+    sentences = (
+        "CPU time of a request to a minimal Flask view: one process, the server on a core of its"
+        f" own ([how it was measured]({PAGE})); `in-process` is the view without a server."
+        f" {_absent(absent)}{_others(records)} Differences below the spread mean nothing."
+    )
     parts = [
         f"![CPU time of a request to a minimal Flask view, in µs: {servers}]({chart})",
         "",
-        "CPU time of a request to a minimal Flask view: one process, the server on a core of its"
-        f" own ([how it was measured]({PAGE})). {_absent(absent)}{_others(records)}",
+        textwrap.fill(sentences, WIDTH, break_long_words=False, break_on_hyphens=False),
         "",
     ]
     return "\n".join(parts)
