@@ -29,14 +29,14 @@ export CARGO_TERM_COLOR ?= auto
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
-PYTHON_TREES := $(wildcard benchmarks examples python release tests)
+PYTHON_TREES := $(wildcard benchmarks docs examples python release tests)
 FORMS        := $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 # Whatever environment the caller's shell is in, maturin is to use ours.
 MATURIN      := env -u CONDA_PREFIX VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin
 # The engine and the core know no Python; the binding is tested from Python, in tests/.
 PURE_RUST    := --workspace --exclude headwaiter-python
 
-.PHONY: help serve test test-rust test-python model ahead ready lint lint-rust lint-python deny check bench bench-quick attacks instructions microbench fuzz conformance soak wheel wheels cross lint-workflows clean
+.PHONY: help serve test test-rust test-python model ahead ready lint lint-rust lint-python deny check bench bench-quick attacks instructions microbench fuzz conformance soak wheel wheels cross lint-workflows docs clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -44,15 +44,21 @@ PURE_RUST    := --workspace --exclude headwaiter-python
 help:             ## This list
 	@awk -F ' *## *' '/^[a-z-]+:.*##/ { sub(/:.*/, "", $$1); printf "  make %-15s%s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo '  PYTHON=python3.9 picks another interpreter; PORT=8080, HOST=... and ADMIN=... are for serve.'
+	@echo '  PYTHON=python3.9 picks another interpreter; PORT=8080, HOST=... and ADMIN=127.0.0.1:9091 are for serve.'
 
-serve: $(VENV)/.release $(VENV)/.examples    ## Build headwaiter and serve the Django example on port 8000
-	cd examples/django_site && $(abspath $(BIN))/python manage.py migrate --verbosity 0
+# The addresses are looked at first: nobody should wait for a compiler to learn that a port is taken. The server itself
+# says where it is, when it is there.
+serve: addresses $(VENV)/.release $(VENV)/.examples    ## Build headwaiter (minutes, the first time) and serve the Django example on port 8000
+	@cd examples/django_site && $(abspath $(BIN))/python manage.py migrate --verbosity 0
 	@echo
-	@echo '  The example is at http://$(HOST):$(PORT)/ : its first page says what to try, and shows what the server says'
-	@echo '  (its dashboard is at http://$(ADMIN)/). PORT=... and ADMIN=127.0.0.1:... choose others. Ctrl-C stops it.'
+	@echo '  The Django example starts. "Serving on" below names its first page, which says what to try, and'
+	@echo '  "Showing what happens on" the dashboard, to which that page links. Ctrl-C stops it.'
 	@echo
 	@cd examples/django_site && HEADWAITER_ADMIN=$(ADMIN) exec $(abspath $(BIN))/headwaiter --listen=$(HOST):$(PORT) django_site.wsgi:application
+
+.PHONY: addresses
+addresses:
+	@$(PYTHON) examples/addresses.py PORT=$(HOST):$(PORT) ADMIN=$(ADMIN)
 
 test: test-rust test-python    ## Every test: cargo's, then pytest's (PYTEST_ARGS="-m 'not slow'")
 
@@ -94,7 +100,7 @@ lint-python: $(VENV)/.dev $(VENV)/.lint
 	$(BIN)/mypy $(PYTHON_TREES)
 	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin python release
 	$(BIN)/mypy --config-file mypy-windows.ini python release
-	$(BIN)/python -m mypy.stubtest headwaiter._headwaiter
+	$(BIN)/python -m mypy.stubtest headwaiter --mypy-config-file pyproject.toml
 
 # Their schemas come with the package: nothing is fetched.
 lint-workflows: $(VENV)/.lint    ## GitHub's workflows and forms: against their schemas, and what weakens a workflow
@@ -173,20 +179,27 @@ $(PROFILE): $(RUST_SOURCES) | $(VENV)/.build
 wheels: $(VENV)/.wheels    ## Wheels for every Python that is found, each tried, and the sdist (WHEELS="--python python3.11")
 	$(BIN)/python -m release wheels $(WHEELS)
 
+docs: $(VENV)/.docs    ## The documentation as a site, in site/: built without a network, every link checked
+	@rm -rf site target/doctrees
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs --doctree-dir target/doctrees . site
+	@PYTHONPATH=docs $(BIN)/python -m _sphinx.check site
+
 clean:            ## Remove everything that the commands above made
 	cargo clean
-	rm -rf .venv .venv-* dist fuzz/target examples/*/var
+	rm -rf .venv .venv-* dist fuzz/target site examples/*/var
 	find python -name '_headwaiter*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- Stamps: each says that the environment holds what it is named for, and is as old as that. ---
 
 $(BIN)/python:
+	@echo 'Making a virtual environment in $(VENV): about ten seconds'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
 # The groups are declared in pyproject.toml.
-$(VENV)/.apm $(VENV)/.build $(VENV)/.deny $(VENV)/.examples $(VENV)/.test $(VENV)/.lint $(VENV)/.wheels: $(VENV)/.%: pyproject.toml | $(BIN)/python
+$(VENV)/.apm $(VENV)/.build $(VENV)/.deny $(VENV)/.docs $(VENV)/.examples $(VENV)/.test $(VENV)/.lint $(VENV)/.wheels: $(VENV)/.%: pyproject.toml | $(BIN)/python
+	@echo 'Installing the packages of the group "$*": seconds to a minute'
 	$(BIN)/python -m pip install --quiet --group $*
 	@touch $@
 
@@ -205,10 +218,12 @@ $(VENV)/.bench $(VENV)/.conformance: | $(VENV)/.test
 # measures want it optimised, the tests want it soon; the stamp of the one takes away the other's.
 $(VENV)/.release: $(RUST_SOURCES) | $(VENV)/.build
 	@rm -f $(VENV)/.dev
+	@echo 'Compiling headwaiter with every optimisation: two to six minutes the first time, less when little has changed'
 	$(MATURIN) develop --release
 	@touch $@
 
 $(VENV)/.dev: $(RUST_SOURCES) | $(VENV)/.build
 	@rm -f $(VENV)/.release
+	@echo 'Compiling headwaiter for tests: one to three minutes the first time, seconds when little has changed'
 	$(MATURIN) develop
 	@touch $@

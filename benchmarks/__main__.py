@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import inprocess, machine, measure, report, results, table
+from benchmarks import inprocess, machine, measure, readme, report, results, table
 from benchmarks.load import LoadError
 from benchmarks.measure import Cores, Sample
 from benchmarks.peers import PEERS, Peer
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
+README = ROOT / "README.md"
 
 
 class Progress:
@@ -103,10 +104,12 @@ def arguments() -> argparse.ArgumentParser:
     where.add_argument("--free", action="store_true", help="let the kernel place both")
     parser.add_argument("--quick", action="store_true", help="a sanity table within 3 minutes")
     parser.add_argument(
-        "--publish", action="store_true", help="keep the figures and write docs/benchmarks.md"
+        "--publish", action="store_true", help="keep the figures, write docs/benchmarks.md"
     )
     parser.add_argument(
-        "--page-only", action="store_true", help="write docs/benchmarks.md from kept figures"
+        "--page-only",
+        action="store_true",
+        help="write it, and the README's lines, from kept figures",
     )
     return parser
 
@@ -114,7 +117,7 @@ def arguments() -> argparse.ArgumentParser:
 def main() -> None:
     options = arguments().parse_args()
     if options.page_only:
-        report.write(PAGE, RESULTS)
+        write_pages()
         return
     if not have("wrk"):
         raise SystemExit("wrk is not installed (Debian: apt-get install wrk)")
@@ -157,7 +160,13 @@ def main() -> None:
         results.save(kept, {scenario.name: record})
         print(table.console(scenario, record), flush=True)
     if options.publish:
-        report.write(PAGE, RESULTS)
+        write_pages()
+
+
+def write_pages() -> None:
+    """Write what is made of the kept figures."""
+    report.write(PAGE, RESULTS)
+    readme.write(README, RESULTS)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import report, results, table
+from benchmarks import readme, report, results, table
+from benchmarks.__main__ import RESULTS
+from benchmarks.process import ROOT
 from benchmarks.results import Cell, Record, Stat
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.svg import CUT, Bar, chart
@@ -113,3 +115,33 @@ def test_the_console_table_ends_with_the_standing(kept: Path) -> None:
     lines = table.console(SCENARIOS["hello-c64"], seen).splitlines()
     assert lines[-1] == "headwaiter: 0.10 of waitress (CPU µs/request), goal 0.90"
     assert any(line.split(maxsplit=1) == ["bjoern", "no request was answered"] for line in lines)
+
+
+def test_the_readme_has_the_figures_that_are_kept() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = readme.LINES.search(text)
+    assert found
+    written = readme.lines(results.load(RESULTS / "pinned.json"))
+    assert text[found.end(1) : found.start(2)] == written
+
+
+def test_the_readme_says_where_others_need_less(kept: Path) -> None:
+    flask = Record(
+        cells={"headwaiter": cell(65.0), "bjoern": cell(60.0), "raw": cell(5.0)},
+        circumstances={},
+        versions={},
+        absent={},
+        rounds=3,
+        seconds=2,
+    )
+    text = readme.lines({**results.load(kept / "pinned.json"), "flask": flask}).replace("\n", " ")
+    assert "bjoern 60.0, headwaiter 65.0]" in text
+    assert "gunicorn took no part in this run." in text
+    assert (
+        "in one, and more than the best of them in one, 1.08 times as much at most: `flask`" in text
+    )
+
+
+def test_without_figures_the_readme_stays_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="run with --publish first"):
+        readme.write(tmp_path / "README.md", tmp_path)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from headwaiter._settings.types import ServerKeywords
+    from headwaiter.status import Status
 
 # How long threads may take to end after the last request, and then, where the process ends with the
 # server, how long threads and ``atexit`` functions of the application may take.
@@ -42,9 +43,25 @@ JOIN_SECONDS = 5.0
 class Server:
     """An application bound to its sockets, which accept from :meth:`run` on.
 
+    :func:`create_server` makes one. As a context manager it is closed at the end of the block. A
+    server runs once.
+
     ``effective_listen`` holds a ``(host, port)`` pair of strings per address that was bound, as in
     Waitress, and ``("unix", path)`` for a Unix socket; ``effective_host`` and ``effective_port``
-    are those of the first address. A server runs once.
+    are those of the first address. ``admin_listen`` has the addresses of the admin endpoint in the
+    same form.
+
+    >>> import threading
+    >>> from urllib.request import urlopen
+    >>> from headwaiter import create_server
+    >>> def app(environ, start_response):
+    ...     start_response("200 OK", [("Content-Type", "text/plain")])
+    ...     return [b"Hello\\n"]
+    >>> with create_server(app, listen="127.0.0.1:0") as server:
+    ...     threading.Thread(target=server.run).start()
+    ...     with urlopen(server.urls[0]) as reply:
+    ...         reply.read()
+    b'Hello\\n'
 
     Raises:
         OSError: An address could not be bound; then no address is bound.
@@ -126,7 +143,11 @@ class Server:
             sock.close()
 
     def abort(self) -> None:
-        """:meth:`stop`, and cut every request in flight."""
+        """:meth:`stop`, and cut every request in flight: its client gets no more bytes.
+
+        A view that runs goes on to its end, as no thread can be killed; its reply is dropped.
+        :attr:`unfinished` counts such requests.
+        """
         self.stop()
         if not self._belongs_to_parent():
             self._engine.abort()
@@ -152,21 +173,35 @@ class Server:
 
     @property
     def urls(self) -> list[str]:
+        """The addresses as URLs, such as ``http://127.0.0.1:8080``; ``unix:PATH`` for a Unix
+        socket.
+        """
         return [_url(host, port) for host, port in self.effective_listen]
 
-    def stats(self) -> dict[str, Any]:
-        """The server's figures: what ``/status.json`` of ``admin`` shows.
+    def stats(self) -> Status:
+        """The server's figures: what ``/status.json`` of ``admin`` shows, also without ``admin``.
+
+        :class:`headwaiter.status.Status` names every key.
+
+        >>> from headwaiter import create_server
+        >>> with create_server(lambda environ, start_response: [], listen="127.0.0.1:0") as server:
+        ...     server.stats()["totals"]["requests"]["5xx"]
+        0
 
         Raises:
             RuntimeError: This is a child that the application forked.
         """
         if self._belongs_to_parent():
             raise RuntimeError("the server is the parent process's, which alone knows its figures")
-        status: dict[str, Any] = json.loads(self._engine.status())
+        status: Status = json.loads(self._engine.status())
         return status
 
     def reopen_logs(self) -> None:
-        """Reopen the access log, for example after it was renamed."""
+        """Reopen the access log, for example after it was renamed.
+
+        For programs that handle SIGUSR1 themselves, and for Windows. The writer's thread does it.
+        If the file cannot be opened, the log says so, and the old file is kept.
+        """
         if not self._belongs_to_parent():
             self._engine.reopen_logs()
 
@@ -176,6 +211,7 @@ class Server:
             logs.logger().info("%s", format_str.format(bracketed(host), port))
 
     def __enter__(self) -> Self:
+        """The server itself; the end of the block calls :meth:`close`."""
         return self
 
     def __exit__(
@@ -263,6 +299,14 @@ def _name(application: Any) -> str:
 
 def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeywords]) -> Server:
     """Bind the sockets for ``application`` and return the server, ready to :meth:`Server.run`.
+
+    For programs that do other things, too: neither logging nor signals are touched.
+
+    >>> from headwaiter import create_server
+    >>> from wsgiref.simple_server import demo_app
+    >>> with create_server(demo_app, listen="127.0.0.1:0", threads=8) as server:
+    ...     server.effective_host, server.adj.threads
+    ('127.0.0.1', 8)
 
     Args:
         application: The WSGI callable to serve.

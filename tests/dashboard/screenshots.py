@@ -1,4 +1,4 @@
-"""Makes the pictures of ``docs/dashboard.md`` anew: ``python -m tests.dashboard.screenshots``.
+"""Makes the dashboard's pictures in the docs anew: ``python -m tests.dashboard.screenshots``.
 
 Each is of a real server under load, with an application whose bottleneck is known. Needs a
 Chromium, and Pillow to reduce the pictures to as few colours as the page has.
@@ -35,6 +35,7 @@ class Picture:
 
 PICTURES = {
     "asleep": Picture("sleeping view"),
+    "top": Picture("sleeping view", height=624),
     "gil": Picture("computing view", height=470, scheme="dark"),
     "cpu": Picture("computing without the GIL", height=440),
     "lock": Picture("lock", height=520),

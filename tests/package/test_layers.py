@@ -30,7 +30,7 @@ ORDER = {
     ],
     PACKAGE: [
         *("_headwaiter", "exceptions", "_process", "_settings", "_migrate", "adjustments"),
-        "settings",
+        *("settings", "status"),
         *("_workers", "server", "_top", "_watch", "_parent", "_application", "_beginning"),
         *("_startup", "cli", "__main__", "_failure_page", "_template", "_child", "_upgraded"),
         *("_frameworks", "django", "flask", "paste", "_waitress", "__init__", "_as_waitress"),

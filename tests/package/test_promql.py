@@ -15,12 +15,12 @@ ENDINGS = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum"
 
 
 def recipes() -> list[str]:
-    """What looks like a query, in code that is part of a line or a paragraph of its own."""
+    """What looks like a query, in code that is part of a line or a block of its own."""
     found = []
     for page in sorted(DOCS.glob("*.md")):
         text = page.read_text(encoding="utf-8")
         inline = re.findall(r"`([^`\n]+)`", text)
-        blocks = [part for part in re.split(r"\n\s*\n", text) if re.match(r" {4,}\S", part)]
+        blocks = re.findall(r"(?s)```promql\n(.*?)```", text)
         queries = r"\b(rate|sum|histogram_quantile)\(.*\b(headwaiter|process)_|\bheadwaiter_\w+ =="
         found += [code for code in (*inline, *blocks) if re.search(queries, code, re.DOTALL)]
     return found

@@ -245,8 +245,8 @@ class Adjustments(AdjustmentValues):
         headers = self.trusted_proxy_headers
         if not headers:
             warnings.warn(
-                "trusted_proxy without trusted_proxy_headers trusts X-Forwarded-Proto; "
-                "name the headers that the proxy sets",
+                "trusted_proxy without trusted_proxy_headers trusts X-Forwarded-Proto only, so the "
+                "application sees the proxy's address; name the headers that the proxy sets",
                 DeprecationWarning,
                 stacklevel=5,
             )

@@ -236,7 +236,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("trusted_proxy", kinds.PROXIES, None, "Proxies", """
         Peers whose proxy headers are trusted: an address, a network such as `10.0.0.0/8`,
         `unix` for the peers of a Unix socket, several of these separated by commas, or `*`
-        for everyone.""",
+        for everyone. Alone it changes the scheme and its port only: the client's address needs
+        `trusted_proxy_headers`.""",
         waitress="differs"),
     _row("trusted_proxy_count", kinds.INTEGER, 1, "Proxies", """
         How many proxies are in the chain: that many entries, counted from the last, are
@@ -244,7 +245,8 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
     _row("trusted_proxy_headers", kinds.WORDS, set(), "Proxies", """
         Headers that the proxy sets: any of `x-forwarded-for`, `x-forwarded-host`,
         `x-forwarded-proto`, `x-forwarded-port`, `x-forwarded-by`, or `forwarded` alone. Needs
-        `trusted_proxy`."""),
+        `trusted_proxy`. Name each header that the proxy sets, and no other: clients send what they
+        like.""", default_words="`x-forwarded-proto`, if `trusted_proxy` is set"),
     _row("log_untrusted_proxy_headers", kinds.BOOLEAN, False, "Proxies", """
         Log each proxy header that was removed."""),
     _row("clear_untrusted_proxy_headers", kinds.BOOLEAN, True, "Proxies", """
@@ -324,9 +326,9 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         GET, HEAD, OPTIONS and TRACE and runs the others, `drop` drops all, `run` runs all.""",
         waitress="absent"),
     _row("health_path", kinds.URL_PATH, None, "Behaviour", """
-        A path that the server answers itself, even while every worker is busy: 200, or 503 while
-        draining. A draining server accepts no connection and closes idle ones, so a later check
-        is refused; `/ready` of `admin` answers 503 to the end.""", waitress="absent"),
+        A path that the server answers itself, even while every worker is busy: 200, or 503 during
+        `drain_delay`. Then the server closes idle connections and accepts none, so a check is
+        refused; `/ready` of `admin` answers 503 to the end.""", waitress="absent"),
     _row("health_max_wait", kinds.SECONDS, 0.0, "Behaviour", """
         `health_path` answers 503, too, while the oldest request in the queue has waited longer
         than this many seconds.""", maximum=LONGEST, off=0, waitress="absent"),
