@@ -185,9 +185,9 @@ def logical_directory() -> str:
 
 def _log_banner(listeners: _headwaiter.Listeners, adjustments: Adjustments) -> None:
     for item, name in zip(listeners.listening, adjustments.socket_names or repeat("")):
-        logs.post(logging.INFO, f"Serving on {with_name(_url(item), name)}")
+        logs.announce(f"Serving on {with_name(_url(item), name)}")
     for item in listeners.admin_listening:
-        logs.post(logging.INFO, f"Showing what happens on {_url(item)}")
+        logs.announce(f"Showing what happens on {_url(item)}")
 
 
 def _url(item: tuple[Any, ...]) -> str:

@@ -14,8 +14,6 @@ from typing import Any, NoReturn
 from headwaiter._settings.casts import LISTEN, PATTERNS
 from headwaiter._settings.table import ADJUSTMENTS, GROUPS, Adjustment, did_you_mean
 
-LEVELS = ("debug", "info", "warning", "error", "critical")
-
 EPILOG = """\
 Each adjustment may also come from the environment (--threads: HEADWAITER_THREADS)
 or from a TOML file (threads = 8); a flag beats the environment, which beats the file.
@@ -120,20 +118,6 @@ def _add_standard(parser: argparse.ArgumentParser) -> None:
         default=False,
         help="Show each adjustment in force with its origin, load the application, bind and release"
         " every address, and exit with the status that starting would have.",
-    )
-    group.add_argument(
-        "--log-level",
-        metavar="LEVEL",
-        type=str.lower,
-        choices=LEVELS,
-        default=None,
-        help=f"What the server logs: {', '.join(LEVELS)} (default: info).",
-    )
-    group.add_argument(
-        "--log-config",
-        metavar="FILE",
-        default=None,
-        help="Set up logging from a file: a dictConfig as .json or .toml, else a fileConfig.",
     )
 
 

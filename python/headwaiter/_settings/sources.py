@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from headwaiter import _headwaiter
+from headwaiter._process import console, logs
 from headwaiter._settings.casts import (
     BYTES,
     FIELD_VALUE,
@@ -92,7 +93,7 @@ def with_dev(given: Mapping[str, Given]) -> dict[str, Given]:
     if sys.platform != "win32":
         says["reload"] = True
     if "access_log" not in given:
-        is_colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        is_colored = console.is_coloured(sys.stdout)
         says.update(access_log="-", access_log_format=COLORED if is_colored else PLAIN)
     _, origin, where = given["dev"]
     return {**{name: Given(value, origin, where) for name, value in says.items()}, **given}
@@ -158,6 +159,4 @@ def _warn_of_typos(environ: Mapping[str, str]) -> None:
         if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
             hint = did_you_mean(name, known, cutoff=0.9)
             if hint:
-                logging.getLogger("headwaiter").warning(
-                    "environment variable %s has no effect%s", name, hint
-                )
+                logs.say(logging.WARNING, f"environment variable {name} has no effect{hint}")
