@@ -116,7 +116,7 @@ def test_a_handler_that_fails_does_not_end_the_thread(
 
 
 @pytest.mark.parametrize("error", [RuntimeError("handler failed"), SystemExit(1)])
-def test_a_handler_that_raises_costs_one_record(
+def test_a_handler_that_raises_keeps_no_record_from_the_others(
     engine: Engine,
     handler: Handler,
     error: BaseException,
@@ -133,7 +133,7 @@ def test_a_handler_that_raises_costs_one_record(
         engine.put((20, "", "bad", 0.0), (20, "", "good", 0.0))
         assert handler.arrived.wait(10)
         assert handler.threads == {"headwaiter-log"}
-    assert [record.getMessage() for record in handler.records] == ["good"]
+    assert [record.getMessage() for record in handler.records] == ["bad", "good"]
     assert f"{type(error).__name__}" in capsys.readouterr().err
 
 

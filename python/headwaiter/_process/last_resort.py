@@ -53,10 +53,10 @@ def hand_on(logger: logging.Logger, record: logging.LogRecord, *, announces: boo
         record = kept
     # A logger of its own whose only handler is the chain: libraries that wrap ``callHandlers`` to
     # see every record (Sentry, New Relic) see this one, and Python's last resort stays out of it.
-    view = logging.Logger(record.name)
+    view = logging.Logger(record.name)  # noqa: LOG001 - not one of the tree
     view.propagate = False
     chain = _Chain(logger, announces=announces)
-    view.handlers.append(chain)  # type: ignore[arg-type] - all that callHandlers needs
+    view.handlers.append(chain)  # type: ignore[arg-type]  # all that callHandlers needs
     view.callHandlers(record)
     error = error or chain.error
     if error is not None:
