@@ -70,6 +70,22 @@ def app(environ, start_response):
     return django_app(environ, start_response)
 """
 
+# Flask handles the exceptions of views itself, and logs them as ``app.logger``.
+FLASK = """
+import flask
+
+MARK = "what went wrong"
+app = flask.Flask(__name__)
+
+@app.route("/")
+def hello():
+    return "hello"
+
+@app.route("/fail")
+def fail():
+    raise LookupError(MARK)
+"""
+
 DICT = """
 import logging.config
 
@@ -176,6 +192,9 @@ ROWS = (
         ("django",),
         app=DJANGO_OUTSIDE,
     ),
+    Row("Flask", "", ("flask",), app=FLASK),
+    # Flask then adds a handler of its own, and the record goes on to the root logger.
+    Row("Flask, logger used at import", "", ("flask",), app=FLASK + "app.logger.info('x')\n"),
     Row("dictConfig, disables loggers, no handler", _dict() + NOW),
     Row("dictConfig, keeps loggers, no handler", _dict(KEEP) + NOW),
     Row("dictConfig, disables loggers, root handler", _console() + NOW),

@@ -79,7 +79,7 @@ def count(log: str) -> Said:
 def main() -> int:
     """Print how often banner, exception and closing line were seen, row by row."""
     failed = 0
-    print(f"{'logging':<42}" + "".join(f"{way:<17}" for way in WAYS))
+    print(f"{'logging':<44}" + "".join(f"{way:<17}" for way in WAYS))
     for row in ROWS:
         shown = []
         for way in WAYS:
@@ -90,7 +90,7 @@ def main() -> int:
                 said, _ = run(row, way, Path(folder))
             failed += not said.each_once()
             shown.append(f"{said.banner} {said.exception} {said.closing}")
-        print(f"{row.name:<42}" + "".join(f"{cell:<17}" for cell in shown).rstrip(), flush=True)
+        print(f"{row.name:<44}" + "".join(f"{cell:<17}" for cell in shown).rstrip(), flush=True)
     print("banner, exception, closing line; each has to be seen once")
     return int(failed > 0)
 

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from typing import Any
 import pytest
 
 from headwaiter._process import console, logs
+from tests.support.http import TIMEOUT
+from tests.support.process import environment
+from tests.support.target import headwaiter_only
 
 RED_ERROR = "\x1b[31mERROR\x1b[0m"
 
@@ -157,3 +161,28 @@ def test_logging_is_set_up_only_where_it_is_not(monkeypatch: pytest.MonkeyPatch)
     logs.logger().setLevel(logging.NOTSET)
     logs.configure_unless_configured()
     assert (len(root.handlers), logs.logger().level) == (1, logging.NOTSET)
+
+
+# Warns, and ends.
+PROGRAM = """
+import os, headwaiter
+os.environ["HEADWAITER_THREDS"] = "1"
+headwaiter.create_server(print, listen="127.0.0.1:0").close()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+@headwaiter_only("it has no colours")
+def test_a_program_has_colours_on_a_terminal_and_none_in_a_file(tmp_path: Path) -> None:
+    def run(stderr: int, **more: str) -> None:
+        argv = [sys.executable, "-c", PROGRAM]
+        subprocess.run(argv, env=environment(**more), stderr=stderr, check=True, timeout=TIMEOUT)
+
+    ours, theirs = os.openpty()
+    with open(ours, "rb", buffering=0) as screen, open(theirs, "wb") as terminal:
+        run(terminal.fileno(), TERM="xterm")
+        assert b" \x1b[33mWARNING\x1b[0m headwaiter: environment variable" in screen.read(4096)
+    with open(tmp_path / "log", "w+b") as file:
+        run(file.fileno(), FORCE_COLOR="1")
+        file.seek(0)
+        assert b" WARNING headwaiter: environment variable" in file.read()
