@@ -128,11 +128,14 @@ def test_an_upgrade_goes_on_counting(tmp_path: Path) -> None:
     with serve(tmp_path, processes=2, max_requests=10_000) as server:
         server.wait_for_log(r"(?s)is ready.*is ready")
         assert server.ask("/").status == 200
-        server.signal(signal.SIGUSR2)
+        server.signal(signal.SIGHUP)  # the process that has answered tells its parent
         server.wait_for_log("every process is new")
+        assert server.ask("/").status == 200  # and this one the next version
+        server.signal(signal.SIGUSR2)
+        server.wait_for_log("(?s)every process is new.*every process is new")
         assert server.ask("/fail").status == 500
         server.stop()
-        server.wait_for_log(LINE.format("2 requests, 1 error, 0 cut"))
+        server.wait_for_log(LINE.format("3 requests, 1 error, 0 cut"))
 
 
 @POSIX

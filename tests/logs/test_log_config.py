@@ -226,6 +226,7 @@ def test_what_is_wrong_is_one_message_with_file_and_cause(name: str, tmp_path: P
     with pytest.raises(ValueError, match=cause) as raised:
         headwaiter.create_server(hello, listen="127.0.0.1:0", log_config=path)
     assert str(raised.value).startswith(f"log_config: {path}: ")
+    assert str(raised.value).count(str(path)) == 1
     assert raised.value.__cause__ is None
     done = run_cli(f"--log-config={path}", "tests.support.apps:hello")
     assert (done.returncode, done.stdout) == (2, "")

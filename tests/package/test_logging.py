@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import Any
 
 import pytest
 
@@ -78,6 +79,29 @@ def test_records_keep_name_level_time_and_text(engine: Engine, handler: Handler)
     assert first.msg % first.args == "depth 7, 100%", "formatters of applications do this"
     assert (first.created, first.msecs) == (86400.25, 250.0)
     assert (second.name, second.levelname) == ("headwaiter", "INFO")
+
+
+def test_records_come_from_the_applications_factory(engine: Engine, handler: Handler) -> None:
+    """Formatters may need what it adds."""
+    standard = logging.getLogRecordFactory()
+
+    def factory(*args: Any, **more: Any) -> logging.LogRecord:
+        record = standard(*args, **more)
+        record.request_id = "-"
+        return record
+
+    logging.setLogRecordFactory(factory)
+    try:
+        engine.put((30, "queue", "text", 86400.25))
+        logs.pump()
+        logs.say(40, "at once")
+    finally:
+        logging.setLogRecordFactory(standard)
+    form = logging.Formatter("%(request_id)s %(levelname)s %(name)s %(message)s")
+    assert [form.format(record) for record in handler.records] == [
+        "- WARNING headwaiter.queue text",
+        "- ERROR headwaiter at once",
+    ]
 
 
 def test_levels_are_honoured(engine: Engine, handler: Handler) -> None:
