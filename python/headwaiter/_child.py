@@ -115,7 +115,7 @@ def _load(arguments: list[str]) -> tuple[WSGIApplication, Adjustments]:
         adjustments = startup.adjustments(options)
         if options.application is None:
             raise UsageError("name the application to serve: MODULE:OBJECT")
-        startup.read_log_config(options)
+        startup.read_log_config(adjustments)
     except UsageError as error:
         raise Failure(f"{error}\nSee headwaiter --help.", USAGE) from None
     try:
@@ -128,7 +128,7 @@ def _load(arguments: list[str]) -> tuple[WSGIApplication, Adjustments]:
 
         application = _failure_page.application(str(failure))
     adjustments.application = options.application
-    startup.configure_logging(options)
+    startup.configure_logging(adjustments)
     return application, adjustments
 
 

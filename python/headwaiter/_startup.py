@@ -7,24 +7,22 @@ raised, and only then.
 
 from __future__ import annotations
 
-import json
 import logging
 import traceback
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headwaiter import _application, _beginning, _headwaiter
-from headwaiter._process import logs, signals
+from headwaiter._process import log_config, logs, signals
 from headwaiter._process.interpreter import gil_watched
 from headwaiter._settings.adjustments import Adjustments
-from headwaiter._settings.flags import UsageError
+from headwaiter._settings.flags import UsageError, parse
 from headwaiter._settings.table import ADJUSTMENTS
 from headwaiter.server import Server
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class StartError(Exception):
@@ -93,44 +91,35 @@ def _listener(listener: tuple[object, ...]) -> str:
     return ":".join(map(str, listener[1:3]))
 
 
-def read_log_config(options: Namespace) -> None:
-    """Configure logging from the file before the application is loaded, which may log meanwhile."""
-    if options.log_config:
-        try:
-            _log_config(options.log_config)
-        except Exception as error:
-            # A handler's constructor may raise anything: the file is wrong.
-            raise UsageError(f"--log-config {options.log_config}: {_why(error)}") from None
-    _set_level(options)
+def read_log_config(adjustments: Adjustments) -> None:
+    """Configure logging as the operator says, before the application is loaded, which may log
+    meanwhile.
+
+    Raises:
+        UsageError: The configuration is wrong, or its file cannot be read.
+    """
+    try:
+        log_config.set_up(adjustments.log_config, adjustments.log_level)
+    except ValueError as error:
+        where = adjustments.effective()["log_config"].where
+        raise UsageError(f"{error} (from {where})") from None
 
 
-def configure_logging(options: Namespace) -> None:
+def configure_logging(adjustments: Adjustments) -> None:
     """Configure logging after the application was loaded, unless it has done so itself."""
-    logs.configure_unless_configured(LOG_FORMAT)
-    _set_level(options)
+    logs.configure_unless_configured()
+    log_config.set_level(adjustments.log_level)
     if logs.logger().level == logging.NOTSET:  # its INFO records are for the operator
         logs.logger().setLevel(logging.INFO)
 
 
-def _set_level(options: Namespace) -> None:
-    if options.log_level:
-        logs.logger().setLevel(options.log_level.upper())
+def read_anew(arguments: Sequence[str]) -> Adjustments:
+    """The adjustments of a command line, and its logging, for a reload of the parent.
 
-
-def _why(error: BaseException) -> str:
-    """The message of ``logging.config`` with its cause, which says more."""
-    text = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-    return f"{text}: {_why(error.__cause__)}" if error.__cause__ else text
-
-
-def _log_config(path: str) -> None:
-    import logging.config  # a tenth of the time to start, which few have a use for
-
-    if path.endswith((".json", ".toml")):
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-        parsed = json.loads(text) if path.endswith(".json") else _headwaiter.load_toml(text)
-        logging.config.dictConfig({"disable_existing_loggers": False, **parsed})
-    else:
-        with open(path, encoding="utf-8") as file:
-            logging.config.fileConfig(file, disable_existing_loggers=False)
+    Raises:
+        UsageError: A setting is wrong.
+    """
+    read = adjustments(parse(list(arguments)))
+    read_log_config(read)
+    configure_logging(read)
+    return read

@@ -12,6 +12,7 @@ import contextlib
 import gc
 import itertools
 import json
+import logging
 import os
 import socket
 import sys
@@ -54,9 +55,8 @@ def settle() -> None:
             " (os.register_at_fork) or with the first request, or do without preload."
         )
     if natives:
-        logs.logger().warning(
-            "preload: native threads run, which a child does not have: %s", ", ".join(natives)
-        )
+        text = f"preload: native threads run, which a child does not have: {', '.join(natives)}"
+        logs.say(logging.WARNING, text)
     signals.leave_end_to_parent()
     gc.collect()
     gc.freeze()  # the collector does not write to these objects any more

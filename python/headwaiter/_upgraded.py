@@ -39,10 +39,10 @@ def run(arguments: Sequence[str]) -> int:
                 os.set_inheritable(descriptor, False)
         options = parse(own)
         adjustments = startup.adjustments(options)
-        startup.read_log_config(options)
-        startup.configure_logging(options)
+        startup.read_log_config(adjustments)
+        startup.configure_logging(adjustments)
         if not passed.check:
-            return resume.run(told, own, adjustments, lambda: startup.adjustments(parse(own)))
+            return resume.run(told, own, adjustments, lambda: startup.read_anew(own))
         resume.check(told, adjustments)
     except UsageError as error:
         return _fail(str(error), USAGE)

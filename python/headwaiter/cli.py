@@ -67,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
             _print_effective(adjustments)
         if options.application is None:
             raise UsageError("name the application to serve: MODULE:OBJECT")
-        startup.read_log_config(options)
+        startup.read_log_config(adjustments)
         if options.check_config:
             return _check(options, adjustments)
     except UnknownOption as error:
@@ -77,12 +77,12 @@ def run(arguments: Sequence[str]) -> int:
     except UsageError as error:
         return _fail(f"{error}\nSee headwaiter --help.", USAGE)
     if adjustments.supervised_by():
-        return _supervise(arguments, options, adjustments)
+        return _supervise(arguments, adjustments)
     try:
         beginning.make_importable(options.pythonpath)
         application = startup.load(options.application, call=options.call)
         adjustments.application = options.application
-        startup.configure_logging(options)
+        startup.configure_logging(adjustments)
         server = startup.bind(application, adjustments)
     except StartError as error:
         return _fail(str(error), NOT_STARTED)
@@ -117,15 +117,13 @@ def _elsewhere(flag: str) -> str | None:
     return answer
 
 
-def _supervise(arguments: Sequence[str], options: Namespace, adjustments: Adjustments) -> int:
+def _supervise(arguments: Sequence[str], adjustments: Adjustments) -> int:
     """Serve by child processes, which load the application."""
     from headwaiter._parent import start
 
-    startup.configure_logging(options)
+    startup.configure_logging(adjustments)
     try:
-        return start.run(
-            arguments, adjustments, lambda: startup.adjustments(parse(list(arguments)))
-        )
+        return start.run(arguments, adjustments, lambda: startup.read_anew(arguments))
     except start.StartError as error:
         return _fail(str(error), NOT_STARTED)
 

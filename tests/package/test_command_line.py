@@ -13,7 +13,7 @@ import pytest
 
 from headwaiter import __version__, cli
 from headwaiter._process import exits
-from headwaiter._settings.casts import THREADS
+from headwaiter._settings.casts import LEVEL, THREADS
 
 APPLICATION = """
 def app(environ, start_response):
@@ -70,8 +70,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
         ),
         (["--listen=name.invalid:1", "project:app"], "cannot listen on 'name.invalid:1': "),
         (["--config=absent.toml", "project:app"], "absent.toml: No such file or directory"),
-        (["--log-level=loud", "project:app"], "argument --log-level: invalid choice: 'loud'"),
-        (["--log-config=absent.ini", "project:app"], "--log-config absent.ini: "),
+        (["--log-level=loud", "project:app"], f"log_level: expected {LEVEL.noun}, got 'loud' (fr"),
+        (["--log-config=/absent.ini", "project:app"], "log_config: /absent.ini: No such file or "),
         (["project:app", "project:make"], "one application only"),
         (["--app=project:app", "project:make"], "one application only"),
         ([], "name the application to serve: MODULE:OBJECT"),

@@ -124,7 +124,7 @@ NOT_SEARCHED = (
     "_top/view.py",
 )
 SAYS = {
-    *("_fail", "_log", "_note", "announce", "answer", "error", "Failure"),
+    *("_fail", "_log", "_note", "announce", "answer", "error", "fail", "Failure"),
     *("handle_failed", "info", "log_put", "post", "say", "warn", "warn_once", "warning"),
 }
 """The functions that print or log, besides ``super().__init__`` of an exception."""

@@ -174,11 +174,11 @@ def configured(adjustments: Adjustments, slots: int) -> tuple[Config, list[str]]
 
 def _log_banner(listeners: _headwaiter.Listeners, adjustments: Adjustments) -> None:
     for item, name in zip(listeners.listening, adjustments.socket_names or repeat("")):
-        logs.post(logging.INFO, f"Serving on {with_name(_url(item), name)}")
+        logs.announce(f"Serving on {with_name(_url(item), name)}")
     for item in listeners.admin_listening:
-        logs.post(logging.INFO, f"Showing what happens on {_url(item)}")
+        logs.announce(f"Showing what happens on {_url(item)}")
     if adjustments.config_file:
-        logs.post(logging.INFO, f"Settings are from {adjustments.config_file}")
+        logs.announce(f"Settings are from {adjustments.config_file}")
 
 
 def _url(item: tuple[Any, ...]) -> str:

@@ -342,6 +342,14 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Most threads that replace stuck ones at once.""", minimum=1,
         maximum=kinds.MOST_THREADS, waitress="absent"),
 
+    _row("log_level", kinds.LEVEL, None, "Observing", """
+        The lowest level that the server's own loggers log.""", engine=False, waitress="absent",
+        default_words="`info` on the command line; in a program as `logging` is set up there"),
+    _row("log_config", kinds.LOG_CONFIG, None, "Observing", """
+        How to set up Python's `logging`, before the application is loaded: a dictConfig in a
+        `.json` or `.toml` file, else a file for `fileConfig` (`.ini`, `.conf`). In Python, or as a
+        table of the TOML file, also the dict itself. See [logging.md](logging.md).""",
+        engine=False, waitress="absent"),
     _row("access_log", kinds.ACCESS_LOG, None, "Observing", """
         Where the line of each request goes, however the request ends: a file, `-` for
         standard output, or `logger` for the Python logger `headwaiter.access`. SIGUSR1
