@@ -8,22 +8,20 @@ application's code raised, and only then.
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
-from headwaiter import _headwaiter
+from headwaiter import _alone, _headwaiter
 from headwaiter import _startup as startup
-from headwaiter._process import output, pid_file, systemd
-from headwaiter._process.exits import CUT, DONE, NOT_STARTED, USAGE
+from headwaiter._privileges import Privileges
+from headwaiter._process import output, systemd
+from headwaiter._process.exits import DONE, NOT_STARTED, USAGE, StartError
 from headwaiter._process.interpreter import python_build
 from headwaiter._settings.adjustments import Adjustments, Effective
 from headwaiter._settings.flags import UsageError, make_parser, parse
 from headwaiter._settings.listen import bracketed, excluded_by
 from headwaiter._settings.table import BY_NAME
-from headwaiter._startup import StartError
-from headwaiter.server import run_until_signalled
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -54,71 +52,41 @@ def run(arguments: Sequence[str]) -> int:
             with output.written():
                 print(f"headwaiter {_headwaiter.__version__}, {python_build()}")
             return DONE
+        startup.surround(options)
         adjustments = _adjustments(options)
         if options.check_config:
             _print_effective(adjustments)
         if options.application is None:
             raise UsageError("name the application to serve: MODULE:OBJECT")
-        startup.read_log_config(options)
-        if options.check_config:
-            return _check(options, adjustments)
     except UsageError as error:
         return _fail(f"{error}\nSee headwaiter --help.", USAGE)
-    if adjustments.supervised_by():
-        return _supervise(arguments, options, adjustments)
     try:
-        application = startup.load(options.application, call=options.call)
-        adjustments.application = options.application
-        startup.configure_logging(options)
-        server = startup.bind(application, adjustments)
+        privileges = Privileges(options, adjustments)
+        if options.check_config:
+            _alone.check(options, adjustments, privileges)
+            return DONE
+        if adjustments.supervised_by():
+            return _supervise(arguments, options, adjustments, privileges)
+        return _alone.serve(options, adjustments, privileges)
+    except UsageError as error:
+        return _fail(f"{error}\nSee headwaiter --help.", USAGE)
     except StartError as error:
         return _fail(str(error), NOT_STARTED)
-    try:
-        with pid_file.held(adjustments.pid_file):
-            run_until_signalled(server, ends_process=True)
-    except (OSError, RuntimeError) as error:  # such as no descriptor or thread left
-        return _fail(f"cannot serve: {error}", NOT_STARTED)
-    return CUT if server.unfinished else DONE
 
 
-def _supervise(arguments: Sequence[str], options: Namespace, adjustments: Adjustments) -> int:
+def _supervise(
+    arguments: Sequence[str], options: Namespace, adjustments: Adjustments, privileges: Privileges
+) -> int:
     """Serve by child processes, which load the application."""
     from headwaiter._parent import start
 
-    startup.configure_logging(options)
-    try:
-        return start.run(
-            arguments, adjustments, lambda: startup.adjustments(parse(list(arguments)))
-        )
-    except start.StartError as error:
-        return _fail(str(error), NOT_STARTED)
+    def settle(made: Sequence[str]) -> None:
+        privileges.drop(made)
+        startup.read_log_config(options)
+        startup.configure_logging(options)
 
-
-def _check(options: Namespace, adjustments: Adjustments) -> int:
-    """Start up to the point where connections would be accepted, and close everything again."""
-    access_log, adjustments.access_log = adjustments.access_log, None
-    try:
-        startup.bind(startup.load(options.application, call=options.call), adjustments).close()
-        _check_access_log(access_log)
-    except StartError as error:
-        return _fail(str(error), NOT_STARTED)
-    return DONE
-
-
-def _check_access_log(path: str | None) -> None:
-    """Check that the file can be written. Do not create it: another user may run this check."""
-    if path in (None, "-", "logger"):
-        return
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
-    except FileNotFoundError:
-        folder = os.path.dirname(os.path.abspath(path))
-        if not os.path.isdir(folder):
-            raise StartError(f"access_log: {folder!r} is not a directory") from None
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise StartError(f"access_log: no permission to write in {folder!r}") from None
-    except OSError as error:
-        raise StartError(f"access_log: {path}: {error.strerror}") from None
+    reread = lambda: startup.adjustments(parse(list(arguments)))  # noqa: E731
+    return start.run(arguments, adjustments, reread, settle)
 
 
 def _adjustments(options: Namespace) -> Adjustments:

@@ -18,15 +18,16 @@ import time
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import _headwaiter
+from headwaiter import _headwaiter, _inspection
 from headwaiter._process import logs, pauses, pid_file, shutdown, signals, systemd
 from headwaiter._process.interpreter import check_threads, python_build
+from headwaiter._process.others import Others
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.listen import bracketed, with_name
 from headwaiter._workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from _typeshed.wsgi import WSGIApplication
@@ -57,17 +58,24 @@ class Server:
         application: WSGIApplication,
         adj: Adjustments,
         control: _headwaiter.Control | None = None,
+        listeners: _headwaiter.Listeners | None = None,
     ) -> None:
+        """``listeners`` are those of ``adj`` if they are bound already."""
         if application is None:
             raise ValueError("the application is None: is a return missing where it is made?")
         if not callable(application):
             raise TypeError(f"a WSGI application is callable, {type(application).__name__} is not")
+        fault = _inspection.fault(application)
+        if fault is not None:
+            raise TypeError(f"the application {fault.text}")
         check_threads()
         self.application = application
         self.adj = adj
         settings = adj.engine_settings(logs.logger_name())
         settings["application"] = adj.application or _name(application)
-        self._engine = _headwaiter.Server(application, settings, adj.listeners(), control)
+        self._engine = _headwaiter.Server(
+            application, settings, listeners or adj.listeners(), control
+        )
         self.control = control
         """The control socket, if this is the server of a child process."""
         self.effective_listen = [_address(item) for item in self._engine.listening]
@@ -260,6 +268,10 @@ def _name(application: Any) -> str:
     return f"{getattr(named, '__module__', '')}:{named.__qualname__}"
 
 
+class ServesAlready(RuntimeError):
+    """:func:`serve` was called by a module that the command line loads."""
+
+
 def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeywords]) -> Server:
     """Bind the sockets for ``application`` and return the server, ready to :meth:`Server.run`.
 
@@ -278,6 +290,11 @@ def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeyw
             f"{adj.supervised_by()} asks for more than this process: "
             "start the command line, headwaiter MODULE:OBJECT, instead"
         )
+    if adj.given_for_process():
+        raise ValueError(
+            f"{adj.given_for_process()}: only for the command line. A program changes its process"
+            " itself, between create_server(), which binds, and Server.run()"
+        )
     return Server(application, adj)
 
 
@@ -295,11 +312,26 @@ def serve(
         _quiet: Neither set up logging nor log the start banner (as in Waitress).
         **adjustments: As for :func:`create_server`, which raises the same exceptions.
     """
+    if _loading and signals.on_main_thread():
+        raise ServesAlready(f"serve() while headwaiter loads {_loading[-1]!r}, to serve it")
     if not _quiet:
         logs.configure_unless_configured()
     server = create_server(application, **adjustments)
     with pid_file.held(server.adj.pid_file):
         run_until_signalled(server, quiet=_quiet)
+
+
+@contextlib.contextmanager
+def loading(application: str) -> Iterator[None]:
+    """The command line loads ``application`` during the block: :func:`serve` would never return."""
+    _loading.append(application)
+    try:
+        yield
+    finally:
+        _loading.pop()
+
+
+_loading: list[str] = []
 
 
 def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bool = False) -> None:
@@ -314,9 +346,15 @@ def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bo
         server.stop()
         systemd.notify("STOPPING=1")
 
-    reopening = server.adj.access_log not in {None, "-", "logger"}
+    is_alone = ends_process and server.control is None
+    others = Others(server.stop) if is_alone else None
     taken = signals.stop_signals(
-        stopping, reopening=reopening, ends_process=ends_process, control=server.control
+        stopping,
+        reopening=server.adj.access_log not in {None, "-", "logger"},
+        ends_process=ends_process,
+        control=server.control,
+        others=others.numbers() if others else (),
+        heard=others.heard if others else None,
     )
     with server, taken as stops:
         if not quiet:

@@ -30,8 +30,9 @@ ORDER = {
     ],
     PACKAGE: [
         *("_headwaiter", "exceptions", "_process", "_settings", "adjustments", "settings"),
-        *("_workers", "server", "_top", "_watch", "_parent", "_application", "_startup", "cli"),
-        *("__main__", "_failure_page", "_template", "_child", "_upgraded", "paste", "_waitress"),
+        *("_inspection", "_workers", "server", "_top", "_watch", "_parent", "_spec", "_importing"),
+        *("_application", "_hints", "_startup", "_template", "_privileges", "_alone", "cli"),
+        *("__main__", "_failure_page", "_child", "_upgraded", "paste", "_waitress"),
         *("__init__", "_as_waitress", "_pyinstaller"),
     ],
 }

@@ -129,6 +129,14 @@ def path_or_none(value: Any) -> str | None:
     return os.fsdecode(value) if value else None
 
 
+def name_or_none(value: Any) -> str | None:
+    """The name or the number of a user or of a group."""
+    name = str(value).strip() if value is not None else ""
+    if not name.isprintable() or ":" in name:
+        raise ValueError(name)
+    return name or None
+
+
 def url_path_or_none(value: Any) -> str | None:
     if not value:
         return None
@@ -203,6 +211,8 @@ FIELD_VALUE = Kind("one line of Latin-1 text", "TEXT", "str | None", field_value
 HOST_NAME = Kind("a name without white space", "NAME", "str", host_name)
 SCHEME = Kind("a URL scheme", "SCHEME", "str", scheme)
 OPTIONAL_PATH = Kind("a path", "PATH", "str | os.PathLike[str] | None", path_or_none)
+USER = Kind("the name or number of a user", "USER", "str | int | None", name_or_none)
+GROUP = Kind("the name or number of a group", "GROUP", "str | int | None", name_or_none)
 ACCESS_LOG = Kind("a path, '-' or 'logger'", "PATH", "str | os.PathLike[str] | None", path_or_none)
 ADMIN = Kind("HOST:PORT or a path", "HOST:PORT", "str | os.PathLike[str] | None", path_or_none)
 URL_PATH = Kind(

@@ -29,6 +29,13 @@ the application, had to be cut, 4 processes kept dying.
 """
 
 
+NO_DAEMON = (
+    "--daemon: headwaiter stays in the foreground, so that whoever starts it sees its log, its end"
+    " and its exit status. Let a service manager run it: examples/deploy/headwaiter.service is a"
+    " unit for systemd. To leave a terminal: nohup headwaiter MODULE:OBJECT >log 2>&1 &"
+)
+
+
 class UsageError(Exception):
     """The arguments are wrong; the message names the wrong one."""
 
@@ -53,6 +60,19 @@ class _Switch(argparse.Action):
     ) -> None:
         negative = (option_string or "").startswith("--no-")
         setattr(namespace, self.dest, "false" if negative else "true")
+
+
+class _Refused(argparse.Action):
+    """``--daemon``, which other servers have."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        raise UsageError(NO_DAEMON)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -108,11 +128,34 @@ def _add_standard(parser: argparse.ArgumentParser) -> None:
         "--app", metavar="MODULE:OBJECT", default=None, help="Another way to name the application."
     )
     group.add_argument(
+        "--factory",
         "--call",
+        dest="call",
         action="store_true",
         default=False,
         help="OBJECT is a factory: call it, without arguments, to get the application.",
     )
+    group.add_argument(
+        "--chdir",
+        metavar="DIR",
+        default=None,
+        help="Change to this directory first: every relative path starts there.",
+    )
+    group.add_argument(
+        "--pythonpath",
+        metavar="DIR",
+        action="append",
+        default=None,
+        help="Import the application from this directory first. May be repeated.",
+    )
+    group.add_argument(
+        "--env",
+        metavar="NAME=VALUE",
+        action="append",
+        default=None,
+        help="Set an environment variable first. May be repeated.",
+    )
+    group.add_argument("--daemon", action=_Refused, nargs=0, help=argparse.SUPPRESS)
     group.add_argument("--config", metavar="FILE", default=None, help="TOML file with adjustments.")
     group.add_argument(
         "--check-config",
