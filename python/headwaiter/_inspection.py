@@ -45,7 +45,8 @@ class Taken(NamedTuple):
 
 def fault(application: Any) -> Fault | None:
     """Why ``application`` is no WSGI application; ``None`` if it may be one."""
-    if isinstance(application, type):
+    # Not `isinstance`, which believes what an object says of its class, as mocks and proxies do.
+    if issubclass(type(application), type):
         return _fault_of_class(application)
     foreign = _foreign(application)
     if foreign:
@@ -69,17 +70,17 @@ def signature(called: Any) -> Taken | None:
     """What ``called`` takes, read from the code that runs first; ``None`` if that is not Python
     code. What a decorator says about the function that it wraps does not count."""
     function, bound = called, 0
-    if isinstance(called, MethodType):
+    if type(called) is MethodType:
         function, bound = called.__func__, 1
-    elif isinstance(called, functools.partial):
+    elif issubclass(type(called), functools.partial):
         return None
-    elif not isinstance(called, FunctionType):
+    elif type(called) is not FunctionType:
         function = inspect.getattr_static(type(called), "__call__", None)
-        if isinstance(function, staticmethod):
+        if type(function) is staticmethod:
             function = function.__func__
         else:
             bound = 1
-    if not isinstance(function, FunctionType):
+    if type(function) is not FunctionType:
         return None
     code = function.__code__
     names = code.co_varnames[bound : code.co_argcount]
@@ -95,7 +96,7 @@ def signature(called: Any) -> Taken | None:
 
 def is_application(value: Any) -> bool:
     """Whether the parameters of ``value`` have the names of a WSGI application's."""
-    if isinstance(value, type):
+    if issubclass(type(value), type):
         return False
     taken = signature(value)
     return taken is not None and len(taken.names) == 2 and {*taken.names} <= {*NAMES}
@@ -112,7 +113,7 @@ def _fault_of_class(made: type) -> Fault | None:
 def _likely_factory(application: Any, taken: Taken) -> Fault | None:
     """A function that can be called as an application, but is called like a factory and has a
     default for everything: ``create_app(config=None, debug=False)``."""
-    if not isinstance(application, (FunctionType, MethodType)):
+    if type(application) not in (FunctionType, MethodType):
         return None
     named = FACTORY_NAME.match(application.__name__)
     is_likely = named and taken.names and not taken.least and taken.names[0] not in NAMES
@@ -129,7 +130,7 @@ def _takes(taken: Taken) -> str:
 
 def _kind(application: Any) -> str:
     """The class of the object, in brackets, if it says something."""
-    if isinstance(application, (FunctionType, MethodType)):
+    if type(application) in (FunctionType, MethodType):
         return ""
     return f" ({type(application).__module__.partition('.')[0]}'s {type(application).__name__})"
 

@@ -112,19 +112,20 @@ def give(path: str, identity: Identity) -> None:
 
 def can_make(path: str) -> bool:
     """Whether root may make a file here for another user: nobody but root can change the way to
-    it, so a link cannot lead elsewhere."""
-    folder = os.path.realpath(os.path.dirname(path))
-    while True:
+    it, and there is no link on it."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.realpath(folder) != folder:
+        return False
+    for each in (folder, *_above(folder)):
         try:
-            status = os.stat(folder)
+            status = os.stat(each)
         except OSError:
             return False
-        if status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        # What root has in a sticky directory, such as /tmp, stays there.
+        is_open = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if status.st_uid != 0 or (is_open and not status.st_mode & stat.S_ISVTX):
             return False
-        above = os.path.dirname(folder)
-        if above == folder:
-            return True
-        folder = above
+    return True
 
 
 def make(path: str, identity: Identity) -> None:
