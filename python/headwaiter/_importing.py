@@ -44,7 +44,7 @@ def put_current_directory() -> None:
         del sys.path[0]
     own = [at for at, entry in enumerate(sys.path) if is_of_python(entry)]
     end = own[-1] + 1 if own else len(sys.path)
-    if directory not in sys.path[:end]:
+    if directory not in sys.path[: end + 1]:
         sys.path.insert(end, directory)
 
 

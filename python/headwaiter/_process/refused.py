@@ -11,21 +11,28 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 Spec = tuple[Any, ...]
 LONGEST_COMMAND = 60
+LONGEST_PATH = 107 if sys.platform == "linux" else 103
 PORTS_TRIED = 20
 FIRST_PORT = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 LISTENING = "0A"
 
 
-def why(error: OSError, serving: Iterable[Spec], admin: Iterable[Spec]) -> str:
+def why(error: OSError, serving: Sequence[Spec], admin: Sequence[Spec]) -> str:
     """The message for an address that cannot be bound: one of those for clients, or of ``admin``.
     The addresses are in the form that the extension takes."""
-    place = str(error.filename or ", ".join(map(_shown, serving)))
-    text = f"cannot listen on {place}: {error.strerror or error}"
+    known = [_shown(spec) for spec in (*serving, *admin)]
+    named = next((each for each in known if str(error).startswith(f"{each}: ")), "")
+    place = str(error.filename or named or ", ".join(map(_shown, serving)))
+    reason = error.strerror or str(error).replace(f"{place}: ", "", 1)
+    if "SUN_LEN" in reason:
+        length = len(os.fsencode(place))
+        reason = f"this path has {length} bytes, and that of a Unix socket at most {LONGEST_PATH}"
+    text = f"cannot listen on {place}: {reason}"
     flag = "--admin" if place in map(_shown, admin) else "--listen"
     if "/" in place:
         return text + _about_path(error, place)
