@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import socket
 import sys
@@ -185,6 +186,11 @@ STARTS: list[tuple[list[str], int, str]] = [
     (["--unix-socket=absent/socket", "project:app"], 1, "/absent/socket: No such file"),
     (["--unix-socket=project.py", "project:app"], 1, "project.py: exists and is not a socket"),
     (["--log-config=absent.json", "project:app"], 2, "absent.json"),
+    (["--user=nonesuch", "project:app"], 2, "user: "),
+    (["--group=nonesuch", "project:app"], 2, "group: "),
+    (["--chdir=absent", "project:app"], 2, "--chdir absent: "),
+    (["--pid-file=absent/pid", "project:app"], 1, "pid_file: {cwd}/absent/pid: No such file"),
+    (["--control=absent/ctl", "project:app"], 1, "control: {cwd}/absent/ctl: No such file"),
 ]
 
 
@@ -203,7 +209,8 @@ def test_check_config_exits_as_a_start_would(
         if not any("listen" in a or "unix" in a for a in arguments):
             arguments.append("--listen=127.0.0.1:0")
         got, _, err = run(capsys, *check, *arguments)
-    assert (got, message.replace("{taken}", taken) in err) == (status, True), err
+    message = message.replace("{taken}", taken).replace("{cwd}", os.getcwd())
+    assert (got, message in err) == (status, True), err
 
 
 @pytest.mark.parametrize("application", [["project:app"], ["--call", "project:make"]])
@@ -214,6 +221,7 @@ def test_check_config_leaves_nothing_behind(
         port = unused.getsockname()[1]
     for where in (f"--listen=127.0.0.1:{port}", "--unix-socket=socket"):
         arguments = ["--check-config", "--access-log=log", "--admin=./admin", where]
+        arguments += ["--pid-file=pid", "--control=ctl"]
         assert run(capsys, *arguments, *application)[::2] == (0, "")
     socket.create_server(("127.0.0.1", port)).close()
     assert {path.name for path in tmp_path.iterdir()} <= {"project.py", "__pycache__"}

@@ -122,11 +122,11 @@ def test_a_missing_module(
     assert found == text + advice if not advice else found.startswith(text + advice)
 
 
-def test_a_module_of_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_of_a_package(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     for name in ("__init__.py", "web.py"):
         (tmp_path / "own" / name).touch()
-    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.path.insert(0, str(tmp_path))
     __import__("own")
     try:
         assert _importing.missing("own.wbe", "own.wbe").endswith("; did you mean 'web'?")
