@@ -24,6 +24,9 @@ OWN_SERVERS = {
 }
 
 
+_NEW = inspect.getattr_static(object, "__new__")
+
+
 class Fault(NamedTuple):
     """Why a callable is no WSGI application. ``text`` goes on after its name, ``kind`` says what
     it seems to be: ``asgi``, ``factory``, ``class``, ``other``."""
@@ -104,7 +107,7 @@ def is_application(value: Any) -> bool:
 
 def _fault_of_class(made: type) -> Fault | None:
     """A class may be an application: its objects are then the replies. It must take arguments."""
-    plain = type(made) is type and made.__new__ is object.__new__
+    plain = type(made) is type and inspect.getattr_static(made, "__new__") is _NEW
     if plain and made.__init__ is object.__init__:  # type: ignore[misc]
         return Fault("class", "is a class whose objects are made without arguments, not with two")
     return None

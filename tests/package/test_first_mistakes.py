@@ -115,14 +115,14 @@ def test_a_port_in_use(project: Path, taken: int, more: list[str]) -> None:
         pytest.skip("one process there")
     found = run(project, f"--listen=127.0.0.1:{taken}", *more, "shop:app")
     assert found.returncode == 1
-    by = r"by process (\d+) \(.+\)\. Stop it" if sys.platform == "linux" else r"Stop what uses it"
-    message = rf"cannot listen on 127\.0\.0\.1:{taken}: Address already in use {by}, or listen"
-    match = re.fullmatch(rf"headwaiter: {message} elsewhere: --listen=(\S+):(\d+)\n", found.stderr)
+    by = rf" by process {os.getpid()} \(.+\)\. Stop it"
+    by = by if sys.platform == "linux" else r"\. Stop what uses it"
+    message = rf"cannot listen on 127\.0\.0\.1:{taken}: Address already in use{by}, or listen"
+    match = re.fullmatch(
+        rf"headwaiter: {message} elsewhere: --listen=127.0.0.1:(\d+)\n", found.stderr
+    )
     assert match, found.stderr
-    if sys.platform == "linux":
-        assert int(match[1]) == os.getpid()
-    with socket.create_server((match[match.lastindex - 1], int(match[match.lastindex]))):
-        pass  # it is free
+    assert int(match[1]) > taken or match[1] == "0"
 
 
 def test_the_port_of_the_admin_endpoint_in_use(project: Path, taken: int) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ PROCESSES = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Path]:
+def site(tmp_path: Path) -> Path:
     """A directory with an application, its helper, and another one elsewhere."""
     folder = tmp_path / "site"
     for name in ("", "lib"):

@@ -123,7 +123,7 @@ def serve(
                 banner=lambda: _log_banner(listeners, adjustments),
                 adopted=adopted,
             )
-            made = [path for path, _ in fixed["files"]]
+            made = [str(path) for path, _ in listeners.files()]
             try:
                 settle([*made, *([adjustments.control] if adjustments.control else [])])
             except BaseException:

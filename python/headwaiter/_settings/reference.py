@@ -24,7 +24,8 @@ Every adjustment has one name. Its value comes from the first of these sources t
 `headwaiter --check-config MODULE:OBJECT` shows each value in force and its source, and exits with
 the status of a real start. It loads the application, binds every address and releases it without
 accepting a connection, so it fails if a running server uses the address. It makes no access log.
-`headwaiter --help` lists the flags that are not adjustments, such as `--call` and `--log-config`.
+`headwaiter --help` lists the flags that are not adjustments, such as `--factory` and
+`--log-config`; [applications.md](applications.md) describes those that concern the application.
 
 - **Flags** have hyphens where names have underscores. A boolean `x` is `--x` or `--no-x`.
   `--listen`, `--reload-include` and `--reload-exclude` may be repeated; of other flags given twice
