@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import inspect
 import os
-from types import ModuleType, TracebackType
+from types import CoroutineType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headwaiter import _importing, _inspection
@@ -176,6 +175,8 @@ def _called(factory: Any, arguments: Call, name: str) -> Any:
     """What ``factory`` returns. Arguments that it cannot take are the command line's error."""
     if isinstance(factory, ModuleType) or not callable(factory):
         raise ApplicationError(f"{name!r} cannot be called: it is {_described(factory)}")
+    import inspect
+
     if inspect.iscoroutinefunction(factory):
         raise ApplicationError(f"{name!r} is an async function, which cannot make the application")
     if arguments == NO_CALL and _inspection.is_application(factory):
@@ -195,7 +196,7 @@ def _called(factory: Any, arguments: Call, name: str) -> Any:
 
 
 def _checked_result(made: Any, shown: str) -> Any:
-    if inspect.iscoroutine(made):
+    if isinstance(made, CoroutineType):
         made.close()
         raise ApplicationError(f"{shown} is a coroutine: an async function made it")
     if made is None:

@@ -9,22 +9,20 @@ at its first request (``errors.rs`` of the binding).
 from __future__ import annotations
 
 import functools
-import inspect
 import re
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
 NAMES = ("environ", "env", "start_response")
 """Parameters with these names are those of a WSGI application."""
+VARARGS, COROUTINE, ASYNC_GENERATOR = 0x04, 0x80, 0x200
+"""Flags of code objects (``inspect.CO_*``; the module takes milliseconds to import)."""
 ASGI_NAMES = ("scope", "receive", "send")
 FACTORY_NAME = re.compile(r"(create|make|build|get)_\w*(app|application|wsgi)\b")
 OWN_SERVERS = {
     "aiohttp.web_app.Application": "aiohttp's own server",
     "tornado.web.Application": "Tornado's own server",
 }
-
-
-_NEW = inspect.getattr_static(object, "__new__")
 
 
 class Fault(NamedTuple):
@@ -78,7 +76,7 @@ def signature(called: Any) -> Taken | None:
     elif issubclass(type(called), functools.partial):
         return None
     elif type(called) is not FunctionType:
-        function = inspect.getattr_static(type(called), "__call__", None)
+        function = _static(type(called), "__call__")
         if type(function) is staticmethod:
             function = function.__func__
         else:
@@ -92,9 +90,14 @@ def signature(called: Any) -> Taken | None:
     least = max(code.co_argcount - bound - len(function.__defaults__ or ()), 0)
     only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     keywords = tuple(name for name in only if name not in (function.__kwdefaults__ or {}))
-    most = None if code.co_flags & inspect.CO_VARARGS else len(names)
-    is_async = bool(code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))
+    most = None if code.co_flags & VARARGS else len(names)
+    is_async = bool(code.co_flags & (COROUTINE | ASYNC_GENERATOR))
     return Taken(names, least, most, keywords, is_async)
+
+
+def _static(made: type, name: str) -> Any:
+    """The attribute of a class as it is written there, without the work of a descriptor."""
+    return next((each.__dict__[name] for each in made.__mro__ if name in each.__dict__), None)
 
 
 def is_application(value: Any) -> bool:
@@ -107,7 +110,7 @@ def is_application(value: Any) -> bool:
 
 def _fault_of_class(made: type) -> Fault | None:
     """A class may be an application: its objects are then the replies. It must take arguments."""
-    plain = type(made) is type and inspect.getattr_static(made, "__new__") is _NEW
+    plain = type(made) is type and _static(made, "__new__") is _static(object, "__new__")
     if plain and made.__init__ is object.__init__:  # type: ignore[misc]
         return Fault("class", "is a class whose objects are made without arguments, not with two")
     return None

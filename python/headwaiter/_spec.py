@@ -10,9 +10,11 @@ Rule: arguments are literals, so a command line never runs code that it spells o
 
 from __future__ import annotations
 
-import ast
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import ast
 
 
 class SpecError(Exception):
@@ -59,6 +61,8 @@ def _expression(text: str, expression: str) -> tuple[tuple[str, ...], Call | Non
     """The path of attributes after the colon, and the arguments if it is called."""
     if all(part.isidentifier() for part in expression.split(".")):
         return tuple(expression.split(".")), None
+    import ast  # only for this form
+
     try:
         node = ast.parse(expression.strip(), mode="eval").body
     except (SyntaxError, ValueError):
@@ -81,6 +85,8 @@ def _expression(text: str, expression: str) -> tuple[tuple[str, ...], Call | Non
 
 def _path(node: ast.expr) -> tuple[str, ...] | None:
     """``a.b.c`` as its parts; ``None`` for anything else."""
+    import ast
+
     if isinstance(node, ast.Name):
         return (node.id,)
     if isinstance(node, ast.Attribute):
@@ -90,6 +96,8 @@ def _path(node: ast.expr) -> tuple[str, ...] | None:
 
 
 def _literal(text: str, node: ast.expr) -> Any:
+    import ast
+
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

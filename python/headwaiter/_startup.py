@@ -7,6 +7,7 @@ raised, and only then.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import logging
@@ -15,7 +16,7 @@ import traceback
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import _application, _headwaiter, _hints, _importing
+from headwaiter import _application, _headwaiter, _importing
 from headwaiter._application import Loaded
 from headwaiter._process import forks, interpreter, logs, refused, signals, surroundings
 from headwaiter._process.exits import StartError
@@ -89,7 +90,7 @@ def load(options: Namespace) -> Loaded:
         raise StartError(f"{_place(error)} called {error}. {AS_A_PROGRAM}") from None
     except BaseException as error:
         shown = traceback.format_exception(type(error), error, _application.own_traceback(error))
-        hint = _hints.for_error(error)
+        hint = _hint(error)
         text = f"{spec!r} failed to load\n{''.join(shown).rstrip()}"
         raise StartError(f"{text}\n{hint}" if hint else text) from None
     for name in extensions:
@@ -98,6 +99,15 @@ def load(options: Namespace) -> Loaded:
     if loaded.name.partition(":")[0] != spec.partition(":")[0]:
         logs.post(logging.INFO, f"{spec!r} is {loaded.name!r}")
     return loaded
+
+
+def _hint(error: BaseException) -> str:
+    """What to do about ``error``, if that is known. It must not hide the error itself."""
+    with contextlib.suppress(Exception):  # such as no memory, which may be the error
+        from headwaiter import _hints
+
+        return _hints.for_error(error)
+    return ""
 
 
 def _place(error: BaseException) -> str:

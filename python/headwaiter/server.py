@@ -281,7 +281,7 @@ def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeyw
 
     Raises:
         ValueError: An adjustment is unknown, malformed, or at odds with another one.
-        TypeError: An adjustment has a type that it cannot have.
+        TypeError: An adjustment has a type that it cannot have, or the application cannot be one.
         OSError: An address could not be bound.
     """
     adj = Adjustments(**adjustments)

@@ -30,7 +30,7 @@ FILES = {
     "nothing.py": "app = None\n",
     "cls.py": "class App:\n    def __call__(self, environ, start_response): ...\n",
     "broken.py": "def app(environ start_response):\n    pass\n",
-    "typo.py": "from shop import ap\n",
+    "typo.py": "from shop import basket\n",
     "needs.py": "import flask_of_tomorrow\n\napp = flask_of_tomorrow.Flask()\n",
     "reads.py": "open('absent.cfg')\n",
     "leaves.py": "import sys\n\nsys.exit('usage: leaves COMMAND')\n",
@@ -165,8 +165,8 @@ APPLICATIONS = {
         "'typo:app' failed to load\n"
         "Traceback (most recent call last):\n"
         '  File "{here}/typo.py", line 1, in <module>\n'
-        "    from shop import ap\n"
-        "ImportError: cannot import name 'ap' from 'shop' ({here}/shop.py)",
+        "    from shop import basket\n"
+        "ImportError: cannot import name 'basket' from 'shop' ({here}/shop.py)",
     ),
     "a package that is not installed": start(
         "needs:app",

@@ -17,7 +17,7 @@ from headwaiter import create_server
 from headwaiter._process import identity
 from tests.support import users
 from tests.support.apps import hello
-from tests.support.process import ServerProcess, run_cli
+from tests.support.process import ServerProcess, environment, run_cli
 from tests.support.target import headwaiter_only
 from tests.support.waiting import eventually
 
@@ -316,6 +316,18 @@ def test_who_is_not_root_stays_who_it_is(site: Path) -> None:
             assert it.wait() == status, it.log
             if status:
                 assert "user: only root can become 'root', and this process runs as" in it.log
+
+
+def test_a_python_that_only_root_may_read(site: Path) -> None:
+    """As below ``/root``: modules that are imported later would be missing."""
+    if not users.closed():
+        pytest.skip("everybody may read this Python")
+    for more in ([], ["--processes=2"], ["--check-config"]):
+        argv = [sys.executable, "-c", users.RUN, USER, "--listen=127.0.0.1:0", *more, "who:app"]
+        with ServerProcess(argv, environment(), site, ()) as server:
+            assert server.wait() == 1
+            assert server.log.startswith(f"headwaiter: user: '{users.NAME}' may not read ")
+            assert f", since it may not enter {users.closed()[0]}\n" in server.log
 
 
 @pytest.mark.parametrize(

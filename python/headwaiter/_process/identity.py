@@ -154,7 +154,8 @@ def check(identity: Identity, needed: Iterable[tuple[str, str]]) -> None:
         is_folder = os.path.isdir(path)
         if os.access(path, os.R_OK | (os.X_OK if is_folder else 0)):
             continue
-        closed = next((each for each in _above(path) if not os.access(each, os.X_OK)), path)
+        way = [*_above(path), *_above(os.path.realpath(path))]  # a link may lead elsewhere
+        closed = next((each for each in way if not os.access(each, os.X_OK)), path)
         where = "" if closed == path else f", since it may not enter {closed}"
         raise IdentityError(f"user: {identity.name!r} may not read {path}, {what}{where}")
 

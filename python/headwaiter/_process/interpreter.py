@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -42,6 +41,8 @@ def command(module: str) -> list[str]:
     The current directory is no place for its modules: there a file of the application's that is
     called ``json.py`` would run in place of Python's own, in every process of the server.
     """
+    import subprocess  # only for a parent
+
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     if sys.version_info >= (3, 11):
         return [sys.executable, *flags, "-P", "-m", module]
