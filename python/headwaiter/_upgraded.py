@@ -19,8 +19,7 @@ from collections.abc import Sequence
 from headwaiter import __main__, _headwaiter
 from headwaiter import _startup as startup
 from headwaiter._parent import resume, state
-from headwaiter._parent.start import StartError
-from headwaiter._process.exits import DONE, NOT_STARTED, USAGE
+from headwaiter._process.exits import DONE, NOT_STARTED, USAGE, StartError
 from headwaiter._process.interpreter import python_build
 from headwaiter._settings.flags import UsageError, parse
 

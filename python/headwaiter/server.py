@@ -18,7 +18,7 @@ import time
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import _headwaiter
+from headwaiter import _headwaiter, _inspection
 from headwaiter._process import (
     closing,
     log_config,
@@ -30,12 +30,13 @@ from headwaiter._process import (
     systemd,
 )
 from headwaiter._process.interpreter import check_threads, python_build
+from headwaiter._process.others import Others
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.listen import bracketed, with_name
 from headwaiter._workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from _typeshed.wsgi import WSGIApplication
@@ -66,17 +67,24 @@ class Server:
         application: WSGIApplication,
         adj: Adjustments,
         control: _headwaiter.Control | None = None,
+        listeners: _headwaiter.Listeners | None = None,
     ) -> None:
+        """``listeners`` are those of ``adj`` if they are bound already."""
         if application is None:
             raise ValueError("the application is None: is a return missing where it is made?")
         if not callable(application):
             raise TypeError(f"a WSGI application is callable, {type(application).__name__} is not")
+        fault = _inspection.fault(application)
+        if fault is not None:
+            raise TypeError(f"the application {fault.text}")
         check_threads()
         self.application = application
         self.adj = adj
         settings = adj.engine_settings(logs.logger_name())
         settings["application"] = adj.application or _name(application)
-        self._engine = _headwaiter.Server(application, settings, adj.listeners(), control)
+        self._engine = _headwaiter.Server(
+            application, settings, listeners or adj.listeners(), control
+        )
         adj.close_descriptors()
         self.control = control
         """The control socket, if this is the server of a child process."""
@@ -278,6 +286,10 @@ def _name(application: Any) -> str:
     return f"{getattr(named, '__module__', '')}:{named.__qualname__}"
 
 
+class ServesAlready(RuntimeError):
+    """:func:`serve` was called by a module that the command line loads."""
+
+
 def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeywords]) -> Server:
     """Bind the sockets for ``application`` and return the server, ready to :meth:`Server.run`.
 
@@ -289,7 +301,7 @@ def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeyw
 
     Raises:
         ValueError: An adjustment is unknown, malformed, or at odds with another one.
-        TypeError: An adjustment has a type that it cannot have.
+        TypeError: An adjustment has a type that it cannot have, or the application cannot be one.
         OSError: An address could not be bound.
     """
     return Server(application, _prepared(adjustments))
@@ -303,6 +315,11 @@ def _prepared(keywords: ServerKeywords) -> Adjustments:
         raise ValueError(
             f"{adj.supervised_by()} asks for more than this process: "
             "start the command line, headwaiter MODULE:OBJECT, instead"
+        )
+    if adj.given_for_process():
+        raise ValueError(
+            f"{adj.given_for_process()}: only for the command line. A program changes its process"
+            " itself, between create_server(), which binds, and Server.run()"
         )
     log_config.set_up(adj.log_config, adj.log_level)
     return adj
@@ -323,12 +340,27 @@ def serve(
             banner nor how the server ended.
         **adjustments: As for :func:`create_server`, which raises the same exceptions.
     """
+    if _loading and signals.on_main_thread():
+        raise ServesAlready(f"serve() while headwaiter loads {_loading[-1]!r}, to serve it")
     adj = _prepared(adjustments)
     if not _quiet:
         logs.configure_unless_configured()
     server = Server(application, adj)
     with pid_file.held(server.adj.pid_file):
         run_until_signalled(server, quiet=_quiet)
+
+
+@contextlib.contextmanager
+def loading(application: str) -> Iterator[None]:
+    """The command line loads ``application`` during the block: :func:`serve` would never return."""
+    _loading.append(application)
+    try:
+        yield
+    finally:
+        _loading.pop()
+
+
+_loading: list[str] = []
 
 
 def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bool = False) -> None:
@@ -343,9 +375,15 @@ def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bo
         server.stop()
         systemd.notify("STOPPING=1")
 
-    reopening = server.adj.access_log not in {None, "-", "logger"}
+    is_alone = ends_process and server.control is None
+    others = Others(server.stop) if is_alone else None
     taken = signals.stop_signals(
-        stopping, reopening=reopening, ends_process=ends_process, control=server.control
+        stopping,
+        reopening=server.adj.access_log not in {None, "-", "logger"},
+        ends_process=ends_process,
+        control=server.control,
+        others=others.numbers() if others else (),
+        heard=others.heard if others else None,
     )
     with server, taken as stops:
         if not quiet:

@@ -56,7 +56,7 @@ KNOWN_ELSEWHERE = {
     "logs.py:fail",
     "logs.py:say",
     "loop.py:_carry_out",
-    "loop.py:_end",
+    "loop.py:close",
     "machine.py:_died",
     "machine.py:_failed_to_start",
     "machine.py:_has_started",
@@ -123,7 +123,8 @@ def _logged(call: ast.Call) -> tuple[str, ast.expr] | None:
         return "WARNING", call.args[0]
     if (of, name) == ("logs", "fail"):
         return "ERROR", call.args[1]
-    if (of, name) in {("logs", "post"), ("logs", "say")} or name in ("_log", "_say"):
+    is_own = name in ("_log", "_say") and len(call.args) > 1
+    if (of, name) in {("logs", "post"), ("logs", "say")} or is_own:
         level = call.args[0]
         return level.attr if isinstance(level, ast.Attribute) else "", call.args[1]
     return None

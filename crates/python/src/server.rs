@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::errors::os_error;
-use crate::listeners::shown;
+use crate::listeners::{Listeners as Bindings, shown};
 #[cfg(unix)]
 use crate::process::control::Control;
 use crate::process::descriptor;
@@ -44,7 +44,8 @@ impl Server {
 
 #[pymethods]
 impl Server {
-    /// Binds every address, or none. With a `Control` it is a child's, which does what the parent says.
+    /// Binds every address, or none; or takes `Listeners` that are bound. With a `Control` it is a child's, which does
+    /// what the parent says.
     ///
     /// Raises `OSError(errno, text, place)` for the first that could not be bound, and `ValueError`
     /// for an adjustment that is malformed.
@@ -53,11 +54,10 @@ impl Server {
     fn new(
         application: Py<PyAny>,
         settings: &Bound<'_, PyDict>,
-        listen: Vec<Bound<'_, PyTuple>>,
+        listen: &Bound<'_, PyAny>,
         control: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let (settings, boundary) = read(settings)?;
-        let specs = listen_specs(&listen)?;
         let site = Site {
             application,
             overlong: Seldom::new(Duration::from_secs(60)),
@@ -66,8 +66,12 @@ impl Server {
             boundary,
         };
         let failed = |failed: BindError| os_error(&failed.error, &failed.place);
-        let listeners = Listeners::bind(&specs, &settings.admin, settings.bind_options());
-        let listeners = listeners.map_err(failed)?;
+        let listeners = if let Ok(bound) = listen.cast::<Bindings>() {
+            bound.get().take()
+        } else {
+            let specs = listen_specs(&listen.extract::<Vec<Bound<'_, PyTuple>>>()?)?;
+            Listeners::bind(&specs, &settings.admin, settings.bind_options()).map_err(failed)?
+        };
         let Some(control) = control else {
             let engine = Engine::new(settings, listeners).map_err(failed)?;
             return Ok(Self::of(engine, site));

@@ -124,7 +124,7 @@ class Parent(Upgrading, Forking):
                 while self._exit is None:
                     self._turn()
             finally:
-                self._end()
+                self.close()
         return self._exit
 
     @contextmanager
@@ -395,7 +395,8 @@ class Parent(Upgrading, Forking):
         if key.events != wanted:
             self._selector.modify(child.channel.socket, wanted, key.data)
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """End what still runs, and remove the control socket. :meth:`run` does so itself."""
         self._give_up_upgrade()
         self.children.end_templates()
         if self._exit is not None:

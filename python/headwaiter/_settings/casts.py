@@ -189,6 +189,14 @@ def log_config(value: Any) -> str | dict[str, Any] | None:
     return dict(value) if isinstance(value, Mapping) else path_or_none(value)
 
 
+def name_or_none(value: Any) -> str | None:
+    """The name or the number of a user or of a group."""
+    name = str(value).strip() if value is not None else ""
+    if not name.isprintable() or ":" in name:
+        raise ValueError(name)
+    return name or None
+
+
 def url_path_or_none(value: Any) -> str | None:
     if not value:
         return None
@@ -269,6 +277,8 @@ FIELD_VALUE = Kind("one line of Latin-1 text", "TEXT", "str | None", field_value
 HOST_NAME = Kind("a name without white space", "NAME", "str", host_name)
 SCHEME = Kind("a URL scheme", "SCHEME", "str", scheme)
 OPTIONAL_PATH = Kind("a path", "PATH", "str | os.PathLike[str] | None", path_or_none)
+USER = Kind("the name or number of a user", "USER", "str | int | None", name_or_none)
+GROUP = Kind("the name or number of a group", "GROUP", "str | int | None", name_or_none)
 ACCESS_LOG = Kind("a path, '-' or 'logger'", "PATH", "str | os.PathLike[str] | None", path_or_none)
 ADMIN = Kind("an address or a path", "ADDRESS", "str | os.PathLike[str] | None", admin_or_none)
 LEVEL = Kind(f"one of {', '.join(LEVELS.values())}", "LEVEL", "int | str | None", level_or_none)

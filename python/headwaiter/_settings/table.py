@@ -216,6 +216,17 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Path of a Unix socket for `headwaiter ctl`. Only its owner may connect (mode 0600).""",
         engine=False, waitress="absent"),
 
+    _row("user", kinds.USER, None, "Processes", """
+        The user that the server, started as root, becomes when it has bound its addresses and
+        before it loads the application: [processes.md](processes.md#user-and-group). Only on the
+        command line, and not on Windows.""", engine=False, waitress="absent"),
+    _row("group", kinds.GROUP, None, "Processes", """
+        The group in place of the user's own one.""", engine=False, waitress="absent"),
+    _row("umask", kinds.OCTAL, None, "Processes", """
+        Which permissions files that the server and the application make do not get, in octal
+        digits. Only on the command line.""", maximum=0o777, engine=False, waitress="absent",
+        default_words="that of whoever starts the server"),
+
     _row("dev", kinds.BOOLEAN, False, "Development", """
         For development: `reload`, `threads=auto`, `expose_tracebacks`, and a short access log on
         standard output, in colour if that is a terminal. A setting that you give yourself wins

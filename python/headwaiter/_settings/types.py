@@ -46,6 +46,9 @@ class AdjustmentKeywords(TypedDict, total=False):
     preload: bool | str
     pid_file: str | os.PathLike[str] | None
     control: str | os.PathLike[str] | None
+    user: str | int | None
+    group: str | int | None
+    umask: str
     dev: bool | str
     reload: bool | str
     reload_include: str | Iterable[str]
@@ -134,6 +137,9 @@ class AdjustmentValues:
     preload: bool
     pid_file: str | None
     control: str | None
+    user: str | None
+    group: str | None
+    umask: int | None
     dev: bool
     reload: bool
     reload_include: list[str]
