@@ -142,17 +142,12 @@ def _in_child(step: Callable[[], None]) -> None:
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        told = ["", ""]
         try:
-            step()
-        except (UsageError, StartError) as error:
-            told = [type(error).__name__, str(error)]
-        except BaseException as error:
-            told = [StartError.__name__, f"cannot serve: {error}"]
-        finally:
-            sys.stdout.flush()
+            told = _outcome(step)
             with open(writing, "w", encoding="utf-8", errors="backslashreplace") as pipe:
                 json.dump(told, pipe)
+            sys.stdout.flush()  # what the application has printed
+        finally:
             os._exit(0)
     os.close(writing)
     with open(reading, encoding="utf-8") as pipe:
@@ -161,3 +156,14 @@ def _in_child(step: Callable[[], None]) -> None:
     kind, message = json.loads(text) if text else (StartError.__name__, "the trial has died")
     if kind:
         raise (UsageError if kind == UsageError.__name__ else StartError)(message)
+
+
+def _outcome(step: Callable[[], None]) -> tuple[str, str]:
+    """What ``step`` raises, by its name, and the message; both are empty if it raises nothing."""
+    try:
+        step()
+    except (UsageError, StartError) as error:
+        return type(error).__name__, str(error)
+    except BaseException as error:
+        return StartError.__name__, f"cannot serve: {error}"
+    return "", ""

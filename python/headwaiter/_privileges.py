@@ -50,6 +50,7 @@ class Privileges:
             return
         log = self._adjustments.access_log
         try:
+            identity.check_rights(user)
             for path in made:
                 identity.give(path, user)
             if log is not None and os.path.isabs(log):

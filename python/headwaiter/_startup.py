@@ -21,10 +21,11 @@ from headwaiter._application import Loaded
 from headwaiter._process import forks, interpreter, log_config, logs, refused, signals
 from headwaiter._process.exits import StartError
 from headwaiter._process.interpreter import gil_watched
+from headwaiter._process.loading import ServesAlready, loading
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.flags import UsageError, parse
 from headwaiter._settings.table import ADJUSTMENTS
-from headwaiter.server import Server, ServesAlready, loading
+from headwaiter.server import Server
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -94,11 +95,11 @@ def _hint(error: BaseException) -> str:
 def _place(error: BaseException) -> str:
     """The last line of the application that ``error`` has come by."""
     frames = traceback.extract_tb(_application.own_traceback(error))
-    ours = os.path.dirname(__file__)
+    ours = os.path.join(os.path.dirname(__file__), "")
     own = [
         frame
         for frame in frames
-        if not interpreter.is_of_python(frame.filename) and os.path.dirname(frame.filename) != ours
+        if not interpreter.is_of_python(frame.filename) and not frame.filename.startswith(ours)
     ]
     return f"line {own[-1].lineno} of {own[-1].filename}" if own else "the application"
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from headwaiter import _headwaiter, _inspection
 from headwaiter._process import (
     closing,
+    loading,
     log_config,
     logs,
     pauses,
@@ -36,7 +37,7 @@ from headwaiter._settings.listen import bracketed, with_name
 from headwaiter._workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
 
     from _typeshed.wsgi import WSGIApplication
@@ -286,10 +287,6 @@ def _name(application: Any) -> str:
     return f"{getattr(named, '__module__', '')}:{named.__qualname__}"
 
 
-class ServesAlready(RuntimeError):
-    """:func:`serve` was called by a module that the command line loads."""
-
-
 def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeywords]) -> Server:
     """Bind the sockets for ``application`` and return the server, ready to :meth:`Server.run`.
 
@@ -340,27 +337,13 @@ def serve(
             banner nor how the server ended.
         **adjustments: As for :func:`create_server`, which raises the same exceptions.
     """
-    if _loading and signals.on_main_thread():
-        raise ServesAlready(f"serve() while headwaiter loads {_loading[-1]!r}, to serve it")
+    loading.refuse()
     adj = _prepared(adjustments)
     if not _quiet:
         logs.configure_unless_configured()
     server = Server(application, adj)
     with pid_file.held(server.adj.pid_file):
         run_until_signalled(server, quiet=_quiet)
-
-
-@contextlib.contextmanager
-def loading(application: str) -> Iterator[None]:
-    """The command line loads ``application`` during the block: :func:`serve` would never return."""
-    _loading.append(application)
-    try:
-        yield
-    finally:
-        _loading.pop()
-
-
-_loading: list[str] = []
 
 
 def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bool = False) -> None:

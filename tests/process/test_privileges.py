@@ -308,8 +308,9 @@ def test_modules_are_not_imported_as_root_from_a_directory_of_the_user(site: Pat
 def test_who_is_not_root_stays_who_it_is(site: Path) -> None:
     entry = pwd.getpwnam(users.NAME)
     as_user = f"import os; os.setgroups([]); os.setgid({entry.pw_gid}); os.setuid({entry.pw_uid});"
+    os.chown(site, entry.pw_uid, entry.pw_gid)
     for user, status in ((users.NAME, 0), ("root", 1)):
-        argv = [f"--user={user}", "--check-config", "--listen=127.0.0.1:0", "who:app"]
+        argv = [f"--user={user}", "--check-config", "--unix-socket=socket", "who:app"]
         code = as_user + users.RUN
         command = users.command(sys.executable, "-c", code, *argv)
         with ServerProcess(command, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, site, ()) as it:

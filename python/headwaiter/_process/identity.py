@@ -59,6 +59,19 @@ def find(user: str | None, group: str | None) -> Identity | None:
     return Identity(uid, gid, tuple(groups), name or str(uid), home)
 
 
+def check_rights(identity: Identity) -> None:
+    """Check that this process may become the user.
+
+    Raises:
+        IdentityError: It is not root's.
+    """
+    if sys.platform != "win32" and not identity.is_current() and os.geteuid() != 0:
+        raise IdentityError(
+            f"user: only root can become {identity.name!r}, and this process runs as"
+            f" {_current_name()!r}: start it as root, or as that user without user and group"
+        )
+
+
 def become(identity: Identity) -> None:
     """Give the rights of root up, in every thread and for good.
 
@@ -69,11 +82,6 @@ def become(identity: Identity) -> None:
     """
     if sys.platform == "win32" or identity.is_current():
         return
-    if os.geteuid() != 0:
-        raise IdentityError(
-            f"user: only root can become {identity.name!r}, and this process runs as"
-            f" {_current_name()!r}: start it as root, or as that user without user and group"
-        )
     was_root = identity.uid != 0
     try:
         os.setgroups(identity.groups)
