@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 THREADS = 4
 HOST = "127.0.0.1"
-BEFORE = "HEADWAITER_BEFORE"
+BEFORE = "BENCHMARK_BEFORE"
 """The environment variable that names another checkout, to be measured beside this one."""
 VERSION = re.compile(r"\d+(\.\d+)+")
 BACKLOG = "2048"
@@ -50,7 +50,7 @@ class Peer:
     only: frozenset[str] | None = None
     """The scenarios it can serve; `None` for all."""
     before: bool = False
-    """headwaiter from the checkout that `HEADWAITER_BEFORE` names, built there by `make`."""
+    """headwaiter from the checkout that `BENCHMARK_BEFORE` names, built there by `make`."""
 
     def serves(self, scenario: str) -> bool:
         return self.only is None or scenario in self.only

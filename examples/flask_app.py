@@ -1,7 +1,7 @@
 """A Flask application: ``headwaiter flask_app:app`` in this folder.
 
 Shows the two usual ways to hand a Flask application over: the object, or the factory that makes it
-(``headwaiter --call flask_app:create_app``).
+(``headwaiter --factory flask_app:create_app``).
 """
 
 from __future__ import annotations

@@ -192,7 +192,7 @@ def serving(app: WSGIApplication, **adjustments: Any) -> Iterator[Serving]:
     thread.start()
     address = server.effective_host, int(server.effective_port)
     try:
-        yield Serving(address, lambda: server.stats()["now"], collector.lines, server.close)
+        yield Serving(address, lambda: dict(server.stats()["now"]), collector.lines, server.close)
     finally:
         server.close()
         thread.join()

@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None, run: Callable[[Sequence[str]], int] 
         print(f"headwaiter: {error}", file=sys.stderr)
         status = status or exits.NOT_STARTED
     except KeyboardInterrupt:  # such as while the application was loaded
+        print("headwaiter: interrupted", file=sys.stderr)
         return INTERRUPTED
     if status == exits.CUT:
         shutdown.leave(status)

@@ -8,10 +8,8 @@ path starts at the directory that the server has entered, except that of the fil
 
 from __future__ import annotations
 
-import os
-import sys
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from headwaiter._process import surroundings
 from headwaiter._settings import files
@@ -60,15 +58,6 @@ def read(options: Namespace) -> ConfigFile:
         options.file = file
     found: ConfigFile = options.file
     return found
-
-
-def make_importable(directories: Iterable[str]) -> None:
-    """Let modules be found in ``directories`` (``--pythonpath``) before all others."""
-    listed = [
-        each for text in directories for each in text.replace(",", os.pathsep).split(os.pathsep)
-    ]
-    paths = list(dict.fromkeys(os.path.abspath(each) for each in listed if each))
-    sys.path[:] = [*paths, *(path for path in sys.path if path not in paths)]
 
 
 def _chosen(options: Namespace) -> ConfigFile:

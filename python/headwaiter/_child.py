@@ -23,11 +23,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from headwaiter import __main__, _headwaiter
-from headwaiter import _beginning as beginning
 from headwaiter import _startup as startup
 from headwaiter import _template as template
+from headwaiter._application import Loaded
 from headwaiter._process import forks, output, signals
-from headwaiter._process.exits import CUT, DONE, NOT_STARTED, USAGE
+from headwaiter._process.exits import CUT, DONE, NOT_STARTED, USAGE, StartError
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.flags import UsageError, parse
 from headwaiter.server import run_until_signalled
@@ -116,11 +116,11 @@ def _load(arguments: list[str]) -> tuple[WSGIApplication, Adjustments]:
         adjustments = startup.adjustments(options)
         if options.application is None:
             raise UsageError("name the application to serve: MODULE:OBJECT")
-        startup.read_log_config(options)
+        startup.read_log_config(adjustments)
     except UsageError as error:
         raise Failure(f"{error}\nSee headwaiter --help.", USAGE) from None
     try:
-        application = _application(options)
+        application, adjustments.application = _application(options)
     except Failure as failure:
         if not adjustments.reload:
             raise
@@ -128,8 +128,8 @@ def _load(arguments: list[str]) -> tuple[WSGIApplication, Adjustments]:
         from headwaiter import _failure_page
 
         application = _failure_page.application(str(failure))
-    adjustments.application = options.application
-    startup.configure_logging(options)
+        adjustments.application = options.application
+    startup.configure_logging(adjustments)
     return application, adjustments
 
 
@@ -144,7 +144,7 @@ def _serve(
     adjustments.become_child(sockets, observed=observed)
     try:
         server = startup.bind(application, adjustments, control)
-    except startup.StartError as error:
+    except StartError as error:
         raise Failure(str(error), NOT_STARTED) from None
     try:
         run_until_signalled(server, quiet=True, ends_process=True)
@@ -154,16 +154,11 @@ def _serve(
     return CUT if server.unfinished else DONE
 
 
-def _application(options: argparse.Namespace) -> WSGIApplication:
+def _application(options: argparse.Namespace) -> Loaded:
     try:
-        beginning.make_importable(options.pythonpath)
-        with forks.without_forked():
-            return startup.load(options.application, call=options.call)
-    except startup.StartError as error:
+        return startup.load(options)
+    except StartError as error:
         raise Failure(str(error), NOT_STARTED) from None
-    except SystemExit as error:
-        text = f"{options.application!r} has ended the process: sys.exit({error.code!r})"
-        raise Failure(text, NOT_STARTED) from None
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from headwaiter import __main__, cli
 from headwaiter import _startup as startup
-from headwaiter._process import logs
+from headwaiter._process import interpreter, logs
 from headwaiter._process.exits import NOT_STARTED, USAGE
 from headwaiter._settings.flags import UsageError, parse
 
@@ -80,7 +80,7 @@ def command_line(arguments: Sequence[str], site: Site) -> list[str]:
         raise NotHereError("knows its application: leave --app and --call out")
     given, address = [*arguments], options.application
     if address is not None:
-        given = [*_without(given, address), *_listening(address)]
+        given = [*_without(given, address), f"--listen={address}"]
     return [*given, *(["--call"] if site.is_factory else []), site.application]
 
 
@@ -96,14 +96,6 @@ def _names_nothing(arguments: list[str]) -> bool:
         return parse(arguments).application is None
     except UsageError:  # the argument was the value of an option
         return False
-
-
-def _listening(address: str) -> list[str]:
-    """``8000``, ``:8000``, ``unix:/path`` and whatever ``listen`` takes."""
-    host, _, port = address.rpartition(":")
-    if address.startswith("unix:"):
-        return [f"--unix-socket={address[len('unix:') :]}"]
-    return [f"--listen={address if host or not port.isdigit() else f'0.0.0.0:{port}'}"]
 
 
 def _supervised_by(argv: list[str]) -> str:
@@ -133,14 +125,12 @@ def _silence() -> Iterator[None]:
 
 def _become(argv: list[str], site: Site) -> int:
     """Execute the command line in the place of this program; return only if that fails."""
-    from headwaiter._parent.start import interpreter
-
     environ = dict(os.environ)
     inherited = filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))
     paths = dict.fromkeys([*site.paths, *inherited])
     if paths:
         environ["PYTHONPATH"] = os.pathsep.join(paths)
-    command = [*interpreter(), "-m", "headwaiter", *argv]
+    command = [*interpreter.command("headwaiter"), *argv]
     sys.stdout.flush()
     sys.stderr.flush()
     try:

@@ -161,7 +161,7 @@ class Server:
         cls,
         application: WSGIApplication,
         settings: dict[str, Any],
-        listen: list[tuple[Any, ...]],
+        listen: list[tuple[Any, ...]] | Listeners,
         control: Control | None = None,
     ) -> Self: ...
     @property

@@ -12,6 +12,7 @@ import contextlib
 import gc
 import itertools
 import json
+import logging
 import os
 import socket
 import sys
@@ -43,6 +44,21 @@ def settle() -> None:
     Raises:
         TemplateError: Other threads of Python run.
     """
+    natives = refuse_threads()
+    if natives:
+        text = f"preload: native threads run, which a child does not have: {', '.join(natives)}"
+        logs.say(logging.WARNING, text)
+    signals.leave_end_to_parent()
+    gc.collect()
+    gc.freeze()  # the collector does not write to these objects any more
+
+
+def refuse_threads() -> list[str]:
+    """Refuse threads of Python, which a forked child does not have. Return the names of others.
+
+    Raises:
+        TemplateError: There are some.
+    """
     end = time.monotonic() + PATIENCE
     while (natives := _native_threads()) and time.monotonic() < end:
         time.sleep(PATIENCE / 50)
@@ -54,13 +70,7 @@ def settle() -> None:
             " none of them, and what they have locked stays locked there. Start them after the fork"
             " (os.register_at_fork) or with the first request, or do without preload."
         )
-    if natives:
-        logs.logger().warning(
-            "preload: native threads run, which a child does not have: %s", ", ".join(natives)
-        )
-    signals.leave_end_to_parent()
-    gc.collect()
-    gc.freeze()  # the collector does not write to these objects any more
+    return natives
 
 
 def _native_threads() -> list[str]:

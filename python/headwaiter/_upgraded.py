@@ -19,8 +19,7 @@ from collections.abc import Sequence
 from headwaiter import __main__, _headwaiter
 from headwaiter import _startup as startup
 from headwaiter._parent import resume, state
-from headwaiter._parent.start import StartError
-from headwaiter._process.exits import DONE, NOT_STARTED, USAGE
+from headwaiter._process.exits import DONE, NOT_STARTED, USAGE, StartError
 from headwaiter._process.interpreter import python_build
 from headwaiter._settings.flags import UsageError, parse
 
@@ -39,10 +38,10 @@ def run(arguments: Sequence[str]) -> int:
                 os.set_inheritable(descriptor, False)
         options = parse(own)
         adjustments = startup.adjustments(options)
-        startup.read_log_config(options)
-        startup.configure_logging(options)
+        startup.read_log_config(adjustments)
+        startup.configure_logging(adjustments)
         if not passed.check:
-            return resume.run(told, own, adjustments, lambda: startup.adjustments(parse(own)))
+            return resume.run(told, own, adjustments, lambda: startup.read_anew(own))
         resume.check(told, adjustments)
     except UsageError as error:
         return _fail(str(error), USAGE)

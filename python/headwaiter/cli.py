@@ -9,24 +9,22 @@ application's code raised, and only then.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
+from headwaiter import _alone, _headwaiter
 from headwaiter import _beginning as beginning
-from headwaiter import _headwaiter
 from headwaiter import _startup as startup
-from headwaiter._process import output, pid_file, systemd
-from headwaiter._process.exits import CUT, DONE, NOT_STARTED, USAGE
+from headwaiter._privileges import Privileges
+from headwaiter._process import output, systemd
+from headwaiter._process.exits import DONE, NOT_STARTED, USAGE, StartError
 from headwaiter._process.interpreter import python_build
 from headwaiter._settings.adjustments import Adjustments, Effective
 from headwaiter._settings.flags import UnknownOption, UsageError, parse
 from headwaiter._settings.listen import excluded_by, shown
 from headwaiter._settings.table import BY_NAME
 from headwaiter._settings.variables import PORT_VARIABLE
-from headwaiter._startup import StartError
-from headwaiter.server import run_until_signalled
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -71,31 +69,24 @@ def run(arguments: Sequence[str]) -> int:
             _print_effective(adjustments)
         if options.application is None:
             raise UsageError("name the application to serve: MODULE:OBJECT")
-        startup.read_log_config(options)
-        if options.check_config:
-            return _check(options, adjustments)
     except UnknownOption as error:
         elsewhere = _elsewhere(error.name)
         said = f"no such option: {error.name}; {elsewhere}" if elsewhere else error
         return _fail(f"{said}\nSee headwaiter --help.", USAGE)
     except UsageError as error:
         return _fail(f"{error}\nSee headwaiter --help.", USAGE)
-    if adjustments.supervised_by():
-        return _supervise(arguments, options, adjustments)
     try:
-        beginning.make_importable(options.pythonpath)
-        application = startup.load(options.application, call=options.call)
-        adjustments.application = options.application
-        startup.configure_logging(options)
-        server = startup.bind(application, adjustments)
+        privileges = Privileges(options, adjustments)
+        if options.check_config:
+            _alone.check(options, adjustments, privileges)
+            return DONE
+        if adjustments.supervised_by():
+            return _supervise(arguments, adjustments, privileges)
+        return _alone.serve(options, adjustments, privileges)
+    except UsageError as error:
+        return _fail(f"{error}\nSee headwaiter --help.", USAGE)
     except StartError as error:
         return _fail(str(error), NOT_STARTED)
-    try:
-        with pid_file.held(adjustments.pid_file):
-            run_until_signalled(server, ends_process=True)
-    except (OSError, RuntimeError) as error:  # such as no descriptor or thread left
-        return _fail(f"cannot serve: {error}", NOT_STARTED)
-    return CUT if server.unfinished else DONE
 
 
 def _told(options: Namespace) -> str:
@@ -121,45 +112,16 @@ def _elsewhere(flag: str) -> str | None:
     return answer
 
 
-def _supervise(arguments: Sequence[str], options: Namespace, adjustments: Adjustments) -> int:
+def _supervise(arguments: Sequence[str], adjustments: Adjustments, privileges: Privileges) -> int:
     """Serve by child processes, which load the application."""
     from headwaiter._parent import start
 
-    startup.configure_logging(options)
-    try:
-        return start.run(
-            arguments, adjustments, lambda: startup.adjustments(parse(list(arguments)))
-        )
-    except start.StartError as error:
-        return _fail(str(error), NOT_STARTED)
+    def settle(made: Sequence[str]) -> None:
+        privileges.drop(made)
+        startup.read_log_config(adjustments)
+        startup.configure_logging(adjustments)
 
-
-def _check(options: Namespace, adjustments: Adjustments) -> int:
-    """Start up to the point where connections would be accepted, and close everything again."""
-    access_log, adjustments.access_log = adjustments.access_log, None
-    try:
-        beginning.make_importable(options.pythonpath)
-        startup.bind(startup.load(options.application, call=options.call), adjustments).close()
-        _check_access_log(access_log)
-    except StartError as error:
-        return _fail(str(error), NOT_STARTED)
-    return DONE
-
-
-def _check_access_log(path: str | None) -> None:
-    """Check that the file can be written. Do not create it: another user may run this check."""
-    if path in (None, "-", "logger"):
-        return
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
-    except FileNotFoundError:
-        folder = os.path.dirname(os.path.abspath(path))
-        if not os.path.isdir(folder):
-            raise StartError(f"access_log: {folder!r} is not a directory") from None
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise StartError(f"access_log: no permission to write in {folder!r}") from None
-    except OSError as error:
-        raise StartError(f"access_log: {path}: {error.strerror}") from None
+    return start.run(arguments, adjustments, lambda: startup.read_anew(arguments), settle)
 
 
 def _adjustments(options: Namespace) -> Adjustments:

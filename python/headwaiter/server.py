@@ -18,9 +18,20 @@ import time
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from headwaiter import _headwaiter
-from headwaiter._process import logs, pauses, pid_file, shutdown, signals, systemd
+from headwaiter import _headwaiter, _inspection
+from headwaiter._process import (
+    closing,
+    loading,
+    log_config,
+    logs,
+    pauses,
+    pid_file,
+    shutdown,
+    signals,
+    systemd,
+)
 from headwaiter._process.interpreter import check_threads, python_build
+from headwaiter._process.others import Others
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.listen import bracketed, with_name
 from headwaiter._workers import Workers
@@ -74,17 +85,24 @@ class Server:
         application: WSGIApplication,
         adj: Adjustments,
         control: _headwaiter.Control | None = None,
+        listeners: _headwaiter.Listeners | None = None,
     ) -> None:
+        """``listeners`` are those of ``adj`` if they are bound already."""
         if application is None:
             raise ValueError("the application is None: is a return missing where it is made?")
         if not callable(application):
             raise TypeError(f"a WSGI application is callable, {type(application).__name__} is not")
+        fault = _inspection.fault(application)
+        if fault is not None:
+            raise TypeError(f"the application {fault.text}")
         check_threads()
         self.application = application
         self.adj = adj
         settings = adj.engine_settings(logs.logger_name())
         settings["application"] = adj.application or _name(application)
-        self._engine = _headwaiter.Server(application, settings, adj.listeners(), control)
+        self._engine = _headwaiter.Server(
+            application, settings, listeners or adj.listeners(), control
+        )
         adj.close_descriptors()
         self.control = control
         """The control socket, if this is the server of a child process."""
@@ -97,7 +115,7 @@ class Server:
         self._runner: threading.Thread | None = None
         self._state = threading.RLock()  # reentrant: signal handlers stop the server
         self._stopped = False
-        self._stopped_at = 0.0
+        self._began_at = self._stopped_at = 0.0
         self._interrupted_at = 0.0
         # The process that ran the server, to which it belongs. 0: nobody has run it.
         self._process = 0
@@ -110,13 +128,13 @@ class Server:
         and are not raised further; a second one cuts the requests that are left. Returns at once if
         the server was stopped before.
         """
-        self._run(None, ends_process=False)
+        self._run(None, ends_process=False, quiet=True)
 
-    def _run(self, stops: signals.Stops | None, *, ends_process: bool) -> None:
+    def _run(self, stops: signals.Stops | None, *, ends_process: bool, quiet: bool) -> None:
         """:meth:`run`, stopped by the signals in ``stops`` as well.
 
         With ``ends_process`` nothing comes after the server: a process that does not end by itself
-        is ended.
+        is ended. Unless ``quiet``, the last record says what became of the requests.
         """
         if self._runner is not None:
             raise RuntimeError("this server has been run already")
@@ -127,6 +145,8 @@ class Server:
         try:
             with logs.pumping(), measured if self.adj.gc_pauses else contextlib.nullcontext():
                 self._serve(ends_process)
+                if not quiet:
+                    self._log_end()
         finally:
             self._at_exit.end()
 
@@ -208,7 +228,7 @@ class Server:
     def print_listen(self, format_str: str) -> None:
         """Log ``format_str``, filled with host and port, once per address."""
         for host, port in self.effective_listen:
-            logs.logger().info("%s", format_str.format(bracketed(host), port))
+            logs.say(logging.INFO, format_str.format(bracketed(host), port))
 
     def __enter__(self) -> Self:
         """The server itself; the end of the block calls :meth:`close`."""
@@ -247,11 +267,17 @@ class Server:
         if self.unfinished:
             logs.post(logging.WARNING, f"requests that had to be cut: {self.unfinished}")
 
+    def _log_end(self) -> None:
+        seconds = time.monotonic() - self._began_at if self._began_at else 0.0
+        counts = closing.of_status(self.stats(), self.unfinished)
+        logs.announce(closing.line(seconds, counts))
+
     def _serve_until(self, over: Callable[[], bool], done_engine: socket.socket) -> None:
         with self._state:
             if self._stopped:
                 return
             self._runner = threading.current_thread()
+            self._began_at = time.monotonic()
             self._engine.start(done_engine.fileno())
         try:
             self._workers.start(self.abort, self._interrupt)
@@ -300,7 +326,8 @@ def _name(application: Any) -> str:
 def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeywords]) -> Server:
     """Bind the sockets for ``application`` and return the server, ready to :meth:`Server.run`.
 
-    For programs that do other things, too: neither logging nor signals are touched.
+    For programs that do other things, too: signals are not touched, and logging only if
+    ``log_config`` or ``log_level`` asks for it.
 
     >>> from headwaiter import create_server
     >>> from wsgiref.simple_server import demo_app
@@ -314,17 +341,28 @@ def create_server(application: WSGIApplication, **adjustments: Unpack[ServerKeyw
 
     Raises:
         ValueError: An adjustment is unknown, malformed, or at odds with another one.
-        TypeError: An adjustment has a type that it cannot have.
+        TypeError: An adjustment has a type that it cannot have, or the application cannot be one.
         OSError: An address could not be bound.
     """
-    adj = Adjustments(**adjustments)
+    return Server(application, _prepared(adjustments))
+
+
+def _prepared(keywords: ServerKeywords) -> Adjustments:
+    """The adjustments of a server of one process. Logging is set up as they say."""
+    adj = Adjustments(**keywords)
     adj.check_descriptors()
     if adj.supervised_by():
         raise ValueError(
             f"{adj.supervised_by()} asks for more than this process: "
             "start the command line, headwaiter MODULE:OBJECT, instead"
         )
-    return Server(application, adj)
+    if adj.given_for_process():
+        raise ValueError(
+            f"{adj.given_for_process()}: only for the command line. A program changes its process"
+            " itself, between create_server(), which binds, and Server.run()"
+        )
+    log_config.set_up(adj.log_config, adj.log_level)
+    return adj
 
 
 def serve(
@@ -338,19 +376,22 @@ def serve(
 
     Args:
         application: The WSGI callable to serve.
-        _quiet: Neither set up logging nor log the start banner (as in Waitress).
+        _quiet: Do not set up logging, unless ``log_config`` asks for it, and log neither the start
+            banner nor how the server ended.
         **adjustments: As for :func:`create_server`, which raises the same exceptions.
     """
+    loading.refuse()
+    adj = _prepared(adjustments)
     if not _quiet:
         logs.configure_unless_configured()
-    server = create_server(application, **adjustments)
+    server = Server(application, adj)
     with pid_file.held(server.adj.pid_file):
         run_until_signalled(server, quiet=_quiet)
 
 
 def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bool = False) -> None:
-    """Run ``server`` as the purpose of this process: with a banner, signals, and messages to the
-    service manager.
+    """Run ``server`` as the purpose of this process: with a banner and a last word, signals, and
+    messages to the service manager.
 
     With ``ends_process`` nothing comes after it: a process that does not end by itself is ended.
     """
@@ -360,15 +401,21 @@ def run_until_signalled(server: Server, *, quiet: bool = False, ends_process: bo
         server.stop()
         systemd.notify("STOPPING=1")
 
-    reopening = server.adj.access_log not in {None, "-", "logger"}
+    is_alone = ends_process and server.control is None
+    others = Others(server.stop) if is_alone else None
     taken = signals.stop_signals(
-        stopping, reopening=reopening, ends_process=ends_process, control=server.control
+        stopping,
+        reopening=server.adj.access_log not in {None, "-", "logger"},
+        ends_process=ends_process,
+        control=server.control,
+        others=others.numbers() if others else (),
+        heard=others.heard if others else None,
     )
     with server, taken as stops:
         if not quiet:
             _log_banner(server, stops)
         systemd.notify("READY=1")
-        server._run(stops, ends_process=ends_process)
+        server._run(stops, ends_process=ends_process, quiet=quiet)
 
 
 def _log_banner(server: Server, stops: signals.Stops | None) -> None:
@@ -382,7 +429,7 @@ def _log_banner(server: Server, stops: signals.Stops | None) -> None:
         f"process {os.getpid()}{f'; stop with {stops.keys()}' if stops else ''}"
     )
     for line in lines:
-        logs.post(logging.INFO, line)
+        logs.announce(line)
 
 
 def _address(item: tuple[Any, ...]) -> tuple[str, str]:

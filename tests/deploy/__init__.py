@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
+from itertools import islice
 from pathlib import Path
 
 DEPLOY = Path(__file__).resolve().parents[2] / "examples" / "deploy"
@@ -10,9 +13,22 @@ DEPLOY = Path(__file__).resolve().parents[2] / "examples" / "deploy"
 # Addresses of 127.0.0.0/8 that only this process uses, with ports that no client is given: servers
 # can be stopped and come back to the same address, however many tests run at once.
 HOST = f"127.77.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
-FRONT = (HOST, 8080)
-WEB1 = (HOST, 8001)
-WEB2 = (HOST, 8002)
+NOT_OF_CLIENTS = range(8001, 32768)
+
+
+def _is_free(port: int) -> bool:
+    """Whether no server on this machine has ``port`` of every address."""
+    with socket.socket() as sock:
+        try:
+            sock.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+# Only Linux has all of 127.0.0.0/8; elsewhere the tests that use these addresses are skipped.
+_PORTS = filter(_is_free, NOT_OF_CLIENTS) if sys.platform == "linux" else NOT_OF_CLIENTS
+FRONT, WEB1, WEB2 = ((HOST, port) for port in islice(_PORTS, 3))
 
 
 def changed(name: str, changes: dict[str, str]) -> str:

@@ -1,6 +1,6 @@
 """Two headwaiters behind a real HAProxy are restarted by ``roll.py``, and no request is lost.
 
-``HEADWAITER_ROLLS=10`` repeats the roll under the same load.
+``HEADWAITER_TEST_ROLLS=10`` repeats the roll under the same load.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ pytestmark = [
     ),
 ]
 ADDRESSES = {"web1": WEB1, "web2": WEB2}
-ROLLS = int(os.environ.get("HEADWAITER_ROLLS", "1"))
+ROLLS = int(os.environ.get("HEADWAITER_TEST_ROLLS", "1"))
 DRAIN_DELAY = 2
 """HAProxy needs at most 1.5 s of it."""
 CROWD = {"keep_alive": 2, "sleepers": 2, "uploads": 1, "slow_uploads": 2, "downloads": 2}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import socket
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from headwaiter import __version__, cli
 from headwaiter._process import exits
-from headwaiter._settings.casts import THREADS
+from headwaiter._settings.casts import LEVEL, THREADS
 
 APPLICATION = """
 def app(environ, start_response):
@@ -70,8 +71,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
         ),
         (["--listen=name.invalid:1", "project:app"], "cannot listen on 'name.invalid:1': "),
         (["--config=absent.toml", "project:app"], "absent.toml: No such file or directory"),
-        (["--log-level=loud", "project:app"], "argument --log-level: invalid choice: 'loud'"),
-        (["--log-config=absent.ini", "project:app"], "--log-config absent.ini: "),
+        (["--log-level=loud", "project:app"], f"log_level: expected {LEVEL.noun}, got 'loud' (fr"),
+        (["--log-config=/absent.ini", "project:app"], "log_config: /absent.ini: No such file or "),
         (["project:app", "project:make"], "one application only"),
         (["--app=project:app", "project:make"], "one application only"),
         ([], "name the application to serve: MODULE:OBJECT"),
@@ -96,11 +97,8 @@ def test_wrong_usage(
         ("project:ap", "'project' has no attribute 'ap'; did you mean 'app'?"),
         ("project:app.inner", "'app' has no attribute 'inner'"),
         ("project.ap", "'project' has no attribute 'ap'; did you mean 'app'?"),
-        ("project", "'project' is a module; did you mean 'project:app'?"),
         ("project:not_callable", "'project:not_callable' is not callable: it is of type int"),
-        ("project:", "'project' is a module; did you mean 'project:app'?"),
         (":app", "':app' is not of the form MODULE:OBJECT"),
-        ("project.py", "'project' has no attribute 'py'"),
         ("a-b:app", "'a-b:app' is not of the form MODULE:OBJECT"),
     ],
 )
@@ -127,7 +125,7 @@ def test_application_that_fails_to_load_shows_its_own_traceback(
     status, _, err = run(capsys, "project:app")
     assert status == 1
     assert err.startswith("headwaiter: 'project:app' failed to load\n")
-    assert err.splitlines()[-1].startswith(last_line)
+    assert any(line.startswith(last_line) for line in err.splitlines()[-2:])
     files = re.findall(r'File "([^"]+)"', err)
     assert files[0] == str(path)
 
@@ -146,14 +144,6 @@ def test_factory_that_makes_no_application(capsys: pytest.CaptureFixture[str]) -
     assert err == (
         "headwaiter: what 'builtins:list' returned is not callable: it is of type list\n"
     )
-
-
-def test_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        status, _, err = run(capsys, f"--listen=127.0.0.1:0 127.0.0.1:{port}", "project:app")
-    assert status == 1
-    assert err == f"headwaiter: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,6 +189,11 @@ STARTS: list[tuple[list[str], int, str]] = [
     (["--unix-socket=absent/socket", "project:app"], 1, "/absent/socket: No such file"),
     (["--unix-socket=project.py", "project:app"], 1, "project.py: exists and is not a socket"),
     (["--log-config=absent.json", "project:app"], 2, "absent.json"),
+    (["--user=nonesuch", "project:app"], 2, "user: "),
+    (["--group=nonesuch", "project:app"], 2, "group: "),
+    (["--chdir=absent", "project:app"], 2, "--chdir: absent: "),
+    (["--pid-file=absent/pid", "project:app"], 1, "pid_file: {cwd}/absent/pid: No such file"),
+    (["--control=absent/ctl", "project:app"], 1, "control: {cwd}/absent/ctl: No such file"),
 ]
 
 
@@ -217,7 +212,8 @@ def test_check_config_exits_as_a_start_would(
         if not any("listen" in a or "unix" in a for a in arguments):
             arguments.append("--listen=127.0.0.1:0")
         got, _, err = run(capsys, *check, *arguments)
-    assert (got, message.replace("{taken}", taken) in err) == (status, True), err
+    message = message.replace("{taken}", taken).replace("{cwd}", os.getcwd())
+    assert (got, message in err) == (status, True), err
 
 
 @pytest.mark.parametrize("application", [["project:app"], ["--call", "project:make"]])
@@ -228,6 +224,7 @@ def test_check_config_leaves_nothing_behind(
         port = unused.getsockname()[1]
     for where in (f"--listen=127.0.0.1:{port}", "--unix-socket=socket"):
         arguments = ["--check-config", "--access-log=log", "--admin=./admin", where]
+        arguments += ["--pid-file=pid", "--control=ctl"]
         assert run(capsys, *arguments, *application)[::2] == (0, "")
     socket.create_server(("127.0.0.1", port)).close()
     assert {path.name for path in tmp_path.iterdir()} <= {"project.py", "__pycache__"}

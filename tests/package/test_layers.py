@@ -30,9 +30,10 @@ ORDER = {
     ],
     PACKAGE: [
         *("_headwaiter", "exceptions", "_process", "_settings", "_migrate", "adjustments"),
-        *("settings", "status"),
-        *("_workers", "server", "_top", "_watch", "_parent", "_application", "_beginning"),
-        *("_startup", "cli", "__main__", "_failure_page", "_template", "_child", "_upgraded"),
+        *("settings", "status", "_inspection"),
+        *("_workers", "server", "_top", "_watch", "_parent", "_spec", "_importing"),
+        *("_application", "_beginning", "_hints", "_startup", "_template", "_privileges", "_alone"),
+        *("cli", "__main__", "_failure_page", "_child", "_upgraded"),
         *("_frameworks", "django", "flask", "paste", "_waitress", "__init__", "_as_waitress"),
         "_pyinstaller",
     ],

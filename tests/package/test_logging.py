@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import Any
 
 import pytest
 
@@ -80,6 +81,29 @@ def test_records_keep_name_level_time_and_text(engine: Engine, handler: Handler)
     assert (second.name, second.levelname) == ("headwaiter", "INFO")
 
 
+def test_records_come_from_the_applications_factory(engine: Engine, handler: Handler) -> None:
+    """Formatters may need what it adds."""
+    standard = logging.getLogRecordFactory()
+
+    def factory(*args: Any, **more: Any) -> logging.LogRecord:
+        record = standard(*args, **more)
+        record.request_id = "-"
+        return record
+
+    logging.setLogRecordFactory(factory)
+    try:
+        engine.put((30, "queue", "text", 86400.25))
+        logs.pump()
+        logs.say(40, "at once")
+    finally:
+        logging.setLogRecordFactory(standard)
+    form = logging.Formatter("%(request_id)s %(levelname)s %(name)s %(message)s")
+    assert [form.format(record) for record in handler.records] == [
+        "- WARNING headwaiter.queue text",
+        "- ERROR headwaiter at once",
+    ]
+
+
 def test_levels_are_honoured(engine: Engine, handler: Handler) -> None:
     engine.put((10, "", "detail", 0.0), (20, "", "news", 0.0))
     logs.pump()
@@ -116,7 +140,7 @@ def test_a_handler_that_fails_does_not_end_the_thread(
 
 
 @pytest.mark.parametrize("error", [RuntimeError("handler failed"), SystemExit(1)])
-def test_a_handler_that_raises_costs_one_record(
+def test_a_handler_that_raises_keeps_no_record_from_the_others(
     engine: Engine,
     handler: Handler,
     error: BaseException,
@@ -133,7 +157,7 @@ def test_a_handler_that_raises_costs_one_record(
         engine.put((20, "", "bad", 0.0), (20, "", "good", 0.0))
         assert handler.arrived.wait(10)
         assert handler.threads == {"headwaiter-log"}
-    assert [record.getMessage() for record in handler.records] == ["good"]
+    assert [record.getMessage() for record in handler.records] == ["bad", "good"]
     assert f"{type(error).__name__}" in capsys.readouterr().err
 
 

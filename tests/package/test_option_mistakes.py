@@ -71,7 +71,10 @@ OPTIONS: list[tuple[str, str]] = [
         "--unix-socket-perms=999",
         "unix_socket_perms: expected octal digits as a string, got '999' (from --unix-s",
     ),
-    ("--log-level=loud", "argument --log-level: invalid choice: 'loud'"),
+    (
+        "--log-level=loud",
+        "log_level: expected one of debug, info, warning, error, critical, got 'loud' (from --log",
+    ),
     ("--config=absent.toml", "absent.toml: No such file or directory"),
     ("-c my.toml --no-config", "--config and --no-config exclude each other"),
     ("--chdir=absent", "--chdir: absent: No such file or directory"),

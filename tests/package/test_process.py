@@ -513,7 +513,7 @@ def test_an_interrupt_while_the_application_is_loaded(folder: Path) -> None:
         assert process.stdout.readline() == "loading\n"
         process.send_signal(signal.SIGINT)
         _, err = end(process)
-    assert (process.returncode, err) == (130, "")
+    assert (process.returncode, err) == (130, "headwaiter: interrupted\n")
 
 
 @pytest.mark.parametrize("arguments", [[*COMMAND[2:], "--check-config"], ["--help"]])

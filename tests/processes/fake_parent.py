@@ -9,6 +9,7 @@ import sys
 
 from headwaiter._parent import start
 from headwaiter._process import logs
+from headwaiter._process.exits import StartError
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.flags import UsageError
 
@@ -27,7 +28,7 @@ def main(argv: list[str]) -> int:
     command = [sys.executable, "-m", "tests.processes.fake_child"]
     try:
         return start.run_command(command, [script], read(), read)
-    except start.StartError as error:
+    except StartError as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -72,7 +72,7 @@ def loading(fault: str, **settings: object) -> ServerProcess:
     [
         ("crash", r"process \d was ended by SIGSEGV while it started"),
         ("leave/0", r"process \d exited with status 0 while it started"),
-        ("leave_politely/0", r"has ended the process: sys\.exit\(0\)"),
+        ("leave_politely/0", r"ended the process while .* was loaded: sys\.exit\(0\)"),
         ("fail", r"(?s)failed to load\nTraceback .*ValueError: no database"),
         pytest.param("fill_memory", r"(?s)Traceback .*MemoryError", marks=LINUX),
     ],

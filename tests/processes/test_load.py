@@ -1,6 +1,6 @@
 """Processes come and go under every kind of load; not one request and not one connection is lost.
 
-``HEADWAITER_LOAD_ROUNDS=10`` repeats each of it ten times.
+``HEADWAITER_TEST_LOAD_ROUNDS=10`` repeats each of it ten times.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="one process there"),
     pytest.mark.slow,
 ]
-ROUNDS = int(os.environ.get("HEADWAITER_LOAD_ROUNDS", "1"))
+ROUNDS = int(os.environ.get("HEADWAITER_TEST_LOAD_ROUNDS", "1"))
 PATIENCE = 60.0
 
 

@@ -188,8 +188,10 @@ def test_an_upgrade_adopts_the_template(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_threads_of_the_application_are_named() -> None:
-    with loading("start_thread/poller", preload=True) as server:
+@pytest.mark.parametrize("check_config", [False, True])
+def test_threads_of_the_application_are_named(check_config: bool) -> None:
+    more = {"check_config": True} if check_config else {}
+    with loading("start_thread/poller", preload=True, **more) as server:
         assert server.wait() == 1
         assert "has started threads: 'poller'" in server.log
 

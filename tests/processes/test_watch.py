@@ -19,6 +19,7 @@ import pytest
 
 from headwaiter._parent.watcher import SETTLED, Watcher
 from headwaiter._process import logs
+from headwaiter._process.interpreter import command
 from headwaiter._watch import events
 from headwaiter._watch.__main__ import named, watched
 from headwaiter._watch.patterns import Patterns
@@ -119,7 +120,7 @@ def test_names_for_the_log() -> None:
 
 def test_a_watcher_that_dies_is_started_again(site: Path) -> None:
     (site / "sitecustomize.py").write_text("print('said by the user')")
-    watcher = Watcher([sys.executable], str(site), include=[], exclude=[])
+    watcher = Watcher(command("headwaiter._watch"), str(site), include=[], exclude=[])
     changes: list[int] = []
     with selectors.DefaultSelector() as selector:
 
@@ -152,7 +153,7 @@ def test_no_descriptor_is_left_for_a_watcher(
     def refuse() -> NoReturn:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    watcher = Watcher([sys.executable], str(site), include=[], exclude=[])
+    watcher = Watcher(command("headwaiter._watch"), str(site), include=[], exclude=[])
     with selectors.DefaultSelector() as selector, logs.pumping():
         monkeypatch.setattr(socket, "socketpair", refuse)
         watcher.begin(selector, lambda: None)

@@ -58,6 +58,8 @@ def said_by(line: str) -> list[str]:
 
 WRAPPER = re.compile(rf"headwaiter( \w+)?: {ANYTHING}|{ANYTHING} See headwaiter --help\.|;.*")
 """What comes before and behind another message."""
+NO_MESSAGES = ("no arguments",)
+"""What is only ever a part of one."""
 
 BUILT = (
     # Made of parts: the message, its file, and a part that is in the file as it stands.
@@ -105,7 +107,12 @@ def _kept(texts: Iterable[str], where: str) -> Iterator[Message]:
     for text in texts:
         text = re.sub(r"\s+", " ", text).strip()
         letters = len(re.sub(r"[^A-Za-z]", "", text))
-        if letters >= FEWEST_LETTERS and " " in text and not WRAPPER.fullmatch(text):
+        if (
+            letters >= FEWEST_LETTERS
+            and " " in text
+            and not WRAPPER.fullmatch(text)
+            and text not in NO_MESSAGES
+        ):
             yield Message(text, where)
 
 
@@ -124,10 +131,12 @@ NOT_SEARCHED = (
     "_top/view.py",
 )
 SAYS = {
-    *("_fail", "_log", "_note", "announce", "answer", "error", "Failure"),
+    *("_fail", "_log", "_note", "announce", "answer", "error", "fail", "Failure", "Fault"),
     *("handle_failed", "info", "log_put", "post", "say", "warn", "warn_once", "warning"),
 }
 """The functions that print or log, besides ``super().__init__`` of an exception."""
+MAKES = {"_for_missing", "access_log_refused", "for_error", "hidden", "missing", "why"}
+"""The functions that return what another module says."""
 PERCENT = re.compile(r"%(?:\(\w+\))?\w")
 Function = Union[ast.FunctionDef, ast.Module]
 
@@ -149,8 +158,10 @@ class PythonModule:
 
     def messages(self) -> Iterator[Message]:
         for scope in self.scopes:
+            is_maker = isinstance(scope, ast.FunctionDef) and scope.name in MAKES
             for node in ast.walk(scope):
-                for said in _said(node):
+                returned = is_maker and isinstance(node, ast.Return) and node.value
+                for said in [returned] if returned else _said(node):
                     texts = self.texts(said, scope, depth=3)
                     yield from _kept(texts, f"{self.where}:{getattr(node, 'lineno', 0)}")
 

@@ -5,7 +5,7 @@ use std::io;
 
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PySlice;
+use pyo3::types::{PySlice, PyString};
 
 /// The application sent a body, or returned, without calling `start_response`.
 pub(crate) fn not_started() -> PyErr {
@@ -21,6 +21,35 @@ pub(crate) fn not_str(what: &str, value: &Bound<'_, PyAny>) -> PyErr {
 pub(crate) fn not_bytes(value: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!(
         "a WSGI body consists of bytes, not {}",
+        shown(value)
+    ))
+}
+
+/// The application could not be called at all: `error` has come from the call itself.
+pub(crate) fn not_callable_so(py: Python<'_>, error: &PyErr) -> PyErr {
+    PyTypeError::new_err(format!(
+        "{}. A WSGI application takes environ and start_response: is this one a factory (headwaiter --factory), or an \
+         ASGI application?",
+        error.value(py)
+    ))
+}
+
+/// The application returned something that is no body.
+pub(crate) fn not_a_body(value: &Bound<'_, PyAny>) -> PyErr {
+    let has = |name| value.hasattr(name).unwrap_or(false);
+    let hint = if value.is_none() {
+        ". Is a return missing?"
+    } else if value.is_instance_of::<PyString>() {
+        ". Return a list of one item: [text.encode()]"
+    } else if has("__await__") || has("__aiter__") {
+        ". It is async: serve an ASGI application with an ASGI server, or wrap it by a2wsgi.ASGIMiddleware"
+    } else if value.is_callable() {
+        ". It seems to be a factory, which returns the application: headwaiter --factory calls it"
+    } else {
+        ""
+    };
+    PyTypeError::new_err(format!(
+        "the application must return an iterable of bytes, not {}{hint}",
         shown(value)
     ))
 }

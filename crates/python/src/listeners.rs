@@ -90,11 +90,16 @@ impl Listeners {
 
     /// Closes the sockets, and removes the files of Unix sockets.
     fn close(&self) {
-        drop(std::mem::take(&mut *self.lock()));
+        drop(self.take());
     }
 }
 
 impl Listeners {
+    /// The sockets, which then are no longer here: a server takes them.
+    pub(crate) fn take(&self) -> engine::Listeners {
+        std::mem::take(&mut *self.lock())
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, engine::Listeners> {
         self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::current::Current;
 use crate::errors::os_error;
-use crate::listeners::shown;
+use crate::listeners::{Listeners as Bindings, shown};
 #[cfg(unix)]
 use crate::process::control::Control;
 use crate::process::descriptor;
@@ -56,7 +56,8 @@ impl Server {
 
 #[pymethods]
 impl Server {
-    /// Binds every address, or none. With a `Control` it is a child's, which does what the parent says.
+    /// Binds every address, or none; or takes `Listeners` that are bound. With a `Control` it is a child's, which does
+    /// what the parent says.
     ///
     /// Raises `OSError(errno, text, place)` for the first that could not be bound, and `ValueError`
     /// for an adjustment that is malformed.
@@ -65,11 +66,10 @@ impl Server {
     fn new(
         application: Py<PyAny>,
         settings: &Bound<'_, PyDict>,
-        listen: Vec<Bound<'_, PyTuple>>,
+        listen: &Bound<'_, PyAny>,
         control: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let (settings, boundary) = read(settings)?;
-        let specs = listen_specs(&listen)?;
         let site = Site {
             application,
             current: Current::default(),
@@ -81,8 +81,12 @@ impl Server {
             boundary,
         };
         let failed = |failed: BindError| os_error(&failed.error, &failed.place);
-        let listeners = Listeners::bind(&specs, &settings.admin, settings.bind_options());
-        let listeners = listeners.map_err(failed)?;
+        let listeners = if let Ok(bound) = listen.cast::<Bindings>() {
+            bound.get().take()
+        } else {
+            let specs = listen_specs(&listen.extract::<Vec<Bound<'_, PyTuple>>>()?)?;
+            Listeners::bind(&specs, &settings.admin, settings.bind_options()).map_err(failed)?
+        };
         let Some(control) = control else {
             let engine = Engine::new(settings, listeners).map_err(failed)?;
             return Ok(Self::of(engine, site));

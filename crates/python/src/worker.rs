@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use headwaiter_engine::{End, Mismatch, Peer, Poker, Server, Task, Tasks};
 use headwaiter_http::{ProxyOutcome, ProxyPeer, Refusal, ReplyHead};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
 use crate::current::{self, Place};
-use crate::errors::client_disconnected;
+use crate::errors::{client_disconnected, not_callable_so};
 use crate::process::fork::ForkCheck;
 use crate::site::Site;
 use crate::wsgi::environ::Environs;
@@ -240,7 +241,16 @@ impl Worker<'_> {
     ) -> (PyResult<()>, Option<PyResult<Bound<'py, PyAny>>>) {
         let application = self.site.application.bind(py);
         let result = match environ {
-            Ok(environ) => application.call1((environ, start)),
+            Ok(environ) => application.call1((environ, start)).map_err(|error| {
+                // No code of it has run if there is no traceback.
+                let is_the_call = error.get_type(py).is(py.get_type::<PyTypeError>())
+                    && error.traceback(py).is_none();
+                if is_the_call {
+                    not_callable_so(py, &error)
+                } else {
+                    error
+                }
+            }),
             Err(error) => Err(error.clone_ref(py)),
         };
         match result {

@@ -44,6 +44,9 @@ class ChildProcess:
     is_lost: bool = False
     template: int | None = None
     """The template that has forked it."""
+    has_served: bool = False
+    has_told: bool = False
+    """Whether its final figures have come."""
 
     def close(self) -> None:
         """Close everything but the inbox."""

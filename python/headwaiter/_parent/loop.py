@@ -46,7 +46,7 @@ from headwaiter._parent.template import TemplateProcess
 from headwaiter._parent.upgrade import Upgrade
 from headwaiter._parent.upgrading import HANDLED, Upgrading
 from headwaiter._parent.watcher import Watcher
-from headwaiter._process import logs, signals, systemd
+from headwaiter._process import closing, logs, signals, systemd
 from headwaiter._process.exits import DONE, NOT_STARTED, USAGE
 from headwaiter._settings.flags import UsageError
 
@@ -83,6 +83,7 @@ class Parent(Upgrading, Forking):
         self._watchdog = systemd.watchdog_seconds()
         self._began = self._watched = time.monotonic()
         self._exit: Exit | None = None
+        self._tally = closing.Tally(adopted.get("tally") if adopted else None)
         self._inherits_orphans = os.getpid() == 1
         # A developer closes the terminal to stop the server.
         self._is_of_terminal = settings.config.development and signals.has_terminal()
@@ -123,7 +124,7 @@ class Parent(Upgrading, Forking):
                 while self._exit is None:
                     self._turn()
             finally:
-                self._end()
+                self.close()
         return self._exit
 
     @contextmanager
@@ -218,6 +219,7 @@ class Parent(Upgrading, Forking):
             self._read(child, selectors.EVENT_READ)  # its last words
         if not child.is_lost:
             self._lose(child)
+        self._tally.missing += child.has_served and not child.has_told
         running = self.children.running(child.slot)
         if self._admin is not None:
             self._admin.retire(child.slot)
@@ -253,7 +255,7 @@ class Parent(Upgrading, Forking):
             machine.handle_ready(now, slot, gil=bool(message.get("gil", True)))
             if machine.children[slot].phase is not Phase.READY:
                 return  # it has been told to leave meanwhile
-            child.is_ready = True
+            child.is_ready = child.has_served = True
             if is_first:
                 self._banner()
             text = f"process {slot} (pid {child.popen.pid}) is ready"
@@ -265,8 +267,12 @@ class Parent(Upgrading, Forking):
             machine.handle_pong(now, slot)
         elif did == "asks":
             machine.handle_asks(now, slot, str(message["why"]))
-        elif self._admin is not None:
-            self._admin.heard(slot, message)
+        else:
+            if did == "last":
+                self._tally.hear(str(message["text"]))
+                child.has_told = True
+            if self._admin is not None:
+                self._admin.heard(slot, message)
 
     def _asked(self, client: Client, request: dict[str, Any]) -> None:
         now, machine, verb = time.monotonic(), self.machine, request.get("do")
@@ -389,11 +395,15 @@ class Parent(Upgrading, Forking):
         if key.events != wanted:
             self._selector.modify(child.channel.socket, wanted, key.data)
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """End what still runs, and remove the control socket. :meth:`run` does so itself."""
         self._give_up_upgrade()
         self.children.end_templates()
         if self._exit is not None:
             self._answer("stop", self._exit.status, "stopped")
+            if self.machine.has_served:
+                seconds = time.monotonic() - self._began
+                logs.announce(closing.line(seconds, self._tally.counts, self._tally.missing))
         if self._watcher is not None:
             self._watcher.stop()
         if self._admin is not None:

@@ -16,6 +16,8 @@ from headwaiter._parent import start
 from headwaiter._parent.listening import Listening
 from headwaiter._parent.machine import Machine
 from headwaiter._parent.state import StateError
+from headwaiter._process import interpreter
+from headwaiter._process.exits import StartError
 from headwaiter._settings.adjustments import Adjustments
 
 
@@ -59,8 +61,8 @@ def run(
         listening = Listening(listeners, adjustments, state)
         page = _headwaiter.Page(fileno=state["children"]["page"])
     except OSError as error:
-        raise start.StartError(f"cannot go on after the upgrade: {error}") from None
+        raise StartError(f"cannot go on after the upgrade: {error}") from None
     for descriptor in (*state["listeners"], *state["admin"], state["children"]["page"]):
         os.close(descriptor)  # the extension has duplicates
-    command = [*start.interpreter(), "-m", "headwaiter._child"]
-    return start.serve(command, arguments, adjustments, reread, listening, page, state)
+    command = interpreter.command("headwaiter._child")
+    return start.serve(command, arguments, adjustments, reread, listening, page, adopted=state)

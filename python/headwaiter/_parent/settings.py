@@ -20,7 +20,7 @@ from headwaiter._settings.listen import excluded_by
 
 FIXED = (
     *("host", "port", "listen", "ipv4", "ipv6", "unix_socket", "unix_socket_perms", "reuse_port"),
-    *("admin", "admin_public", "pid_file", "control", "dev", "reload"),
+    *("admin", "admin_public", "pid_file", "control", "dev", "reload", "user", "group", "umask"),
 )
 """What stays as it was at the start."""
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import subprocess
-import sys
 from collections.abc import Sequence
 from itertools import repeat
 from typing import Any, Callable
@@ -22,35 +20,33 @@ from headwaiter._parent.overview import Admin
 from headwaiter._parent.settings import Settings
 from headwaiter._parent.upgrade import Upgrade
 from headwaiter._parent.watcher import Watcher
-from headwaiter._process import cores, logs, output, pid_file
-from headwaiter._process.interpreter import is_free_threaded
+from headwaiter._process import cores, interpreter, logs, output, pid_file, refused
+from headwaiter._process.exits import StartError
 from headwaiter._process.surroundings import logical_directory
 from headwaiter._settings.adjustments import Adjustments
 from headwaiter._settings.casts import MOST_PROCESSES
 from headwaiter._settings.listen import bracketed, with_name
 
 SLOTS = MOST_PROCESSES + 1
-
-
-class StartError(Exception):
-    """Why the parent did not start, as one message."""
+Settle = Callable[[Sequence[str]], None]
+"""Gets the files of the Unix sockets that were made."""
 
 
 def run(
-    arguments: Sequence[str], adjustments: Adjustments, reread: Callable[[], Adjustments]
+    arguments: Sequence[str],
+    adjustments: Adjustments,
+    reread: Callable[[], Adjustments],
+    settle: Settle = lambda _: None,
 ) -> int:
     """Serve by child processes, each with the command line ``arguments``; return the exit status.
-    ``reread`` makes the adjustments anew, for a reload.
+    ``reread`` makes the adjustments anew, for a reload. ``settle`` is called when all is bound and
+    made that needs the rights of root, and before any process or thread starts.
 
     Raises:
         StartError: The parent could not start.
     """
-    return run_command([*interpreter(), "-m", "headwaiter._child"], arguments, adjustments, reread)
-
-
-def interpreter() -> list[str]:
-    """The command of this interpreter, with its flags."""
-    return [sys.executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]
+    command = interpreter.command("headwaiter._child")
+    return run_command(command, arguments, adjustments, reread, settle)
 
 
 def run_command(
@@ -58,10 +54,11 @@ def run_command(
     arguments: Sequence[str],
     adjustments: Adjustments,
     reread: Callable[[], Adjustments],
+    settle: Settle = lambda _: None,
 ) -> int:
     """:func:`run` with the ``command`` that starts a child."""
-    listening, page = Listening(_bind(adjustments), adjustments), _headwaiter.Page(slots=SLOTS)
-    return serve(command, arguments, adjustments, reread, listening, page)
+    listening, page = Listening(bind(adjustments), adjustments), _headwaiter.Page(slots=SLOTS)
+    return serve(command, arguments, adjustments, reread, listening, page, settle)
 
 
 def serve(
@@ -71,6 +68,7 @@ def serve(
     reread: Callable[[], Adjustments],
     listening: Listening,
     page: _headwaiter.Page,
+    settle: Settle = lambda _: None,
     adopted: dict[str, Any] | None = None,
 ) -> int:
     """Serve by children on ``listening``, which is closed at the end. ``adopted`` is the state of
@@ -80,12 +78,13 @@ def serve(
         StartError: The parent could not start.
     """
     try:
-        held = pid_file.held(adjustments.pid_file, made=adopted is not None)
-        with logs.pumping(), held:
+        with pid_file.held(adjustments.pid_file, made=adopted is not None):
             configure = functools.partial(configured, slots=page.slots)
             settings = Settings(adjustments, reread, configure)
             if adopted:
                 settings.adopt(adopted.get("settings", settings.state()), adjustments)
+            else:  # now, since later the server may have no right to
+                _bind_places(listening, settings.config.processes, adjustments)
             directory = adopted["directory"] if adopted else logical_directory()
             children = Children(command, arguments, listening, page, directory)
             listeners = listening.first
@@ -103,21 +102,35 @@ def serve(
             watcher = None
             if adjustments.reload:
                 watcher = Watcher(
-                    interpreter(),
+                    interpreter.command("headwaiter._watch"),
                     directory,
                     include=adjustments.reload_include,
                     exclude=adjustments.reload_exclude,
                 )
-            ended = Parent(
+            parent = Parent(
                 children,
                 settings,
                 control=adjustments.control,
                 admin=admin,
-                upgrade=Upgrade(interpreter(), arguments, directory, fixed, listening),
+                upgrade=Upgrade(
+                    interpreter.command("headwaiter._upgraded"),
+                    arguments,
+                    directory,
+                    fixed,
+                    listening,
+                ),
                 watcher=watcher,
                 banner=lambda: _log_banner(listeners, adjustments),
                 adopted=adopted,
-            ).run()
+            )
+            made = [str(path) for path, _ in listeners.files()]
+            try:
+                settle([*made, *([adjustments.control] if adjustments.control else [])])
+            except BaseException:
+                parent.close()
+                raise
+            with logs.pumping():
+                ended = parent.run()
     except RuntimeError as error:  # of the files, or no thread is left
         raise StartError(str(error)) from None
     finally:
@@ -127,7 +140,12 @@ def serve(
     return ended.status
 
 
-def _bind(adjustments: Adjustments) -> _headwaiter.Listeners:
+def bind(adjustments: Adjustments) -> _headwaiter.Listeners:
+    """Bind every address, those of the admin endpoint included, or none.
+
+    Raises:
+        StartError: One cannot be bound.
+    """
     settings = adjustments.engine_settings(logs.logger_name())
     try:
         bound = _headwaiter.Listeners(
@@ -138,14 +156,19 @@ def _bind(adjustments: Adjustments) -> _headwaiter.Listeners:
             reuse_port=adjustments.reuse_port,
         )
     except OSError as error:
-        where = error.filename or ", ".join(map(_shown, adjustments.listeners()))
-        raise StartError(f"cannot listen on {where}: {error.strerror or error}") from None
+        where = adjustments.listeners(), adjustments.admin_listeners()
+        raise StartError(refused.why(error, *where)) from None
     adjustments.close_descriptors()
     return bound
 
 
-def _shown(listener: tuple[object, ...]) -> str:
-    return ":".join(map(str, listener[1:3]))
+def _bind_places(listening: Listening, count: int, adjustments: Adjustments) -> None:
+    """Bind the sockets of the further places, which ``reuse_port`` needs."""
+    try:
+        listening.of_place(count - 1)
+    except OSError as error:
+        where = adjustments.listeners(), adjustments.admin_listeners()
+        raise StartError(refused.why(error, *where)) from None
 
 
 def configured(adjustments: Adjustments, slots: int) -> tuple[Config, list[str]]:
@@ -153,7 +176,7 @@ def configured(adjustments: Adjustments, slots: int) -> tuple[Config, list[str]]
     count, is_adaptive, more = adjustments.processes, False, []
     if not isinstance(count, int):
         found = cores.usable()
-        count, is_adaptive = min(found.processes, slots - 1), is_free_threaded()
+        count, is_adaptive = min(found.processes, slots - 1), interpreter.is_free_threaded()
         logs.post(logging.INFO, f"processes=auto: {count} ({found})")
         # Without a GIL threads use the cores.
         if is_adaptive and "threads" not in adjustments.given_names():
@@ -174,11 +197,11 @@ def configured(adjustments: Adjustments, slots: int) -> tuple[Config, list[str]]
 
 def _log_banner(listeners: _headwaiter.Listeners, adjustments: Adjustments) -> None:
     for item, name in zip(listeners.listening, adjustments.socket_names or repeat("")):
-        logs.post(logging.INFO, f"Serving on {with_name(_url(item), name)}")
+        logs.announce(f"Serving on {with_name(_url(item), name)}")
     for item in listeners.admin_listening:
-        logs.post(logging.INFO, f"Showing what happens on {_url(item)}")
+        logs.announce(f"Showing what happens on {_url(item)}")
     if adjustments.config_file:
-        logs.post(logging.INFO, f"Settings are from {adjustments.config_file}")
+        logs.announce(f"Settings are from {adjustments.config_file}")
 
 
 def _url(item: tuple[Any, ...]) -> str:

@@ -81,19 +81,19 @@ class Trial:
 class Upgrade:
     """Starts the next version, with the ``arguments`` of the server and its state.
 
-    ``interpreter`` is the command of the interpreter. ``fixed`` is the part of the state that does
+    ``command`` runs ``_upgraded.py``. ``fixed`` is the part of the state that does
     not change while the server runs: its files, and the descriptors of its admin endpoint.
     """
 
     def __init__(
         self,
-        interpreter: Sequence[str],
+        command: Sequence[str],
         arguments: Sequence[str],
         directory: str,
         fixed: dict[str, Any],
         listening: Listening,
     ) -> None:
-        self._command = [*interpreter, "-m", "headwaiter._upgraded"]
+        self._command = list(command)
         self._arguments = list(arguments)
         self._directory = directory
         self._fixed = fixed

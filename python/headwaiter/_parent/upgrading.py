@@ -20,6 +20,7 @@ from headwaiter._parent.overview import Admin
 from headwaiter._parent.upgrade import Trial, Upgrade, signals_held
 from headwaiter._parent.watcher import Watcher
 from headwaiter._process import logs
+from headwaiter._process.closing import Tally
 from headwaiter._process.exits import NOT_STARTED
 
 HANDLED = [
@@ -41,6 +42,7 @@ class Upgrading:
     _socket: ControlSocket | None
     _watcher: Watcher | None
     _began: float
+    _tally: Tally
     _wakeup: socket.socket
 
     def __init__(self, upgrade: Upgrade) -> None:
@@ -147,6 +149,7 @@ class Upgrading:
 
         return {
             "began": self._began,
+            "tally": self._tally.state(),
             "machine": self.machine.state(),
             "children": self.children.state(keep),
             "control": self._socket.state(keep) if self._socket is not None else None,

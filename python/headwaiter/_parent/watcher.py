@@ -28,12 +28,12 @@ PATIENCE = 1.0
 class Watcher:
     """Calls ``changed`` each time that files have changed.
 
-    ``python`` is the command of the interpreter. ``include`` and ``exclude`` are patterns.
+    ``command`` runs ``headwaiter._watch``. ``include`` and ``exclude`` are patterns.
     """
 
     def __init__(
         self,
-        python: Sequence[str],
+        command: Sequence[str],
         directory: str,
         *,
         include: Sequence[str],
@@ -41,7 +41,7 @@ class Watcher:
     ) -> None:
         patterns = [f"--include={pattern}" for pattern in include]
         patterns += [f"--exclude={pattern}" for pattern in exclude]
-        self._command = [*python, "-m", "headwaiter._watch", *patterns]
+        self._command = [*command, *patterns]
         self._directory = directory
         self._popen: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None

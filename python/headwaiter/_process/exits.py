@@ -1,4 +1,5 @@
-"""The exit statuses of the command line, which ``docs/processes.md`` lists."""
+"""The exit statuses of the command line, which ``docs/processes.md`` lists, and why a server does
+not start."""
 
 from __future__ import annotations
 
@@ -12,3 +13,7 @@ CUT = 3
 """Requests, or threads of the application, were cut."""
 KEPT_DYING = 4
 """The processes that the parent started kept dying, and none was left."""
+
+
+class StartError(Exception):
+    """Why the server did not start, as one message."""

@@ -25,11 +25,12 @@ def leave(error: BaseException | None) -> NoReturn:
     if isinstance(error, SystemExit):
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
     else:
-        logs.logger().error(
+        text = (
             "a child that the application forked came back to the server; it has to leave by"
-            " os._exit or sys.exit",
-            exc_info=error,
+            " os._exit or sys.exit"
         )
+        with contextlib.suppress(Exception):  # of a handler; this process ends
+            logs.fail(logs.logger_name(), text, error)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -32,6 +33,32 @@ def is_free_threaded() -> bool:
 def is_gil_enabled() -> bool:
     enabled: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
     return enabled
+
+
+def command(module: str) -> list[str]:
+    """The command that runs a module of headwaiter's by this interpreter, with its flags.
+
+    The current directory is no place for its modules: there a file of the application's that is
+    called ``json.py`` would run in place of Python's own, in every process of the server.
+    """
+    import subprocess  # only for a parent
+
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    if sys.version_info >= (3, 11):
+        return [sys.executable, *flags, "-P", "-m", module]
+    program = f"import sys; sys.path[:1] == [''] and sys.path.pop(0); {RUN}({module!r})"
+    return [sys.executable, *flags, "-c", program]
+
+
+def is_of_python(path: str) -> bool:
+    """Whether the path, of a directory or a file, is one of the standard library."""
+    if not path or path.startswith("<frozen "):
+        return bool(path)
+    real, library = os.path.realpath(path), os.path.realpath(sysconfig.get_path("stdlib"))
+    if real == os.path.join(os.path.dirname(library), ARCHIVE):
+        return True
+    inside = real == library or real.startswith(library + os.sep)
+    return inside and not {*real[len(library) :].split(os.sep)} & {*INSTALLED}
 
 
 @contextmanager
@@ -79,3 +106,10 @@ def check_threads() -> None:
                 f"{library} has replaced Python's threads, on which the application is to run: "
                 f"patch without threads (thread=False), or use {library}'s own server"
             )
+
+
+RUN = "import runpy; runpy._run_module_as_main"
+"""What ``-m`` does."""
+ARCHIVE = f"python{sys.version_info[0]}{sys.version_info[1]}.zip"
+INSTALLED = ("site-packages", "dist-packages")
+"""Directories of packages that are not Python's own, some of which lie below its own."""

@@ -1,10 +1,11 @@
-"""Carries the engine's log records into Python's ``logging``.
+"""Carries the server's log records into Python's ``logging``.
 
 No I/O thread ever attaches to Python. The extension keeps records in a bounded queue, and one
 daemon thread per process, ``headwaiter-log``, passes them to ``logging``. The thread runs while any
 server runs. Rules: records are passed on in order, by one thread at a time. When ``Server.run``
 returns, the handlers have received everything that the server logged, unless they block. After a
-fork the child has neither servers nor the thread.
+fork the child has neither servers nor the thread. Every record of the server, also one that is
+logged at once (:func:`say`, :func:`fail`), comes to ``last_resort.py``, which decides who shows it.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from headwaiter import _headwaiter
+from headwaiter._process import console, last_resort
 
 DEFAULT_NAME = "headwaiter"
+
+ANNOUNCED = 1 << 8
+"""Added to the level of a queued record that is an announcement; see ``last_resort.py``."""
 
 # Seconds that the end of a server waits for handlers.
 PATIENCE = 2.0
@@ -73,6 +78,26 @@ def post(level: int, text: str) -> None:
     _headwaiter.log_put(level, text)
 
 
+def announce(text: str) -> None:
+    """:func:`post` what the operator shall see whatever logging is set up: where the server
+    listens, and how it ended."""
+    _headwaiter.log_put(logging.INFO | ANNOUNCED, text)
+
+
+def say(level: int, text: str) -> None:
+    """Log ``text`` at once, on this thread: before a server runs, or instead of one."""
+    _log(_name, level, text)
+
+
+def fail(name: str, text: str, error: Any) -> None:
+    """Log ``text`` at ERROR, under ``name``, with the traceback of an exception of the application.
+    Called by the extension on the thread of the request.
+
+    ``error`` is an exception, or a tuple as that of ``sys.exc_info``.
+    """
+    _log(name, logging.ERROR, text, error=error)
+
+
 def pump() -> None:
     """Pass on the waiting records. Never waits for the engine; blocks while a handler blocks."""
     with _state.order:
@@ -81,28 +106,18 @@ def pump() -> None:
 
 
 def _hand_on(level: int, child: str, message: str, created: float) -> None:
-    record = _record(f"{_name}.{child}" if child else _name, level, message, created)
+    name = f"{_name}.{child}" if child else _name
     try:
-        target = logging.getLogger(record.name)
-        if target.isEnabledFor(level):
-            target.handle(record)
-    except BaseException:  # raised by a handler or a filter: only this record is lost
+        announces = bool(level & ANNOUNCED)
+        _log(name, level & ~ANNOUNCED, message, created=created, announces=announces)
+    except BaseException:  # raised by a handler, a filter, or the factory of records
+        record = logging.makeLogRecord({"name": name, "msg": "%s", "args": (message,)})
         with contextlib.suppress(Exception):  # standard error may be broken, too
             _fallback.handleError(record)
 
 
 _fallback = logging.NullHandler()
 """Reports on standard error what a handler raised, as ``logging`` does."""
-
-
-def enable() -> None:
-    """Enable the server's loggers.
-
-    A logging configuration of the application disables all existing loggers that it does not name
-    (``disable_existing_loggers``).
-    """
-    for child in ("", ".access", ".queue", ".slow"):
-        logging.getLogger(_name + child).disabled = False
 
 
 @contextmanager
@@ -112,7 +127,6 @@ def pumping() -> Iterator[None]:
     The end of the block waits until all records were passed on, but at most ``PATIENCE`` seconds: a
     handler that blocks must not keep a server from ending.
     """
-    enable()
     state = _state
     with state.lock:
         state.users += 1
@@ -190,23 +204,38 @@ def _handlers() -> set[logging.Handler]:
     return {handler for some in loggers for handler in getattr(some, "handlers", ())}
 
 
-def configure_unless_configured(line_format: str = logging.BASIC_FORMAT) -> None:
+def configure_unless_configured() -> None:
     """Log to standard error from INFO up, if the application has not set up logging itself."""
     if logging.getLogger().handlers or logger().handlers:
         return
-    logging.basicConfig(format=line_format, stream=sys.stderr)
+    logging.getLogger().addHandler(console.ConsoleHandler())
     if logger().level == logging.NOTSET:
         logger().setLevel(logging.INFO)
 
 
-def _record(name: str, level: int, message: str, created: float) -> logging.LogRecord:
-    # With an argument: formatters of applications may use ``msg`` and ``args`` separately.
-    record = logging.LogRecord(name, level, "headwaiter", 0, "%s", (message,), None)
-    shift = (created - record.created) * 1000
-    record.created = created
-    record.msecs = created % 1 * 1000
-    record.relativeCreated += shift
-    return record
+def _log(
+    name: str,
+    level: int,
+    text: str,
+    *,
+    created: float | None = None,
+    error: Any = None,
+    announces: bool = False,
+) -> None:
+    """Log ``text``; raise what a handler or a filter raises."""
+    logger = logging.getLogger(name)
+    if not last_resort.is_wanted(logger, level, announces=announces):
+        return
+    if isinstance(error, BaseException):
+        error = (type(error), error, error.__traceback__)
+    # Made by the logger: applications may have a factory of records, and formatters that need what
+    # it adds. With an argument: formatters may use ``msg`` and ``args`` separately.
+    record = logger.makeRecord(name, level, "headwaiter", 0, "%s", (text,), error)
+    if created is not None:
+        record.relativeCreated += (created - record.created) * 1000
+        record.created = created
+        record.msecs = created % 1 * 1000
+    last_resort.hand_on(logger, record, announces=announces)
 
 
 def _after_fork() -> None:

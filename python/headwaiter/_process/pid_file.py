@@ -7,10 +7,13 @@ at the same moment gets the file; only the process that made the file removes it
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from headwaiter._process import logs
 
 
 class PidFileError(RuntimeError):
@@ -35,8 +38,17 @@ def held(path: str | None, *, made: bool = False) -> Iterator[None]:
         yield
     finally:
         if os.getpid() == own and _read(path) == own:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+            _remove(path)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # root has made it, and this process is another user's by now
+        text = f"pid_file: {path} stays ({error.strerror}); the next start replaces it"
+        logs.say(logging.INFO, text)
 
 
 def _make(path: str, own: int) -> None:
@@ -52,10 +64,13 @@ def _make(path: str, own: int) -> None:
 
 
 def _link(path: str, own: int) -> None:
-    """Make the file with its content in one step. A link never replaces a file."""
+    """Make the file with its content in one step. A link never replaces a file, and root follows
+    no link that somebody else has put there."""
     made = f"{path}.{own}"
     try:
-        with open(made, "w", encoding="ascii") as file:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(made)  # of a process that was killed in the middle of this
+        with open(made, "x", encoding="ascii") as file:
             file.write(f"{own}\n")
         os.link(made, path)
     except FileExistsError:

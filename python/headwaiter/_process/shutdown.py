@@ -165,8 +165,7 @@ def _end_by(deadline: float) -> None:
 
 def _say(level: int, text: str) -> None:
     """Log ``text``, but do not wait long for a log that blocks."""
-    log = logs.logger().log
-    thread = threading.Thread(target=log, args=(level, "%s", text), daemon=True)
+    thread = threading.Thread(target=logs.say, args=(level, text), daemon=True)
     thread.start()
     thread.join(EXIT_SECONDS)
 

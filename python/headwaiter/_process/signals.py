@@ -18,9 +18,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Callable, NamedTuple, Protocol
+from typing import Any, Callable, NamedTuple, Optional, Protocol
 
 from headwaiter import _headwaiter
 
@@ -28,6 +28,8 @@ STOP_SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
 ]
 KEYS = {"SIGINT": "Ctrl-C", "SIGBREAK": "Ctrl-Break"}
+QUIT = getattr(signal, "SIGQUIT", None)
+"""Stops the command line, as it stops other servers; in a program it stays what it is."""
 
 
 class Watch(Protocol):
@@ -49,10 +51,15 @@ class Stops(NamedTuple):
     """Called on the main thread after a signal has stopped the engine."""
     control: _headwaiter.Control | None = None
     """In a child: hears the signals in place of ``reader``, and asks the parent what to do."""
+    others: frozenset[int] = frozenset()
+    """Further signals that are handled."""
+    heard: Callable[[int], None] | None = None
+    """Called on the main thread with each of these."""
 
     def keys(self) -> str:
         """How to stop the server, for people: such as ``Ctrl-C or SIGTERM``."""
-        return " or ".join(KEYS.get(number.name, number.name) for number in self.numbers)
+        usual = [number for number in self.numbers if number != QUIT]
+        return " or ".join(KEYS.get(number.name, number.name) for number in usual)
 
 
 def on_main_thread() -> bool:
@@ -66,12 +73,15 @@ def stop_signals(
     reopening: bool,
     ends_process: bool,
     control: _headwaiter.Control | None = None,
+    others: Sequence[int] = (),
+    heard: Callable[[int], None] | None = None,
 ) -> Iterator[Stops | None]:
     """Handle the signals that stop a server. Off the main thread handle none, and yield ``None``.
 
     An ignored SIGINT stays ignored: shells start background jobs that way. With ``reopening``
     SIGUSR1 is handled, too, unless it has another handler. If the process ends with the server
-    (``ends_process``), the earlier handlers are not restored.
+    (``ends_process``), the earlier handlers are not restored. ``heard`` is called with each of
+    ``others`` that has no other handler; SIGQUIT then stops the server, under the same condition.
     """
     if not on_main_thread():
         yield None
@@ -79,16 +89,29 @@ def stop_signals(
     reader, writer = socket.socketpair()
     with reader, writer:
         writer.setblocking(False)
-        with _taken(writer, reopening, ends_process, control) as (numbers, reopen):
-            yield Stops(numbers, reopen, reader, stopping, control)
+        wanted = _Wanted(writer, reopening, ends_process, control, others)
+        with _taken(wanted) as (numbers, reopen, told):
+            yield Stops(numbers, reopen, reader, stopping, control, told, heard)
+
+
+class _Wanted(NamedTuple):
+    """What :func:`stop_signals` asks for, on every system."""
+
+    writer: socket.socket
+    reopening: bool
+    ends_process: bool
+    control: _headwaiter.Control | None
+    others: Sequence[int]
+
+
+_Taken = tuple[list[signal.Signals], Optional[int], frozenset[int]]
+"""The signals that stop, the one that reopens the access log, the others."""
 
 
 if sys.platform == "win32":
 
     @contextmanager
-    def _taken(
-        writer: socket.socket, _reopening: bool, _ends_process: bool, _control: object
-    ) -> Iterator[tuple[list[signal.Signals], int | None]]:
+    def _taken(wanted: _Wanted) -> Iterator[_Taken]:
         previous: dict[signal.Signals, Any] = {}
 
         def handle(number: int, frame: Any) -> None:  # Python has written to the socket already
@@ -96,14 +119,14 @@ if sys.platform == "win32":
             if callable(before) and before is not signal.default_int_handler:
                 before(number, frame)
 
-        wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        wakeup = signal.set_wakeup_fd(wanted.writer.fileno(), warn_on_full_buffer=False)
         try:
             for number in STOP_SIGNALS:
                 before = signal.getsignal(number)
                 if not (number == signal.SIGINT and before is signal.SIG_IGN):
                     previous[number] = before
                     signal.signal(number, handle)
-            yield list(previous), None
+            yield list(previous), None, frozenset()
         finally:
             for number, before in previous.items():
                 # None: C code installed the handler, and Python cannot restore it.
@@ -119,29 +142,29 @@ if sys.platform == "win32":
 else:
 
     @contextmanager
-    def _taken(
-        writer: socket.socket,
-        reopening: bool,
-        ends_process: bool,
-        control: _headwaiter.Control | None,
-    ) -> Iterator[tuple[list[signal.Signals], int | None]]:
-        actions = {number: _headwaiter.signal_action(number) for number in STOP_SIGNALS}
+    def _taken(wanted: _Wanted) -> Iterator[_Taken]:
+        stops = [*STOP_SIGNALS, *([signal.SIGQUIT] if wanted.others else [])]
+        actions = {number: _headwaiter.signal_action(number) for number in stops}
         if actions[signal.SIGINT] == "ignored":
             del actions[signal.SIGINT]
+        if actions.get(signal.SIGQUIT, "default") != "default":
+            del actions[signal.SIGQUIT]
         chained = [
             (int(number), action == "handler" and not _ends_process(number))
             for number, action in actions.items()
         ]
-        reopen = [int(signal.SIGUSR1)] if reopening and _is_free(signal.SIGUSR1) else []
+        reopen = [int(signal.SIGUSR1)] if wanted.reopening and _is_free(signal.SIGUSR1) else []
+        others = [each for each in wanted.others if each not in reopen and _is_free(each)]
+        control = wanted.control
         if control is None:
-            _headwaiter.take_signals(writer.fileno(), chained, reopen)
+            _headwaiter.take_signals(wanted.writer.fileno(), chained, [*reopen, *others])
         else:
             control.take_signals(chained, reopen)
         try:
-            yield list(actions), next(iter(reopen), None)
+            yield list(actions), next(iter(reopen), None), frozenset(others)
         finally:
             if control is None:
-                _headwaiter.release_signals(ends_process)
+                _headwaiter.release_signals(wanted.ends_process)
             else:
                 control.release_signals()
 
@@ -304,8 +327,13 @@ def watching(
             ready = {key.fileobj for key, _ in selector.select()}
             if wakeup in ready:
                 _drain(wakeup)
-            if stops is not None and handled in ready and _drain(handled) & {*stops.numbers}:
-                stops.stopping()
+            if stops is not None and handled in ready:
+                came = _drain(handled)
+                if came & {*stops.numbers}:
+                    stops.stopping()
+                for number in came & stops.others:
+                    if stops.heard is not None:
+                        stops.heard(number)
             return done in ready
 
         yield wait, watch

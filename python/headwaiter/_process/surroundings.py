@@ -1,7 +1,7 @@
 """Where the process runs, and with which environment: ``--chdir``, ``--env`` and ``umask``.
 
-``_startup.py`` changes them first of all, so every relative path of the command line starts at the
-new directory. The processes that a parent starts inherit all three.
+``_beginning.py`` changes the first two before anything is read, so every relative path of the
+command line starts at the new directory. The processes that a parent starts inherit all three.
 """
 
 from __future__ import annotations

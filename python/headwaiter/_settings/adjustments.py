@@ -12,6 +12,7 @@ import os
 import random
 import socket
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -48,6 +49,8 @@ SUPERVISED = (
     "reload",
 )
 """A parent process does what these adjustments ask for."""
+OF_THE_PROCESS = ("user", "group", "umask")
+"""The command line changes its whole process by these adjustments; a program does so itself."""
 
 
 class Effective(NamedTuple):
@@ -137,6 +140,20 @@ class Adjustments(AdjustmentValues):
         asked["processes"] = self.processes != 1
         return next((name for name, is_asked in asked.items() if is_asked), "")
 
+    def given_for_process(self) -> str:
+        """The first of the adjustments that change the whole process, or the empty string."""
+        return next((name for name in OF_THE_PROCESS if getattr(self, name) is not None), "")
+
+    def look_at_spool_again(self) -> None:
+        """This process has become another user's: find its directory for temporary files.
+
+        Raises:
+            ValueError: The user may not write in ``spool_dir``.
+        """
+        if "spool_dir" not in self._given:
+            tempfile.tempdir, self.spool_dir = None, ""
+        self._resolve_spool()
+
     def engine_settings(self, logger: str) -> dict[str, Any]:
         """The settings for the extension's ``Server``; ``None`` means "off"."""
         settings: dict[str, Any] = {"logger": logger, "multiprocess": self._is_child}
@@ -184,6 +201,10 @@ class Adjustments(AdjustmentValues):
         if self.sockets:
             return [("fd", sock.fileno()) for sock in self.sockets]
         return listen.specs(self.listen)
+
+    def admin_listeners(self) -> list[tuple[Any, ...]]:
+        """The addresses of the admin endpoint, in the same form."""
+        return self._admin_listeners
 
     def _resolve(self, given: Mapping[str, Given]) -> None:
         self._given = given = dict(given)

@@ -14,7 +14,7 @@ import math
 import os
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple
 
 from headwaiter._settings import units
@@ -23,6 +23,7 @@ TRUE_WORDS = frozenset({"t", "true", "y", "yes", "on", "1"})
 MOST_THREADS = 65535
 MOST_PROCESSES = 63  # a slot more is needed for a replacement
 AUTO_THREADS = "4-64"
+LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 FALSE_WORDS = frozenset({"", "f", "false", "n", "no", "off", "0", "none"})
 
 
@@ -173,6 +174,29 @@ def admin_or_none(value: Any) -> str | None:
     return path if "/" in path else f"./{path}"
 
 
+def level_or_none(value: Any) -> str | None:
+    """A name of :data:`LEVELS`, or the number that ``logging`` has for it."""
+    if value is None or value == "":
+        return None
+    name = LEVELS.get(value) if isinstance(value, int) else str(value).strip().lower()
+    if name not in LEVELS.values():
+        raise ValueError(value)
+    return name
+
+
+def log_config(value: Any) -> str | dict[str, Any] | None:
+    """A path, or what ``logging.config.dictConfig`` takes."""
+    return dict(value) if isinstance(value, Mapping) else path_or_none(value)
+
+
+def name_or_none(value: Any) -> str | None:
+    """The name or the number of a user or of a group."""
+    name = str(value).strip() if value is not None else ""
+    if not name.isprintable() or ":" in name:
+        raise ValueError(name)
+    return name or None
+
+
 def url_path_or_none(value: Any) -> str | None:
     if not value:
         return None
@@ -253,8 +277,17 @@ FIELD_VALUE = Kind("one line of Latin-1 text", "TEXT", "str | None", field_value
 HOST_NAME = Kind("a name without white space", "NAME", "str", host_name)
 SCHEME = Kind("a URL scheme", "SCHEME", "str", scheme)
 OPTIONAL_PATH = Kind("a path", "PATH", "str | os.PathLike[str] | None", path_or_none)
+USER = Kind("the name or number of a user", "USER", "str | int | None", name_or_none)
+GROUP = Kind("the name or number of a group", "GROUP", "str | int | None", name_or_none)
 ACCESS_LOG = Kind("a path, '-' or 'logger'", "PATH", "str | os.PathLike[str] | None", path_or_none)
 ADMIN = Kind("an address or a path", "ADDRESS", "str | os.PathLike[str] | None", admin_or_none)
+LEVEL = Kind(f"one of {', '.join(LEVELS.values())}", "LEVEL", "int | str | None", level_or_none)
+LOG_CONFIG = Kind(
+    "a path, or a dict as for dictConfig",
+    "PATH",
+    "str | os.PathLike[str] | Mapping[str, Any] | None",
+    log_config,
+)
 URL_PATH = Kind(
     "a path that starts with '/' and has no query", "PATH", "str | None", url_path_or_none
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import sys
@@ -104,10 +105,10 @@ def spool_dir() -> str:
         return paths.absolute(tempfile.gettempdir())
     except OSError:
         named = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp")
-        logs.logger().warning(
-            "no temporary file can be made in %s; what needs one will fail (name a directory with "
-            "spool_dir)",
-            named,
+        logs.say(
+            logging.WARNING,
+            f"no temporary file can be made in {named}; what needs one will fail (name a directory"
+            " with spool_dir)",
         )
         return paths.absolute(named)
 

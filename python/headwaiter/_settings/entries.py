@@ -12,7 +12,7 @@ from headwaiter._settings.flags import MANY
 from headwaiter._settings.options import GROUP, OPTIONS
 from headwaiter._settings.table import ADJUSTMENTS, GROUPS, Adjustment
 
-_PATHS = (kinds.OPTIONAL_PATH, kinds.ACCESS_LOG)
+_PATHS = (kinds.OPTIONAL_PATH, kinds.ACCESS_LOG, kinds.LOG_CONFIG)
 
 
 class Entry(NamedTuple):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-LEVELS = ("debug", "info", "warning", "error", "critical")
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -63,11 +62,6 @@ OPTIONS: tuple[Option, ...] = (
     _row("--completion", """
         Print a script that completes commands of this shell, and exit.""",
         metavar="SHELL", choices=SHELLS),
-    _row("--log-level", f"What the server logs: {', '.join(LEVELS)} (default: info).",
-        metavar="LEVEL", choices=LEVELS),
-    _row("--log-config", """
-        Set up logging from a file: a dictConfig as .json or .toml, else a fileConfig.""",
-        metavar="FILE"),
 )  # fmt: skip
 
 COMMANDS = {

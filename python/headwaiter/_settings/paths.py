@@ -64,4 +64,6 @@ def _is_path(row: Adjustment, value: Any) -> bool:
         return value not in ("-", "logger")
     if row.kind is kinds.ADMIN:
         return "/" in value and not value.startswith(DESCRIPTOR)
+    if row.kind is kinds.LOG_CONFIG:
+        return isinstance(value, str)
     return row.kind is kinds.OPTIONAL_PATH

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from headwaiter._process import console
 from headwaiter._settings.listen import check_exclusive, excluded_by
 from headwaiter._settings.suggestions import other_name
 from headwaiter._settings.table import BY_NAME
@@ -56,7 +57,7 @@ def with_dev(given: Mapping[str, Given]) -> dict[str, Given]:
     if sys.platform != "win32":
         says["reload"] = True
     if "access_log" not in given:
-        is_colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        is_colored = console.is_coloured(sys.stdout)
         says.update(access_log="-", access_log_format=COLORED if is_colored else PLAIN)
     _, origin, where = given["dev"]
     return {**{name: Given(value, origin, where) for name, value in says.items()}, **given}

@@ -216,6 +216,17 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Path of a Unix socket for `headwaiter ctl`. Only its owner may connect (mode 0600).""",
         engine=False, waitress="absent"),
 
+    _row("user", kinds.USER, None, "Processes", """
+        The user that the server, started as root, becomes when it has bound its addresses and
+        before it loads the application: [processes.md](processes.md#user-and-group). Only on the
+        command line, and not on Windows.""", engine=False, waitress="absent"),
+    _row("group", kinds.GROUP, None, "Processes", """
+        The group in place of the user's own one.""", engine=False, waitress="absent"),
+    _row("umask", kinds.OCTAL, None, "Processes", """
+        Which permissions files that the server and the application make do not get, in octal
+        digits. Only on the command line.""", maximum=0o777, engine=False, waitress="absent",
+        default_words="that of whoever starts the server"),
+
     _row("dev", kinds.BOOLEAN, False, "Development", """
         For development: `reload`, `threads=auto`, `expose_tracebacks`, and a short access log on
         standard output, in colour if that is a terminal. A setting that you give yourself wins
@@ -344,6 +355,14 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         Most threads that replace stuck ones at once.""", minimum=1,
         maximum=kinds.MOST_THREADS, waitress="absent"),
 
+    _row("log_level", kinds.LEVEL, None, "Observing", """
+        The lowest level that the server's own loggers log.""", engine=False, waitress="absent",
+        default_words="`info` on the command line; in a program as `logging` is set up there"),
+    _row("log_config", kinds.LOG_CONFIG, None, "Observing", """
+        How to set up Python's `logging`, before the application is loaded: a dictConfig in a
+        `.json` or `.toml` file, else a file for `fileConfig` (`.ini`, `.conf`). In Python, or as a
+        table of the TOML file, also the dict itself. See [logging.md](logging.md).""",
+        engine=False, waitress="absent"),
     _row("access_log", kinds.ACCESS_LOG, None, "Observing", """
         Where the line of each request goes, however the request ends: a file, `-` for
         standard output, or `logger` for the Python logger `headwaiter.access`. SIGUSR1

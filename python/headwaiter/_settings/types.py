@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, TypedDict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
     from headwaiter._settings.listen import SocketInfo
@@ -46,6 +46,9 @@ class AdjustmentKeywords(TypedDict, total=False):
     preload: bool | str
     pid_file: str | os.PathLike[str] | None
     control: str | os.PathLike[str] | None
+    user: str | int | None
+    group: str | int | None
+    umask: str
     dev: bool | str
     reload: bool | str
     reload_include: str | Iterable[str]
@@ -81,6 +84,8 @@ class AdjustmentKeywords(TypedDict, total=False):
     log_socket_errors: bool | str
     stuck_after: float | str
     stuck_replacements: int | str
+    log_level: int | str | None
+    log_config: str | os.PathLike[str] | Mapping[str, Any] | None
     access_log: str | os.PathLike[str] | None
     access_log_format: str
     admin: str | os.PathLike[str] | None
@@ -132,6 +137,9 @@ class AdjustmentValues:
     preload: bool
     pid_file: str | None
     control: str | None
+    user: str | None
+    group: str | None
+    umask: int | None
     dev: bool
     reload: bool
     reload_include: list[str]
@@ -167,6 +175,8 @@ class AdjustmentValues:
     log_socket_errors: bool
     stuck_after: float
     stuck_replacements: int
+    log_level: str | None
+    log_config: str | dict[str, Any] | None
     access_log: str | None
     access_log_format: str
     admin: str | None

@@ -7,6 +7,7 @@ and not by the children of a parent, which has logged it.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -97,7 +98,7 @@ def warn_once(text: str) -> None:
     """Log a warning about the settings. They are read several times: at a reload, by children."""
     if SLOT_VARIABLE not in os.environ and text not in _warned:
         _warned.add(text)
-        logs.logger().warning("%s", text)
+        logs.say(logging.WARNING, text)
 
 
 def _warn_of_unknown(environ: Mapping[str, str]) -> None:

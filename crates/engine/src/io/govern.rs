@@ -127,11 +127,11 @@ fn log_deep_queue(shared: &Shared, now: Instant) {
         .map(|r| format!("; slowest: {}, {:.1} s", r.what(), r.age.as_secs_f64()));
     log::warn!(
         target: crate::QUEUE_LOG,
-        "Task queue depth is {}; {} of {} workers busy; oldest task waits {:.2} s{}",
+        "Task queue depth is {}; {} of {} workers busy; oldest task waits {} ms{}",
         look.waiting,
         look.running,
         look.workers,
-        look.oldest_wait.as_secs_f64(),
+        look.oldest_wait.as_millis(),
         slowest.unwrap_or_default(),
     );
 }

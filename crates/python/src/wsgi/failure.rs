@@ -3,7 +3,6 @@
 use headwaiter_engine::{End, HeadOptions, Task};
 use headwaiter_http::ReplyHead;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use crate::site::Site;
 
@@ -66,21 +65,13 @@ fn traceback(py: Python<'_>, error: &PyErr) -> String {
 /// How many characters of a traceback a client gets.
 const SHOWN: isize = 64 * 1024;
 
-/// Logs `message` at ERROR with the application's traceback.
+/// Logs `message` at ERROR with the application's traceback, whatever logging the application has set up.
 pub(crate) fn log(py: Python<'_>, site: &Site, message: &str, error: &PyErr) {
-    let logged = (|| {
-        let logger = py
-            .import("logging")?
-            .call_method1("getLogger", (site.boundary.logger.as_str(),))?;
-        let options = PyDict::new(py);
-        options.set_item(
-            "exc_info",
-            (error.get_type(py), error.value(py), error.traceback(py)),
-        )?;
-        logger
-            .call_method("error", ("%s", message), Some(&options))
-            .map(drop)
-    })();
+    let exception = (error.get_type(py), error.value(py), error.traceback(py));
+    let arguments = (site.boundary.logger.as_str(), message, exception);
+    let logged = py
+        .import("headwaiter._process.logs")
+        .and_then(|logs| logs.call_method1("fail", arguments));
     if let Err(failed) = logged {
         // A handler of the application is broken, so only standard error is left for the report.
         failed.write_unraisable(py, None);

@@ -2,9 +2,9 @@
 
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString, PyTuple, PyType};
 
-use crate::errors::{not_bytes, not_started};
+use crate::errors::{not_a_body, not_bytes, not_started};
 use crate::wsgi::file_wrapper::{Content, FileWrapper};
 use crate::wsgi::reply::Reply;
 use crate::wsgi::start_response::StartResponse;
@@ -52,9 +52,16 @@ fn iterate(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> 
     match result.cast_exact::<FileWrapper>() {
         Ok(wrapper) => send_wrapped(py, start, wrapper),
         Err(_) => {
+            if result.is_instance_of::<PyString>() && result.is_truthy()? {
+                return Err(not_a_body(result)); // its items are of one character each
+            }
+            let items = result.try_iter().map_err(|error| {
+                let is_ours = error.traceback(py).is_none(); // else it comes from its `__iter__`
+                if is_ours { not_a_body(result) } else { error }
+            })?;
             // An iterable of one item gets a Content-Length, as PEP 3333 suggests.
             let single = result.len().is_ok_and(|len| len == 1);
-            return stream(py, start, result.try_iter()?, single);
+            return stream(py, start, items, single);
         }
     }?;
     Ok(true)

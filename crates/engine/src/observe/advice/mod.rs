@@ -226,7 +226,10 @@ fn quiet(w: &Window) -> Advice {
         );
         return sure(advice(Kind::SlowClients, text));
     }
-    let text = format!("All well: {busy}, and requests wait {wait} for one.");
+    let text = match w.wait < MOMENT {
+        true => format!("All well: {busy}, and requests do not wait."),
+        false => format!("All well: {busy}, and requests wait {wait} for one."),
+    };
     sure(advice(Kind::Ok, text))
 }
 
@@ -300,6 +303,8 @@ const CROWD: f64 = 0.2;
 const NOTICEABLE: f64 = 0.005;
 /// Longer waits, in seconds, are bad however few requests wait.
 const LONG: f64 = 0.05;
+/// Shorter waits, in seconds, are not worth a word.
+const MOMENT: f64 = 0.001;
 /// Waits for the GIL from this many seconds on are longer than a switch interval explains.
 const HELD: f64 = 0.05;
 /// A GIL that is held without a break for this share of the time is trouble, whoever waits for it.

@@ -346,3 +346,18 @@ fn requests_that_still_wait_or_run_count_as_those_that_have_ended() {
     let patient = Window::between(&first, &last, Some(Duration::from_secs(60)));
     assert_eq!(patient.stuck, 0);
 }
+
+#[test]
+fn a_wait_is_named_only_if_requests_waited() {
+    check(
+        CALM,
+        Kind::Ok,
+        None,
+        "busy on average, and requests do not wait.",
+    );
+    let waiting = Window {
+        wait: 0.004,
+        ..CALM
+    };
+    check(waiting, Kind::Ok, None, "and requests wait 4 ms for one.");
+}

@@ -1,0 +1,1 @@
+"""What a server logs, and where it is seen, whatever logging the application sets up."""
