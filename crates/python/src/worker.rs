@@ -104,6 +104,8 @@ impl Worker<'_> {
             catch_unwind(AssertUnwindSafe(|| self.run(py, task))).unwrap_or_else(|panic| {
                 self.tasks.note_panic(&*panic);
                 self.tasks.finish();
+                // With its reply, which nobody ends: that closes the channel.
+                self.start = None;
                 self.head = ReplyHead::new();
                 Served::Here
             });
