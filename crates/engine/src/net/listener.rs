@@ -133,6 +133,9 @@ pub(crate) struct Listener {
     #[cfg(unix)]
     file: Option<SocketFile>,
     acceptor: Acceptor,
+    /// A connection that was accepted to see whether one waits.
+    #[cfg(windows)]
+    ahead: std::cell::RefCell<Option<(mio::net::TcpStream, std::net::SocketAddr)>>,
     listening: Listening,
 }
 
@@ -174,6 +177,8 @@ impl Listener {
             let acceptor = Acceptor::Tcp(mio::net::TcpListener::from_std(socket.into()));
             return Ok(Self {
                 acceptor,
+                #[cfg(windows)]
+                ahead: std::cell::RefCell::default(),
                 listening: Listening::Tcp(addr),
                 #[cfg(unix)]
                 file: None,
@@ -247,7 +252,11 @@ impl Listener {
     pub(crate) fn accept(&self) -> io::Result<(Stream, Peer)> {
         match &self.acceptor {
             Acceptor::Tcp(listener) => {
-                let (stream, peer) = listener.accept()?;
+                #[cfg(windows)]
+                let ahead = self.ahead.take();
+                #[cfg(not(windows))]
+                let ahead = None;
+                let (stream, peer) = ahead.map_or_else(|| listener.accept(), Ok)?;
                 let stream = Stream::Tcp(stream);
                 if !cfg!(target_os = "linux") {
                     stream.set_nodelay();
@@ -273,10 +282,22 @@ impl Listener {
         poll(&mut one, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
-    /// This system does not tell. A wrong `true` costs one idle channel at most.
-    #[cfg(not(unix))]
+    /// There is no such question on Windows: what waits is accepted, and kept for [`Listener::accept`]. An error is left
+    /// to that, too. And mio reports the next connection only after an accept that found none.
+    #[cfg(windows)]
     pub(crate) fn has_waiting(&self) -> bool {
-        true
+        let Acceptor::Tcp(listener) = &self.acceptor;
+        let mut ahead = self.ahead.borrow_mut();
+        if ahead.is_some() {
+            return true;
+        }
+        match listener.accept() {
+            Ok(accepted) => {
+                *ahead = Some(accepted);
+                true
+            }
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -405,6 +426,50 @@ fn duplicate(fd: std::os::fd::RawFd) -> io::Result<Socket> {
     // number that is not open makes that call fail with EBADF.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     Ok(Socket::from(borrowed.try_clone_to_owned()?))
+}
+
+#[cfg(test)]
+mod tests_of_tcp {
+    use super::*;
+
+    fn bound() -> (Listeners, std::net::SocketAddr) {
+        let options = BindOptions {
+            backlog: 5,
+            unix_socket_perms: 0o600,
+            reuse_port: false,
+            listens: true,
+        };
+        let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
+        let bound = Listeners::bind(&[any], &[], options).unwrap();
+        let Listening::Tcp(address) = bound.listening()[0] else {
+            unreachable!()
+        };
+        (bound, address)
+    }
+
+    #[test]
+    fn a_connection_is_seen_that_waits_to_be_accepted() {
+        let (bound, address) = bound();
+        let listener = &bound.serving[0];
+        assert!(!listener.has_waiting());
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        while !listener.has_waiting() {
+            std::thread::yield_now();
+        }
+        listener.accept().unwrap();
+        assert!(!listener.has_waiting());
+    }
+
+    #[test]
+    fn no_other_program_takes_the_port() {
+        let (_bound, address) = bound();
+        let other = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        other.set_reuse_address(true).unwrap();
+        let taken = other
+            .bind(&SockAddr::from(address))
+            .and_then(|()| other.listen(1));
+        taken.unwrap_err();
+    }
 }
 
 #[cfg(all(test, unix))]
