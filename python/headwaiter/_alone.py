@@ -35,7 +35,7 @@ def serve(options: Namespace, adjustments: Adjustments, privileges: Privileges) 
     try:
         with contextlib.ExitStack() as held:
             listeners = None
-            if is_dropping:
+            if sys.platform != "win32" and is_dropping:
                 listeners = held.enter_context(contextlib.closing(_bound(adjustments)))
                 held.enter_context(pid_file.held(adjustments.pid_file))
                 privileges.drop([str(path) for path, _ in listeners.files()])
@@ -56,7 +56,7 @@ def check(options: Namespace, adjustments: Adjustments, privileges: Privileges) 
     """
     log, adjustments.access_log = adjustments.access_log, None
     try:
-        if privileges.identity is None:
+        if sys.platform == "win32" or privileges.identity is None:
             _try(options, adjustments, log, None)
             _try_files(adjustments)
             return
@@ -138,6 +138,8 @@ def _check_access_log(path: str | None) -> None:
 def _in_child(step: Callable[[], None]) -> None:
     """Call ``step`` in a process of its own, which may give rights up for good. What it raises is
     raised here."""
+    if sys.platform == "win32":
+        return  # there is no user to become
     sys.stdout.flush()
     reading, writing = os.pipe()
     child = os.fork()

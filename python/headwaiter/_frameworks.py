@@ -77,11 +77,11 @@ def command_line(arguments: Sequence[str], site: Site) -> list[str]:
     """
     options = parse([*arguments])
     if options.app or options.call:
-        raise NotHereError("knows its application: leave --app and --call out")
+        raise NotHereError("knows its application: leave --app and --factory out")
     given, address = [*arguments], options.application
     if address is not None:
         given = [*_without(given, address), f"--listen={address}"]
-    return [*given, *(["--call"] if site.is_factory else []), site.application]
+    return [*given, *(["--factory"] if site.is_factory else []), site.application]
 
 
 def _without(arguments: list[str], address: str) -> list[str]:

@@ -96,7 +96,7 @@ class Privileges:
         is_first = main is not None and not getattr(sys.flags, "safe_path", False)
         if is_first and os.access(os.getcwd(), os.W_OK):
             text = (
-                f"python -m has let root import modules from {os.getcwd()}, where {user.name!r} may"
-                " write: start the command headwaiter instead, or python -P -m headwaiter"
+                f"by python -m root has imported modules from {os.getcwd()}, where {user.name!r}"
+                " may write: start the command headwaiter instead, or python -P -m headwaiter"
             )
             logs.post(logging.WARNING, text)

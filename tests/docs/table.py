@@ -73,7 +73,11 @@ NOT_RUN_PROGRAMS = {
 }
 """Programs that a test cannot or should not start."""
 
-NOT_RUN_LINES: dict[tuple[str, str], str] = {}
+NOT_RUN_LINES: dict[tuple[str, str], str] = {
+    ("docs/processes.md", "headwaiter --listen=0.0.0.0:80 --user="): (
+        "needs root, and an interpreter that others may read: tests/process/test_privileges.py"
+    ),
+}
 """Single lines that cannot be run, by page and beginning."""
 
 STUBS = {

@@ -45,9 +45,10 @@ class Others:
     def heard(self, number: int) -> None:
         """Log what the signal does; called on the main thread."""
         name = signal.Signals(number).name
-        if name == "SIGHUP" and self._has_terminal and not signals.has_terminal():
-            logs.post(logging.INFO, "SIGHUP of a terminal that is closed: finishing")
-            self._stop()
-            return
+        if sys.platform != "win32" and name == "SIGHUP":
+            if self._has_terminal and not signals.has_terminal():
+                logs.post(logging.INFO, "SIGHUP of a terminal that is closed: finishing")
+                self._stop()
+                return
         text = f"{name}: this server is one process: {MEANINGS[name]}"
         logs.post(logging.WARNING, text)
