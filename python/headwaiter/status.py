@@ -110,10 +110,10 @@ class Totals(TypedDict):
 
 
 class Quantiles(TypedDict):
-    """Of one phase, within about the last minute; 0 without a request."""
+    """Of one phase, within about the last minute; ``None`` without a request."""
 
-    p50: float
-    p99: float
+    p50: float | None
+    p99: float | None
 
 
 class Process(TypedDict):

@@ -16,15 +16,15 @@ SITE = _frameworks.Site("manage.py headwaiter", "site:app")
     ("arguments", "made"),
     [
         ([], []),
-        (["8000"], ["--listen=0.0.0.0:8000"]),
-        ([":8000", "--threads=8"], ["--threads=8", "--listen=0.0.0.0:8000"]),
+        (["8000"], ["--listen=8000"]),
+        ([":8000", "--threads=8"], ["--threads=8", "--listen=:8000"]),
         (["[::1]:8000"], ["--listen=[::1]:8000"]),
         (["localhost:http"], ["--listen=localhost:http"]),
-        (["unix:/run/site.sock"], ["--unix-socket=/run/site.sock"]),
+        (["unix:/run/site.sock"], ["--listen=unix:/run/site.sock"]),
         (["--threads", "8", "127.0.0.1:0"], ["--threads", "8", "--listen=127.0.0.1:0"]),
         # The first 8 is a number of threads, the second one a port.
-        (["--threads", "8", "8"], ["--threads", "8", "--listen=0.0.0.0:8"]),
-        (["8", "--threads", "8"], ["--threads", "8", "--listen=0.0.0.0:8"]),
+        (["--threads", "8", "8"], ["--threads", "8", "--listen=8"]),
+        (["8", "--threads", "8"], ["--threads", "8", "--listen=8"]),
     ],
 )
 def test_an_address_is_told_from_values(arguments: list[str], made: list[str]) -> None:
@@ -33,4 +33,4 @@ def test_an_address_is_told_from_values(arguments: list[str], made: list[str]) -
 
 def test_a_factory_is_called() -> None:
     site = SITE._replace(is_factory=True)
-    assert _frameworks.command_line(["8000"], site)[-2:] == ["--call", "site:app"]
+    assert _frameworks.command_line(["8000"], site)[-2:] == ["--factory", "site:app"]
