@@ -8,7 +8,6 @@ application's code raised, and only then.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -70,8 +69,10 @@ def run(arguments: Sequence[str]) -> int:
         if options.application is None:
             raise UsageError("name the application to serve: MODULE:OBJECT")
     except UnknownOption as error:
-        elsewhere = _elsewhere(error.name)
-        said = f"no such option: {error.name}; {elsewhere}" if elsewhere else error
+        from headwaiter._migrate import elsewhere
+
+        answer = elsewhere.answer(error.name)
+        said = f"no such option: {error.name}; {answer}" if answer else error
         return _fail(f"{said}\nSee headwaiter --help.", USAGE)
     except UsageError as error:
         return _fail(f"{error}\nSee headwaiter --help.", USAGE)
@@ -100,16 +101,6 @@ def _told(options: Namespace) -> str:
 
         return completion.script(options.completion)
     return f"headwaiter {_headwaiter.__version__}, {python_build()}\n" if options.version else ""
-
-
-def _elsewhere(flag: str) -> str | None:
-    """What to say about an option of another server."""
-    try:
-        elsewhere = importlib.import_module("headwaiter._migrate.elsewhere")
-    except ModuleNotFoundError:
-        return None
-    answer: str | None = elsewhere.answer(flag)
-    return answer
 
 
 def _supervise(arguments: Sequence[str], adjustments: Adjustments, privileges: Privileges) -> int:

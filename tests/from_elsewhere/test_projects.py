@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.from_elsewhere.running import command, document, running
+from tests.from_elsewhere.running import document, running
 from tests.support.http import TIMEOUT
 from tests.support.process import environment
 
@@ -175,9 +175,8 @@ def test_the_file_says_what_the_project_said(project: Project, tmp_path: Path) -
 @PROJECT
 def test_it_answers_as_before(project: Project, tmp_path: Path) -> None:
     folder = migrated(project, tmp_path)
-    argv, env = command(folder)
     path = folder / project.socket
-    with running(argv, folder, path, **env):
+    with running([sys.executable, "-m", "headwaiter"], folder, path):
         ours = asked(path, project)
     assert [status for status, _, _ in ours] == [ask.status for ask in project.asks]
     program = Path(sys.executable).with_name(project.program)

@@ -18,6 +18,7 @@ from headwaiter._migrate import (
     waitress,
 )
 from headwaiter._migrate.rows import Option, Server, by_name
+from headwaiter._settings.files import BEGINNING
 from headwaiter._settings.flags import make_parser
 from headwaiter._settings.table import BY_NAME
 from tests.from_elsewhere import their_options
@@ -74,12 +75,8 @@ TABLES = (
 )
 EVERY = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 SERVERS = pytest.mark.parametrize("server", elsewhere.servers(), ids=lambda server: server.name)
-PROMISED = {
-    *("application", "chdir", "pythonpath", "env", "user", "group", "umask", "log_level"),
-    *("log_config", "--env", "--factory", "--print-config", "--user", "--group", "--umask"),
-    *("--pythonpath", "serve(app)", "fd://N"),
-}
-"""What is no adjustment: what surrounds the application, and words."""
+WORDS = {*BEGINNING, "serve(app)", "fd://N"}
+"""What is neither an adjustment nor a flag."""
 
 
 def theirs(table: Table) -> set[str]:
@@ -123,7 +120,7 @@ def test_every_name_of_ours_exists(server: Server) -> None:
     flags = set(make_parser()._option_string_actions)
     for row in server.options:
         named = set(re.findall(r"`([^`]+)`", row.ours))
-        assert named <= BY_NAME.keys() | flags | PROMISED, row
+        assert named <= BY_NAME.keys() | flags | WORDS, row
         assert bool(named) == bool(row.ours), row
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from headwaiter._migrate.plan import BEGINNING, SOON
 from headwaiter._migrate.rows import Server, by_name
+from headwaiter._settings.files import BEGINNING
 from headwaiter._settings.table import BY_NAME
 
 MOST = 2
@@ -63,7 +63,7 @@ def with_flags(markdown: str) -> str:
     def word(found: re.Match[str]) -> str:
         name = found[1]
         row = BY_NAME.get(name)
-        if (row is not None and not row.keyword_only) or name in (*BEGINNING[1:], *SOON):
+        if (row is not None and not row.keyword_only) or name in BEGINNING[1:]:
             return "--" + name.replace("_", "-")
         return "MODULE:OBJECT" if name == "application" else name
 

@@ -15,9 +15,6 @@ from headwaiter._settings.table import BY_NAME
 
 ANY_PORT = re.compile(r"(?:(?:0\.0\.0\.0|\[::\]|\*)?:)?\$(?:PORT|\{PORT(?::?-\d*)?\}|\(PORT\))")
 """An address that only ``PORT`` completes."""
-BEGINNING = ("application", "chdir", "pythonpath", "env")
-"""What a TOML file says besides adjustments: which application, and what surrounds it."""
-SOON = ("user", "group", "umask", "log_level", "log_config")
 
 
 class Setting(NamedTuple):

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from headwaiter._migrate.elsewhere import bare
-from headwaiter._migrate.plan import BEGINNING, SOON, Plan, Setting
+from headwaiter._migrate.plan import Plan, Setting
+from headwaiter._settings.files import BEGINNING
 from headwaiter._settings.table import ADJUSTMENTS
 
 OWN = "headwaiter.toml"
@@ -98,6 +99,6 @@ def value(of: Any) -> str:
 
 
 def _place(name: str) -> int:
-    order = [*BEGINNING, *SOON, *(row.name for row in ADJUSTMENTS)]
+    order = [*BEGINNING, *(row.name for row in ADJUSTMENTS)]
     bare = name.partition(".")[0]
     return order.index(bare) if bare in order else len(order)
