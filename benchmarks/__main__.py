@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import inprocess, machine, measure, report, results, table
+from benchmarks import inprocess, machine, measure, probes, report, results, table
 from benchmarks.load import LoadError
 from benchmarks.measure import Cores, Sample
 from benchmarks.peers import PEERS, Peer
@@ -52,6 +52,7 @@ def measure_scenario(
     progress: Progress,
 ) -> dict[str, Cell]:
     """All rounds of one scenario: a cell for each peer, and for the in-process loop."""
+    wrong = {peer.name: probes.wrong(peer, scenario.probes) for peer in peers}
     samples: dict[str, list[Sample]] = {peer.name: [] for peer in peers}
     failures: dict[str, str] = {}
     for number in range(1, options.rounds + 1):
@@ -61,7 +62,10 @@ def measure_scenario(
                 samples[peer.name].append(measure.measure(scenario, peer, options.seconds, cores))
             except (ServerError, LoadError) as error:
                 failures[peer.name] = str(error)
-    cells = {name: results.summarise(runs, failures.get(name)) for name, runs in samples.items()}
+    cells = {
+        name: results.disqualify(results.summarise(runs, failures.get(name)), wrong[name])
+        for name, runs in samples.items()
+    }
     if options.syscalls and scenario.load is Load.WRK:
         for peer in peers:
             if cells[peer.name].failure is None:
@@ -153,6 +157,7 @@ def main() -> None:
             absent={name: why for name, why in absent.items() if PEERS[name].serves(scenario.name)},
             rounds=options.rounds,
             seconds=options.seconds,
+            answers=probes.answers(peers) if scenario.probes else {},
         )
         results.save(kept, {scenario.name: record})
         print(table.console(scenario, record), flush=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmarks import load
-from benchmarks.process import Server, ServerError, exchange, free_port, have, request
+from benchmarks.process import Answer, Server, ServerError, exchange, free_port, have, request
 from benchmarks.scenarios import Load
 
 if TYPE_CHECKING:
@@ -136,12 +136,26 @@ def _check_answer(scenario: Scenario, port: int, sent: bytes) -> None:
     except OSError as error:
         raise ServerError(f"no answer: {error}") from error
     if answer.status != 200:
-        raise ServerError(f"answers {answer.status}")
-    if scenario.answer is not None and len(answer.body) != scenario.answer:
-        raise ServerError(f"answers {len(answer.body)} bytes instead of {scenario.answer}")
+        raise ServerError(f"wrong: answers {answer.status}")
+    if reason := wrong_body(scenario, answer):
+        raise ServerError(f"wrong: {reason}")
     if closing and not answer.closed:
         # wrk would go on with the same connection and measure keep-alive.
         raise ServerError("keeps the connection open in spite of `Connection: close`")
+
+
+def wrong_body(scenario: Scenario, answer: Answer) -> str | None:
+    """What is wrong with the body of an answer, in words; `None` if nothing is."""
+    try:
+        body = answer.payload()
+    except ValueError:
+        return "the chunks of the answer are broken"
+    if scenario.answer is not None and len(body) != scenario.answer:
+        return f"answers {len(body)} bytes instead of {scenario.answer}"
+    piece = scenario.piece
+    if piece is not None and (not body or body != piece * (len(body) // len(piece))):
+        return "answers other bytes than the application's"
+    return None
 
 
 def _warm(port: int, sent: bytes) -> None:

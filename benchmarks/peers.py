@@ -122,6 +122,7 @@ def _uwsgi(threads: int, socket: str = "--http11-socket") -> Command:
     return lambda port, app: [
         *(program, socket, f"{HOST}:{port}", "--module", app, "--processes", "1", *many),
         *("--single-interpreter", "--need-app", "--disable-logging", "--listen", BACKLOG),
+        *("--buffer-size", "32768"),  # else a head of more than 4 KiB is cut off
         *("--die-on-term", "--home", sys.prefix),
     ]
 

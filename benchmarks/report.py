@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import inprocess, results, table
 from benchmarks.peers import PEERS, Peer
+from benchmarks.probes import PROBES
 from benchmarks.scenarios import SCENARIOS, Figure, Load, Scenario
 from benchmarks.svg import Bar, chart
 from benchmarks.table import ABSENT, CEILINGS, OURS
@@ -104,7 +105,7 @@ def write(page: Path, kept: Path) -> None:
         for scenario, record in mode.pairs():
             (charts / f"{mode.name}-{scenario.name}.svg").write_text(_chart(mode, scenario, record))
         sections.extend(_mode(mode, charts.name))
-    sections.append(_circumstances(modes))
+    sections.extend(part for part in (_answers(modes), _circumstances(modes)) if part)
     page.write_text("\n".join(sections))
 
 
@@ -200,7 +201,7 @@ def _gaps(mode: Mode) -> Iterator[str]:
     for scenario, record in mode.pairs():
         for name, cell in record.cells.items():
             if cell.failure is not None:
-                lines.append(f"- {scenario.name}, {name}: {cell.failure}")
+                lines.append(f"- {scenario.name}, {name}: {cell.failure}{_aside(scenario, cell)}")
             elif (errors := cell.stats.get("errors")) is not None and errors.median:
                 answered = table.figure(cell, "requests")
                 lines.append(
@@ -210,6 +211,34 @@ def _gaps(mode: Mode) -> Iterator[str]:
     if lines:
         yield f"### Without a figure or with errors, {mode.name}\n"
         yield "\n".join(lines) + "\n"
+
+
+def _aside(scenario: Scenario, cell: Cell) -> str:
+    found = cell.aside.get(scenario.figure.value)
+    if found is None:
+        return ""
+    return f" ({table.number(found.median)} {scenario.figure.title} without that work)"
+
+
+def _answers(modes: list[Mode]) -> str:
+    """What each server does with the requests of `probes.py`."""
+    found = {
+        name: said
+        for mode in modes
+        for record in mode.records.values()
+        for name, said in record.answers.items()
+    }
+    if not found:
+        return ""
+    rows = [
+        [name, *(found[name].get(p, ABSENT) for p in PROBES)] for name in PEERS if name in found
+    ]
+    return (
+        "## Right answers\n\n"
+        "What the application gets of four requests. A refusal is an answer; a server that is wrong"
+        " about what a scenario is about is not compared there.\n\n"
+        + _markdown(["server", *(probe.title for probe in PROBES.values())], rows, left=True)
+    )
 
 
 def _circumstances(modes: list[Mode]) -> str:
