@@ -58,6 +58,7 @@ FIGURES = (
     ("peak_bytes", "Peak resident memory of the process tree"),
 )
 
+WORTHLESS = " (worthless: see below)"
 
 BESIDE = {
     "calm_cpu_us": "CPU µs before",
@@ -125,6 +126,7 @@ def _mode(mode: Mode, charts: str) -> Iterator[str]:
             yield _markdown(["scenario", *mode.names()], rows)
     yield from _beside(mode)
     yield from _gaps(mode)
+    yield from _worthless(mode)
 
 
 def _standings(mode: Mode) -> str:
@@ -136,7 +138,7 @@ def _standings(mode: Mode) -> str:
         own = record.cells.get(OURS)
         rows.append(
             [
-                f"**{scenario.name}**: {scenario.title}",
+                f"**{scenario.name}**: {scenario.title}" + (WORTHLESS if record.worthless else ""),
                 scenario.figure.title,
                 _with_spread(own, figure) if own else ABSENT,
                 f"{rival[0]} {table.figure(record.cells[rival[0]], figure)}" if rival else ABSENT,
@@ -211,6 +213,17 @@ def _gaps(mode: Mode) -> Iterator[str]:
     if lines:
         yield f"### Without a figure or with errors, {mode.name}\n"
         yield "\n".join(lines) + "\n"
+
+
+def _worthless(mode: Mode) -> Iterator[str]:
+    lines = [
+        f"- {scenario.name}: {'; '.join(record.worthless)}"
+        for scenario, record in mode.pairs()
+        if record.worthless
+    ]
+    if lines:
+        yield f"### Measured on a machine that was not fit for it, {mode.name}\n"
+        yield "\n".join(["Figures of these rows are worthless:", "", *lines]) + "\n"
 
 
 def _aside(scenario: Scenario, cell: Cell) -> str:

@@ -55,6 +55,8 @@ class Record:
     seconds: int
     answers: dict[str, dict[str, str]] = field(default_factory=dict)
     """What `probes.py` found, by peer and probe; none where the scenario asks for none."""
+    worthless: list[str] = field(default_factory=list)
+    """Why the machine was not fit to measure on (`quiet.py`); empty if it was."""
 
 
 def summarise(samples: list[Sample], failure: str | None) -> Cell:
