@@ -63,6 +63,8 @@ class Sample:
     """Hostile connections that were open throughout."""
     connection_bytes: float | None = None
     """Growth of the resident size per hostile connection."""
+    cores: float | None = None
+    """CPU seconds per second: how many cores it used, whatever it was told to use."""
 
 
 def measure(scenario: Scenario, peer: Peer, seconds: int, cores: Cores) -> Sample:
@@ -186,6 +188,7 @@ def _loaded(scenario: Scenario, server: Server, seconds: int, cores: Cores) -> S
         p99_us=outcome.p99_us,
         switches=used.switches / answered if answered else None,
         peak_bytes=server.resident("VmHWM"),
+        cores=used.cpu_seconds / outcome.seconds,
     )
 
 

@@ -51,6 +51,7 @@ threads happen to be placed. **Free** is no pinning.
 FIGURES = (
     ("cpu_us", "CPU µs per request"),
     ("rps", "Requests per second"),
+    ("cores", "Cores used, as measured"),
     ("p50_us", "Median latency"),
     ("p99_us", "99th percentile of latency"),
     ("switches", "Context switches per request"),
