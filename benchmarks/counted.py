@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     """Instructions by shared object, or why there are none."""
 
 FORMAT = 1
-INTERPRETER = re.compile(r"(lib)?python\d|_\w+\.cpython-|\w+\.cpython-[^.]*-linux-gnu\.so$")
-LIBC = re.compile(r"(libc|libm|libpthread|libdl|librt|ld-linux)[-.\w]*\.so|linux-vdso|\?")
 OWN = re.compile(
-    r"_headwaiter|_bjoern|libev|_fastwsgi|_fastpysgi|_freastal|_granian|gunicorn_h1c|uwsgi"
-    r"|peregrine|_native|[Ss]wift|m0|mojo|KGEN|AsyncRT|MSupport"
+    r"_(headwaiter|bjoern|fastwsgi|fastpysgi|freastal|granian|native|parser\w*|protocol)\.cpython-"
+    r"|libev\.|libBlocksRuntime|libdispatch|libKGEN|libAsyncRT|libMSupport|(uwsgi|m0serve|raw)$"
 )
 """Names of what the servers bring along, and of the libraries that are there for them alone."""
+
+INTERPRETER = re.compile(r"(lib)?python\d|.*\.cpython-\w+-[\w-]+\.so$")
+LIBC = re.compile(r"(libc|libm|libpthread|libdl|librt|ld-linux[-\w]*)(\.|-\d)")
 
 INTRODUCTION = """\
 # Instructions per request
@@ -104,7 +105,7 @@ def _facts(peer: dict[str, Any]) -> list[str]:
 
 
 def _kind(owner: str) -> str:
-    if OWN.search(owner):
+    if OWN.match(owner):
         return "own"
     if INTERPRETER.match(owner):
         return "Python"

@@ -74,7 +74,7 @@ def measure(scenario: Scenario, peer: Peer, seconds: int, cores: Cores) -> Sampl
         ServerError: It did not start or answers wrongly.
         LoadError: The load could not be made.
     """
-    with _started(scenario, peer, cores) as server:
+    with started(scenario, peer, cores) as server:
         if scenario.load is Load.BESIDE:
             return _beside(scenario, server, seconds, cores)
         return _loaded(scenario, server, seconds, cores)
@@ -87,7 +87,7 @@ def count_syscalls(scenario: Scenario, peer: Peer, cores: Cores) -> float:
         ServerError: It did not start or answers wrongly.
         LoadError: The load could not be made or perf gave no count.
     """
-    with _started(scenario, peer, cores) as server:
+    with started(scenario, peer, cores) as server:
         pids = ",".join(map(str, server.processes()))
         perf = subprocess.Popen(
             ["perf", "stat", "-x", ",", "-e", SYSCALLS, "-p", pids],
@@ -120,7 +120,12 @@ def can_count_syscalls() -> bool:
 
 
 @contextlib.contextmanager
-def _started(scenario: Scenario, peer: Peer, cores: Cores) -> Iterator[Server]:
+def started(scenario: Scenario, peer: Peer, cores: Cores) -> Iterator[Server]:
+    """The peer, warm, with the scenario's application, for the length of a `with` block.
+
+    Raises:
+        ServerError: It did not start or answers wrongly.
+    """
     port = free_port()
     with Server(peer.command(port, scenario.app), port, cores.server) as server:
         body = b"x" * scenario.body_size
