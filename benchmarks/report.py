@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import inprocess, results, table
+from benchmarks import counted, inprocess, latency_page, results, slower, table
 from benchmarks.peers import PEERS, Peer
 from benchmarks.probes import PROBES
 from benchmarks.scenarios import SCENARIOS, Figure, Load, Scenario
@@ -109,6 +109,10 @@ def write(page: Path, kept: Path) -> None:
         sections.extend(_mode(mode, charts.name))
     sections.extend(part for part in (_answers(modes), _circumstances(modes)) if part)
     page.write_text("\n".join(sections))
+    # What is made of the same figures, and of counts that are kept beside them.
+    slower.write(page.with_name("slower.md"), kept)
+    counted.write(charts / "instructions.md", kept / "instructions.json")
+    latency_page.write(charts / "latency.md", kept / "latency.json")
 
 
 def _mode(mode: Mode, charts: str) -> Iterator[str]:
