@@ -17,10 +17,13 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import importlib.util
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -64,7 +67,9 @@ def count(
     port = free_port()
     stem = f"{peer.name}-{scenario.name}-{requests}"
     output = directory / f"{stem}.%p"
+    paths = [stripped(peer.unreadable, directory)] if peer.unreadable else []
     command = [
+        *("env", "PYTHONPATH=" + os.pathsep.join(map(str, [*paths, ROOT]))),
         *("valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={output}"),
         # Else a thread that spins keeps the others out for as long as it likes.
         *("--fair-sched=yes", "--trace-children=yes", *peer.command(port, scenario.app)),
@@ -80,6 +85,23 @@ def count(
     if not total:
         raise ServerError("callgrind wrote nothing: the server did not end in time")
     return total
+
+
+def stripped(package: str, directory: Path) -> Path:
+    """Where a copy of an installed package lies whose native modules have no debug information.
+
+    Their code is the same. Valgrind 3.19 gives up when it cannot read what compilers newer than
+    itself wrote beside it.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ServerError(f"{package} cannot be found")
+    copies = directory / "stripped"
+    if not copies.is_dir():
+        shutil.copytree(Path(spec.origin).parent, copies / package)
+        for native in copies.rglob("*.so*"):
+            subprocess.run(["objcopy", "--strip-debug", native], check=True)
+    return copies
 
 
 def by_object(lines: Iterable[str]) -> collections.Counter[str]:

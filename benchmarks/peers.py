@@ -52,6 +52,9 @@ class Peer:
     before: bool = False
     """headwaiter from the checkout that `HEADWAITER_BEFORE` names, built there by `make`."""
 
+    unreadable: str = ""
+    """The package whose debug information valgrind cannot read; it is run without, from a copy."""
+
     def serves(self, scenario: str) -> bool:
         return self.only is None or scenario in self.only
 
@@ -245,8 +248,15 @@ PEERS: dict[str, Peer] = {
             _peregrine(1),
             "peregrine-server",
             note="one thread: the application runs on that of the loop",
+            unreadable="peregrine",
         ),
-        Peer("peregrine4", _peregrine(4), "peregrine-server", note="four application threads"),
+        Peer(
+            "peregrine4",
+            _peregrine(4),
+            "peregrine-server",
+            note="four application threads",
+            unreadable="peregrine",
+        ),
         Peer(
             "m0serve",
             _m0serve,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import counted, results
+from benchmarks import counted, instructions, results
+from benchmarks.process import ServerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,3 +61,12 @@ def test_a_peer_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
 def test_without_counts_there_is_no_page(tmp_path: Path) -> None:
     counted.write(tmp_path / "page.md", tmp_path / "none.json")
     assert not (tmp_path / "page.md").exists()
+
+
+@pytest.mark.skipif(shutil.which("objcopy") is None, reason="no objcopy")
+def test_a_package_is_copied_once_and_altered_only_there(tmp_path: Path) -> None:
+    place = instructions.stripped("benchmarks", tmp_path)
+    assert (place / "benchmarks" / "counted.py").is_file()
+    assert instructions.stripped("benchmarks", tmp_path) == place
+    with pytest.raises(ServerError, match="no_such_package cannot be found"):
+        instructions.stripped("no_such_package", tmp_path)
