@@ -151,40 +151,48 @@ def main() -> None:
     for name in (*names, *apps):
         if name not in PEERS and name not in APPS:
             raise SystemExit(f"unknown: {name}; known: {', '.join((*PEERS, *APPS))}")
+    if not set(options.parts.split(",")) <= {"half", "low"}:
+        raise SystemExit(f"unknown: {options.parts}; known: half, low")
     if options.publish and (altered := machine.altered()):
         raise SystemExit(machine.DIRTY.format(altered))
-    circumstances = machine.describe()
+    circumstances = machine.describe() | {"priority": f"nice {os.getpriority(os.PRIO_PROCESS, 0)}"}
     checked = quiet.check()
     circumstances |= checked.facts()
     if options.publish and checked.reasons() and not options.noisy:
         busy = "; ".join(checked.reasons())
         raise SystemExit(f"nothing is published from a busy machine ({busy}); --noisy marks it")
-    before = quiet.clocks()
-    peers = [PEERS[name] for name in names]
-    for peer in peers:
+    present = []
+    for peer in (PEERS[name] for name in names):
         if reason := peer.missing():
             print(f"skipped {peer.name}: {reason}", file=sys.stderr)
-    present = [peer for peer in peers if peer.missing() is None]
-    found = measured(present, apps, options)
-    shares = quiet.between(before, quiet.clocks(), os.cpu_count() or 1)
-    drifted = quiet.drift(checked.loop_us, quiet.loop_us())
-    found["worthless"] = [*checked.reasons(), *shares.reasons("during the run"), *drifted]
-    found["circumstances"] = circumstances
-    found["versions"] = {peer.name: peer.version() for peer in present}
-    print(latency_page.tables(found))
-    for reason in found["worthless"]:
-        print(f"worthless: {reason}", file=sys.stderr)
+        else:
+            present.append(peer)
+    circumstances["servers"] = ", ".join(f"{peer.name} {peer.version()}" for peer in present)
+    for part in options.parts.split(","):
+        before = quiet.clocks()
+        cells = halves(present, apps, options) if part == "half" else lows(present, options)
+        shares = quiet.between(before, quiet.clocks(), os.cpu_count() or 1)
+        drifted = quiet.drift(checked.loop_us, quiet.loop_us())
+        found = {
+            "cells": cells,
+            "worthless": [*checked.reasons(), *shares.reasons("during the run"), *drifted],
+            "circumstances": circumstances,
+        }
+        print(latency_page.tables(part, cells), flush=True)
+        for reason in found["worthless"]:
+            print(f"worthless: {reason}", file=sys.stderr)
+        if options.publish:
+            latency_page.keep(KEPT, part, found)
     if options.publish:
-        latency_page.keep(KEPT, found)
         latency_page.write(PAGE, KEPT)
 
 
-def measured(
+def halves(
     peers: list[Peer], apps: list[str], options: argparse.Namespace
 ) -> dict[str, latency_page.Part]:
     """Round by round, peer after peer, so that whatever else happens meets all alike."""
     cores = machine.pinned_cores()
-    halves: dict[str, dict[str, object]] = {}
+    found: dict[str, latency_page.Part] = {}
     for app in apps:
         rounds: dict[str, list[Half]] = {peer.name: [] for peer in peers}
         failures: dict[str, str] = {}
@@ -195,17 +203,23 @@ def measured(
                     rounds[peer.name].append(half(peer, app, options.seconds, cores))
                 except (ServerError, LoadError) as error:
                     failures[peer.name] = str(error)
-        halves[app] = {
+        found[app] = {
             name: asdict(middle(seen)) if seen else failures[name] for name, seen in rounds.items()
         }
-    lows: dict[str, object] = {}
+    return found
+
+
+def lows(peers: list[Peer], options: argparse.Namespace) -> dict[str, latency_page.Part]:
+    """The smallest application at almost no load."""
+    cores = machine.pinned_cores()
+    found: dict[str, latency_page.Part] = {}
     for peer in peers:
         print(f"low load: {peer.name}", file=sys.stderr, flush=True)
         try:
-            lows[peer.name] = asdict(low(peer, options.seconds, cores))
+            found[peer.name] = asdict(low(peer, options.seconds, cores))
         except (ServerError, LoadError) as error:
-            lows[peer.name] = str(error)
-    return {"half": halves, "low": lows}
+            found[peer.name] = str(error)
+    return found
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -214,6 +228,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--peers", default=",".join(USUAL), metavar="A,B")
     parser.add_argument("--apps", default=",".join(APPS), metavar="A,B")
+    parser.add_argument("--parts", default="half,low", metavar="A,B", help="half load, low load")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each load (3)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="at half load (1)")
     parser.add_argument(

@@ -34,40 +34,37 @@ One process each, four threads; the server on one core, the client on another.
 """
 
 
-def keep(kept: Path, found: dict[str, Part]) -> None:
-    results.write(kept, FORMAT, "latency", found)
+def keep(kept: Path, part: str, found: dict[str, Part]) -> None:
+    """Replace one part, `half` or `low`, with its circumstances, and leave the other."""
+    results.write(kept, FORMAT, "latency", {**results.read(kept, FORMAT, "latency"), part: found})
 
 
 def write(page: Path, kept: Path) -> None:
     """Write the page, if anything is kept."""
-    found = results.read(kept, FORMAT, "latency")
-    if not found:
-        return
     parts = [INTRODUCTION]
-    if found["worthless"]:
-        reasons = "\n".join(f"- {reason}" for reason in found["worthless"])
-        parts.append(
-            f"**The machine was not fit to measure on; take no order from this:**\n\n{reasons}\n"
-        )
-    parts.append(tables(found))
-    facts = "\n".join(f"- {name}: {fact}" for name, fact in found["circumstances"].items())
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    parts.append(f"## Circumstances\n\n{facts}\n- servers: {versions}\n")
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text("\n".join(parts))
+    for part, found in sorted(results.read(kept, FORMAT, "latency").items()):
+        parts.append(tables(part, found["cells"]))
+        if found["worthless"]:
+            reasons = "\n".join(f"- {reason}" for reason in found["worthless"])
+            parts.append(f"**Take no order from this. The machine was not fit:**\n\n{reasons}\n")
+        facts = "\n".join(f"- {name}: {fact}" for name, fact in found["circumstances"].items())
+        parts.append(f"Measured:\n\n{facts}\n")
+    if len(parts) > 1:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text("\n".join(parts))
 
 
-def tables(found: dict[str, Part]) -> str:
-    """All figures, as Markdown that can be read on a console, too."""
-    parts = []
-    for app, cells in found["half"].items():
-        head = ["server", "at req/s", "p50", "p99", "p99.9", "client late", "errors"]
-        rows = [[name, *_half(cell)] for name, cell in cells.items()]
-        parts.append(f"## Half load: {app}\n\n{_aligned(head, rows)}")
-    head = ["server", "p50", "p99", "over 1 ms", "unexplained", "of", "after a rest", "worst"]
-    rows = [[name, *_low(cell)] for name, cell in found["low"].items()]
-    parts.append(f"## Low load, and after a rest\n\n{_aligned(head, rows)}")
-    return "\n".join(parts)
+def tables(part: str, cells: dict[str, Part]) -> str:
+    """The figures of one part, as Markdown that can be read on a console, too."""
+    if part == "low":
+        head = ["server", "p50", "p99", "over 1 ms", "unexplained", "of", "after a rest", "worst"]
+        rows = [[name, *_low(cell)] for name, cell in cells.items()]
+        return f"## Low load, and after a rest\n\n{_aligned(head, rows)}"
+    head = ["server", "at req/s", "p50", "p99", "p99.9", "client late", "errors"]
+    return "\n".join(
+        f"## Half load: {app}\n\n{_aligned(head, [[n, *_half(c)] for n, c in of.items()])}"
+        for app, of in cells.items()
+    )
 
 
 def _half(cell: Part) -> list[str]:
