@@ -155,7 +155,7 @@ def main() -> None:
         raise SystemExit(f"unknown: {options.parts}; known: half, low")
     if options.publish and (altered := machine.altered()):
         raise SystemExit(machine.DIRTY.format(altered))
-    circumstances = machine.describe() | {"priority": f"nice {os.getpriority(os.PRIO_PROCESS, 0)}"}
+    circumstances = machine.describe() | {"scheduling": scheduling()}
     checked = quiet.check()
     circumstances |= checked.facts()
     if options.publish and checked.reasons() and not options.noisy:
@@ -185,6 +185,13 @@ def main() -> None:
             latency_page.keep(KEPT, part, found)
     if options.publish:
         latency_page.write(PAGE, KEPT)
+
+
+def scheduling() -> str:
+    """How the kernel treats this process and so the servers and clients that it starts."""
+    if os.sched_getscheduler(0) == os.SCHED_FIFO:
+        return "SCHED_FIFO for server and client alike: before whatever else ran"
+    return f"nice {os.getpriority(os.PRIO_PROCESS, 0)}"
 
 
 def halves(
