@@ -7,12 +7,13 @@ the machine does meets all peers alike. Every run starts a fresh server.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import inprocess, machine, measure, readme, report, results, table
+from benchmarks import inprocess, machine, measure, probes, quiet, readme, report, results, table
 from benchmarks.load import LoadError
 from benchmarks.measure import Cores, Sample
 from benchmarks.peers import PEERS, Peer
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 RESULTS = Path(__file__).parent / "results"
+PUBLISHED = (5, 3)
+"""Rounds and seconds of figures that others will see, at the least."""
 PAGE = ROOT / "docs" / "benchmarks.md"
 README = ROOT / "README.md"
 
@@ -53,6 +56,7 @@ def measure_scenario(
     progress: Progress,
 ) -> dict[str, Cell]:
     """All rounds of one scenario: a cell for each peer, and for the in-process loop."""
+    wrong = {peer.name: probes.wrong(peer, scenario.probes) for peer in peers}
     samples: dict[str, list[Sample]] = {peer.name: [] for peer in peers}
     failures: dict[str, str] = {}
     for number in range(1, options.rounds + 1):
@@ -62,7 +66,10 @@ def measure_scenario(
                 samples[peer.name].append(measure.measure(scenario, peer, options.seconds, cores))
             except (ServerError, LoadError) as error:
                 failures[peer.name] = str(error)
-    cells = {name: results.summarise(runs, failures.get(name)) for name, runs in samples.items()}
+    cells = {
+        name: results.disqualify(results.summarise(runs, failures.get(name)), wrong[name])
+        for name, runs in samples.items()
+    }
     if options.syscalls and scenario.load is Load.WRK:
         for peer in peers:
             if cells[peer.name].failure is None:
@@ -95,8 +102,10 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--peers", nargs="+", metavar="A,B", help=f"of {', '.join(PEERS)}")
     parser.add_argument("--scenarios", nargs="+", metavar="A,B", help=f"of {', '.join(SCENARIOS)}")
-    parser.add_argument("--rounds", type=int, metavar="N", help="runs per cell (3)")
-    parser.add_argument("--seconds", type=int, metavar="N", help="length of a run (2)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="runs per cell (3; to publish 5)")
+    parser.add_argument(
+        "--seconds", type=int, metavar="N", help="length of a run (2; to publish 3)"
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--pinned", action="store_true", help="server on one core, load on another (the default)"
@@ -107,11 +116,51 @@ def arguments() -> argparse.ArgumentParser:
         "--publish", action="store_true", help="keep the figures, write docs/benchmarks.md"
     )
     parser.add_argument(
+        "--noisy", action="store_true", help="publish from a busy machine, marked as worthless"
+    )
+    parser.add_argument(
         "--page-only",
         action="store_true",
         help="write it, and the README's lines, from kept figures",
     )
     return parser
+
+
+def default_rounds(options: argparse.Namespace) -> None:
+    """How long to measure, where nothing was said.
+
+    Raises:
+        SystemExit: It is too short for figures that others will see.
+    """
+    usual = PUBLISHED if options.publish else (1, 1) if options.quick else (3, 2)
+    options.rounds = options.rounds or usual[0]
+    options.seconds = options.seconds or usual[1]
+    least = "{} rounds of {} s".format(*PUBLISHED)
+    if options.publish and (options.rounds < PUBLISHED[0] or options.seconds < PUBLISHED[1]):
+        raise SystemExit(f"published figures are of at least {least}")
+
+
+def fit(options: argparse.Namespace) -> quiet.Check:
+    """Look at tree and machine before a run.
+
+    Raises:
+        SystemExit: Figures of these are not to be published.
+    """
+    if options.publish and (altered := machine.altered()):
+        raise SystemExit(machine.DIRTY.format(altered))
+    checked = quiet.check()
+    for reason in checked.reasons():
+        print(f"worthless: {reason}", file=sys.stderr)
+    if options.publish and checked.reasons() and not options.noisy:
+        raise SystemExit("nothing is published from a busy machine; --noisy marks it instead")
+    return checked
+
+
+def worthless(checked: quiet.Check, before: quiet.Clocks) -> list[str]:
+    """Why what was measured since `before` says nothing; nothing if it does."""
+    shares = quiet.between(before, quiet.clocks(), os.cpu_count() or 1)
+    drifted = quiet.drift(checked.loop_us, quiet.loop_us())
+    return [*checked.reasons(), *shares.reasons("during the run"), *drifted]
 
 
 def main() -> None:
@@ -121,8 +170,7 @@ def main() -> None:
         return
     if not have("wrk"):
         raise SystemExit("wrk is not installed (Debian: apt-get install wrk)")
-    options.rounds = options.rounds or (1 if options.quick else 3)
-    options.seconds = options.seconds or (1 if options.quick else 2)
+    default_rounds(options)
     options.syscalls = not options.quick and measure.can_count_syscalls()
     raise_descriptor_limit()
 
@@ -147,18 +195,26 @@ def main() -> None:
     cores = Cores(None, None) if options.free else machine.pinned_cores()
     # Once, since writing the results alters the working tree.
     circumstances = machine.describe()
+    checked = fit(options)
+    circumstances |= checked.facts()
     for scenario in scenarios:
         peers = work[scenario.name]
+        before = quiet.clocks()
+        cells = measure_scenario(scenario, peers, cores, options, progress)
         record = Record(
-            cells=measure_scenario(scenario, peers, cores, options, progress),
+            cells=cells,
             circumstances=circumstances,
             versions={peer.name: peer.version() for peer in peers},
             absent={name: why for name, why in absent.items() if PEERS[name].serves(scenario.name)},
             rounds=options.rounds,
             seconds=options.seconds,
+            answers=probes.answers(peers) if scenario.probes else {},
+            worthless=worthless(checked, before),
         )
         results.save(kept, {scenario.name: record})
         print(table.console(scenario, record), flush=True)
+        for reason in record.worthless:
+            print(f"worthless: {reason}", flush=True)
     if options.publish:
         write_pages()
 

@@ -1,6 +1,7 @@
 """Instructions per request, counted by valgrind: a figure that repeats where time does not.
 
 `python -m benchmarks.instructions [--peers headwaiter] [--exchanges hello-c1,headers,post10k]`
+(`--peers all` for every peer; `--publish` keeps the figures, from which `counted.py` writes a page)
 serves one exchange over one connection under callgrind twice, for few requests and for many. The
 difference divided by the difference in requests leaves out start and stop. It is shown in total and
 for each shared object, so that a change in the extension stands apart from one in the interpreter.
@@ -16,18 +17,22 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import importlib.util
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import counted, machine
 from benchmarks.peers import PEERS
-from benchmarks.process import CONTENT_LENGTH, Server, ServerError, free_port, have
+from benchmarks.process import CONTENT_LENGTH, ROOT, Server, ServerError, free_port, have
 from benchmarks.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
@@ -41,6 +46,9 @@ MANY = 1200
 SHOWN = 6
 EXCHANGES = ("hello-c1", "headers", "post10k")
 """The scenarios whose requests are counted, one at a time whatever their load is."""
+
+KEPT = Path(__file__).parent / "results" / "instructions.json"
+PAGE = ROOT / "docs" / "benchmarks" / "instructions.md"
 
 START_SECONDS = 120.0
 EXCHANGE_SECONDS = 30.0
@@ -59,7 +67,9 @@ def count(
     port = free_port()
     stem = f"{peer.name}-{scenario.name}-{requests}"
     output = directory / f"{stem}.%p"
+    paths = [stripped(peer.unreadable, directory)] if peer.unreadable else []
     command = [
+        *("env", "PYTHONPATH=" + os.pathsep.join(map(str, [*paths, ROOT]))),
         *("valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={output}"),
         # Else a thread that spins keeps the others out for as long as it likes.
         *("--fair-sched=yes", "--trace-children=yes", *peer.command(port, scenario.app)),
@@ -75,6 +85,23 @@ def count(
     if not total:
         raise ServerError("callgrind wrote nothing: the server did not end in time")
     return total
+
+
+def stripped(package: str, directory: Path) -> Path:
+    """Where a copy of an installed package lies whose native modules have no debug information.
+
+    Their code is the same. Valgrind 3.19 gives up when it cannot read what compilers newer than
+    itself wrote beside it.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ServerError(f"{package} cannot be found")
+    copies = directory / "stripped"
+    if not copies.is_dir():
+        shutil.copytree(Path(spec.origin).parent, copies / package)
+        for native in copies.rglob("*.so*"):
+            subprocess.run(["objcopy", "--strip-debug", native], check=True)
+    return copies
 
 
 def by_object(lines: Iterable[str]) -> collections.Counter[str]:
@@ -171,43 +198,72 @@ def _interrupt(server: Server) -> None:
         time.sleep(0.05)
 
 
-def main() -> None:
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.instructions", description="Instructions per request."
     )
-    parser.add_argument("--peers", default="headwaiter", metavar="A,B")
+    parser.add_argument(
+        "--peers", default="headwaiter", metavar="A,B", help=f"all, or of {', '.join(PEERS)}"
+    )
     parser.add_argument("--exchanges", default=",".join(EXCHANGES), metavar="A,B")
     parser.add_argument(
         "--requests", type=int, default=MANY - FEW, metavar="N", help="to average over (1000)"
     )
-    options = parser.parse_args()
+    parser.add_argument(
+        "--publish", action="store_true", help=f"keep the figures and write {PAGE.name}"
+    )
+    return parser
+
+
+def main() -> None:
+    options = arguments().parse_args()
     if not have("valgrind"):
         raise SystemExit("valgrind is not installed (Debian: apt-get install valgrind)")
+    defaults = [name for name, peer in PEERS.items() if peer.default]
+    peers = defaults if options.peers == "all" else options.peers.split(",")
     exchanges = options.exchanges.split(",")
-    for name in (*options.peers.split(","), *exchanges):
+    for name in (*peers, *exchanges):
         if name not in PEERS and name not in EXCHANGES:
             raise SystemExit(f"unknown: {name}; known: {', '.join((*PEERS, *EXCHANGES))}")
-    for name in options.peers.split(","):
+    if options.publish and (altered := machine.altered()):
+        raise SystemExit(machine.DIRTY.format(altered))
+    # Once, since writing the results alters the working tree.
+    circumstances = machine.circumstances()
+    failed = False
+    for name in peers:
         reason = PEERS[name].missing()
         if reason is not None:
             print(f"skipped {name}: {reason}", file=sys.stderr)
             continue
-        for exchange in exchanges:
-            _show(PEERS[name], SCENARIOS[exchange], options.requests)
+        served = [exchange for exchange in exchanges if PEERS[name].serves(exchange)]
+        found = {
+            exchange: _measured(PEERS[name], SCENARIOS[exchange], options.requests)
+            for exchange in served
+        }
+        failed = failed or any(isinstance(of, str) for of in found.values())
+        if options.publish and found:
+            counted.keep(KEPT, name, PEERS[name].version(), found, circumstances)
+    if options.publish:
+        counted.write(PAGE, KEPT)
+    if failed and not options.publish:
+        raise SystemExit(1)
 
 
-def _show(peer: Peer, scenario: Scenario, requests: int) -> None:
+def _measured(peer: Peer, scenario: Scenario, requests: int) -> dict[str, float] | str:
+    """Instructions by shared object, most first, also printed; or why there are none."""
     try:
         with tempfile.TemporaryDirectory() as directory:
             few = count(peer, scenario, FEW, Path(directory))
             many = count(peer, scenario, FEW + requests, Path(directory))
     except ServerError as error:
-        raise SystemExit(f"{peer.name}, {scenario.name}: {error}") from error
+        print(f"{peer.name}, {scenario.name}: {error}", file=sys.stderr, flush=True)
+        return str(error)
     many.subtract(few)
     total = sum(many.values()) / requests
     print(f"{peer.name}, {scenario.name}: {total:,.0f} instructions per request")
     for owner, instructions in many.most_common(SHOWN):
         print(f"  {instructions / requests:10,.0f}  {owner}", flush=True)
+    return {owner: number / requests for owner, number in many.most_common() if number > 0}
 
 
 if __name__ == "__main__":

@@ -61,11 +61,28 @@ def fastwsgi(app: WSGIApplication, port: int, threads: int) -> None:
     fastwsgi.run(app, host=HOST, port=port, loglevel=0)
 
 
+def fastpysgi(app: WSGIApplication, port: int, threads: int) -> None:
+    fastpysgi = importlib.import_module("fastpysgi")
+
+    fastpysgi.server.backlog = BACKLOG
+    # As for fastwsgi.
+    fastpysgi.server.tcp_nodelay = 1
+    fastpysgi.run(app, host=HOST, port=port, loglevel=0)
+
+
+def freastal(app: WSGIApplication, port: int, threads: int) -> None:
+    freastal = importlib.import_module("freastal")
+
+    freastal.serve(app, host=HOST, port=port, workers=1)
+
+
 LAUNCHERS: dict[str, Callable[[WSGIApplication, int, int], None]] = {
     "waitress": waitress,
     "cheroot": cheroot,
     "bjoern": bjoern,
     "fastwsgi": fastwsgi,
+    "fastpysgi": fastpysgi,
+    "freastal": freastal,
 }
 
 

@@ -13,6 +13,10 @@ from pathlib import Path
 from benchmarks.measure import Cores
 from benchmarks.process import ROOT
 
+WRITTEN = ("benchmarks/results", "docs", "README.md")
+"""Results and texts: no server's figures depend on them."""
+DIRTY = "nothing is published from a tree that differs from its commit: {}"
+
 
 def describe() -> dict[str, str]:
     """Name and value of everything worth stating, in the order of the report."""
@@ -26,6 +30,25 @@ def describe() -> dict[str, str]:
         "revision": _revision(),
         "load before the run": " ".join(f"{load:.2f}" for load in os.getloadavg()),
     }
+
+
+def circumstances() -> dict[str, str]:
+    """The part of them that a count of instructions depends on."""
+    wanted = ("date", "processor", "kernel", "python", "revision")
+    return {name: fact for name, fact in describe().items() if name in wanted}
+
+
+def altered(root: Path = ROOT) -> str:
+    """Files that differ from the commit, a comma apart, besides those that publishing writes.
+
+    Figures of such a tree are of no revision that anybody could look at.
+    """
+    status = ["git", "-C", str(root), "status", "--porcelain", "--", "."]
+    beside = [f":(exclude){path}" for path in WRITTEN]
+    asked = subprocess.run([*status, *beside], capture_output=True, text=True, check=False)
+    if asked.returncode != 0:
+        return "(git knows nothing of this directory)"
+    return ", ".join(line[3:] for line in asked.stdout.splitlines())
 
 
 def pinned_cores() -> Cores:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmarks import load
-from benchmarks.process import Server, ServerError, exchange, free_port, have, request
+from benchmarks.process import Answer, Server, ServerError, exchange, free_port, have, request
 from benchmarks.scenarios import Load
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class Sample:
     """Hostile connections that were open throughout."""
     connection_bytes: float | None = None
     """Growth of the resident size per hostile connection."""
+    cores: float | None = None
+    """CPU seconds per second: how many cores it used, whatever it was told to use."""
 
 
 def measure(scenario: Scenario, peer: Peer, seconds: int, cores: Cores) -> Sample:
@@ -72,7 +74,7 @@ def measure(scenario: Scenario, peer: Peer, seconds: int, cores: Cores) -> Sampl
         ServerError: It did not start or answers wrongly.
         LoadError: The load could not be made.
     """
-    with _started(scenario, peer, cores) as server:
+    with started(scenario, peer, cores) as server:
         if scenario.load is Load.BESIDE:
             return _beside(scenario, server, seconds, cores)
         return _loaded(scenario, server, seconds, cores)
@@ -85,7 +87,7 @@ def count_syscalls(scenario: Scenario, peer: Peer, cores: Cores) -> float:
         ServerError: It did not start or answers wrongly.
         LoadError: The load could not be made or perf gave no count.
     """
-    with _started(scenario, peer, cores) as server:
+    with started(scenario, peer, cores) as server:
         pids = ",".join(map(str, server.processes()))
         perf = subprocess.Popen(
             ["perf", "stat", "-x", ",", "-e", SYSCALLS, "-p", pids],
@@ -118,7 +120,12 @@ def can_count_syscalls() -> bool:
 
 
 @contextlib.contextmanager
-def _started(scenario: Scenario, peer: Peer, cores: Cores) -> Iterator[Server]:
+def started(scenario: Scenario, peer: Peer, cores: Cores) -> Iterator[Server]:
+    """The peer, warm, with the scenario's application, for the length of a `with` block.
+
+    Raises:
+        ServerError: It did not start or answers wrongly.
+    """
     port = free_port()
     with Server(peer.command(port, scenario.app), port, cores.server) as server:
         body = b"x" * scenario.body_size
@@ -136,12 +143,26 @@ def _check_answer(scenario: Scenario, port: int, sent: bytes) -> None:
     except OSError as error:
         raise ServerError(f"no answer: {error}") from error
     if answer.status != 200:
-        raise ServerError(f"answers {answer.status}")
-    if scenario.answer is not None and len(answer.body) != scenario.answer:
-        raise ServerError(f"answers {len(answer.body)} bytes instead of {scenario.answer}")
+        raise ServerError(f"wrong: answers {answer.status}")
+    if reason := wrong_body(scenario, answer):
+        raise ServerError(f"wrong: {reason}")
     if closing and not answer.closed:
         # wrk would go on with the same connection and measure keep-alive.
         raise ServerError("keeps the connection open in spite of `Connection: close`")
+
+
+def wrong_body(scenario: Scenario, answer: Answer) -> str | None:
+    """What is wrong with the body of an answer, in words; `None` if nothing is."""
+    try:
+        body = answer.payload()
+    except ValueError:
+        return "the chunks of the answer are broken"
+    if scenario.answer is not None and len(body) != scenario.answer:
+        return f"answers {len(body)} bytes instead of {scenario.answer}"
+    piece = scenario.piece
+    if piece is not None and (not body or body != piece * (len(body) // len(piece))):
+        return "answers other bytes than the application's"
+    return None
 
 
 def _warm(port: int, sent: bytes) -> None:
@@ -172,6 +193,7 @@ def _loaded(scenario: Scenario, server: Server, seconds: int, cores: Cores) -> S
         p99_us=outcome.p99_us,
         switches=used.switches / answered if answered else None,
         peak_bytes=server.resident("VmHWM"),
+        cores=used.cpu_seconds / outcome.seconds,
     )
 
 

@@ -52,6 +52,9 @@ class Peer:
     before: bool = False
     """headwaiter from the checkout that `BENCHMARK_BEFORE` names, built there by `make`."""
 
+    unreadable: str = ""
+    """The package whose debug information valgrind cannot read; it is run without, from a copy."""
+
     def serves(self, scenario: str) -> bool:
         return self.only is None or scenario in self.only
 
@@ -122,8 +125,26 @@ def _uwsgi(threads: int, socket: str = "--http11-socket") -> Command:
     return lambda port, app: [
         *(program, socket, f"{HOST}:{port}", "--module", app, "--processes", "1", *many),
         *("--single-interpreter", "--need-app", "--disable-logging", "--listen", BACKLOG),
+        *("--buffer-size", "32768"),  # else a head of more than 4 KiB is cut off
         *("--die-on-term", "--home", sys.prefix),
     ]
+
+
+def _peregrine(threads: int) -> Command:
+    return lambda port, app: _python(
+        *("-m", "peregrine", "--protocol", "wsgi", "--workers", "1"),
+        *("--wsgi-threads", str(threads), "--backlog", BACKLOG, "--max-connections", "10000"),
+        *("--keep-alive", "75000", "--host", HOST, "--port", str(port), app),
+    )
+
+
+def _m0serve(port: int, app: str) -> list[str]:
+    return _python(
+        *("-m", "m0serve", "--protocol", "wsgi", "--workers", "1"),
+        # The limit of a connection's requests, a thousand, would count as errors of wrk.
+        *("--blocking-threads", str(THREADS), "--max-keepalive-requests", "0"),
+        *("--host", HOST, "--port", str(port), app),
+    )
 
 
 def _raw(port: int, app: str) -> list[str]:
@@ -219,6 +240,28 @@ PEERS: dict[str, Peer] = {
             _launched("fastwsgi"),
             "fastwsgi",
             note="single-threaded, `tcp_nodelay` on",
+        ),
+        Peer("fastpysgi", _launched("fastpysgi"), "fastpysgi", note="as fastwsgi, its successor"),
+        Peer("freastal", _launched("freastal"), "freastal", note="single-threaded"),
+        Peer(
+            "peregrine1",
+            _peregrine(1),
+            "peregrine-server",
+            note="one thread: the application runs on that of the loop",
+            unreadable="peregrine",
+        ),
+        Peer(
+            "peregrine4",
+            _peregrine(4),
+            "peregrine-server",
+            note="four application threads",
+            unreadable="peregrine",
+        ),
+        Peer(
+            "m0serve",
+            _m0serve,
+            "m0serve",
+            note="four handler threads, connections of any number of requests",
         ),
         Peer(
             "raw",

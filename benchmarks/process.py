@@ -35,6 +35,8 @@ START_SECONDS = 15.0
 STOP_SECONDS = 3.0
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+) *\r\n", re.IGNORECASE)
 
+CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked *\r\n", re.IGNORECASE)
+
 
 class ServerError(Exception):
     """The server did not start, or did not answer as the scenario asks."""
@@ -177,6 +179,26 @@ class Answer:
     """The bytes after the head, as framed."""
     closed: bool
     """Whether the server closed the connection, rather than leaving that to the client."""
+    chunked: bool = False
+
+    def payload(self) -> bytes:
+        """The body without its framing.
+
+        Raises:
+            ValueError: The chunks are none, or do not end.
+        """
+        if not self.chunked:
+            return self.body
+        found, rest = bytearray(), self.body
+        while True:
+            line, _, rest = rest.partition(b"\r\n")
+            size = int(line.partition(b";")[0], 16)
+            if not size:
+                return bytes(found)
+            found += rest[:size]
+            if rest[size : size + 2] != b"\r\n":
+                raise ValueError("a chunk is cut")
+            rest = rest[size + 2 :]
 
 
 def exchange(port: int, sent: bytes, timeout: float = 5.0, linger: float = 0.0) -> Answer:
@@ -203,7 +225,7 @@ def exchange(port: int, sent: bytes, timeout: float = 5.0, linger: float = 0.0) 
     parts = head.split(b" ", 2)
     if not head.startswith(b"HTTP/1.") or len(parts) < 2 or not parts[1].isdigit():
         raise OSError(f"not an HTTP reply: {head[:60]!r}")
-    return Answer(int(parts[1]), body, closed)
+    return Answer(int(parts[1]), body, closed, CHUNKED.search(head + b"\r\n") is not None)
 
 
 def raise_descriptor_limit() -> None:

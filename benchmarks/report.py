@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import inprocess, results, table
+from benchmarks import counted, inprocess, latency_page, results, slower, table
 from benchmarks.peers import PEERS, Peer
+from benchmarks.probes import PROBES
 from benchmarks.scenarios import SCENARIOS, Figure, Load, Scenario
 from benchmarks.svg import Bar, chart
 from benchmarks.table import ABSENT, CEILINGS, OURS
@@ -50,6 +51,7 @@ threads happen to be placed. **Free** is no pinning.
 FIGURES = (
     ("cpu_us", "CPU µs per request"),
     ("rps", "Requests per second"),
+    ("cores", "Cores used, as measured"),
     ("p50_us", "Median latency"),
     ("p99_us", "99th percentile of latency"),
     ("switches", "Context switches per request"),
@@ -57,6 +59,7 @@ FIGURES = (
     ("peak_bytes", "Peak resident memory of the process tree"),
 )
 
+WORTHLESS = " (worthless: see below)"
 
 BESIDE = {
     "calm_cpu_us": "CPU µs before",
@@ -104,8 +107,12 @@ def write(page: Path, kept: Path) -> None:
         for scenario, record in mode.pairs():
             (charts / f"{mode.name}-{scenario.name}.svg").write_text(_chart(mode, scenario, record))
         sections.extend(_mode(mode, charts.name))
-    sections.append(_circumstances(modes))
+    sections.extend(part for part in (_answers(modes), _circumstances(modes)) if part)
     page.write_text("\n".join(sections))
+    # What is made of the same figures, and of counts that are kept beside them.
+    slower.write(page.with_name("slower.md"), kept)
+    counted.write(charts / "instructions.md", kept / "instructions.json")
+    latency_page.write(charts / "latency.md", kept / "latency.json")
 
 
 def _mode(mode: Mode, charts: str) -> Iterator[str]:
@@ -124,6 +131,7 @@ def _mode(mode: Mode, charts: str) -> Iterator[str]:
             yield _markdown(["scenario", *mode.names()], rows)
     yield from _beside(mode)
     yield from _gaps(mode)
+    yield from _worthless(mode)
 
 
 def _standings(mode: Mode) -> str:
@@ -135,7 +143,7 @@ def _standings(mode: Mode) -> str:
         own = record.cells.get(OURS)
         rows.append(
             [
-                f"**{scenario.name}**: {scenario.title}",
+                f"**{scenario.name}**: {scenario.title}" + (WORTHLESS if record.worthless else ""),
                 scenario.figure.title,
                 _with_spread(own, figure) if own else ABSENT,
                 f"{rival[0]} {table.figure(record.cells[rival[0]], figure)}" if rival else ABSENT,
@@ -200,7 +208,7 @@ def _gaps(mode: Mode) -> Iterator[str]:
     for scenario, record in mode.pairs():
         for name, cell in record.cells.items():
             if cell.failure is not None:
-                lines.append(f"- {scenario.name}, {name}: {cell.failure}")
+                lines.append(f"- {scenario.name}, {name}: {cell.failure}{_aside(scenario, cell)}")
             elif (errors := cell.stats.get("errors")) is not None and errors.median:
                 answered = table.figure(cell, "requests")
                 lines.append(
@@ -210,6 +218,45 @@ def _gaps(mode: Mode) -> Iterator[str]:
     if lines:
         yield f"### Without a figure or with errors, {mode.name}\n"
         yield "\n".join(lines) + "\n"
+
+
+def _worthless(mode: Mode) -> Iterator[str]:
+    lines = [
+        f"- {scenario.name}: {'; '.join(record.worthless)}"
+        for scenario, record in mode.pairs()
+        if record.worthless
+    ]
+    if lines:
+        yield f"### Measured on a machine that was not fit for it, {mode.name}\n"
+        yield "\n".join(["Figures of these rows are worthless:", "", *lines]) + "\n"
+
+
+def _aside(scenario: Scenario, cell: Cell) -> str:
+    found = cell.aside.get(scenario.figure.value)
+    if found is None:
+        return ""
+    return f" ({table.number(found.median)} {scenario.figure.title} without that work)"
+
+
+def _answers(modes: list[Mode]) -> str:
+    """What each server does with the requests of `probes.py`."""
+    found = {
+        name: said
+        for mode in modes
+        for record in mode.records.values()
+        for name, said in record.answers.items()
+    }
+    if not found:
+        return ""
+    rows = [
+        [name, *(found[name].get(p, ABSENT) for p in PROBES)] for name in PEERS if name in found
+    ]
+    return (
+        "## Right answers\n\n"
+        "What the application gets of four requests. A refusal is an answer; a server that is wrong"
+        " about what a scenario is about is not compared there.\n\n"
+        + _markdown(["server", *(probe.title for probe in PROBES.values())], rows, left=True)
+    )
 
 
 def _circumstances(modes: list[Mode]) -> str:

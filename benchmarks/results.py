@@ -38,6 +38,8 @@ class Cell:
     stats: dict[str, Stat] = field(default_factory=dict)
     failure: str | None = None
     """Why there is nothing to show; the last round's reason."""
+    aside: dict[str, Stat] = field(default_factory=dict)
+    """Figures of a peer that does not do the scenario's work right: never shown as fast."""
 
 
 @dataclass
@@ -51,6 +53,10 @@ class Record:
     """Peers that were asked for and could not run here, with the reason."""
     rounds: int
     seconds: int
+    answers: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What `probes.py` found, by peer and probe; none where the scenario asks for none."""
+    worthless: list[str] = field(default_factory=list)
+    """Why the machine was not fit to measure on (`quiet.py`); empty if it was."""
 
 
 def summarise(samples: list[Sample], failure: str | None) -> Cell:
@@ -68,6 +74,11 @@ def summarise(samples: list[Sample], failure: str | None) -> Cell:
         if numbers:
             cell.stats[wanted.name] = stat(numbers)
     return cell
+
+
+def disqualify(cell: Cell, reason: str | None) -> Cell:
+    """The cell of a peer that is wrong for `reason`, if there is one: its figures are put aside."""
+    return cell if reason is None or not cell.stats else Cell({}, reason, cell.stats)
 
 
 def stat(numbers: list[float]) -> Stat:
@@ -128,9 +139,13 @@ def load(path: Path) -> dict[str, Record]:
     return {name: _record(data) for name, data in read(path, FORMAT, "scenarios").items()}
 
 
+def _stats(data: dict[str, Any]) -> dict[str, Stat]:
+    return {name: Stat(**value) for name, value in data.items()}
+
+
 def _record(data: dict[str, Any]) -> Record:
     cells = {
-        name: Cell({key: Stat(**value) for key, value in cell["stats"].items()}, cell["failure"])
+        name: Cell(_stats(cell["stats"]), cell["failure"], _stats(cell.get("aside", {})))
         for name, cell in data.pop("cells").items()
     }
     return Record(cells=cells, **data)

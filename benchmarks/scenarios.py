@@ -7,6 +7,7 @@ sets itself as its upper limit (CPU time), or lower limit (throughput).
 from __future__ import annotations
 
 import enum
+import hashlib
 from dataclasses import dataclass, field
 
 from benchmarks.apps import plain
@@ -62,6 +63,10 @@ class Scenario:
     connections: int
     answer: int | None = len(plain.GREETING)
     """How many body bytes are right; `None` where the page's size may vary."""
+    piece: bytes | None = field(default=plain.GREETING, repr=False)
+    """The right body is this, once or repeated; `None` where only its length, if that, is known."""
+    probes: tuple[str, ...] = ()
+    """Of `probes.py`: what a server must do right to be compared here."""
     path: str = "/"
     method: str = "GET"
     body_size: int = 0
@@ -97,6 +102,7 @@ SCENARIOS: dict[str, Scenario] = {
             PLAIN + "hello",
             64,
             headers=BROWSER_HEADERS,
+            probes=("field",),
             goal=0.80,
         ),
         Scenario(
@@ -105,16 +111,27 @@ SCENARIOS: dict[str, Scenario] = {
             PLAIN + "dump",
             64,
             None,
+            None,
             headers=BROWSER_HEADERS,
+            probes=("path", "field"),
             goal=0.80,
         ),
-        Scenario("flask", "a minimal view", "benchmarks.apps.flask_app:app", 64, goal=0.95),
+        Scenario(
+            "flask",
+            "a minimal view",
+            "benchmarks.apps.flask_app:app",
+            64,
+            probes=("path",),
+            goal=0.95,
+        ),
         Scenario(
             "django",
             "default middleware, one SQLite read, one template",
             "benchmarks.apps.django_app:app",
             64,
             None,
+            None,
+            probes=("path",),
             goal=0.97,
         ),
         Scenario(
@@ -134,6 +151,8 @@ SCENARIOS: dict[str, Scenario] = {
             PLAIN + "count",
             64,
             len("10240"),
+            b"10240",
+            probes=("body", "chunked"),
             method="POST",
             body_size=10 * 1024,
             goal=0.85,
@@ -144,13 +163,29 @@ SCENARIOS: dict[str, Scenario] = {
             PLAIN + "count",
             16,
             len(str(MIB)),
+            b"%d" % MIB,
+            probes=("body", "chunked"),
             method="POST",
             body_size=MIB,
             goal=0.90,
         ),
-        Scenario("download1m", "one 1 MB bytes object", PLAIN + "download", 16, MIB, goal=0.90),
         Scenario(
-            "stream1m", "64 chunks of 16 KB, a generator", PLAIN + "stream", 16, None, goal=0.90
+            "download1m",
+            "one 1 MB bytes object",
+            PLAIN + "download",
+            16,
+            MIB,
+            plain.DOWNLOAD,
+            goal=0.90,
+        ),
+        Scenario(
+            "stream1m",
+            "64 chunks of 16 KB, a generator",
+            PLAIN + "stream",
+            16,
+            MIB,
+            plain.CHUNK,
+            goal=0.90,
         ),
         Scenario(
             "file16m",
@@ -158,6 +193,7 @@ SCENARIOS: dict[str, Scenario] = {
             PLAIN + "file",
             4,
             plain.FILE_SIZE,
+            plain.DOWNLOAD,
             goal=1.00,
         ),
         Scenario(
@@ -166,6 +202,7 @@ SCENARIOS: dict[str, Scenario] = {
             PLAIN + "digest",
             16,
             64,
+            hashlib.sha256(plain.DOWNLOAD).hexdigest().encode(),
             figure=Figure.RPS,
         ),
         Scenario(

@@ -65,6 +65,7 @@ def percent(cell: Cell, name: str) -> str:
 COLUMNS = {
     "cpu_us": "CPU µs",
     "rps": "req/s",
+    "cores": "cores",
     "p50_us": "p50",
     "p99_us": "p99",
     "switches": "switches",

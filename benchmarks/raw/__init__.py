@@ -9,7 +9,6 @@ from pathlib import Path
 
 from benchmarks.apps import plain
 
-SOURCE = Path(__file__).with_name("raw.c")
 NGINX = """\
 daemon off;
 worker_processes 1;
@@ -35,13 +34,15 @@ http {{
 """
 
 
-def build() -> Path:
-    """Compile `raw.c` unless that was done since it last changed; the path of the program."""
-    program = _directory() / "raw"
-    if not program.is_file() or program.stat().st_mtime < SOURCE.stat().st_mtime:
+def build(name: str = "raw") -> Path:
+    """Compile `NAME.c` unless that was done since it last changed; the path of the program."""
+    source = Path(__file__).with_name(f"{name}.c")
+    program = _directory() / name
+    if not program.is_file() or program.stat().st_mtime < source.stat().st_mtime:
         # Moved into place, so that nobody runs half a program.
         fresh = program.with_suffix(f".{os.getpid()}")
-        subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", fresh, SOURCE], check=True)
+        options = ["-O2", "-Wall", "-Wextra", "-pthread"]
+        subprocess.run(["cc", *options, "-o", fresh, source], check=True)
         fresh.replace(program)
     return program
 

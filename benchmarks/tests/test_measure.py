@@ -99,6 +99,8 @@ def test_a_run_gives_every_figure() -> None:
     assert sample.errors == 0
     assert sample.cpu_us is not None
     assert sample.cpu_us > 0.0
+    assert sample.cores is not None
+    assert 0.0 < sample.cores < 1.5  # it has one thread
     assert sample.switches is not None
     assert sample.peak_bytes > 0
 
