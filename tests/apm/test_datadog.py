@@ -14,10 +14,9 @@ from tests.support.target import headwaiter_only
 from tests.support.waiting import eventually
 
 from .collector import Collector, collecting
-from .starting import start_under
+from .starting import needs, start_under
 
-pytest.importorskip("ddtrace", reason="ddtrace is not installed: make .venv/.apm")
-pytestmark = headwaiter_only("the recipe is for headwaiter")
+pytestmark = [needs("ddtrace"), headwaiter_only("the recipe is for headwaiter")]
 
 
 @pytest.fixture

@@ -10,10 +10,9 @@ from tests.support.process import ServerProcess
 from tests.support.target import headwaiter_only
 from tests.support.waiting import eventually
 
-from .starting import start_under
+from .starting import needs, start_under
 
-pytest.importorskip("newrelic", reason="newrelic is not installed: make .venv/.apm")
-pytestmark = headwaiter_only("New Relic knows Waitress by name")
+pytestmark = [needs("newrelic"), headwaiter_only("New Relic knows Waitress by name")]
 
 ENVIRONMENT = {
     "NEW_RELIC_DEVELOPER_MODE": "true",

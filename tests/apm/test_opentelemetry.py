@@ -13,13 +13,13 @@ from tests.support.waiting import eventually
 
 from . import apps
 from .collector import Collector, collecting
-from .starting import start_under
+from .starting import needs, start_under
 
-for module in ("sdk", "instrumentation.flask", "exporter.otlp.proto.http"):
-    pytest.importorskip(
-        f"opentelemetry.{module}", reason="OpenTelemetry is not installed: make .venv/.apm"
-    )
-pytestmark = headwaiter_only("the recipe is for headwaiter")
+NEEDED = ("sdk", "instrumentation.flask", "exporter.otlp.proto.http")
+pytestmark = [
+    *(needs(f"opentelemetry.{module}") for module in NEEDED),
+    headwaiter_only("the recipe is for headwaiter"),
+]
 
 
 def test_flask_and_plain_wsgi_have_spans() -> None:

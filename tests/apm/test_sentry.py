@@ -12,9 +12,9 @@ from tests.support.process import ServerProcess, start_server
 from tests.support.target import headwaiter_only
 
 from .collector import Collector, collecting
+from .starting import needs
 
-pytest.importorskip("sentry_sdk", reason="sentry-sdk is not installed: make .venv/.apm")
-pytestmark = headwaiter_only("the recipe is for headwaiter")
+pytestmark = [needs("sentry_sdk"), headwaiter_only("the recipe is for headwaiter")]
 
 
 @pytest.fixture
