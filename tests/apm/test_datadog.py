@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,10 @@ from tests.support.process import ServerProcess
 from tests.support.target import headwaiter_only
 from tests.support.waiting import eventually
 
-from .collector import Collector, collecting
+from .collector import Collector
 from .starting import needs, start_under
 
 pytestmark = [needs("ddtrace"), headwaiter_only("the recipe is for headwaiter")]
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with collecting() as collector:
-        yield collector
 
 
 def start(collector: Collector, app: str, **settings: object) -> ServerProcess:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.support.live import LiveServer
@@ -12,7 +10,7 @@ from tests.support.target import headwaiter_only
 from tests.support.waiting import eventually
 
 from . import apps
-from .collector import Collector, collecting
+from .collector import Collector
 from .starting import needs, start_under
 
 NEEDED = ("sdk", "instrumentation.flask", "exporter.otlp.proto.http")
@@ -46,12 +44,6 @@ def test_flask_and_plain_wsgi_have_spans() -> None:
         assert server.ask("/orders/17").text == "plain"
         eventually(lambda: bool(names()), "a span")
     assert names() == ["GET /orders/17"]
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with collecting() as collector:
-        yield collector
 
 
 def start(collector: Collector, app: str, **settings: object) -> ServerProcess:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,16 +10,10 @@ import pytest
 from tests.support.process import ServerProcess, start_server
 from tests.support.target import headwaiter_only
 
-from .collector import Collector, collecting
+from .collector import Collector
 from .starting import needs
 
 pytestmark = [needs("sentry_sdk"), headwaiter_only("the recipe is for headwaiter")]
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    with collecting() as collector:
-        yield collector
 
 
 def start(collector: Collector, app: str, **settings: Any) -> ServerProcess:
