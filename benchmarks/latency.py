@@ -96,11 +96,13 @@ def half(peer: Peer, app: str, seconds: float, at_most: float, cores: Cores) -> 
         time.sleep(REST_SECONDS)
         seen = schedule.run(server.port, rate, seconds, CONNECTIONS, cores)
     return Half(
-        capacity,
-        rate,
-        *(finite(seen.latency_us(share)) for share in (0.5, 0.99, 0.999)),
-        seen.late_us(0.999),
-        seen.errors(),
+        capacity=capacity,
+        rate=rate,
+        p50_us=finite(seen.latency_us(0.5)),
+        p99_us=finite(seen.latency_us(0.99)),
+        p999_us=finite(seen.latency_us(0.999)),
+        late_p999_us=seen.late_us(0.999),
+        errors=seen.errors(),
     )
 
 
