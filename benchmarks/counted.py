@@ -39,7 +39,8 @@ How many instructions a server executes in user space for one request, counted b
 machine does can touch these figures: two runs of one build differ by less than half a percent. What
 the kernel executes, and what waiting costs, is not in them; [benchmarks.md](../benchmarks.md) has
 CPU time. `own` is the server's native code with its private libraries; a server in Python
-has most of its part under `Python`, together with the application's.
+has most of its part under `Python`, together with the application's. Of uWSGI, `Python` differs
+from run to run by half of it; of the others by a percent or two.
 """
 
 

@@ -16,6 +16,7 @@ import argparse
 import os
 import statistics
 import sys
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +40,8 @@ APPS = {"hello": "hello-c64", "flask": "flask", "django": "django"}
 HALF = 0.5
 CONNECTIONS = 64
 CAPACITY_SECONDS = 1
+REST_SECONDS = 1.0
+"""Between full and half load: queues empty, and the kernel forgets how much was used."""
 SECONDS = 3.0
 ROUNDS = 1
 JITTER_RATE = 100.0
@@ -76,8 +79,8 @@ class Low:
     late_max_us: float
 
 
-def half(peer: Peer, app: str, seconds: float, cores: Cores) -> Half:
-    """Find the capacity, then measure at half of it.
+def half(peer: Peer, app: str, seconds: float, at_most: float, cores: Cores) -> Half:
+    """Find the capacity, then measure at half of it, or at `at_most` requests a second.
 
     Raises:
         ServerError: It did not start or answers wrongly.
@@ -89,17 +92,18 @@ def half(peer: Peer, app: str, seconds: float, cores: Cores) -> Half:
         if not most.requests:
             raise LoadError("no request was answered")
         capacity = most.requests / most.seconds
-        rate = HALF * capacity
+        rate = min(HALF * capacity, at_most)
+        time.sleep(REST_SECONDS)
         seen = schedule.run(server.port, rate, seconds, CONNECTIONS, cores)
     p50, p99, p999 = (finite(seen.latency_us(share)) for share in (0.5, 0.99, 0.999))
     return Half(
-        capacity,
-        rate,
-        p50,
-        p99,
-        p999,
-        seen.late_us(0.999),
-        seen.errors(),
+        capacity=capacity,
+        rate=rate,
+        p50_us=finite(seen.latency_us(0.5)),
+        p99_us=finite(seen.latency_us(0.99)),
+        p999_us=finite(seen.latency_us(0.999)),
+        late_p999_us=seen.late_us(0.999),
+        errors=seen.errors(),
     )
 
 
@@ -159,6 +163,8 @@ def main() -> None:
     if options.publish and (altered := machine.altered()):
         raise SystemExit(machine.DIRTY.format(altered))
     circumstances = machine.describe() | {"scheduling": scheduling()}
+    if options.at_most != float("inf"):
+        circumstances["rate"] = f"half of the capacity, {options.at_most:,.0f} a second at most"
     checked = quiet.check()
     circumstances |= checked.facts()
     if options.publish and checked.reasons() and not options.noisy:
@@ -210,7 +216,9 @@ def halves(
             for peer in peers:
                 print(f"half load, {app}: {peer.name}", file=sys.stderr, flush=True)
                 try:
-                    rounds[peer.name].append(half(peer, app, options.seconds, cores))
+                    rounds[peer.name].append(
+                        half(peer, app, options.seconds, options.at_most, cores)
+                    )
                 except (ServerError, LoadError) as error:
                     failures[peer.name] = str(error)
         found[app] = {
@@ -240,6 +248,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--apps", default=",".join(APPS), metavar="A,B")
     parser.add_argument("--parts", default="half,low", metavar="A,B", help="half load, low load")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each load (3)")
+    parser.add_argument(
+        "--at-most", type=float, default=float("inf"), metavar="RATE", help="requests a second"
+    )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="at half load (1)")
     parser.add_argument(
         "--publish", action="store_true", help=f"keep the figures and write {PAGE.name}"

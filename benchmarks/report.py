@@ -46,6 +46,10 @@ generator needs CPU too. Compare figures of one row; a difference below the spre
 
 **Pinned** is the server on one core and the load on another: no server can gain or lose by how
 threads happen to be placed. **Free** is no pinning.
+
+From the same programs: [instructions per request](benchmarks/instructions.md), which noise cannot
+touch, [latency at half load and almost none](benchmarks/latency.md), and
+[where headwaiter is not faster, and why](slower.md).
 """
 
 FIGURES = (

@@ -1,7 +1,7 @@
 """Runs `raw/pace.c`, an open loop, and reads what it reports.
 
-Latency counts from the moment when a request was due. `late` is how long the client itself was
-behind although a connection was free: the part of a latency that is certainly not the server's.
+Latency counts from the moment when a request was due. `late` is how much later the
+client noticed: the part of a latency that is certainly not the server's.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
  * `pace PORT PATH RATE SECONDS CONNECTIONS WATCHED` sends RATE requests a second. A request that is
  * due while every connection waits for an answer is sent as soon as one is free; its latency counts
  * from when it was due all the same, so a server that falls behind cannot hide it. At the end every
- * request is a line: R, when it was due, how late this client was with it although a connection was
- * free, and its latency (-1: none came), in nanoseconds. With WATCHED not -1 a second thread sleeps
+ * request is a line: R, when it was due, how much later this client noticed that (whether or not a
+ * connection was free), and its latency (-1: none came), in nanoseconds. With WATCHED not -1 a second thread sleeps
  * in short steps on that core and writes a W line whenever it woke late: what the machine did to
  * whoever wanted to run there.
  */
@@ -29,13 +29,12 @@
 enum { MAX_CONNECTIONS = 1024, BUFFER = 65536, MAX_EVENTS = 256, MAX_NOTES = 1 << 20 };
 
 typedef long long nanos;
-static const nanos SECOND = 1000000000, SPIN = 60000, GRACE = 3 * 1000000000LL;
+static const nanos SECOND = 1000000000, SPIN = 2000, GRACE = 3 * 1000000000LL;
 static const nanos STEP = 200000, NOTEWORTHY = 100000;
 
 struct connection {
     int fd;
     long request; /* -1: free */
-    nanos freed;
     size_t have;
     char bytes[BUFFER];
 };
@@ -98,7 +97,6 @@ static void open_connection(int poll, int index, int port) {
     connection->fd = fd;
     connection->request = -1;
     connection->have = 0;
-    connection->freed = now();
     idle[idle_count++] = index;
 }
 
@@ -145,28 +143,28 @@ int main(int argc, char **argv) {
     for (long i = 0; i < total; i++)
         outcomes[i].latency = -1;
 
-    long next = 0, done = 0;
+    long noticed = 0, next = 0, done = 0;
     while (done < total) {
         nanos at = now();
         if (at > last)
             break;
-        while (next < total && idle_count > 0) {
-            nanos due = start + (nanos)((double)next / rate * 1e9);
+        for (nanos due; noticed < total; noticed++) {
+            due = start + (nanos)((double)noticed / rate * 1e9);
             if (due > at && due > (at = now()))
                 break;
+            outcomes[noticed].late = at - due;
+        }
+        while (next < noticed && idle_count > 0) {
             struct connection *connection = &connections[idle[--idle_count]];
-            nanos could = connection->freed > due ? connection->freed : due;
             connection->request = next;
             connection->have = 0;
-            at = now();
-            outcomes[next].late = at - could;
             /* A failure shows as the end of the connection. */
             (void)!send(connection->fd, request, (size_t)length, MSG_NOSIGNAL);
             next++;
         }
         nanos wake = last;
-        if (next < total && idle_count > 0)
-            wake = start + (nanos)((double)next / rate * 1e9);
+        if (noticed < total)
+            wake = start + (nanos)((double)noticed / rate * 1e9);
         nanos rest = wake - now();
         if (rest < SPIN)
             rest = 0;
@@ -192,7 +190,6 @@ int main(int argc, char **argv) {
             }
             if (whole > 0) {
                 connection->request = -1;
-                connection->freed = then;
                 idle[idle_count++] = index;
                 continue;
             }

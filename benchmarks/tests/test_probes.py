@@ -101,6 +101,8 @@ def test_bodies_are_compared_and_not_only_measured() -> None:
     assert measure.wrong_body(stream, whole) is None
     cut = Answer(200, framed * 63 + framed[:-9], True, chunked=True)
     assert measure.wrong_body(stream, cut) == "the chunks of the answer are broken"
+    longer = Answer(200, framed[:-2] + b"xx" + framed * 63 + b"0\r\n\r\n", True, chunked=True)
+    assert measure.wrong_body(stream, longer) == "the chunks of the answer are broken"
 
 
 def test_figures_of_a_wrong_peer_are_put_aside(tmp_path: Path) -> None:
