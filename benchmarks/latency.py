@@ -95,7 +95,6 @@ def half(peer: Peer, app: str, seconds: float, at_most: float, cores: Cores) -> 
         rate = min(HALF * capacity, at_most)
         time.sleep(REST_SECONDS)
         seen = schedule.run(server.port, rate, seconds, CONNECTIONS, cores)
-    p50, p99, p999 = (finite(seen.latency_us(share)) for share in (0.5, 0.99, 0.999))
     return Half(
         capacity=capacity,
         rate=rate,
