@@ -128,11 +128,13 @@ def test_an_edit_is_served_and_the_port_answers_all_the_time(
 
         thread = threading.Thread(target=ask_on)
         thread.start()
-        for body in ("two", "six", "ten"):  # of one size, within a second
-            edit(site, body)
-            answers(server, body)
-        over.set()
-        thread.join()
+        try:
+            for body in ("two", "six", "ten"):  # of one size, within a second
+                edit(site, body)
+                answers(server, body)
+        finally:
+            over.set()
+            thread.join()
         assert failures == []
         assert changed(server).split().count("site_app.py") == 3
         server.stop()

@@ -254,8 +254,9 @@ class Endpoint:
         return self.addresses[0]
 
     def connect(self, timeout: float = TIMEOUT, receive_buffer: int | None = None) -> Client:
-        self._clients.append(Client(self.address, timeout, receive_buffer))
-        return self._clients[-1]
+        client = Client(self.address, timeout, receive_buffer)
+        self._clients.append(client)
+        return client  # not the last in the list: another thread may have appended one
 
     def ask(
         self,
