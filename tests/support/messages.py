@@ -135,7 +135,7 @@ SAYS = {
     *("handle_failed", "info", "log_put", "post", "say", "warn", "warn_once", "warning"),
 }
 """The functions that print or log, besides ``super().__init__`` of an exception."""
-MAKES = {"_for_missing", "access_log_refused", "for_error", "hidden", "missing", "why"}
+MAKES = {"_for_missing", "access_log_refused", "for_error", "hidden", "line", "missing", "why"}
 """The functions that return what another module says."""
 PERCENT = re.compile(r"%(?:\(\w+\))?\w")
 Function = Union[ast.FunctionDef, ast.Module]

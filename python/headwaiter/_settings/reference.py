@@ -25,11 +25,11 @@ Every adjustment has one name. Its value comes from the first of these sources t
 source, as a configuration file that you can save. `headwaiter --check-config MODULE:OBJECT` shows
 each value in force and its source, and exits with the status of a real start. It loads the
 application, binds every address and releases it without accepting a connection, so it fails if a
-running server uses the address. It makes no access log. `headwaiter --help` shows the most usual
-options, `--help-all` every option, also those that are not adjustments, such as `--factory`;
-[applications.md](applications.md) describes those that concern the application.
-`headwaiter --completion bash` (or `zsh`, `fish`) prints a script that completes them in a shell:
-`source <(headwaiter --completion bash)`.
+running server uses the address. It makes no access log ([applications.md](applications.md#try-it)
+has all that it tries). `headwaiter --help` shows the most usual options, `--help-all` every option,
+also those that are not adjustments, such as `--factory`; [applications.md](applications.md)
+describes those that concern the application. `headwaiter --completion bash` (or `zsh`, `fish`)
+prints a script that completes them in a shell: `source <(headwaiter --completion bash)`.
 
 - **Flags** have hyphens where names have underscores. A boolean `x` is `--x` or `--no-x`.
   `--listen`, `--reload-include` and `--reload-exclude` may be repeated; of other flags given twice
