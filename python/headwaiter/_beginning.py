@@ -61,12 +61,16 @@ def read(options: Namespace) -> ConfigFile:
 
 
 def _chosen(options: Namespace) -> ConfigFile:
+    """The file. ``found_config`` of ``options`` is its path if nobody has named it."""
     try:
-        return files.NO_FILE if options.no_config else files.chosen(options.config)
+        file = files.NO_FILE if options.no_config else files.chosen(options.config)
     except ValueError as error:
         raise UsageError(str(error)) from None
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}") from None
+    if "found_config" not in options:
+        options.found_config = file.path if file.is_found else ""
+    return file
 
 
 def _enter(directory: str, where: str) -> None:

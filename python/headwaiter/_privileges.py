@@ -25,7 +25,8 @@ class Privileges:
     is nothing to do.
 
     Raises:
-        UsageError: The system does not know the user or the group.
+        UsageError: The system does not know the user or the group, or root would heed a file that
+            others can change.
     """
 
     def __init__(self, options: Namespace, adjustments: Adjustments) -> None:
@@ -36,6 +37,13 @@ class Privileges:
         except ValueError as error:
             raise UsageError(str(error)) from None
         self.identity: Identity | None = None if found is None or found.is_current() else found
+        file, is_dropping = options.found_config, self.identity is not None
+        is_root = sys.platform != "win32" and os.geteuid() == 0
+        if is_dropping and is_root and file and not identity.is_of_root(file):
+            raise UsageError(
+                f"user: root has found {file}, which others can change, and would do what it says:"
+                " name it with --config if that is meant, or leave it out with --no-config"
+            )
         if adjustments.umask is not None:
             os.umask(adjustments.umask)
 

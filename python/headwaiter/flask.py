@@ -21,7 +21,7 @@ HELP = """\
 Serve the application with headwaiter.
 
 ADDRESS is PORT, HOST:PORT or unix:PATH. Every option of headwaiter is one here, such as
---threads=8, --processes=auto or --admin=127.0.0.1:9090: "python -m headwaiter --help" lists them.
+--threads=8, --processes=auto or --admin=127.0.0.1:9090: "headwaiter --help-all" lists them.
 With "flask --debug" it serves as "headwaiter --dev" does: it reloads when files change, and replies
 show tracebacks.
 """

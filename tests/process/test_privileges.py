@@ -250,6 +250,53 @@ def closed_spool(site: Path) -> list[str]:
     return [f"--spool-dir={site / 'spool'}"]
 
 
+@pytest.mark.parametrize("name", ["headwaiter.toml", "pyproject.toml"])
+@pytest.mark.parametrize("chdir", ["", "chdir = '.'\n"], ids=["", "chdir"])
+def test_root_heeds_no_file_that_it_has_found_and_others_can_change(
+    site: Path, name: str, chdir: str
+) -> None:
+    table = "[tool.headwaiter]\n" if name == "pyproject.toml" else ""
+    file = site / name
+    file.write_text(f"{table}{chdir}user = '{users.NAME}'\n", encoding="utf-8")
+    os.chown(file, pwd.getpwnam(users.NAME).pw_uid, -1)
+    with users.server_of(site, "who:app") as server:
+        assert server.wait() == 2
+        assert f"user: root has found {file}, which others can change, and would" in server.log
+    with users.server_of(site, f"--config={name}", "who:app") as server:
+        server.wait_for_addresses(1)
+        expect_dropped(ask(server))
+        server.stop()
+    os.chown(file, 0, -1)
+    with users.server_of(site, "who:app") as server:
+        server.wait_for_addresses(1)
+        expect_dropped(ask(server))
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("mode", "folder_mode", "is_so"),
+    [
+        (0o644, 0o755, True),
+        (0o600, 0o1777, True),  # what root has in a sticky directory stays there
+        (0o664, 0o755, False),
+        (0o646, 0o755, False),
+        (0o644, 0o775, False),
+        (0o644, 0o757, False),
+    ],
+)
+def test_whose_a_file_is(site: Path, mode: int, folder_mode: int, is_so: bool) -> None:
+    folder = site / "folder"
+    folder.mkdir()
+    file = folder / "file"
+    file.touch()
+    link = site / "link"
+    link.symlink_to(file)
+    file.chmod(mode)
+    folder.chmod(folder_mode)
+    assert [identity.is_of_root(str(path)) for path in (file, link)] == [is_so, is_so]
+    assert not identity.is_of_root(str(folder / "absent"))
+
+
 @pytest.mark.parametrize("processes", [[], ["--processes=2"], ["--check-config"]], ids=str)
 @pytest.mark.parametrize(
     ("close", "message", "status"),

@@ -136,6 +136,21 @@ def can_make(path: str) -> bool:
     return True
 
 
+def is_of_root(path: str) -> bool:
+    """Whether nobody but root can change the file ``path``, or put another one in its place."""
+    for start in (os.path.abspath(path), os.path.realpath(path)):
+        for each in (start, *_above(start)):
+            try:
+                status = os.stat(each)
+            except OSError:
+                return False
+            is_open = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+            is_sticky = each != start and status.st_mode & stat.S_ISVTX
+            if status.st_uid != 0 or (is_open and not is_sticky):
+                return False
+    return True
+
+
 def make(path: str, identity: Identity) -> None:
     """Make an empty file of the user's, unless there is one, or :func:`can_make` says no.
 

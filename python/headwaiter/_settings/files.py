@@ -33,12 +33,13 @@ command line heeds it."""
 
 class ConfigFile(NamedTuple):
     """A file that was read. ``where`` is its path as it was given, ``path`` the absolute one; both
-    are empty if there is no file."""
+    are empty if there is no file. ``is_found``: nobody has named it."""
 
     where: str
     path: str
     values: dict[str, Given]
     beginning: dict[str, Any]
+    is_found: bool = False
 
 
 NO_FILE = ConfigFile("", "", {}, {})
@@ -68,8 +69,8 @@ def found() -> ConfigFile:
     if has_own:
         if table is not None:
             warn_once(f"{OWN} is read, [tool.{TABLE}] in {PROJECT} is not")
-        return read(OWN)
-    return NO_FILE if table is None else _checked(PROJECT, table)
+        return read(OWN)._replace(is_found=True)
+    return NO_FILE if table is None else _checked(PROJECT, table)._replace(is_found=True)
 
 
 def read(path: str | os.PathLike[str]) -> ConfigFile:
