@@ -162,7 +162,8 @@ const USUAL_NAMES: &[&str] = &[
     "X-Request-Id",
     "X-Requested-With",
 ];
-/// How many header names a worker remembers, the usual ones included: at most 100 KiB with their keys.
+/// How many header names a worker remembers, the usual ones included: at most 100 KiB with their keys, and
+/// 128 KiB of values.
 const MAX_NAMES: usize = 512;
 /// The longest value that is kept, in bytes: one of these for each name.
 const MAX_VALUE_LEN: usize = 256;

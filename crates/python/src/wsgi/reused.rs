@@ -1,6 +1,6 @@
 //! Python objects that serve one request after another.
 //!
-//! To make an object and to free it costs 400 instructions, and a request needs several. Most applications keep none of
+//! To make an object and to free it costs some 270 instructions, and a request needs three of them. Most applications keep none of
 //! them. Rule: an object is used again only if nobody else has a reference to it, which the reference count says while
 //! this thread has the GIL. Without a GIL every request gets new objects.
 
