@@ -52,11 +52,10 @@ impl InFlight {
         short: bool,
     ) -> Option<Box<Exchange>> {
         let tasks = self.batch.len();
-        let exchange = match tasks {
-            1 => queue.take_direct(worker).then(|| self.batch.pop())?,
-            2.. if short => queue.take_alone(worker, &mut self.batch),
-            _ => None,
-        }?;
+        if tasks > 1 && !short {
+            return None;
+        }
+        let exchange = queue.take_alone(worker, &mut self.batch)?;
         self.outstanding += tasks;
         Some(exchange)
     }

@@ -226,39 +226,28 @@ impl Queue {
         }
     }
 
-    /// The leader has a task that never was in the queue. `false`: it may not run the task now.
-    pub(crate) fn take_direct(&self, worker: usize) -> bool {
-        let mut inner = self.lock();
-        let free = inner.running < inner.target && inner.line.len() == 0 && !inner.closed;
-        if free {
-            inner.leave_state(worker);
-            inner.workers[worker].state = WorkerState::Running;
-            inner.run();
-        }
-        free
-    }
-
-    /// The leader appends `batch`, which never was in the queue, and takes the first of it. It takes the others later,
-    /// by [`Queue::take`]; nobody else is woken for them until [`Queue::share`]. `None`: it may not run them now, and
-    /// nothing was appended.
+    /// The leader takes the first of `batch`, which never was in the queue, and appends the others. It takes them later,
+    /// by [`Queue::take`]; nobody else is woken for them until [`Queue::share`]. `None`: it may not run a task now, or
+    /// there is none, and `batch` stays.
     pub(crate) fn take_alone(
         &self,
         worker: usize,
         batch: &mut Vec<Box<Exchange>>,
     ) -> Option<Box<Exchange>> {
         let mut inner = self.lock();
-        let may = inner.running < inner.target && inner.surplus == 0;
-        if !may || inner.line.len() > 0 || inner.closed {
+        let may = inner.running < inner.target && inner.surplus == 0 && !inner.closed;
+        if !may || inner.line.len() > 0 || batch.is_empty() {
             return None;
         }
-        for exchange in batch.drain(..) {
+        inner.alone = batch.len() > 1;
+        let mut tasks = batch.drain(..);
+        let first = tasks.next();
+        for exchange in tasks {
             inner.append(exchange);
         }
-        inner.alone = true;
         inner.leave_state(worker);
         inner.workers[worker].state = WorkerState::Running;
         inner.run();
-        let first = inner.line.pop();
         self.publish(&inner);
         first
     }

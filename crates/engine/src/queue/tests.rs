@@ -149,12 +149,15 @@ fn a_look_from_outside() {
 fn a_leader_runs_its_task_at_once_if_nobody_is_before_it() {
     let queue = queue(2);
     queue.push(&mut tasks(1));
-    assert!(!queue.take_direct(0), "a task waits");
+    assert!(queue.take_alone(0, &mut tasks(1)).is_none(), "a task waits");
     run(&queue, 0);
-    assert!(queue.take_direct(1));
+    assert!(queue.take_alone(1, &mut tasks(1)).is_some());
     assert!(matches!(queue.take(0), Found::Nothing));
     queue.close();
-    assert!(!queue.take_direct(0), "the server stops");
+    assert!(
+        queue.take_alone(0, &mut tasks(1)).is_none(),
+        "the server stops"
+    );
 }
 
 #[test]
@@ -292,7 +295,7 @@ mod governed {
     fn a_worker_that_may_run_now_is_woken() {
         let queue = two_workers();
         assert_eq!(govern(&queue, SHARED), 1);
-        assert!(queue.take_direct(0));
+        assert!(queue.take_alone(0, &mut tasks(1)).is_some());
         park(&queue, 1);
         queue.push(&mut tasks(1));
         assert_eq!(queue.look(now()).parked, 1);
