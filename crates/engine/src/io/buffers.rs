@@ -9,6 +9,8 @@ use crate::io::shares::{READ_BODIES, SCRATCH};
 #[derive(Debug)]
 pub(in crate::io) struct Buffers {
     scratch: Vec<u8>,
+    /// What the beginnings of requests are read into. A body may keep it and leave another one.
+    first: Vec<u8>,
     /// Body bytes of one read, without the framing between them.
     gathered: Vec<u8>,
     /// Bytes of bodies that may still be read in this turn.
@@ -19,6 +21,7 @@ impl Buffers {
     pub(in crate::io) fn new() -> Self {
         Self {
             scratch: vec![0; SCRATCH],
+            first: Vec::new(),
             gathered: Vec::new(),
             bulk: READ_BODIES,
         }
@@ -44,14 +47,18 @@ impl Buffers {
         &mut self.scratch
     }
 
-    /// Takes the scratch buffer out, for the reads of one channel.
-    pub(in crate::io) fn take_scratch(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.scratch)
+    /// Takes the scratch buffer out, and that for the beginnings of requests, for the reads of one channel.
+    pub(in crate::io) fn take(&mut self) -> (Vec<u8>, Vec<u8>) {
+        (
+            std::mem::take(&mut self.scratch),
+            std::mem::take(&mut self.first),
+        )
     }
 
-    /// Puts the scratch buffer back.
-    pub(in crate::io) fn put_scratch(&mut self, scratch: Vec<u8>) {
+    /// Puts both buffers back.
+    pub(in crate::io) fn put(&mut self, scratch: Vec<u8>, first: Vec<u8>) {
         self.scratch = scratch;
+        self.first = first;
     }
 
     /// Replaces a scratch buffer that a panic has dropped.

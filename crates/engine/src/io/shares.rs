@@ -2,6 +2,8 @@
 //!
 //! Each kind of work has a fixed share of a turn. The next turn does what exceeds the share.
 
+use crate::store::spool::FREE;
+
 /// Events that one poll returns.
 pub(in crate::io) const EVENTS: usize = 1024;
 /// Connections accepted from one listener.
@@ -11,6 +13,9 @@ pub(in crate::io) const ADMIN_ACCEPTS: usize = 8;
 /// Bytes of one read. The buffer belongs to the thread. One channel at a time borrows it, so idle channels hold no
 /// buffer.
 pub(in crate::io) const SCRATCH: usize = 128 * 1024;
+/// Bytes of the first read of a request: as many as a body may have without asking the budget, so that it can keep the
+/// buffer. What comes behind them of a large body is read into the memory it stays in.
+pub(in crate::io) const READ_FIRST: usize = FREE;
 /// Bytes read from one channel, so that a fast sender cannot occupy the loop.
 pub(in crate::io) const READ: usize = 128 * 1024;
 /// Bytes read of the bodies of all channels together. To decode them takes up to a millisecond. A new request waits

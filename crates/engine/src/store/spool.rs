@@ -15,6 +15,8 @@ use crate::store::temp::TempFile;
 #[derive(Debug, Default)]
 pub struct Spool {
     memory: Vec<u8>,
+    /// Where the body begins in `memory`: behind its head, if it came in one piece with that.
+    start: usize,
     /// Memory taken from the budget: that of `memory` beyond its first [`FREE`] bytes.
     grant: Option<Grant>,
     temp: Option<TempFile>,
@@ -31,6 +33,7 @@ impl Spool {
     pub(crate) fn clear(&mut self) {
         self.temp = None;
         self.give_back();
+        self.start = 0;
         self.memory.clear();
         self.memory.shrink_to(FREE);
     }
@@ -60,6 +63,7 @@ impl Spool {
     /// Makes room in memory for `wanted` more bytes, or for `hoped` if the budget has enough. Returns for how
     /// many of `wanted` there is room. Capacity is taken from the budget before it is allocated.
     fn room(&mut self, wanted: usize, hoped: u64, overflow: u64, budget: &Arc<Budget>) -> usize {
+        self.memory.drain(..std::mem::take(&mut self.start));
         let held = self.memory.len() as u64;
         let wanted = wanted as u64;
         let room = self.allowed(overflow).saturating_sub(held);
@@ -105,6 +109,18 @@ impl Spool {
         self.memory.try_reserve_exact(size - held).is_ok()
     }
 
+    /// Takes the bytes from `start` of `buffer` on, with the buffer, and leaves a spare one. Does nothing and returns
+    /// `false` if the body has bytes already, or may not have such a buffer in memory.
+    pub(crate) fn adopt(&mut self, buffer: &mut Vec<u8>, start: usize, overflow: u64) -> bool {
+        let fits = buffer.capacity() <= FREE && overflow >= FREE as u64;
+        if !fits || !self.is_empty() || self.grant.is_some() {
+            return false;
+        }
+        std::mem::swap(&mut self.memory, buffer);
+        self.start = start;
+        true
+    }
+
     /// Appends `bytes`: in memory as far as there is room, the rest in the temporary file.
     ///
     /// # Errors
@@ -120,7 +136,7 @@ impl Spool {
         if let Some(temp) = &mut self.temp {
             return temp.append(bytes);
         }
-        let hoped = self.memory.len() as u64;
+        let hoped = self.in_memory().len() as u64;
         let (first, rest) = bytes.split_at(self.room(bytes.len(), hoped, overflow, budget));
         if rest.is_empty() {
             self.memory.extend_from_slice(first);
@@ -152,7 +168,7 @@ impl Spool {
         overflow: u64,
         budget: &Arc<Budget>,
     ) -> Option<(&mut Vec<u8>, usize)> {
-        let hoped = run.min(self.memory.len().max(FREE) as u64);
+        let hoped = run.min(self.in_memory().len().max(FREE) as u64);
         let most = most.min(usize::try_from(hoped).ok()?);
         let fits = self.temp.is_none() && self.room(most, hoped, overflow, budget) >= most;
         fits.then_some((&mut self.memory, most))
@@ -160,7 +176,7 @@ impl Spool {
 
     /// Body bytes held.
     pub fn len(&self) -> u64 {
-        self.memory.len() as u64 + self.temp.as_ref().map_or(0, TempFile::len)
+        self.in_memory().len() as u64 + self.temp.as_ref().map_or(0, TempFile::len)
     }
 
     /// Whether the body has no bytes.
@@ -170,12 +186,12 @@ impl Spool {
 
     /// The whole body, if all of it is in memory.
     pub fn memory(&self) -> Option<&[u8]> {
-        self.temp.is_none().then_some(self.memory.as_slice())
+        self.temp.is_none().then_some(self.in_memory())
     }
 
     /// The bytes at the beginning of the body that are in memory; the others are in a file.
     pub fn in_memory(&self) -> &[u8] {
-        &self.memory
+        &self.memory[self.start..]
     }
 
     /// Reads from `offset` into `buf`; returns less than `buf` holds only at the end of the body.
@@ -184,15 +200,16 @@ impl Spool {
     ///
     /// Those of reading the temporary file.
     pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let memory = self.in_memory();
         let start = usize::try_from(offset)
             .unwrap_or(usize::MAX)
-            .min(self.memory.len());
-        let take = buf.len().min(self.memory.len() - start);
+            .min(memory.len());
+        let take = buf.len().min(memory.len() - start);
         let (first, rest) = buf.split_at_mut(take);
-        first.copy_from_slice(&self.memory[start..start + take]);
+        first.copy_from_slice(&memory[start..start + take]);
         match &self.temp {
             Some(temp) if !rest.is_empty() => {
-                let behind = (offset + take as u64) - self.memory.len() as u64;
+                let behind = (offset + take as u64) - memory.len() as u64;
                 Ok(take + temp.read_at(behind, rest)?)
             }
             _ => Ok(take),
@@ -299,6 +316,46 @@ mod tests {
         second.clear();
         second.append(&[b'x'; SIZE], overflow, &budget).unwrap();
         assert!(second.memory().is_some());
+    }
+
+    #[test]
+    fn a_buffer_with_a_head_before_the_body_is_taken_as_it_is() {
+        let budget = memory(u64::MAX, 0, 0);
+        let overflow = FREE as u64;
+        let received = || {
+            let mut buffer = Vec::with_capacity(FREE);
+            buffer.extend_from_slice(b"head");
+            buffer.resize(FREE, b'x');
+            buffer
+        };
+        let mut spool = Spool::default();
+        let mut buffer = received();
+        let place = buffer.as_ptr();
+        assert!(spool.adopt(&mut buffer, 4, overflow));
+        let body = spool.memory().unwrap();
+        assert_eq!(
+            (body, body.as_ptr()),
+            (&[b'x'; FREE - 4][..], place.wrapping_add(4))
+        );
+        assert!(buffer.is_empty());
+        let mut last = [0; 10];
+        assert_eq!(spool.read_at(FREE as u64 - 6, &mut last).unwrap(), 2);
+        // The bytes of the head do not count when more comes.
+        spool.append(b"yyyyz", overflow, &budget).unwrap();
+        assert_eq!(spool.in_memory()[FREE - 8..], *b"xxxxyyyy");
+        assert_eq!((spool.len(), budget.used()), (FREE as u64 + 1, 1));
+        assert!(!spool.adopt(&mut received(), 4, overflow), "it has a body");
+        spool.clear();
+        assert!(spool.is_empty());
+        assert!(
+            !spool.adopt(&mut received(), 4, 10),
+            "more than it may keep"
+        );
+        assert!(
+            !spool.adopt(&mut Vec::with_capacity(2 * FREE), 4, overflow),
+            "too large"
+        );
+        assert!(spool.is_empty());
     }
 
     #[test]

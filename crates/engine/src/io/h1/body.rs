@@ -56,6 +56,32 @@ impl Receiver<'_> {
         Some(Ok(got))
     }
 
+    /// A body begins at `start` of `data`. If all bytes from there on are its own, their buffer is kept as it is, for
+    /// another one, instead of copying them. Returns the exchange if not.
+    pub(super) fn keep_buffer(
+        &mut self,
+        mut exchange: Box<Exchange>,
+        data: &mut Vec<u8>,
+        start: usize,
+    ) -> Option<Box<Exchange>> {
+        let overflow = self.desk.shared.settings.inbuf_overflow;
+        let length = (data.len() - start) as u64;
+        if length < WORTH_KEEPING
+            || exchange.decoder.plain_run() < length
+            || !exchange.body.adopt(data, start, overflow)
+        {
+            return Some(exchange);
+        }
+        exchange.decoder.advance(length);
+        exchange.record.bytes_in += length;
+        if exchange.decoder.is_done() {
+            self.submit(exchange, &[]);
+        } else {
+            self.await_body(exchange);
+        }
+        None
+    }
+
     /// Decodes `data` and keeps its body bytes all at once: what goes to disk costs one system call per
     /// read, however small the chunks are.
     pub(super) fn feed_body(&mut self, mut exchange: Box<Exchange>, mut data: &[u8]) {
@@ -158,3 +184,5 @@ impl Receiver<'_> {
 
 /// Shorter runs of body bytes are not worth a read of their own.
 const IN_PLACE: u64 = 8 * 1024;
+/// Fewer bytes are copied: that takes less time than to get another buffer.
+const WORTH_KEEPING: u64 = 2 * 1024;

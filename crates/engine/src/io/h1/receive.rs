@@ -11,7 +11,7 @@ use crate::io::desk::Desk;
 use crate::io::h1::State;
 use crate::io::h1::transmit::Sender;
 use crate::io::phase::Phase;
-use crate::io::shares::{READ, READ_COST};
+use crate::io::shares::{READ, READ_COST, READ_FIRST};
 use crate::net::socket::SHORT_READ_DRAINS;
 
 /// Receives for one channel: reads its socket and brings its request on.
@@ -53,8 +53,8 @@ impl<'a> Receiver<'a> {
             return self.desk.later(self.index);
         }
         if held && matches!(channel.phase(), Phase::Idle | Phase::Body) {
-            let rest = channel.protocol.h1().take_kept();
-            self.feed(&rest);
+            let mut rest = channel.protocol.h1().take_kept();
+            self.feed(&mut rest);
         }
         if self.is_open() {
             self.read();
@@ -70,7 +70,7 @@ impl<'a> Receiver<'a> {
     /// complete, or the channel's share of this turn is used up, or that of all bodies.
     fn read(&mut self) {
         let mut share = READ;
-        let mut scratch = self.desk.buffers.take_scratch();
+        let (mut scratch, mut first) = self.desk.buffers.take();
         while share > 0 && self.is_open() && self.desk.channels[self.index].readable {
             let bulk = self.desk.channels[self.index].reads_bulk();
             if bulk && (self.desk.buffers.is_bulk_used_up() || self.desk.disk.is_used_up()) {
@@ -87,9 +87,10 @@ impl<'a> Receiver<'a> {
                 }
                 Phase::Body => match self.read_body_in_place() {
                     Some(outcome) => outcome,
-                    None => self.read_through(&mut scratch),
+                    None => self.read_more(&mut scratch),
                 },
-                Phase::Idle | Phase::Head | Phase::Lingering => self.read_through(&mut scratch),
+                Phase::Idle | Phase::Head => self.read_first(&mut first, &mut scratch),
+                Phase::Lingering => self.read_more(&mut scratch),
             };
             match outcome {
                 Ok(got) => {
@@ -110,31 +111,56 @@ impl<'a> Receiver<'a> {
                 }
             }
         }
-        self.desk.buffers.put_scratch(scratch);
+        self.desk.buffers.put(scratch, first);
         if share == 0 && self.is_open() && self.desk.channels[self.index].readable {
             self.desk.later(self.index);
         }
     }
 
+    /// Reads what may be the beginning of a request into `first`, and feeds the channel from there.
+    fn read_first(&mut self, first: &mut Vec<u8>, scratch: &mut [u8]) -> io::Result<usize> {
+        first.clear();
+        first.try_reserve_exact(READ_FIRST)?;
+        let stream = &self.desk.channels[self.index].link.stream;
+        let (got, marked) = if stream.hides_marks() {
+            let (got, marked) = stream.recv(&mut scratch[..READ_FIRST])?;
+            first.extend_from_slice(&scratch[..got]);
+            (got, marked)
+        } else {
+            (stream.recv_append(first, READ_FIRST)?, false)
+        };
+        if self.note_read(got, marked, READ_FIRST) {
+            self.feed(first);
+        }
+        Ok(got)
+    }
+
     /// Reads into the shared buffer and feeds the channel from there.
-    fn read_through(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
-        let (got, marked) = self.desk.channels[self.index].link.stream.recv(scratch)?;
+    fn read_more(&mut self, scratch: &mut [u8]) -> io::Result<usize> {
+        let stream = &self.desk.channels[self.index].link.stream;
+        let (got, marked) = stream.recv(scratch)?;
+        if self.note_read(got, marked, scratch.len()) {
+            self.feed_more(&scratch[..got]);
+        }
+        Ok(got)
+    }
+
+    /// A read with room for `most` bytes got `got`. `false`: that was the end of the input.
+    fn note_read(&mut self, got: usize, marked: bool, most: usize) -> bool {
         if got == 0 {
             self.end_of_input();
-            return Ok(0);
+            return false;
         }
         let channel = &mut self.desk.channels[self.index];
         if marked {
             channel.link.set(MARKED);
         }
         // The end of input, once reported, is not reported again: it has to be read.
-        channel.readable =
-            !SHORT_READ_DRAINS || got == scratch.len() || channel.link.has(FIN | MARKED);
+        channel.readable = !SHORT_READ_DRAINS || got == most || channel.link.has(FIN | MARKED);
         if channel.phase() != Phase::Lingering && !channel.link.admin {
             self.desk.shared.counters.bytes_in.add(got as u64);
         }
-        self.feed(&scratch[..got]);
-        Ok(got)
+        true
     }
 
     /// The client has finished sending.
@@ -148,15 +174,15 @@ impl<'a> Receiver<'a> {
     #[cfg(unix)]
     pub(super) fn receive_behind(&mut self, data: &[u8]) {
         if !data.is_empty() {
-            self.feed(data);
+            self.feed(&mut data.to_vec());
         }
         if self.is_open() {
             self.receive();
         }
     }
 
-    /// Digests `data`, which the channel has just received.
-    fn feed(&mut self, data: &[u8]) {
+    /// Digests `data`, which the channel has just received, and may keep the buffer for one as good.
+    fn feed(&mut self, data: &mut Vec<u8>) {
         crate::inject_panic("receive");
         let channel = &mut self.desk.channels[self.index];
         let h1 = channel.protocol.h1();
@@ -175,28 +201,41 @@ impl<'a> Receiver<'a> {
                     Err(refusal) => return self.refuse(exchange, refusal),
                 };
                 whole.extend_from_slice(data);
-                if let Some(exchange) = self.feed_head(exchange, &whole) {
+                if let Some(exchange) = self.feed_head(exchange, &mut whole) {
                     let h1 = self.desk.channels[self.index].protocol.h1();
                     h1.state = State::Head(exchange);
                     h1.put_back(whole);
                 }
             }
-            State::Body(exchange) => self.feed_body(exchange, data),
-            State::Lingering => h1.state = State::Lingering,
-            State::Task | State::Pending(_) | State::Replying(_) | State::Refusing(_) => {
-                unreachable!("not read in this state")
+            other => {
+                h1.state = other;
+                self.feed_more(data);
             }
         }
     }
 
+    /// Digests `data`, which the channel has just received behind a head.
+    fn feed_more(&mut self, data: &[u8]) {
+        let h1 = self.desk.channels[self.index].protocol.h1();
+        match std::mem::take(&mut h1.state) {
+            State::Body(exchange) => self.feed_body(exchange, data),
+            State::Lingering => h1.state = State::Lingering,
+            _ => unreachable!("not read in this state"),
+        }
+    }
+
     /// `data` is all that has come of this head so far. Returns the exchange while the head is incomplete.
-    fn feed_head(&mut self, mut exchange: Box<Exchange>, data: &[u8]) -> Option<Box<Exchange>> {
+    fn feed_head(
+        &mut self,
+        mut exchange: Box<Exchange>,
+        data: &mut Vec<u8>,
+    ) -> Option<Box<Exchange>> {
         let limits = self.desk.shared.settings.head_limits();
         let h1 = self.desk.channels[self.index].protocol.h1();
         match h1.parse_head(&mut exchange, data, limits) {
             Ok(Some(consumed)) => {
                 exchange.record.head = Some(self.desk.now);
-                self.head_complete(exchange, &data[consumed..]);
+                self.head_complete(exchange, data, consumed);
             }
             Ok(None) => return Some(exchange),
             Err(refusal) => self.refuse(exchange, refusal),
@@ -221,7 +260,8 @@ impl<'a> Receiver<'a> {
             .arm(self.index, most.map(|most| self.desk.now + most));
     }
 
-    fn head_complete(&mut self, mut exchange: Box<Exchange>, rest: &[u8]) {
+    /// The first `length` bytes of `data` were the head.
+    fn head_complete(&mut self, mut exchange: Box<Exchange>, data: &mut Vec<u8>, length: usize) {
         if let Some(answer) = self.sender().refused_inline(&exchange) {
             return self.sender().refuse_with(exchange, &answer);
         }
@@ -230,6 +270,7 @@ impl<'a> Receiver<'a> {
             Ok(decoder) => exchange.decoder = decoder,
             Err(refusal) => return self.refuse(exchange, refusal),
         }
+        let rest = &data[length..];
         if exchange.decoder.is_done() {
             return self.submit(exchange, rest);
         }
@@ -248,7 +289,9 @@ impl<'a> Receiver<'a> {
             self.await_body(exchange);
             return self.desk.later(self.index);
         }
-        self.feed_body(exchange, rest);
+        if let Some(exchange) = self.keep_buffer(exchange, data, length) {
+            self.feed_body(exchange, &data[length..]);
+        }
     }
 
     /// The request is complete: a task, unless it is answered here. `rest` came in behind it.
