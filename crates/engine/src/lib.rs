@@ -57,6 +57,7 @@ pub use store::outgoing::Held;
 pub use store::spool::Spool;
 #[doc(hidden)]
 pub use sys::inject::{POINTS as PANIC_POINTS, inject_panic};
+pub use sys::instant::Instant;
 pub use sys::stack::{Stack, Taken};
 pub use sys::throttle::Seldom;
 pub use worker::Tasks;

@@ -1,9 +1,10 @@
 //! What all threads of one server share.
 
+use crate::sys::instant::Instant;
 use std::any::Any;
 use std::io;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::exchange::Exchange;
 use crate::exchange::message::Mailbox;

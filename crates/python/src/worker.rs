@@ -3,9 +3,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
 
-use headwaiter_engine::{End, Mismatch, Peer, Poker, Server, Task, Tasks};
+use headwaiter_engine::{End, Instant, Mismatch, Peer, Poker, Server, Task, Tasks};
 use headwaiter_http::{ProxyOutcome, ProxyPeer, Refusal, ReplyHead};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;

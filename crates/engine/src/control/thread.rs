@@ -1,10 +1,11 @@
 //! The thread `headwaiter-control`: it waits for the parent, for signals and for what it owes an answer.
 
+use crate::sys::instant::Instant;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};

@@ -8,9 +8,10 @@
 //!
 //! Elsewhere: the connection (`link.rs`), whose flags are in a word of their own; the request itself (`mod.rs`).
 
+use crate::sys::instant::Instant;
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::exchange::link::{BLOCKED, FIN, GONE, Link};
 use crate::exchange::message::Message;

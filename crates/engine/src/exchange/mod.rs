@@ -10,7 +10,7 @@ pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod message;
 
-use std::time::Instant;
+use crate::sys::instant::Instant;
 
 use headwaiter_http::{BodyDecoder, Framing, Head};
 

@@ -1,7 +1,8 @@
 //! Whether tasks are so short that it costs less to run them on the thread of the loop than to hand them over. Without a
 //! GIL other workers could run them at the same time, so they never are.
 
-use std::time::{Duration, Instant};
+use crate::sys::instant::Instant;
+use std::time::Duration;
 
 /// How long the last tasks took, from the interpreter to the complete reply.
 #[derive(Debug)]

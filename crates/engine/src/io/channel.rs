@@ -1,7 +1,7 @@
 //! One client connection as its I/O thread sees it, whatever protocol it speaks.
 
+use crate::sys::instant::Instant;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::exchange::Exchange;
 use crate::exchange::lane::Lane;

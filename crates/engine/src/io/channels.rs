@@ -4,9 +4,9 @@
 //! Invariants: a channel is at most once in the idle list, at most once in the queue, and has one deadline. Only
 //! this file and its collections write the fields that they keep in a channel.
 
+use crate::sys::instant::Instant;
 use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
-use std::time::Instant;
 
 use slab::Slab;
 

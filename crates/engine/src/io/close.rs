@@ -1,7 +1,7 @@
 //! The end of requests and of channels: what is over is recorded, and its memory is kept or given back.
 
+use crate::sys::instant::Instant;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::exchange::Exchange;
 use crate::exchange::link::{Link, TIMED_OUT};

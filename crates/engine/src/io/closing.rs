@@ -1,9 +1,9 @@
 //! The end of connections: a few system calls each, so a turn ends so many and the next ones go on.
 
+use crate::sys::instant::Instant;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use crate::exchange::link::{FIN, Link};
 use crate::io::room::Room;

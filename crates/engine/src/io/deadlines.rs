@@ -5,9 +5,9 @@
 //! So each channel has one live entry, however busy it is, and a move costs no work on the hot path. Time comes in
 //! as `now`.
 
+use crate::sys::instant::Instant;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::Instant;
 
 /// The part that each channel keeps: its deadline, and its earliest entry in the heap.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,8 +3,8 @@
 //! Elsewhere: the poll, the listeners and the end (`mod.rs`, `accept.rs`, `drain.rs`); what a channel's protocol does
 //! with bytes (`h1/`). `close.rs`, `closing.rs`, `evict.rs`, `expire.rs`, `recycle.rs` and `guard.rs` hold more steps of the desk.
 
+use crate::sys::instant::Instant;
 use std::sync::Arc;
-use std::time::Instant;
 
 use headwaiter_http::DateLine;
 

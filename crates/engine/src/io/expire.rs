@@ -1,6 +1,6 @@
 //! What happens to a channel whose deadline has passed.
 
-use std::time::Instant;
+use crate::sys::instant::Instant;
 
 use headwaiter_http::Refusal;
 

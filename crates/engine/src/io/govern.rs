@@ -1,8 +1,9 @@
 //! Examines the queue about once a millisecond while tasks wait: runs the governor, refuses tasks that waited too
 //! long, and logs a deep queue.
 
+use crate::sys::instant::Instant;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headwaiter_http::Refusal;
 

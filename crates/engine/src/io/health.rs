@@ -1,8 +1,8 @@
 //! Health checks at `health_path`: answered on the I/O thread, so they work while every worker is busy.
 
+use crate::sys::instant::Instant;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use headwaiter_http::Head;
 

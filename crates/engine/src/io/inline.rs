@@ -4,9 +4,9 @@
 //! interpreter. Work that takes time goes to another thread, which answers by a message ([`Later`]);
 //! meanwhile the channel is in the state `Pending` and is not read.
 
+use crate::sys::instant::Instant;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use headwaiter_http::Head;
 

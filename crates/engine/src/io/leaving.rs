@@ -1,6 +1,7 @@
 //! What the loop keeps of connections that come from siblings and go to them. See `siblings/`.
 
-use std::time::{Duration, Instant};
+use crate::sys::instant::Instant;
+use std::time::Duration;
 
 use crate::io::channel::Channel;
 

@@ -54,9 +54,10 @@ mod shares;
 mod siblings;
 mod token;
 
+use crate::sys::instant::Instant;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::Events;
 

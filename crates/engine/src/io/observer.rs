@@ -1,7 +1,7 @@
 //! Who looks at the figures while the server runs.
 
+use crate::sys::instant::Instant;
 use std::fmt;
-use std::time::Instant;
 
 /// Told by the first I/O thread what is worth a look.
 pub(crate) trait Observer: fmt::Debug + Send + Sync {

@@ -1,6 +1,7 @@
 //! Measures how briskly workers take tasks, and so whether a nap of the loop is worth it. See `nap.rs`.
 
-use std::time::{Duration, Instant};
+use crate::sys::instant::Instant;
+use std::time::Duration;
 
 /// Measures how briskly workers take tasks.
 #[derive(Debug)]

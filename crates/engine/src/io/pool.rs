@@ -3,7 +3,8 @@
 //! Fresh memory costs page faults, so the pool reuses buffers. The pool also notes signs of a burst: a large request
 //! or reply, or more pooled exchanges than usual. `recycle.rs` frees that memory later. Time comes in as `now`.
 
-use std::time::{Duration, Instant};
+use crate::sys::instant::Instant;
+use std::time::Duration;
 
 use crate::exchange::Exchange;
 use crate::record::Record;

@@ -1,8 +1,8 @@
 //! Whether there is room for new connections, and how the I/O threads ask each other for it.
 
+use crate::sys::instant::Instant;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use crate::exchange::message::{Mailbox, Message};
 use crate::shared::Shared;

@@ -1,9 +1,9 @@
 //! Who runs the loop makes its turns here: its own I/O thread, or a leader (`worker/leader.rs`).
 
+use crate::sys::instant::Instant;
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::Instant;
 
 use crate::exchange::Exchange;
 use crate::io::IoLoop;

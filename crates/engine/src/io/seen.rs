@@ -1,6 +1,6 @@
 //! Up to which instant the loop has handled the events of its sockets.
 
-use std::time::Instant;
+use crate::sys::instant::Instant;
 
 use crate::io::shares::EVENTS;
 

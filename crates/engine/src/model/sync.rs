@@ -8,11 +8,12 @@
 //! [`World::stir`] instead, which everybody calls who may have changed what the kernel would say:
 //! clients after sending, the engine's threads before they block.
 
+use crate::sys::instant::Instant;
 use std::cell::RefCell;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LockResult, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::{Events, Registry, Token};
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic};

@@ -14,9 +14,10 @@ pub(crate) mod profile;
 pub(crate) mod snapshot;
 pub(crate) mod watch;
 
+use crate::sys::instant::Instant;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::advice::{Advice, Case, Kind, Window, advise, limit};
 use self::overseer::Overseer;

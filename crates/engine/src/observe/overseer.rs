@@ -9,8 +9,9 @@
 //! Rule: workers do not know the overseer. They note what they run in their slots (`queue/running.rs`), and
 //! a bell wakes the overseer (`queue/bell.rs`).
 
+use crate::sys::instant::Instant;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::observe::Observatory;
 use crate::observe::pool::{Change, PERIOD, Pool, PoolSample};

@@ -6,9 +6,10 @@
 //! A process tells its parent its snapshot in the serde form. Of a field that only one side knows, the reader
 //! takes the default, so an old and a new version add up while a server is upgraded.
 
+use crate::sys::instant::Instant;
 use std::cmp::Ordering;
 use std::ops::AddAssign;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

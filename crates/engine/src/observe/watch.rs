@@ -5,11 +5,12 @@
 //! thread of the binding that asks for the interpreter ten times a second; it exists only beside an admin
 //! endpoint.
 
+use crate::sys::instant::Instant;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::observe::Observatory;
 use crate::observe::advice::Curve;

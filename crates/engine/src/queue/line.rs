@@ -3,7 +3,8 @@
 //! A doubly linked list in a slab: each step touches a few entries, however many tasks wait, and a removed
 //! task keeps no entry. The sum of all waits is known without visiting the tasks.
 
-use std::time::{Duration, Instant};
+use crate::sys::instant::Instant;
+use std::time::Duration;
 
 use slab::Slab;
 

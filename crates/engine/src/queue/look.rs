@@ -1,7 +1,8 @@
 //! A queue seen from outside: by the governor, logs, health checks and figures.
 
+use crate::sys::instant::Instant;
 use std::ops::AddAssign;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 

@@ -24,8 +24,9 @@ mod replacements;
 mod roster;
 pub(crate) mod running;
 
+use crate::sys::instant::Instant;
 use std::sync::PoisonError;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::line::Line;
 pub(crate) use self::look::Look;

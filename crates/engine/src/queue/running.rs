@@ -4,9 +4,10 @@
 //! Rules: a worker writes its own slot only, and holds no other lock meanwhile. The table knows nobody
 //! who reads it; a [`Bell`] each tells the threads that look after long requests and at where they are.
 
+use crate::sys::instant::Instant;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::exchange::Exchange;
 use crate::net::address::Peer;

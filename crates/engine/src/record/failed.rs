@@ -1,9 +1,10 @@
 //! How many requests of each route have failed lately: with a status of 5xx, for another reason than what the client
 //! has sent.
 
+use crate::sys::instant::Instant;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::record::route::route;
 use crate::sys::sync;

@@ -19,7 +19,8 @@ pub(crate) mod quota;
 pub(crate) mod recorder;
 pub(crate) mod route;
 
-use std::time::{Duration, Instant};
+use crate::sys::instant::Instant;
+use std::time::Duration;
 
 use headwaiter_http::{Head, Refusal};
 

@@ -7,8 +7,9 @@
 //! The thread that ends a request calls [`Recorder::record`]. That this happens once per request is the rule
 //! of whoever makes the [`Ended`]: `Exchange::end`, or the cut of a running request (`io/expire.rs`).
 
+use crate::sys::instant::Instant;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headwaiter_http::DateLine;
 

@@ -18,10 +18,10 @@ mod placement;
 mod running;
 mod sibling;
 
+use crate::sys::instant::Instant;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
 
 use socket2::Socket;
 

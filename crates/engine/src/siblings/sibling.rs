@@ -1,6 +1,7 @@
 //! A sibling as this process knows it: where to send to, and whether anybody takes what is sent.
 
-use std::time::{Duration, Instant};
+use crate::sys::instant::Instant;
+use std::time::Duration;
 
 use socket2::Socket;
 

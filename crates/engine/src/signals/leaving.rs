@@ -1,6 +1,7 @@
 //! The deadline of a process that was told to stop. Whoever watches it ends the process when Python does not.
 
-use std::time::{Duration, Instant};
+use crate::sys::instant::Instant;
+use std::time::Duration;
 
 /// When the process has to be gone.
 #[derive(Debug, Default)]

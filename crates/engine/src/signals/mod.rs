@@ -12,10 +12,11 @@
 pub mod handler;
 pub(crate) mod leaving;
 
+use crate::sys::instant::Instant;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socket2::{SockRef, Socket};
 

@@ -4,6 +4,7 @@
 pub(crate) mod clock;
 pub(crate) mod fd;
 pub(crate) mod inject;
+pub(crate) mod instant;
 pub(crate) mod mailbox;
 pub(crate) mod mask;
 pub(crate) mod memory;

@@ -23,8 +23,8 @@ mod real {
     /// The time that deadlines and durations are counted by.
     #[inline]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
-    pub(crate) fn now() -> std::time::Instant {
-        std::time::Instant::now()
+    pub(crate) fn now() -> crate::sys::instant::Instant {
+        crate::sys::instant::Instant::now()
     }
 }
 

@@ -1,7 +1,8 @@
 //! A limit on how often something happens, such as a log record of the same trouble.
 
+use crate::sys::instant::Instant;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Allows something at most once per period. Any thread may ask, without a lock.
 #[derive(Debug)]

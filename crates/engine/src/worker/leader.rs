@@ -1,6 +1,7 @@
 //! When an I/O thread lends its loop, and what a worker does while it leads. `seat.rs` says how a loop moves.
 
-use std::time::{Duration, Instant};
+use crate::sys::instant::Instant;
+use std::time::Duration;
 
 use crate::exchange::Exchange;
 use crate::io::IoLoop;

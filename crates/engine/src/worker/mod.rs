@@ -25,10 +25,11 @@ pub(crate) mod reply;
 pub(crate) mod seat;
 pub(crate) mod task;
 
+use crate::sys::instant::Instant;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headwaiter_http::DateLine;
 

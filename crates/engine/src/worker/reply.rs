@@ -6,9 +6,10 @@
 //!
 //! Elsewhere: framing (`exchange/framing.rs`); handing bytes over before the end (`task.rs`).
 
+use crate::sys::instant::Instant;
 use std::collections::TryReserveError;
 use std::fs::File;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headwaiter_http::{Refusal, ReplyContext, ReplyHead};
 

@@ -12,7 +12,8 @@ pub(crate) fn bytes<'a>(
 ) -> Option<&'a [u8]> {
     // Fails for a lone surrogate, which is no byte either.
     let utf8 = text.to_str().ok()?;
-    if utf8.is_ascii() {
+    // As many bytes as characters: every one is ASCII.
+    if text.len().is_ok_and(|characters| characters == utf8.len()) {
         return Some(utf8.as_bytes());
     }
     scratch.clear();

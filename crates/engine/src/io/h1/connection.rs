@@ -315,7 +315,7 @@ struct Ahead {
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
-    use std::time::Instant;
+    use crate::sys::instant::Instant;
 
     use super::*;
 

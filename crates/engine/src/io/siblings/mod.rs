@@ -87,11 +87,11 @@ const DEFERENCE: Duration = Duration::from_millis(2);
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
+    use crate::sys::instant::Instant;
     use std::io::Write;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
-    use std::time::Instant;
 
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

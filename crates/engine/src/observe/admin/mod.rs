@@ -14,8 +14,9 @@ pub(in crate::observe) mod pages;
 pub(crate) mod show;
 mod status;
 
+use crate::sys::instant::Instant;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headwaiter_http::{Framing, Head};
 

@@ -1,6 +1,6 @@
 //! Requests that run or wait, as JSON and as text.
 
-use std::time::Instant;
+use crate::sys::instant::Instant;
 
 use serde_json::{Value, json};
 

@@ -3,8 +3,9 @@
 //! Figures of a process that has ended stay in the sum as far as they count up: no counter and no histogram
 //! ever falls. What it held at that moment (connections, memory, threads) is gone with it.
 
+use crate::sys::instant::Instant;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

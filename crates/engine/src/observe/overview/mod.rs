@@ -11,10 +11,11 @@ mod questions;
 #[cfg(test)]
 mod tests;
 
+use crate::sys::instant::Instant;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headwaiter_http::Head;
 

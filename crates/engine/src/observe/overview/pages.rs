@@ -1,7 +1,7 @@
 //! The pages of all processes together: those of the admin endpoint of one, and in them each process.
 
+use crate::sys::instant::Instant;
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use prometheus_client::registry::Unit;
 use serde_json::{Value, json};

@@ -4,8 +4,9 @@
 //! will, or its time is over. Requests that come before the parent has been told of it share it. A later
 //! request asks anew: it is shown nothing that is older than itself.
 
+use crate::sys::instant::Instant;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What processes are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,8 +16,9 @@
 #[cfg(test)]
 mod tests;
 
+use crate::sys::instant::Instant;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::record::histogram::Distribution;
 

@@ -1,7 +1,8 @@
 //! Threads of the application's own: how many cores each uses, beside the workers.
 
+use crate::sys::instant::Instant;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The CPU clock of a thread that is no worker.
 #[derive(Clone, Debug)]

@@ -11,8 +11,9 @@ mod beside;
 mod judge;
 mod table;
 
+use crate::sys::instant::Instant;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::beside::Beside;
 pub use self::beside::ThreadClock;

@@ -1,8 +1,9 @@
 //! Seconds by place over the last minute, in buckets of ten seconds.
 
+use crate::sys::instant::Instant;
 use std::collections::HashMap;
 use std::ops::AddAssign;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 

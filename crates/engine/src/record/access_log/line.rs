@@ -291,7 +291,7 @@ const MONTHS: [&[u8; 3]; 12] = [
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use crate::sys::instant::Instant;
 
     use headwaiter_http::{Head, HeadLimits};
 
