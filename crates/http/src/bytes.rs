@@ -55,6 +55,17 @@ pub(crate) fn token_length(bytes: &[u8]) -> usize {
     other.map_or(bytes.len(), |at| length + at)
 }
 
+/// True if the token `name` is `known`, whatever the case of its letters. `known` has small letters and hyphens only, so
+/// that this takes a few vectors instead of a loop.
+#[inline]
+pub(crate) fn is_name<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
+    let Ok(name) = <&[u8; N]>::try_from(name) else {
+        return false;
+    };
+    let lanes = name.iter().zip(known);
+    lanes.fold(0, |other, (byte, known)| other | ((byte | 0x20) ^ known)) == 0
+}
+
 /// True if every lane is an ASCII letter or a hyphen, as in most names of fields. No carry or borrow crosses a lane.
 #[inline]
 fn has_letters_only(lanes: u64) -> bool {
@@ -190,6 +201,21 @@ mod tests {
             word[3] = other;
             assert!(!has_letters_only(u64::from_le_bytes(word)), "{other:#04x}");
         }
+    }
+
+    #[test]
+    fn is_name_agrees_with_the_definition_for_every_token_byte_at_every_offset() {
+        let known = b"content-length";
+        for byte in (0..=255u8).filter(|byte| is_tchar(*byte)) {
+            for at in 0..known.len() {
+                for mut name in [*known, known.to_ascii_uppercase().try_into().unwrap()] {
+                    name[at] = byte;
+                    let want = name.eq_ignore_ascii_case(known);
+                    assert_eq!(is_name(&name, known), want, "{}", name.escape_ascii());
+                }
+            }
+        }
+        assert!(!is_name(b"content-lengths", known) && !is_name(b"", known));
     }
 
     #[test]

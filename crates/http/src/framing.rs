@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::bytes::{is_token, list_elements, trim_ows};
+use crate::bytes::{is_name, is_token, list_elements, trim_ows};
 use crate::host::parse_host_port;
 use crate::refusal::Refusal;
 
@@ -66,14 +66,14 @@ impl Noted {
     pub(crate) fn note(&mut self, buf: &[u8], name: &[u8], value: Range<usize>) {
         // The length tells nearly all other names apart before a byte is compared.
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => self.host.add(value),
-            6 if name.eq_ignore_ascii_case(b"expect") => {
+            4 if is_name(name, b"host") => self.host.add(value),
+            6 if is_name(name, b"expect") => {
                 self.continue_expected |= buf[value].eq_ignore_ascii_case(b"100-continue");
             }
-            10 if name.eq_ignore_ascii_case(b"connection") => self.note_connection(&buf[value]),
-            12 if name.eq_ignore_ascii_case(b"content-type") => self.content_type.add(value),
-            14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length.add(value),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+            10 if is_name(name, b"connection") => self.note_connection(&buf[value]),
+            12 if is_name(name, b"content-type") => self.content_type.add(value),
+            14 if is_name(name, b"content-length") => self.content_length.add(value),
+            17 if is_name(name, b"transfer-encoding") => {
                 self.transfer_encoding.add(value);
             }
             _ => {}

@@ -65,23 +65,35 @@ pub(crate) fn parse_port(digits: &[u8]) -> Option<u16> {
 
 /// `reg-name = *( unreserved / pct-encoded / sub-delims )`, which IPv4 addresses also match.
 fn is_reg_name(host: &[u8]) -> bool {
-    let mut bytes = host.iter();
-    while let Some(&byte) = bytes.next() {
-        let allowed = match byte {
-            b'%' => {
-                let mut digit = || bytes.next().is_some_and(|&b| hex(b).is_some());
-                digit() && digit()
+    let mut rest = host;
+    while let Some(at) = rest.iter().position(|&byte| !REG_NAME[usize::from(byte)]) {
+        let is_hex = |byte: &u8| hex(*byte).is_some();
+        match &rest[at..] {
+            [b'%', code @ ..] if code.len() >= 2 && code[..2].iter().all(is_hex) => {
+                rest = &code[2..];
             }
-            b'-' | b'.' | b'_' | b'~' => true,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => true,
-            other => other.is_ascii_alphanumeric(),
-        };
-        if !allowed {
-            return false;
+            _ => return false,
         }
     }
     true
 }
+
+/// The bytes of a `reg-name` that stand for themselves (RFC 3986 §2.2 and §2.3).
+const REG_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] = b.is_ascii_alphanumeric()
+            || matches!(b, b'-' | b'.' | b'_' | b'~')
+            || matches!(
+                b,
+                b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+            );
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ use std::fmt;
 
 use memchr::memchr;
 
-use crate::bytes::{find_control, is_token, trim_ows};
+use crate::bytes::{find_control, is_name, is_token, trim_ows};
 
 /// The head of one reply. [`clear`](Self::clear) keeps the allocation for the next one.
 ///
@@ -367,20 +367,19 @@ enum Known {
 
 /// The field's name is `Trailer`; PEP 3333 and `wsgiref` list `Trailers`.
 fn classify(name: &[u8]) -> Known {
-    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
     match name.len() {
-        2 if is("te") => Known::HopByHop,
-        4 if is("date") => Known::Date,
-        6 if is("server") => Known::Server,
-        7 if is("upgrade") || is("trailer") => Known::HopByHop,
-        8 if is("trailers") => Known::HopByHop,
-        10 if is("connection") => Known::Connection,
-        10 if is("keep-alive") => Known::KeepAlive,
-        14 if is("content-length") => Known::ContentLength,
-        16 if is("proxy-connection") => Known::KeepAlive,
-        17 if is("transfer-encoding") => Known::HopByHop,
-        18 if is("proxy-authenticate") => Known::HopByHop,
-        19 if is("proxy-authorization") => Known::HopByHop,
+        2 if is_name(name, b"te") => Known::HopByHop,
+        4 if is_name(name, b"date") => Known::Date,
+        6 if is_name(name, b"server") => Known::Server,
+        7 if is_name(name, b"upgrade") || is_name(name, b"trailer") => Known::HopByHop,
+        8 if is_name(name, b"trailers") => Known::HopByHop,
+        10 if is_name(name, b"connection") => Known::Connection,
+        10 if is_name(name, b"keep-alive") => Known::KeepAlive,
+        14 if is_name(name, b"content-length") => Known::ContentLength,
+        16 if is_name(name, b"proxy-connection") => Known::KeepAlive,
+        17 if is_name(name, b"transfer-encoding") => Known::HopByHop,
+        18 if is_name(name, b"proxy-authenticate") => Known::HopByHop,
+        19 if is_name(name, b"proxy-authorization") => Known::HopByHop,
         _ => Known::No,
     }
 }
