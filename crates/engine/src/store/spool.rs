@@ -160,7 +160,8 @@ impl Spool {
     }
 
     /// The buffer to receive some of the next `run` bytes into, and for how many it has room: at most `most`,
-    /// and no more than have come already. So a client that only announces bytes costs no memory.
+    /// and no more than have come already, unless the buffer is larger anyway. So a client that only announces bytes
+    /// costs no memory.
     pub(crate) fn memory_for(
         &mut self,
         run: u64,
@@ -168,7 +169,8 @@ impl Spool {
         overflow: u64,
         budget: &Arc<Budget>,
     ) -> Option<(&mut Vec<u8>, usize)> {
-        let hoped = run.min(self.in_memory().len().max(FREE) as u64);
+        let spare = self.memory.capacity() - self.memory.len();
+        let hoped = run.min(self.in_memory().len().max(FREE).max(spare) as u64);
         let most = most.min(usize::try_from(hoped).ok()?);
         let fits = self.temp.is_none() && self.room(most, hoped, overflow, budget) >= most;
         fits.then_some((&mut self.memory, most))
