@@ -1,6 +1,6 @@
 //! HTTP/1.1 on a channel: bytes in up to a complete request, requests that come in one behind the other, bytes out.
 //!
-//! `steps.rs` has what the loop asks for. A `Receiver` (`receive.rs`, `body.rs`, `uploads.rs`) reads and a `Sender`
+//! `steps.rs` has what the loop asks for. A `Receiver` (`read.rs`, `receive.rs`, `body.rs`, `uploads.rs`) reads and a `Sender`
 //! (`transmit.rs`, `answer.rs`, `reply_inline.rs`) sends; each borrows the desk for one channel. The state of a
 //! connection between two steps is in `connection.rs`.
 
@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod connection;
 pub(crate) mod pipeline;
+mod read;
 pub(crate) mod receive;
 mod reply_inline;
 mod steps;
