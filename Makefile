@@ -177,8 +177,8 @@ wheel: $(VENV)/.build $(if $(PGO),$(PROFILE))    ## A wheel for PYTHON, in dist/
 $(PROFILE): $(RUST_SOURCES) | $(VENV)/.build
 	$(BIN)/python -m release profile $@
 
-wheels: $(VENV)/.wheels    ## Wheels for every Python that is found, each tried, and the sdist (WHEELS="--python python3.11")
-	$(BIN)/python -m release wheels $(WHEELS)
+wheels: $(VENV)/.wheels $(if $(PGO),$(PROFILE))    ## Wheels for every Python that is found, each tried, and the sdist (WHEELS="--python python3.11", PGO=1)
+	$(BIN)/python -m release wheels $(if $(PGO),--profile $(PROFILE)) $(WHEELS)
 
 docs: $(VENV)/.docs    ## The documentation as a site, in site/: built without a network, every link checked
 	@rm -rf site target/doctrees

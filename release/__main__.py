@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     wheels.add_argument(
         "--musl-python", action="append", type=Path, default=[], help="tries wheels for musl"
     )
+    wheels.add_argument("--profile", type=Path, help="optimise by this file")
     profile = commands.add_parser("profile", help="what a wheel with PGO=1 is built by")
     profile.add_argument("out", type=Path, help="the file that rustc reads")
     tag = commands.add_parser("tag", help="whether a tag fits the checkout; prints its notes")
@@ -51,7 +52,8 @@ def build(options: argparse.Namespace) -> int:
             return 1
         for_musl = {p.name: p for p in map(pythons.ask, options.musl_python) if p}
         print(f"interpreters: {', '.join(python.name for python in found)}", flush=True)
-        shop = Workshop(options.out.resolve(), scratch, ROOT / "target/wheels")
+        used = options.profile.resolve() if options.profile else None
+        shop = Workshop(options.out.resolve(), scratch, ROOT / "target/wheels", used)
         for target in targets():
             if options.only and target.name not in options.only:
                 continue

@@ -99,12 +99,17 @@ def summary(results: Iterable[Result]) -> str:
 
 class Workshop:
     """Where wheels are built and tried. ``scratch`` is removed by the caller; logs stay in
-    ``logs``."""
+    ``logs``. ``profile`` is what ``release profile`` has written, if wheels are to use one."""
 
-    def __init__(self, out: Path, scratch: Path, logs: Path) -> None:
+    def __init__(self, out: Path, scratch: Path, logs: Path, profile: Path | None = None) -> None:
         self.out = out
         self._scratch = scratch
         self._logs = logs
+        self._flags: dict[str, str] = {}
+        if profile:
+            self._flags["RUSTFLAGS"] = f"-Cprofile-use={profile}"
+            # What was compiled with other flags stays as it is.
+            self._flags["CARGO_TARGET_DIR"] = str(ROOT / "target/pgo")
         logs.mkdir(parents=True, exist_ok=True)
 
     def wheel(self, python: Python, target: Target, tried_by: Python | None) -> Result:
@@ -139,7 +144,9 @@ class Workshop:
     def _built(self, name: str, interpreter: str, target: Target) -> Path:
         before = self._files("*.whl")
         chosen = ["--interpreter", interpreter, *target.arguments]
-        self._run(name, [*MATURIN, "build", "--release", "--out", str(self.out), *chosen])
+        self._run(
+            name, [*MATURIN, "build", "--release", "--out", str(self.out), *chosen], self._flags
+        )
         return self._newest("*.whl", before)
 
     def _tried(

@@ -51,6 +51,36 @@ fn a_pipeline_is_answered_in_order_one_at_a_time() {
 }
 
 #[test]
+fn bodies_of_every_size_around_a_read_arrive_whole_with_what_follows_them() {
+    let site = Site::new(settings(), |task| {
+        let body = task.body().memory().unwrap().to_vec();
+        let path = task.head().path().to_vec();
+        answer(task, &[path, body].concat());
+    });
+    let mut client = site.connect();
+    // The first read takes 16 KiB, and a body that fills half of that keeps its buffer.
+    for size in [
+        1, 8191, 8192, 10_000, 16_300, 16_384, 20_000, 100_000, 300_000, 8192,
+    ] {
+        let body: Vec<u8> = (0..size).map(|at| (at * 7 % 251) as u8).collect();
+        for follower in [false, true] {
+            let head =
+                format!("POST /{size} HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n");
+            let mut sent = [head.as_bytes(), &body].concat();
+            if follower {
+                sent.extend_from_slice(request("/next").as_bytes());
+            }
+            client.send(sent);
+            let want = [format!("/{size}").as_bytes(), &body].concat();
+            assert!(client.reply().body == want, "{size} {follower}");
+            if follower {
+                assert_eq!(client.reply().body, b"/next");
+            }
+        }
+    }
+}
+
+#[test]
 fn bytes_that_come_while_a_task_runs_are_its_successor() {
     // A reply sent by its worker must not lose the wake-up for what came in meanwhile.
     let (site, gate) = Site::gated(settings());

@@ -10,6 +10,7 @@ use crate::io::h1::State;
 use crate::io::h1::receive::Receiver;
 use crate::io::shares::SCRATCH;
 use crate::net::socket::SHORT_READ_DRAINS;
+use crate::store::spool::FREE;
 
 impl Receiver<'_> {
     /// Reads a long run of plain body bytes straight into the spool. `None`: not such a moment.
@@ -184,5 +185,5 @@ impl Receiver<'_> {
 
 /// Shorter runs of body bytes are not worth a read of their own.
 const IN_PLACE: u64 = 8 * 1024;
-/// Fewer bytes are copied: that takes less time than to get another buffer.
-const WORTH_KEEPING: u64 = 2 * 1024;
+/// Fewer bytes are copied: a buffer is at most twice as large as what it has.
+const WORTH_KEEPING: u64 = FREE as u64 / 2;
