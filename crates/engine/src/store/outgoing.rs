@@ -258,7 +258,7 @@ mod tests {
         let mut used_up = DiskTime::default();
         used_up.use_up();
         assert_eq!(send(used_up), (Sent::Share, 0));
-        assert_eq!(send(DiskTime::default()), (Sent::Share, CALLS as u64));
-        assert_eq!(send(DiskTime::default()), (Sent::All, 1));
+        assert_eq!(send(DiskTime::without_end()), (Sent::Share, CALLS as u64));
+        assert_eq!(send(DiskTime::without_end()), (Sent::All, 1));
     }
 }
