@@ -174,6 +174,10 @@ fn replies_that_nobody_reads_do_not_pile_up() {
         answer(task, &body);
     });
     let mut lazy = site.connect();
+    // Else the kernel may make room for a whole reply.
+    socket2::SockRef::from(&lazy.stream)
+        .set_recv_buffer_size(1 << 16)
+        .unwrap();
     lazy.send(pipeline(numbered(6)));
     // More than the kernel and outbuf_overflow take: the next one waits for the client.
     wait_for("the first reply", || runs.load(Ordering::SeqCst) == 1);
