@@ -3,12 +3,11 @@
 //! At saturation every arrival and every reply would cause one wake-up of the I/O thread. On a busy machine each
 //! wake-up takes a core from the application and gives it back. So while many tasks wait and workers take them
 //! briskly, the thread sleeps *outside* the poll, where arrivals do not wake it. The nap ends when workers have taken
-//! half of the tasks, when somebody needs the thread, or after [`NAP`]. So a nap delays a reply by at most [`NAP`],
-//! and only while other requests wait for a worker. With a core of its own the thread takes no nap when tasks cost the
-//! workers less than they cost this thread.
+//! half of the tasks, when somebody needs the thread, or after one to four milliseconds, as the tasks take longer
+//! (`pace.rs`). So a nap delays a reply by no more than that, and only while at least [`DEEP`] other requests wait for a
+//! worker. With a core of its own the thread takes no nap when tasks cost the workers less than they cost this thread.
 
 use crate::io::IoLoop;
-use crate::io::pace::NAP;
 use crate::sys::sync::thread;
 
 impl IoLoop {
@@ -24,9 +23,11 @@ impl IoLoop {
         let Some(taken) = queue.taken_if_deep(DEEP) else {
             return;
         };
-        if self.pace.is_brisk(taken, self.desk.now) && self.desk.mailbox.begin_nap() {
+        if let Some(nap) = self.pace.nap(taken, self.desk.now)
+            && self.desk.mailbox.begin_nap()
+        {
             queue.watch_half();
-            thread::park_timeout(NAP);
+            thread::park_timeout(nap);
             self.desk.mailbox.awake();
         }
     }

@@ -30,7 +30,7 @@ impl Default for DiskTime {
 
 impl DiskTime {
     /// Disk calls may take as long as they like: for tests whose thread may stand still meanwhile.
-    #[cfg(all(test, unix, not(shuttle)))]
+    #[cfg(all(test, unix))]
     pub(crate) fn without_end() -> Self {
         Self {
             most: Duration::MAX,

@@ -136,5 +136,5 @@ const AWAKE: u8 = 0;
 const ASLEEP: u8 = 1;
 /// The owner was told to look around, and must not sleep before it has.
 const NOTIFIED: u8 = 2;
-/// The owner naps, for at most a millisecond. See `io/nap.rs`.
+/// The owner naps, for some milliseconds at most. See `io/nap.rs`.
 const NAPPING: u8 = 3;
