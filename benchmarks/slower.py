@@ -54,9 +54,9 @@ REASONS = {
         "interpreter; in a server of one thread they never do."
     ),
     "django": (
-        "Four fifths of the time are Django and SQLite. Four threads wait for one another at "
-        "the interpreter and at the database; a server of one thread has nobody to wait for. "
-        "Nor has headwaiter with `threads=1`."
+        "Nine tenths of the time are Django and SQLite. In a process with threads their locks "
+        "cost more (malloc, SQLite, the interpreter), and the I/O thread runs between the views; "
+        "a server of one thread has neither."
     ),
     "post10k": (
         "headwaiter reads a body whole before a thread is given to it, so that a slow upload "
