@@ -23,8 +23,9 @@ pub(in crate::io) const READ: usize = 128 * 1024;
 pub(in crate::io) const READ_BODIES: usize = 256 * 1024;
 /// A smaller read counts as this many bytes: its system calls cost as much as to read and store that many.
 pub(in crate::io) const READ_COST: usize = 8 * 1024;
-/// Bytes that all channels with more to send may send together, so that fast readers cannot occupy the loop.
-pub(in crate::io) const SEND: u64 = 1024 * 1024;
+/// Bytes that all channels with more to send may send together, so that fast readers cannot occupy the loop. The kernel
+/// copies them in about a millisecond; a smaller share costs large replies a call per piece.
+pub(in crate::io) const SEND: u64 = 8 * 1024 * 1024;
 /// Bytes that each of these channels may send at least, however many they are.
 pub(in crate::io) const SEND_AT_LEAST: u64 = 64 * 1024;
 /// Connections ended whose clients have left. Each costs some 20 µs of system calls.
