@@ -20,6 +20,7 @@ BACKENDS = {
     "10.0.0.11:8000": "{}:{}".format(*WEB1),
     "10.0.0.12:8000": "{}:{}".format(*WEB2),
 }
+HAPROXY_FILE = "haproxy.cfg"
 ROLL = runpy.run_path(str(DEPLOY / "roll.py"))
 # nginx.conf is a part of the `http` block that distributions have. Whatever nginx writes goes here.
 NGINX = """
@@ -41,8 +42,8 @@ def haproxy_command(folder: Path) -> list[str]:
     program_path = program("haproxy")
     front = "{}:{}".format(*FRONT)
     changes = {"bind :80": f"bind {front}", "/run/haproxy/admin.sock": str(stats_socket(folder))}
-    path = folder / "haproxy.cfg"
-    path.write_text(changed("haproxy.cfg", {**changes, **BACKENDS}), encoding="utf-8")
+    path = folder / HAPROXY_FILE
+    path.write_text(changed(HAPROXY_FILE, {**changes, **BACKENDS}), encoding="utf-8")
     return [program_path, "-db", "-f", str(path)]
 
 
@@ -67,10 +68,10 @@ def nginx_command(folder: Path) -> list[str]:
 
 @contextmanager
 def running(command: list[str], folder: Path) -> Iterator[ServerProcess]:
-    """Runs a proxy until it accepts connections at ``FRONT``, and beyond."""
+    """Runs a proxy until it is ready, and beyond."""
     with ServerProcess(command, environment(), folder, ()) as proxy:
         proxy.addresses = [FRONT]
-        eventually(lambda: proxy.process.poll() is not None or accepts(), "the proxy listens")
+        eventually(lambda: proxy.process.poll() is not None or is_ready(folder), "it is ready")
         try:
             yield proxy
         finally:
@@ -78,6 +79,9 @@ def running(command: list[str], folder: Path) -> Iterator[ServerProcess]:
             proxy.wait()
 
 
-def accepts() -> bool:
+def is_ready(folder: Path) -> bool:
+    """It accepts connections at ``FRONT``. HAProxy gives its stats socket its name a moment later."""
+    if (folder / HAPROXY_FILE).exists() and not stats_socket(folder).exists():
+        return False
     with socket.socket() as client:
         return client.connect_ex(FRONT) == 0
