@@ -80,7 +80,7 @@ def running(command: list[str], folder: Path) -> Iterator[ServerProcess]:
 
 
 def is_ready(folder: Path) -> bool:
-    """It accepts connections at ``FRONT``. HAProxy gives its stats socket its name a moment later."""
+    """It accepts connections. HAProxy gives its stats socket its name a moment later."""
     if (folder / HAPROXY_FILE).exists() and not stats_socket(folder).exists():
         return False
     with socket.socket() as client:
