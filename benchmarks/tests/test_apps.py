@@ -67,3 +67,4 @@ def test_an_upload_is_counted() -> None:
 def test_the_in_process_loop_measures_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(inprocess.CALLS, "hello-c64", 1000)
     assert 0.0 < inprocess.cpu_per_call("hello-c64") < 10_000.0
+    assert inprocess.calls_at_once("hello-c64", threads=2, seconds=0.1) > 0.0
