@@ -136,7 +136,7 @@ deny: $(VENV)/.deny    ## Licences, duplicates and sources of the crates; adviso
 
 check: lint test    ## What CI runs: lint and test
 
-bench: $(VENV)/.release $(VENV)/.bench    ## Side by side with other servers (PEERS=a,b SCENARIOS=a,b)
+bench: $(VENV)/.release $(VENV)/.bench    ## Side by side with other servers (PEERS=a,b SCENARIOS=a,b; PGO=1 as release wheels are built)
 	$(BIN)/python -m benchmarks $(if $(PEERS),--peers $(PEERS)) $(if $(SCENARIOS),--scenarios $(SCENARIOS))
 
 bench-quick: $(VENV)/.release $(VENV)/.bench    ## The same in under three minutes, as a sanity check
@@ -170,9 +170,10 @@ target/tools/bin/cargo-fuzz:
 	cargo install --locked --root target/tools cargo-fuzz
 
 # With a profile the usual way of a request is laid out in a straight line. It is made anew when the sources change.
-PROFILE := $(abspath target/headwaiter.profdata)
+PROFILE    := $(abspath target/headwaiter.profdata)
+BY_PROFILE  = $(if $(PGO),RUSTFLAGS=-Cprofile-use=$(PROFILE) CARGO_TARGET_DIR=target/pgo)
 wheel: $(VENV)/.build $(if $(PGO),$(PROFILE))    ## A wheel for PYTHON, in dist/ (PGO=1: by a profile of what it does)
-	$(if $(PGO),RUSTFLAGS=-Cprofile-use=$(PROFILE) CARGO_TARGET_DIR=target/pgo) $(MATURIN) build --release --interpreter $(BIN)/python --out dist
+	$(BY_PROFILE) $(MATURIN) build --release --interpreter $(BIN)/python --out dist
 
 $(PROFILE): $(RUST_SOURCES) | $(VENV)/.build
 	$(BIN)/python -m release profile $@
@@ -217,11 +218,11 @@ $(VENV)/.bench $(VENV)/.conformance: | $(VENV)/.test
 
 # One extension module per interpreter, editable: the Python sources are used where they lie. `serve` and whatever
 # measures want it optimised, the tests want it soon; the stamp of the one takes away the other's.
-$(VENV)/.release: $(RUST_SOURCES) | $(VENV)/.build
+$(VENV)/.release: $(RUST_SOURCES) $(if $(PGO),$(PROFILE)) | $(VENV)/.build
 	@rm -f $(VENV)/.dev
 	@echo 'Compiling headwaiter with every optimisation: two to six minutes the first time, less when little has changed'
-	$(MATURIN) develop --release
-	@touch $@
+	$(BY_PROFILE) $(MATURIN) develop --release
+	@echo '$(if $(PGO),by a profile,without a profile)' > $@
 
 $(VENV)/.dev: $(RUST_SOURCES) | $(VENV)/.build
 	@rm -f $(VENV)/.release

@@ -28,13 +28,14 @@ def describe() -> dict[str, str]:
         "python": _python(),
         "wrk": _first_line(["wrk", "-v"]).partition(" Copyright")[0].removeprefix("wrk "),
         "revision": _revision(),
+        "headwaiter is compiled": _build(),
         "load before the run": " ".join(f"{load:.2f}" for load in os.getloadavg()),
     }
 
 
 def circumstances() -> dict[str, str]:
     """The part of them that a count of instructions depends on."""
-    wanted = ("date", "processor", "kernel", "python", "revision")
+    wanted = ("date", "processor", "kernel", "python", "revision", "headwaiter is compiled")
     return {name: fact for name, fact in describe().items() if name in wanted}
 
 
@@ -69,6 +70,12 @@ def _processor() -> str:
         if name.strip() == "model name":
             return value.strip()
     return platform.machine()
+
+
+def _build() -> str:
+    """With a profile or without, as `make` has noted it in the environment."""
+    stamp = Path(sys.prefix, ".release")
+    return stamp.read_text().strip() if stamp.exists() else "otherwise than by make"
 
 
 def _python() -> str:
