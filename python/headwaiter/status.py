@@ -27,7 +27,6 @@ class About(TypedDict):
     """Worker threads that exist now."""
     threads_min: int
     threads_max: int
-    io_threads: int
     cores: int
     """Cores that the process may use."""
 

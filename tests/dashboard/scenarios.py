@@ -263,8 +263,7 @@ class Story:
                 "listening": ["http://127.0.0.1:8000"],
                 "python": "CPython 3.14.0" if now.gil else "CPython 3.14.0 free-threading",
                 "gil": now.gil, "draining": self.draining, "threads": now.threads,
-                "threads_min": now.threads, "threads_max": now.threads, "io_threads": 1,
-                "cores": 2,
+                "threads_min": now.threads, "threads_max": now.threads, "cores": 2,
             },
             "advice": {
                 "kind": now.kind, "text": now.advice, "threads": now.wanted_threads,

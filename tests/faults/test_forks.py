@@ -46,7 +46,7 @@ def test_a_child_that_comes_back_serves_nothing(way: str, status: int) -> None:
 @pytest.mark.skipif(not procfs.AVAILABLE, reason="needs /proc")
 @pytest.mark.parametrize("way", ["fork", "multiprocessing", "preexec"])
 def test_every_child_comes_up_beside_fast_readers(way: str) -> None:
-    """An I/O thread drops pieces of replies all the time; a child must not wait for it."""
+    """The I/O thread drops pieces of replies all the time; a child must not wait for it."""
     with (
         start_server("tests.faults.apps:forking", threads=READERS + 1) as server,
         fast_readers(server, READERS),

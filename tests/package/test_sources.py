@@ -29,7 +29,7 @@ def test_the_first_source_wins(config: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert effective["threads"] == Effective(4, "argument", "")
     assert effective["backlog"] == Effective(3, "environment", "HEADWAITER_BACKLOG")
     assert effective["ident"] == Effective("file", "file", str(config))
-    assert effective["io_threads"] == Effective(1, "default", "")
+    assert effective["queue_limit"] == Effective(0, "default", "")
 
 
 def test_a_value_that_lost_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -328,7 +328,7 @@ ROWS: dict[str, tuple[dict[str, object], list[Row]]] = {
         {"slots": 3},
         [*SERVING, ("HUP", "start 2"), ("scale 1", "drain 1"), ("ready 2", "drain 0")],
     ),
-    "a child whose I/O threads stand still": (
+    "a child whose I/O thread stands still": (
         {"processes": 1},
         [
             (" ", "start 0"),

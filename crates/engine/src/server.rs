@@ -36,14 +36,14 @@ use crate::worker::seat::Seat;
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
-    /// Where the first I/O thread's loop lies while it is lent to the workers.
+    /// Where the I/O thread's loop lies while it is lent to the workers.
     seat: Arc<Seat<IoLoop>>,
     observatory: Arc<Observatory>,
     admin_listening: Vec<Listening>,
-    /// Sockets that no I/O thread has yet.
+    /// Sockets that the I/O thread has not yet.
     listeners: Mutex<Listeners>,
-    /// I/O threads that were started.
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The I/O thread, once it was started.
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Server {
@@ -74,11 +74,6 @@ impl Server {
     }
 
     fn share(settings: Settings, listeners: &Listeners) -> Result<Shared, BindError> {
-        let settings = Settings {
-            // A leader must see every task. It would not see those of other I/O threads.
-            lend_loop: settings.lend_loop && settings.io_threads == 1,
-            ..settings
-        };
         let access_log = settings.access_log.as_ref().map(|target| {
             AccessLog::open(target, &settings.access_log_format).map_err(|error| BindError {
                 place: format!("access_log: {target}"),
@@ -98,7 +93,7 @@ impl Server {
             shared,
             seat: Arc::default(),
             listeners: Mutex::new(listeners),
-            threads: Mutex::default(),
+            thread: Mutex::default(),
         }
     }
 
@@ -117,99 +112,38 @@ impl Server {
         &self.shared.settings
     }
 
-    /// Starts the I/O threads. `on_finished` runs on the last of them when the server has drained.
+    /// Starts the I/O thread. It calls `on_finished` when the server has drained.
     ///
     /// # Errors
     ///
     /// The system refuses a thread or a poll. No thread runs then.
     pub fn start(&self, on_finished: OnFinished) -> io::Result<()> {
-        self.start_by(on_finished, |name, body| {
-            std::thread::Builder::new().name(name).spawn(body)
-        })
-    }
-
-    fn start_by(
-        &self,
-        on_finished: OnFinished,
-        spawn: impl Fn(String, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
-    ) -> io::Result<()> {
-        let mut listeners = std::mem::take(&mut *self.lock_listeners());
-        let count = self.shared.settings.io_threads.max(1);
-        let mut threads = Vec::with_capacity(count);
-        for index in 0..count {
-            threads.push(IoLoop::new(
-                index,
-                &self.shared,
-                std::mem::take(&mut listeners.serving),
-                match index {
-                    0 => Endpoint::new(std::mem::take(&mut listeners.admin), self.admin()),
-                    _ => Endpoint::default(),
-                },
-            )?);
-        }
-        threads[0].observe_by(Arc::clone(&self.observatory) as _);
+        let listeners = std::mem::take(&mut *self.lock_listeners());
+        let admin = Endpoint::new(listeners.admin, Box::new(Admin::new(&self.observatory)));
+        let mut io = IoLoop::new(&self.shared, listeners.serving, admin)?;
+        io.observe_by(Arc::clone(&self.observatory) as _);
         if let Some(log) = &self.shared.access_log {
             log.start()?;
         }
-        let mailboxes = threads
-            .iter()
-            .map(|thread| Arc::clone(thread.mailbox()))
-            .collect();
-        if self.shared.mailboxes.set(mailboxes).is_err() {
+        if self.shared.mailbox.set(Arc::clone(io.mailbox())).is_err() {
             return Err(io::Error::other("the server was started already"));
         }
-        self.shared.io_threads_alive.store(count, Ordering::SeqCst);
-        let last = Arc::new(Mutex::new(Some(on_finished)));
-        let threads = threads.into_iter().map(|thread| {
-            let leave = Leave {
-                shared: Arc::clone(&self.shared),
-                observatory: Arc::clone(&self.observatory),
-                on_finished: Arc::clone(&last),
-            };
-            (thread, leave)
-        });
-        self.launch(threads.collect(), spawn)
-    }
-
-    /// Answers the requests of the admin endpoint.
-    fn admin(&self) -> Box<Admin> {
-        Box::new(Admin::new(&self.observatory))
-    }
-
-    /// Starts every thread. If the system refuses one, ends those that run.
-    fn launch(
-        &self,
-        threads: Vec<(IoLoop, Leave)>,
-        spawn: impl Fn(String, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
-    ) -> io::Result<()> {
-        let mut threads = threads.into_iter();
-        while let Some((thread, leave)) = threads.next() {
-            let name = format!("headwaiter-io-{}", thread.index());
-            let seat = Arc::clone(&self.seat);
-            let spawned = spawn(
-                name,
-                Box::new(move || {
-                    let leave = leave;
-                    let mut thread = Box::new(thread);
-                    thread.settle();
-                    match thread.index() {
-                        0 => conduct(thread, &leave.shared, &seat),
-                        _ => thread.run(),
-                    }
-                    drop(leave);
-                }),
-            );
-            match spawned {
-                Ok(started) => self.lock_threads().push(started),
-                Err(error) => {
-                    // The threads that run end by the stage. The drop counts the others as ended.
-                    self.shared.advance(Stage::Cutting);
-                    self.shared.end_listening();
-                    drop(threads);
-                    return Err(error);
-                }
-            }
-        }
+        let leave = Leave {
+            shared: Arc::clone(&self.shared),
+            observatory: Arc::clone(&self.observatory),
+            on_finished: Some(on_finished),
+        };
+        self.shared.io_runs.store(true, Ordering::SeqCst);
+        let seat = Arc::clone(&self.seat);
+        let started = std::thread::Builder::new()
+            .name("headwaiter-io".into())
+            .spawn(move || {
+                let leave = leave;
+                io.settle();
+                conduct(Box::new(io), &leave.shared, &seat);
+            })
+            .inspect_err(|_| self.shared.advance(Stage::Cutting))?;
+        *self.lock_thread() = Some(started);
         Ok(())
     }
 
@@ -236,18 +170,18 @@ impl Server {
         self.shared.advance(stage);
     }
 
-    /// Blocks until the I/O threads have ended and all that they own is dropped. Call it after `on_finished`
+    /// Blocks until the I/O thread has ended and all that it owns is dropped. Call it after `on_finished`
     /// was called, from another thread.
     pub fn join(&self) {
-        let threads = std::mem::take(&mut *self.lock_threads());
-        for thread in threads {
+        let thread = self.lock_thread().take();
+        if let Some(thread) = thread {
             let _ = thread.join(); // an error is a panic, which was reported already
         }
     }
 
     /// Whether it has drained, or was stopped before it started.
     pub fn finished(&self) -> bool {
-        self.shared.draining() && self.shared.io_threads_alive.load(Ordering::SeqCst) == 0
+        self.shared.draining() && !self.shared.io_runs.load(Ordering::SeqCst)
     }
 
     /// How many requests were cut at the end.
@@ -314,8 +248,8 @@ impl Server {
         crate::observe::admin::status(&Snapshot::take(&self.observatory)).to_string()
     }
 
-    /// This process' figures in the form that `Overview::supply` adds up, as JSON. Waits for the I/O threads
-    /// to count their channels, half a second at most; touches no interpreter.
+    /// This process' figures in the form that `Overview::supply` adds up, as JSON. Waits for the I/O thread
+    /// to count its channels, half a second at most; touches no interpreter.
     pub fn figures(&self) -> String {
         self.observatory.count();
         let snapshot = Snapshot::take(&self.observatory);
@@ -366,8 +300,8 @@ impl Server {
         all
     }
 
-    fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_thread(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_listeners(&self) -> std::sync::MutexGuard<'_, Listeners> {
@@ -377,11 +311,11 @@ impl Server {
     }
 }
 
-/// Its drop is the last act of an I/O thread, also after a panic. The last thread closes what is shared.
+/// Its drop is the last act of the I/O thread, also after a panic: it closes what is shared.
 struct Leave {
     shared: Arc<Shared>,
     observatory: Arc<Observatory>,
-    on_finished: Arc<Mutex<Option<OnFinished>>>,
+    on_finished: Option<OnFinished>,
 }
 
 /// Called once, when the server has drained.
@@ -390,26 +324,18 @@ pub type OnFinished = Box<dyn FnOnce() + Send>;
 impl Drop for Leave {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            log::error!(target: crate::LOG, "an I/O thread ended by a bug; the server stops");
+            log::error!(target: crate::LOG, "the I/O thread ended by a bug; the server stops");
             self.shared.advance(Stage::Cutting);
-            // The others wait for the first thread to end listening, and this may be the first.
-            self.shared.end_listening();
         }
-        if self.shared.io_threads_alive.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.shared.queue.close();
-            self.observatory.watch.close(&self.shared);
-            self.shared.running.bell().close();
-            if let Some(log) = &self.shared.access_log {
-                log.close();
-            }
-            let on_finished = self
-                .on_finished
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            if let Some(on_finished) = on_finished {
-                on_finished();
-            }
+        self.shared.io_runs.store(false, Ordering::SeqCst);
+        self.shared.queue.close();
+        self.observatory.watch.close(&self.shared);
+        self.shared.running.bell().close();
+        if let Some(log) = &self.shared.access_log {
+            log.close();
+        }
+        if let Some(on_finished) = self.on_finished.take() {
+            on_finished();
         }
     }
 }
@@ -419,10 +345,10 @@ impl Drop for Leave {
 pub struct Poker(Arc<Shared>);
 
 impl Poker {
-    /// Wakes one worker, if one is parked; else the I/O threads, since a worker may lead there.
+    /// Wakes one worker, if one is parked; else the I/O thread, since a worker may lead in its place.
     pub fn poke(&self) {
         if !self.0.queue.poke() {
-            self.0.wake_io_threads();
+            self.0.wake_io_thread();
         }
     }
 }
@@ -445,32 +371,6 @@ mod tests {
         let options = settings.bind_options();
         let listeners = Listeners::bind(&[any], &settings.admin, options).unwrap();
         Server::new(settings, listeners).unwrap()
-    }
-
-    #[test]
-    fn without_its_second_io_thread_a_server_ends() {
-        let settings = Settings {
-            io_threads: 3,
-            ..Settings::for_tests()
-        };
-        let server = server(settings);
-        let address = match &server.listening()[0] {
-            Listening::Tcp(address) => *address,
-            Listening::Unix(_) => unreachable!("it was bound to TCP"),
-        };
-        let (finished, end) = mpsc::channel();
-        let started = server.start_by(
-            Box::new(move || finished.send(()).unwrap()),
-            |name, body| match name.as_str() {
-                "headwaiter-io-0" => std::thread::Builder::new().spawn(body),
-                _ => Err(io::ErrorKind::WouldBlock.into()),
-            },
-        );
-        assert!(started.is_err());
-        end.recv().unwrap();
-        server.join();
-        assert!(server.finished());
-        assert!(std::net::TcpStream::connect(address).is_err());
     }
 
     /// The test holds a lock that pages need, so no page is made; the I/O thread still answers by itself.

@@ -39,15 +39,13 @@ pub struct Settings {
     pub stuck_replacements: usize,
     /// Processes that serve the same clients with the same settings; this is one of them.
     pub processes: usize,
-    /// I/O threads: those that own channels.
-    pub io_threads: usize,
     /// `listen(2)` backlog.
     pub backlog: i32,
     /// This process has listeners of its own, at addresses that its siblings share.
     pub reuse_port: bool,
     /// Value of the `Server` field of refusals; empty for no field.
     pub ident: String,
-    /// Most channels open at once, those of all I/O threads together.
+    /// Most channels open at once.
     pub connection_limit: usize,
     /// An idle keep-alive channel is closed after this.
     pub channel_timeout: Option<Duration>,
@@ -142,7 +140,6 @@ impl Settings {
             stuck_after: None,
             stuck_replacements: 4,
             processes: 1,
-            io_threads: 1,
             backlog: 1024,
             reuse_port: false,
             ident: "headwaiter".into(),

@@ -38,23 +38,19 @@ pub(crate) struct Shared {
     pub(crate) shards: Shards,
     pub(crate) access_log: Option<Arc<AccessLog>>,
     pub(crate) census: CensusTable,
-    /// One per I/O thread, from `start` on.
-    pub(crate) mailboxes: OnceLock<Vec<Arc<Mailbox>>>,
+    /// That of the I/O thread, from `start` on.
+    pub(crate) mailbox: OnceLock<Arc<Mailbox>>,
     /// Channels open now.
     pub(crate) channels: AtomicUsize,
-    /// Accepting rests until there is room, and wants to know of a channel that was closed elsewhere.
-    pub(crate) room_wanted: AtomicBool,
     /// The health answer is 503, although the server serves.
     pub(crate) unready: AtomicBool,
-    /// I/O threads that have not ended.
-    pub(crate) io_threads_alive: AtomicUsize,
+    /// The I/O thread has started and not ended.
+    pub(crate) io_runs: AtomicBool,
     /// Requests cut at the end.
     pub(crate) unfinished: AtomicUsize,
     /// What each worker runs.
     pub(crate) running: RunningTable,
     stage: AtomicU8,
-    /// The first I/O thread will accept no more.
-    listening_over: AtomicBool,
     /// Nanoseconds that tests have moved the clock ahead.
     ahead: AtomicU64,
     storage_log: Seldom,
@@ -99,17 +95,15 @@ impl Shared {
             budget,
             counters: Counters::default(),
             shards: Shards::new(settings.max_requests),
-            census: CensusTable::new(settings.io_threads.max(1)),
+            census: CensusTable::default(),
             access_log,
-            mailboxes: OnceLock::new(),
+            mailbox: OnceLock::new(),
             channels: AtomicUsize::new(0),
-            room_wanted: AtomicBool::new(false),
             unready: AtomicBool::new(false),
-            io_threads_alive: AtomicUsize::new(0),
+            io_runs: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
             running: RunningTable::new(&settings),
             stage: AtomicU8::new(Stage::Serving as u8),
-            listening_over: AtomicBool::new(false),
             ahead: AtomicU64::new(0),
             storage_log: Seldom::new(MINUTE),
             queue_log: Seldom::new(Duration::from_secs(1)),
@@ -127,10 +121,10 @@ impl Shared {
         sync::now() + Duration::from_nanos(self.ahead.load(Ordering::Relaxed))
     }
 
-    /// Moves the clock ahead and lets every I/O thread look at it.
+    /// Moves the clock ahead and lets the I/O thread look at it.
     pub(crate) fn move_clock(&self, by: Duration) {
         self.ahead.fetch_add(by.as_nanos() as u64, Ordering::SeqCst);
-        self.wake_io_threads();
+        self.wake_io_thread();
         self.running.bell().ring();
     }
 
@@ -146,14 +140,14 @@ impl Shared {
         self.stage() > Stage::Serving
     }
 
-    /// Moves on to `stage`, never back, and tells every I/O thread.
+    /// Moves on to `stage`, never back, and tells the I/O thread.
     pub(crate) fn advance(&self, stage: Stage) {
         #[cfg(unix)]
         if let Some(siblings) = &self.siblings {
             siblings.leave();
         }
         self.stage.fetch_max(stage as u8, Ordering::SeqCst);
-        self.wake_io_threads();
+        self.wake_io_thread();
     }
 
     /// Whether this process is one of several that serve the same listeners.
@@ -179,30 +173,20 @@ impl Shared {
         self.draining() && !self.hands_over()
     }
 
-    /// No connection will be accepted any more; the other I/O threads may end from here on.
-    pub(crate) fn end_listening(&self) {
-        self.listening_over.store(true, Ordering::SeqCst);
-        self.wake_io_threads();
-    }
-
-    pub(crate) fn is_listening_over(&self) -> bool {
-        self.listening_over.load(Ordering::SeqCst)
-    }
-
-    pub(crate) fn wake_io_threads(&self) {
-        for mailbox in self.mailboxes.get().into_iter().flatten() {
+    pub(crate) fn wake_io_thread(&self) {
+        if let Some(mailbox) = self.mailbox.get() {
             mailbox.wake();
         }
     }
 
     /// The tasks that were left to the workers are running out.
     pub(crate) fn end_naps(&self) {
-        for mailbox in self.mailboxes.get().into_iter().flatten() {
+        if let Some(mailbox) = self.mailbox.get() {
             mailbox.end_nap();
         }
     }
 
-    /// Tells sibling processes how this one is doing. `more`: tasks that are about to be queued; `turn`: the first I/O
+    /// Tells sibling processes how this one is doing. `more`: tasks that are about to be queued; `turn`: the I/O
     /// thread has made a turn.
     #[cfg(unix)]
     pub(crate) fn publish(&self, more: usize, turn: bool) {
@@ -259,21 +243,21 @@ impl Shared {
     fn after_freed(&self, freed: &Freed) {
         if freed.was_closing && self.draining() {
             // They may wait for just this worker.
-            self.wake_io_threads();
+            self.wake_io_thread();
         }
         if freed.was_replaced {
             self.queue.retire(1);
         }
     }
 
-    /// Requests a count of the channels from every I/O thread; returns its number.
+    /// Requests a count of the channels from the I/O thread; returns its number.
     pub(crate) fn request_census(&self) -> u64 {
         let number = self.census.request();
-        self.wake_io_threads();
+        self.wake_io_thread();
         number
     }
 
-    /// Has every I/O thread count its channels, and waits for them, at most for `most`. An I/O thread
+    /// Has the I/O thread count its channels, and waits for it, at most for `most`. The I/O thread
     /// must not call it: it would wait for itself.
     pub(crate) fn new_census(&self, most: Duration) {
         self.census.wait(self.request_census(), most);

@@ -84,16 +84,10 @@ impl Parent {
 fn a_ping_is_answered_while_no_worker_returns() {
     let gate = Gate::default();
     let door = gate.clone();
-    let (mut parent, _control, site) = Parent::of(
-        Settings {
-            io_threads: 2,
-            ..settings()
-        },
-        move |task| {
-            door.wait();
-            echo_path(task);
-        },
-    );
+    let (mut parent, _control, site) = Parent::of(settings(), move |task| {
+        door.wait();
+        echo_path(task);
+    });
     let mut clients = [0, 1, 2].map(|_| site.connect());
     for client in &mut clients {
         client.send(request("/"));

@@ -309,11 +309,10 @@ fn a_task_completed_without_a_byte_closes_its_channel() {
 }
 
 #[test]
-fn many_clients_at_once_on_several_io_threads() {
-    for (io_threads, gil) in [(1, true), (1, false), (3, true), (3, false)] {
+fn many_clients_at_once() {
+    for gil in [true, false] {
         let site = Site::new(
             Settings {
-                io_threads,
                 gil,
                 threads: 4,
                 ..settings()

@@ -91,12 +91,11 @@ fn with_no_idle_channel_newcomers_wait_until_one_ends() {
 }
 
 #[test]
-fn an_idle_channel_of_another_io_thread_makes_room_too() {
+fn an_idle_channel_makes_room_beside_busy_ones() {
     let gate = Gate::default();
     let door = gate.clone();
     let site = Site::new(
         Settings {
-            io_threads: 3,
             connection_limit: 3,
             ..settings()
         },
@@ -107,7 +106,6 @@ fn an_idle_channel_of_another_io_thread_makes_room_too() {
             echo_path(task);
         },
     );
-    // One for each I/O thread: those of the first two are busy, so only the last has somebody to close.
     let mut busy: Vec<_> = (0..2).map(|_| site.connect()).collect();
     for (n, client) in busy.iter_mut().enumerate() {
         client.send(request("/busy"));
@@ -125,28 +123,6 @@ fn an_idle_channel_of_another_io_thread_makes_room_too() {
         assert_eq!(client.reply().body, b"/busy");
     }
     assert_eq!((site.stat("evicted"), site.stat("accept_pauses")), (1, 0));
-}
-
-#[test]
-fn with_no_idle_channel_on_any_io_thread_newcomers_wait_until_one_ends() {
-    let (site, gate) = Site::gated(Settings {
-        io_threads: 2,
-        connection_limit: 2,
-        ..settings()
-    });
-    let mut busy: Vec<_> = (0..2).map(|_| site.connect()).collect();
-    for (n, client) in busy.iter_mut().enumerate() {
-        client.send(request("/busy"));
-        site.until("busy_workers", n as u64 + 1);
-    }
-    let mut waiting = site.connect();
-    waiting.send(request("/waiting"));
-    site.until("accept_pauses", 1);
-    gate.open(3);
-    for client in &mut busy {
-        assert_eq!(client.reply().body, b"/busy");
-    }
-    assert_eq!(waiting.reply().body, b"/waiting");
 }
 
 #[test]
@@ -427,14 +403,13 @@ fn a_running_task_learns_that_its_client_left() {
 }
 
 #[test]
-fn tasks_of_a_second_io_thread_do_not_starve_behind_a_lock_bound_past() {
+fn tasks_do_not_starve_behind_a_lock_bound_past() {
     // Computing has made the governor allow one worker; then that one blocks.
     let gate = Gate::default();
     let door = gate.clone();
     let site = Site::new(
         Settings {
             threads: 3,
-            io_threads: 2,
             ..settings()
         },
         move |task| {

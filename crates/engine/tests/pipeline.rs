@@ -23,7 +23,6 @@ fn long_pipelines_of_many_clients_keep_their_order() {
     const LENGTH: usize = 100;
     let several = Settings {
         threads: 4,
-        io_threads: 2,
         ..settings()
     };
     for settings in [settings(), several] {

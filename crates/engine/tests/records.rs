@@ -71,10 +71,7 @@ fn sum_of_phases(line: &Value) -> f64 {
 fn phases_of_thousands_of_mixed_requests_add_up_and_match_what_clients_see() {
     const CLIENTS: usize = 8;
     const ROUNDS: usize = 75;
-    let (settings, _dir, path) = logged(Settings {
-        io_threads: 2,
-        ..settings()
-    });
+    let (settings, _dir, path) = logged(settings());
     let site = Site::new(settings, |task| match task.head().path() {
         b"/sleep" => {
             std::thread::sleep(Duration::from_millis(2));

@@ -18,7 +18,6 @@ use socket2::Socket;
 struct Family {
     page: Page,
     inboxes: Vec<(Socket, Socket)>,
-    io_threads: usize,
     connection_limit: usize,
 }
 
@@ -27,7 +26,6 @@ impl Family {
         Self {
             page: Page::create(members).unwrap(),
             inboxes: (0..members).map(|_| inbox_pair().unwrap()).collect(),
-            io_threads: 1,
             connection_limit: 100,
         }
     }
@@ -69,7 +67,6 @@ impl Family {
     ) -> Site {
         let settings = Settings {
             threads: 1,
-            io_threads: self.io_threads,
             connection_limit: self.connection_limit,
             ..settings()
         };
@@ -227,9 +224,8 @@ fn a_server_that_stops_hands_its_connections_over() {
 }
 
 #[test]
-fn every_io_thread_hands_its_connections_over() {
-    let mut family = Family::of(2);
-    family.io_threads = 2;
+fn a_server_that_stops_hands_idle_connections_over() {
+    let family = Family::of(2);
     let a = family.site(0, "a", None);
     let mut clients: Vec<_> = (0..6).map(|_| a.connect()).collect();
     for client in &mut clients {

@@ -3,7 +3,7 @@
 //! All of PyO3 lives in this crate. `server.rs` is what the Python package sees, `worker.rs` is the life of a
 //! worker thread, `wsgi/` takes one request from environ to reply, `process/` serves the process around it.
 //!
-//! **Invariant:** only workers and threads of the caller attach to the interpreter; the engine's I/O threads
+//! **Invariant:** only workers and threads of the caller attach to the interpreter; the engine's I/O thread
 //! never do. References to bytes that they have sent go back to the workers (`held.rs`).
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]

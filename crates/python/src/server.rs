@@ -121,7 +121,7 @@ impl Server {
         shown(py, self.engine.listening())
     }
 
-    /// Starts the I/O threads. One byte is sent on the socket `done_fileno` when the server has finished.
+    /// Starts the I/O thread. One byte is sent on the socket `done_fileno` when the server has finished.
     fn start(&self, done_fileno: i64) -> PyResult<()> {
         let mut done = socket(done_fileno)?;
         #[cfg(unix)]
@@ -134,7 +134,7 @@ impl Server {
         };
         self.engine
             .start(Box::new(notify))
-            .map_err(|error| os_error(&error, "starting the I/O threads"))
+            .map_err(|error| os_error(&error, "starting the I/O thread"))
     }
 
     /// Starts a thread that reads signal numbers from `signals_fileno` without the interpreter.
@@ -177,7 +177,7 @@ impl Server {
         self.engine.abort();
     }
 
-    /// Waits until the I/O threads have ended, shortly after the server has finished.
+    /// Waits until the I/O thread has ended, shortly after the server has finished.
     fn join(&self, py: Python<'_>) {
         py.detach(|| self.engine.join());
     }

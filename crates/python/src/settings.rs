@@ -74,7 +74,6 @@ fn engine_settings(from: &Adjustments<'_, '_>, py: Python<'_>) -> PyResult<Setti
         stuck_after: from.seconds("stuck_after")?,
         stuck_replacements: from.get("stuck_replacements")?,
         processes: from.get("process_count")?,
-        io_threads: from.get("io_threads")?,
         backlog: from.get("backlog")?,
         reuse_port: from.get("reuse_port")?,
         ident: from.text("ident")?,

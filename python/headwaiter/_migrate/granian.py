@@ -105,8 +105,8 @@ OPTIONS = (
         into("threads", number)),
     option("--blocking-threads-idle-timeout", "`threads`", """
         `threads = "4-64"` starts and stops threads by need."""),
-    option("--runtime-threads", "`io_threads`", """
-        Threads that read and write; one is enough for nearly everybody."""),
+    option("--runtime-threads", "", """
+        Each process has one thread that reads and writes; `processes` brings more."""),
     option("--runtime-blocking-threads", "", "Files are sent by the kernel."),
     option("--runtime-mode", "", "There is one."),
     option("--loop", "", ASGI),

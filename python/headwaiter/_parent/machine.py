@@ -47,7 +47,7 @@ class Machine(Adoption):
     # Events.
 
     def handle_ready(self, now: float, slot: int, *, gil: bool = True) -> None:
-        """The child has loaded the application, and its I/O threads turn."""
+        """The child has loaded the application, and its I/O thread turns."""
         self._pass(now)
         child = self.children[slot]
         if child.phase is not Phase.STARTING:

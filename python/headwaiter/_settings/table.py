@@ -177,9 +177,6 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         wait in the queue, fully received. Two numbers, such as `4-64`, are bounds between
         which the server chooses by its load; `auto` is `4-64`.""",
         minimum=1, maximum=kinds.MOST_THREADS, waitress="differs", aliases=("-t",)),
-    _row("io_threads", kinds.INTEGER, 1, "Threads", """
-        Threads that accept, read and send. They never wait for Python; more than one helps only
-        where moving bytes keeps a core busy.""", minimum=1, maximum=1024, waitress="absent"),
     _row("channel_request_lookahead", kinds.INTEGER, 0, "Threads", """
         Pipelined requests of one connection that are read ahead while its first one runs.
         The server notices a client that leaves even at 0.""", waitress="differs"),

@@ -35,7 +35,6 @@ class AdjustmentKeywords(TypedDict, total=False):
     url_scheme: str
     url_prefix: str
     threads: int | str
-    io_threads: int | str
     channel_request_lookahead: int | str
     processes: int | str
     drain_delay: float | str
@@ -126,7 +125,6 @@ class AdjustmentValues:
     url_scheme: str
     url_prefix: str
     threads: int | str
-    io_threads: int
     channel_request_lookahead: int
     processes: int | str
     drain_delay: float

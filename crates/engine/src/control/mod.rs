@@ -6,8 +6,8 @@
 //! its socket, and it ends the process if Python does not. A signal that would stop a server makes a child ask
 //! its parent to be replaced.
 //!
-//! Rules: no polling, except while an I/O thread owes a turn; only this thread obeys orders; nothing here blocks
-//! an I/O thread. Elsewhere: frames (`frames.rs`), what the thread does in which order (`thread.rs`).
+//! Rules: no polling, except while the I/O thread owes a turn; only this thread obeys orders; nothing here blocks
+//! the I/O thread. Elsewhere: frames (`frames.rs`), what the thread does in which order (`thread.rs`).
 
 mod frames;
 mod thread;
@@ -72,7 +72,7 @@ struct State {
 /// What others tell the thread.
 #[derive(Debug)]
 enum News {
-    /// Workers and I/O threads have been started.
+    /// Workers and the I/O thread have been started.
     Started,
     /// The stacks that the parent has asked for by this number.
     Stacks(u64, String),
@@ -168,7 +168,7 @@ impl Control {
         self.0.wake(); // signals may have come before
     }
 
-    /// Has the parent told that the server is ready, as soon as every I/O thread has made a turn.
+    /// Has the parent told that the server is ready, as soon as the I/O thread has made a turn.
     pub fn ready(&self) {
         self.0.tell(News::Started);
     }

@@ -29,13 +29,13 @@ pub(super) struct Thread {
     early: Vec<u8>,
     /// The parent has not closed the socket.
     connected: bool,
-    /// What I/O threads owe a turn for, and the number of the census that shows their turns.
+    /// What the I/O thread owes a turn for, and the number of the census that shows its turns.
     turns: Vec<(u64, Turned)>,
     /// Questions for stacks, and when an answer without them is due.
     stacks: Vec<(u64, Instant)>,
 }
 
-/// What is told when every I/O thread has made a turn.
+/// What is told when the I/O thread has made a turn.
 #[derive(Clone, Copy, Debug)]
 enum Turned {
     Ready,
@@ -86,7 +86,7 @@ impl Thread {
     fn wait(&self, timeout: Option<Duration>) -> io::Result<()> {
         let stacks = self.stacks.iter().map(|(_, due)| *due).min();
         let stacks = stacks.map(|due| due.saturating_duration_since(sync::now()));
-        // I/O threads tell of their turns in another way, see `answer_turns`.
+        // The I/O thread tells of its turns in another way, see `answer_turns`.
         let turns = (!self.turns.is_empty()).then_some(Duration::ZERO);
         let timeout = [timeout, stacks, turns].into_iter().flatten().min();
         let timeout = timeout.map(|timeout| Timespec {
@@ -307,15 +307,15 @@ impl Thread {
         }
     }
 
-    /// Tells `what` when every I/O thread has made a turn from now on.
+    /// Tells `what` when the I/O thread has made a turn from now on.
     fn owe_turn(&mut self, what: Turned) {
         let server = self.common.server();
         let census = server.map_or(0, |server| server.shared.request_census());
         self.turns.push((census, what));
     }
 
-    /// Waits for the turns that I/O threads owe, for a moment, and tells of those that were made. Before the server
-    /// has started there is no I/O thread.
+    /// Waits for the turns that the I/O thread owes, for a moment, and tells of those that were made. Before the server
+    /// has started there is none.
     fn answer_turns(&mut self) {
         let Some((last, _)) = self.turns.last() else {
             return;
@@ -328,7 +328,7 @@ impl Thread {
             // A thread that had not begun when it was first woken has slept since.
             server
                 .iter()
-                .for_each(|server| server.shared.wake_io_threads());
+                .for_each(|server| server.shared.wake_io_thread());
         }
         let is_made = |number| census.is_none_or(|census| census.is_complete(number));
         let (made, owed) = std::mem::take(&mut self.turns)
@@ -371,7 +371,7 @@ fn missing(server: &Observatory) -> String {
     instead_of_stacks(&server.shared, server.shared.now())
 }
 
-/// How long one wait for the turns of I/O threads takes. Other orders wait meanwhile.
+/// How long one wait for the turns of the I/O thread takes. Other orders wait meanwhile.
 const MOMENT: Duration = Duration::from_millis(50);
 /// Most seconds of one wait: some systems count milliseconds in 32 bits.
 const LONGEST_WAIT: u64 = 3600;

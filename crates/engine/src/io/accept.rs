@@ -1,4 +1,4 @@
-//! New connections: accepts them within `connection_limit` and gives each to an I/O thread. `evict.rs` makes room
+//! New connections: accepts them within `connection_limit`. `evict.rs` makes room
 //! when the limit is reached or no descriptor is free.
 
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use mio::{Registry, Token};
 
 use crate::exchange::link::Link;
-use crate::exchange::message::Message;
 use crate::io::IoLoop;
 use crate::io::accepting::{Accepted, Accepting};
 use crate::io::channel::Channel;
@@ -48,7 +47,7 @@ impl Accepting {
                     let beyond = desk.at_limit();
                     desk.shared.channels.fetch_add(1, Ordering::Relaxed);
                     desk.shared.counters.connections.add(1);
-                    self.distribute(stream, peer, n, desk, registry);
+                    desk.adopt(registry, stream, peer, Some(n));
                     if beyond && !desk.make_room(AT_LIMIT) {
                         return;
                     }
@@ -64,26 +63,6 @@ impl Accepting {
             }
         }
         self.note_more();
-    }
-
-    /// Gives a connection to the next I/O thread in turn.
-    pub(in crate::io) fn distribute(
-        &mut self,
-        stream: Stream,
-        peer: Peer,
-        listener: usize,
-        desk: &mut Desk,
-        registry: &Registry,
-    ) {
-        let mailboxes = desk.shared.mailboxes.get().map_or(&[][..], Vec::as_slice);
-        let owner = self.next_owner(mailboxes.len());
-        match mailboxes.get(owner) {
-            // While the server drains, the other threads may have ended.
-            Some(mailbox) if owner != desk.index && !desk.shared.draining() => {
-                mailbox.post(Message::Accepted(stream, peer, listener), true)
-            }
-            _ => desk.adopt(registry, stream, peer, Some(listener)),
-        }
     }
 }
 
@@ -151,7 +130,7 @@ impl Desk {
             && self.shared.channels.load(Ordering::Relaxed) > self.shared.settings.connection_limit
     }
 
-    /// Makes the connection a channel of this thread. `listener` is `None` for the admin endpoint.
+    /// Makes the connection a channel. `listener` is `None` for the admin endpoint.
     pub(in crate::io) fn adopt(
         &mut self,
         registry: &Registry,
@@ -236,7 +215,7 @@ mod tests {
             unreachable!("it was bound to TCP")
         };
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
-        let io = IoLoop::new(0, &shared, listeners, Endpoint::default()).unwrap();
+        let io = IoLoop::new(&shared, listeners, Endpoint::default()).unwrap();
         (shared, io, address)
     }
 

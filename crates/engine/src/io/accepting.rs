@@ -12,14 +12,12 @@ use crate::net::socket::Stream;
 /// [`Accepting::note_more`].
 #[derive(Debug, Default)]
 pub(crate) struct Accepting {
-    /// The first I/O thread accepts for all threads. Empty in the other threads, and once the drain has begun.
+    /// Empty once the drain has begun.
     listeners: Vec<Listener>,
     /// The last turn used up its share, so connections may still wait.
     more: bool,
     /// How many calls of `accept` in a row have failed.
     failures: usize,
-    /// The I/O thread that gets the next connection.
-    next_owner: usize,
 }
 
 /// The result of one call of `accept`.
@@ -102,13 +100,6 @@ impl Accepting {
     /// Whether the last turn used up its share. Ends that.
     pub(in crate::io) fn take_more(&mut self) -> bool {
         std::mem::take(&mut self.more)
-    }
-
-    /// The index of the I/O thread that gets the next connection. There are `owners` threads.
-    pub(in crate::io) fn next_owner(&mut self, owners: usize) -> usize {
-        let owner = self.next_owner;
-        self.next_owner = (owner + 1) % owners.max(1);
-        owner
     }
 }
 

@@ -1,4 +1,4 @@
-//! Counts the channels of an I/O thread by state, for status and metrics. Somebody requests a count; then the loop
+//! Counts the channels by state, for status and metrics. Somebody requests a count; then the loop
 //! counts some channels in each turn.
 
 use crate::io::channel::Channel;
@@ -6,11 +6,9 @@ use crate::io::channels::Channels;
 use crate::io::phase::Phase;
 use crate::record::census::{Census, CensusTable};
 
-/// The count that one I/O thread is making.
-#[derive(Debug)]
+/// The count that the loop is making.
+#[derive(Debug, Default)]
 pub(crate) struct Counting {
-    /// The number of the I/O thread, which has a place of its own in the table.
-    thread: usize,
     /// The number of this count. Without a count: the number of the last complete one.
     number: u64,
     /// The next index in the slab; 0 when nobody has requested a count.
@@ -19,15 +17,6 @@ pub(crate) struct Counting {
 }
 
 impl Counting {
-    pub(crate) fn of(thread: usize) -> Self {
-        Self {
-            thread,
-            number: 0,
-            next: 0,
-            so_far: Census::default(),
-        }
-    }
-
     pub(crate) fn is_under_way(&self) -> bool {
         self.next > 0
     }
@@ -54,7 +43,7 @@ impl Counting {
         let over = end >= channels.capacity();
         self.next = if over { 0 } else { end };
         if over {
-            table.store(self.thread, self.number, &self.so_far);
+            table.store(self.number, &self.so_far);
         }
     }
 }
@@ -108,7 +97,7 @@ mod tests {
                 .count(&io.desk.channels, &shared.census, number, 4);
             assert_eq!(io.counting.is_under_way(), turn < 4);
             let shown = if turn < 4 { 0 } else { 11 };
-            assert_eq!(shared.census.sum().idle, shown);
+            assert_eq!(shared.census.last().idle, shown);
         }
         // Nobody has requested another count.
         io.count_if_requested();
@@ -121,7 +110,7 @@ mod tests {
             std::thread::yield_now();
         }
         asker.join().unwrap();
-        // Nobody waits for an I/O thread that has ended.
+        // Nobody waits for a loop that has ended.
         drop(io);
         shared.new_census(Duration::from_secs(600));
     }

@@ -62,7 +62,8 @@ impl Closing {
             shared.channels.fetch_sub(1, Ordering::Relaxed);
         }
         drop(link);
-        room.note_closed(shared, now);
+        // Its descriptor is free, unless a worker still holds the link.
+        room.end_pause(now);
     }
 }
 

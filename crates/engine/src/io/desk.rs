@@ -1,4 +1,4 @@
-//! What an I/O thread needs to serve the requests of its channels, whatever protocol they speak.
+//! What the I/O thread needs to serve the requests of its channels, whatever protocol they speak.
 //!
 //! Elsewhere: the poll, the listeners and the end (`mod.rs`, `accept.rs`, `drain.rs`); what a channel's protocol does
 //! with bytes (`h1/`). `close.rs`, `closing.rs`, `evict.rs`, `expire.rs`, `recycle.rs` and `guard.rs` hold more steps of the desk.
@@ -30,8 +30,6 @@ use crate::store::disk::DiskTime;
 /// behind another exchange, or in the pool. A step that takes an exchange out of one of these puts it into another one before it returns.
 #[derive(Debug)]
 pub(in crate::io) struct Desk {
-    /// The number of the I/O thread; the first is 0.
-    pub(in crate::io) index: usize,
     pub(in crate::io) shared: Arc<Shared>,
     pub(in crate::io) mailbox: Arc<Mailbox>,
     pub(in crate::io) channels: Channels,
@@ -60,14 +58,8 @@ pub(in crate::io) struct Desk {
 }
 
 impl Desk {
-    pub(in crate::io) fn new(
-        index: usize,
-        shared: &Arc<Shared>,
-        mailbox: Arc<Mailbox>,
-        admin: Endpoint,
-    ) -> Self {
+    pub(in crate::io) fn new(shared: &Arc<Shared>, mailbox: Arc<Mailbox>, admin: Endpoint) -> Self {
         Self {
-            index,
             shared: Arc::clone(shared),
             mailbox,
             channels: Channels::default(),
@@ -77,7 +69,7 @@ impl Desk {
             recorder: Recorder::new(shared.shards.add(), shared.access_log.clone()),
             admin,
             inline: Health::configured(shared),
-            room: Room::of(index),
+            room: Room::default(),
             buffers: Buffers::new(),
             disk: DiskTime::default(),
             closing: Closing::default(),

@@ -1,4 +1,4 @@
-//! How an I/O thread stops: it serves, then drains, then cuts what is left.
+//! How the I/O thread stops: it serves, then drains, then cuts what is left.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -68,9 +68,6 @@ impl IoLoop {
         for mut listener in self.accepting.take_listeners() {
             listener.deregister(self.poll.registry());
         }
-        if self.desk.index == 0 {
-            self.desk.shared.end_listening();
-        }
         // A pause may have left something in the inbox, and the poll does not report it again.
         self.read_inbox();
         for index in self.desk.channels.indices() {
@@ -106,14 +103,9 @@ impl IoLoop {
             .shared
             .unfinished
             .fetch_add(lost, Ordering::SeqCst);
-        if self.desk.index == 0 {
-            self.guarded(None, Self::cut_running);
-        }
+        self.guarded(None, Self::cut_running);
         drop(self.accepting.take_listeners());
         self.desk.admin.listeners.clear();
-        if self.desk.index == 0 {
-            self.desk.shared.end_listening();
-        }
         let batch = self.desk.in_flight.take_batch();
         for mut exchange in batch.into_iter().chain(self.desk.shared.queue.clear()) {
             exchange
@@ -206,8 +198,6 @@ impl IoLoop {
             && !self.desk.closing.is_under_way()
             && (self.desk.shared.running.closing() == 0
                 || self.desk.shared.stage() == Stage::Cutting)
-            // As long as the first thread accepts, it may give this one a connection.
-            && self.desk.shared.is_listening_over()
             && self.desk.mailbox.is_empty()
     }
 }

@@ -1,21 +1,15 @@
 //! Room for new connections: which channel to close, and when accepting pauses.
-//!
-//! Every I/O thread has its own idle channels, and only the first thread accepts. If the first thread has no idle
-//! channel, it sends [`Message::MakeRoom`] to the next thread. Each thread closes an idle channel or passes the
-//! message on. If the message comes back to the first thread, no channel is idle anywhere.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::exchange::message::Message;
 use crate::io::channel::Channel;
 use crate::io::desk::Desk;
 use crate::io::phase::Phase;
-use crate::io::room;
 
 impl Desk {
-    /// Closes an idle channel of this thread, or asks another thread to close one. Returns `false` if there is no
-    /// room yet; accepting then pauses. `why` is the reason for the log.
+    /// Closes an idle channel. Returns `false` if there is no room yet; accepting then pauses. `why` is the reason for
+    /// the log.
     pub(in crate::io) fn make_room(&mut self, why: &str) -> bool {
         if self.evict() {
             return true;
@@ -23,31 +17,10 @@ impl Desk {
         if self.channels.longest_idle().is_some() {
             // All idle channels are new. The next turn reads them first.
             self.room.pause(self.now + SHORT_PAUSE);
-        } else if room::others(&self.shared).is_some() && self.drain.is_none() {
-            self.room.pause(self.now + PAUSE);
-            self.room.ask(&self.shared, why);
         } else {
             self.pause_accepting(why);
         }
         false
-    }
-
-    /// Handles [`Message::MakeRoom`]: another thread asks for room, or this thread's own message has come back.
-    pub(in crate::io) fn asked_for_room(&mut self) {
-        if self.index == 0 {
-            if let Some(why) = self.room.take_asked()
-                && self.room.is_paused()
-            {
-                self.pause_accepting(&why);
-            }
-        } else if !self.evict() {
-            if self.channels.longest_idle().is_some() {
-                // All idle channels are new. The next turn tries again.
-                self.mailbox.post(Message::MakeRoom, true);
-            } else {
-                self.room.pass_on(&self.shared);
-            }
-        }
     }
 
     /// Closes the channel that has been idle longest. Never closes one accepted in this turn, as its request may
@@ -119,46 +92,8 @@ const SHORT_PAUSE: Duration = Duration::from_millis(1);
 mod tests {
     use std::io::Write;
 
-    use std::sync::Arc;
-
     use super::*;
-    use crate::io::IoLoop;
-    use crate::io::inline::Endpoint;
     use crate::io::tests::{connect, with_idle};
-    use crate::settings::Settings;
-    use crate::shared::Shared;
-
-    #[test]
-    fn a_channel_that_another_thread_closes_ends_the_pause() {
-        let settings = Settings {
-            io_threads: 2,
-            ..Settings::for_tests()
-        };
-        let shared = Arc::new(Shared::new(settings, Vec::new(), None));
-        let mut threads = [0, 1]
-            .map(|index| IoLoop::new(index, &shared, Vec::new(), Endpoint::default()).unwrap());
-        let mailboxes = threads
-            .iter()
-            .map(|io| Arc::clone(&io.desk.mailbox))
-            .collect();
-        shared.mailboxes.set(mailboxes).unwrap();
-        let [first, second] = &mut threads;
-        let _client = connect(second, Some(0));
-        // Now the channel does not count as idle.
-        second.desk.channels.unlist_idle(0);
-
-        assert!(!first.desk.make_room("no room"));
-        // The message goes to the other thread and comes back.
-        second.read_mail();
-        assert_eq!(shared.counters.accept_pauses.get(), 0);
-        first.read_mail();
-        assert_eq!(shared.counters.accept_pauses.get(), 1);
-        assert_eq!(first.desk.room.paused_until(), Some(first.desk.now + PAUSE));
-
-        second.desk.close(0);
-        first.read_mail();
-        assert_eq!(first.desk.room.paused_until(), Some(first.desk.now));
-    }
 
     #[test]
     fn a_channel_that_was_accepted_in_this_turn_is_not_closed_for_another() {

@@ -2,14 +2,12 @@
 //! long, and logs a deep queue.
 
 use crate::sys::instant::Instant;
-use std::sync::Arc;
 use std::time::Duration;
 
 use headwaiter_http::Refusal;
 
 use crate::exchange::Exchange;
 use crate::exchange::lane::Lane;
-use crate::exchange::message::{Mailbox, Message};
 use crate::io::IoLoop;
 use crate::io::desk::Desk;
 use crate::io::observer::Observer;
@@ -103,7 +101,6 @@ impl IoLoop {
         self.guarded(None, |me| {
             let (shared, now) = (&me.desk.shared, me.desk.now);
             let queue = &shared.queue;
-            // Any I/O thread that is awake does this. A fixed one could sleep while the others receive tasks.
             if shared.settings.gil && (queue.contended() || queue.waiting() > 0) {
                 me.governing.govern(queue, now);
             }
@@ -143,39 +140,15 @@ impl Desk {
         let Some(lane) = exchange.lane.take() else {
             return;
         };
-        if self.mailbox_of(&lane.link().io) {
-            self.in_flight.note_back();
-            self.drop_followers(&mut exchange, false);
-            if let Some(index) = self.find(lane.token()) {
-                self.refuse(index, exchange, refusal);
-            } else {
-                exchange.record.stop(self.now, End::Disconnected, "");
-                self.record(&mut exchange, lane.link());
-                self.keep(exchange);
-            }
+        self.in_flight.note_back();
+        self.drop_followers(&mut exchange, false);
+        if let Some(index) = self.find(lane.token()) {
+            self.refuse(index, exchange, refusal);
         } else {
-            // The channel belongs to another I/O thread. This thread gets the task back as an answered one.
-            let mut reply = Vec::new();
-            let date = self.date();
-            refusal.write_reply(
-                &mut reply,
-                &date,
-                self.shared.settings.ident.as_bytes(),
-                exchange.head.is_head(),
-            );
-            exchange.record.refuse(self.now, refusal);
-            exchange.record.reply_head = crate::io::h1::head_length(&reply);
-            exchange.outgoing.tail().extend_from_slice(&reply);
-            exchange.close_after();
-            lane.begin_reply();
-            let io = lane.link().io.clone();
-            exchange.lane = Some(lane);
-            io.post(Message::Done(exchange), true);
+            exchange.record.stop(self.now, End::Disconnected, "");
+            self.record(&mut exchange, lane.link());
+            self.keep(exchange);
         }
-    }
-
-    fn mailbox_of(&self, other: &Arc<Mailbox>) -> bool {
-        Arc::ptr_eq(&self.mailbox, other)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The idle channels of an I/O thread, in the order in which they became idle.
+//! The idle channels of the I/O thread, in the order in which they became idle.
 
 use slab::Slab;
 

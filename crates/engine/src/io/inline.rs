@@ -98,7 +98,7 @@ impl Later {
     }
 }
 
-/// Listeners whose requests all go to one [`Inline`]: the admin endpoint, as the first I/O thread has it.
+/// Listeners whose requests all go to one [`Inline`]: the admin endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Endpoint {
     pub(crate) listeners: Vec<Listener>,

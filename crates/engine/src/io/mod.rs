@@ -1,6 +1,6 @@
-//! The loop of an I/O thread: one turn is poll, mail, events, deadlines, hand-over.
+//! The loop of the I/O thread: one turn is poll, mail, events, deadlines, hand-over.
 //!
-//! An I/O thread owns its channels and never attaches to an interpreter, never waits for a worker
+//! The I/O thread owns its channels and never attaches to an interpreter, never waits for a worker
 //! and never runs application code. [`IoLoop`] turns events into work; the work belongs to other types:
 //!
 //! - [`Desk`] (`desk.rs`, `close.rs`, `closing.rs`, `evict.rs`, `expire.rs`, `recycle.rs`) has the channels and what their requests
@@ -78,7 +78,7 @@ use crate::net::listener::Listener;
 use crate::shared::Shared;
 use crate::sys::sync::{Poll, Waker};
 
-/// The loop of one I/O thread: what turns the events of a poll into work at the desk.
+/// The loop of the I/O thread: what turns the events of a poll into work at the desk.
 ///
 /// Invariant: between two turns every event that the poll has reported was handled, or its channel or listener is noted
 /// for the next turn. So the loop may move to another thread between two turns.
@@ -89,7 +89,7 @@ pub(crate) struct IoLoop {
     events: Option<Events>,
     inbox: Vec<Message>,
     accepting: Accepting,
-    /// The first I/O thread tells it what happens.
+    /// It is told what happens.
     observer: Option<Arc<dyn Observer>>,
     counting: Counting,
     governing: Governing,
@@ -104,7 +104,6 @@ impl IoLoop {
     ///
     /// The system has no room for another poll.
     pub(crate) fn new(
-        index: usize,
         shared: &Arc<Shared>,
         mut listeners: Vec<Listener>,
         mut admin: Endpoint,
@@ -118,14 +117,14 @@ impl IoLoop {
             listener.register(poll.registry(), Source::AdminListener(n).token())?;
         }
         let single_core = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
-        let desk = Desk::new(index, shared, Arc::new(Mailbox::new(waker)), admin);
+        let desk = Desk::new(shared, Arc::new(Mailbox::new(waker)), admin);
         let io = Self {
             poll,
             events: Some(Events::with_capacity(EVENTS)),
             inbox: Vec::new(),
             accepting: Accepting::new(listeners),
             observer: None,
-            counting: Counting::of(index),
+            counting: Counting::default(),
             governing: Governing::new(single_core),
             pace: Pace::new(desk.now, single_core),
             seen: Seen::new(desk.now),
@@ -139,11 +138,6 @@ impl IoLoop {
     /// Has `observer` told what the loop sees.
     pub(crate) fn observe_by(&mut self, observer: Arc<dyn Observer>) {
         self.observer = Some(observer);
-    }
-
-    /// The number of this loop's I/O thread; the first is 0.
-    pub(crate) fn index(&self) -> usize {
-        self.desk.index
     }
 
     /// Where others leave messages for this loop.
@@ -250,13 +244,12 @@ impl IoLoop {
             self.guarded(message_channel(&message), |me| match message {
                 Message::Done(exchange) => me.desk.done(exchange),
                 Message::Flush(token, place) => me.desk.send_more(token, place),
+                #[cfg(all(test, shuttle))]
                 Message::Accepted(stream, peer, listener) => {
                     let registry = me.poll.registry();
                     me.desk.adopt(registry, stream, peer, Some(listener));
                 }
                 Message::Answer(token, answer) => me.desk.answer_came(token, &answer),
-                Message::MakeRoom => me.desk.asked_for_room(),
-                Message::RoomMade => me.desk.room.made(me.desk.now),
             });
         }
         self.inbox = inbox;
@@ -303,7 +296,7 @@ impl Drop for IoLoop {
         for channel in self.desk.channels.iter() {
             channel.link.mark_gone();
         }
-        self.desk.shared.census.leave(self.desk.index);
+        self.desk.shared.census.leave();
         self.desk.mailbox.close();
     }
 }
@@ -315,7 +308,8 @@ fn message_channel(message: &Message) -> Option<usize> {
     match message {
         Message::Done(exchange) => exchange.lane.as_ref().map(Lane::token),
         Message::Flush(token, _) | Message::Answer(token, _) => Some(*token),
-        Message::Accepted(..) | Message::MakeRoom | Message::RoomMade => None,
+        #[cfg(all(test, shuttle))]
+        Message::Accepted(..) => None,
     }
 }
 
@@ -338,7 +332,7 @@ pub(crate) mod tests {
             ..Settings::for_tests()
         };
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
-        let mut io = IoLoop::new(0, &shared, Vec::new(), Endpoint::default()).unwrap();
+        let mut io = IoLoop::new(&shared, Vec::new(), Endpoint::default()).unwrap();
         let mut clients = Vec::new();
         for _ in 0..count {
             clients.push(connect(&mut io, Some(0)));

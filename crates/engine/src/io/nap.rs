@@ -1,4 +1,4 @@
-//! When an I/O thread takes a nap: it lets arrivals and replies gather, and later handles them as a batch.
+//! When the I/O thread takes a nap: it lets arrivals and replies gather, and later handles them as a batch.
 //!
 //! At saturation every arrival and every reply would cause one wake-up of the I/O thread. On a busy machine each
 //! wake-up takes a core from the application and gives it back. So while many tasks wait and workers take them

@@ -3,7 +3,7 @@
 use crate::sys::instant::Instant;
 use std::fmt;
 
-/// Told by the first I/O thread what is worth a look.
+/// Told by the loop what is worth a look.
 pub(crate) trait Observer: fmt::Debug + Send + Sync {
     /// Tasks wait. The loop calls this about once a millisecond.
     fn tick(&self, now: Instant);

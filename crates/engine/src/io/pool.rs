@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::exchange::Exchange;
 use crate::record::Record;
 
-/// The unused exchanges of an I/O thread, and the number of its followers.
+/// The unused exchanges of the I/O thread, and the number of its followers.
 #[derive(Debug, Default)]
 #[expect(
     clippy::vec_box,

@@ -58,7 +58,8 @@ impl IoLoop {
         self.cut_all();
     }
 
-    /// Runs the loop of an I/O thread that never lends it.
+    /// Runs the loop to its end, without lending it.
+    #[cfg(all(test, shuttle))]
     pub(crate) fn run(mut self: Box<Self>) {
         while !self.is_done() {
             self.turn_or_end();

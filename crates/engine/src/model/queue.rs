@@ -1,4 +1,4 @@
-//! The queue and its stand-bys, without the ticks of an I/O thread that would make up for a lost wake-up.
+//! The queue and its stand-bys, without the ticks of the I/O thread that would make up for a lost wake-up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

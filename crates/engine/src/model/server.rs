@@ -46,9 +46,9 @@ impl Site {
     fn start(settings: Settings) -> (Self, Vec<JoinHandle<()>>) {
         let threads = settings.threads;
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
-        let io = IoLoop::new(0, &shared, Vec::new(), Endpoint::default()).unwrap();
+        let io = IoLoop::new(&shared, Vec::new(), Endpoint::default()).unwrap();
         let mailbox = Arc::clone(io.mailbox());
-        shared.mailboxes.set(vec![Arc::clone(&mailbox)]).unwrap();
+        shared.mailbox.set(Arc::clone(&mailbox)).unwrap();
         let site = Self {
             shared,
             seat: Arc::default(),
@@ -195,7 +195,7 @@ fn one_client(workers: usize, lend_loop: bool, paths: &'static [&'static str]) {
     client.expect_end();
 }
 
-/// Channels beside each other, so that tasks wait, leaders give the loop back, and I/O threads nap.
+/// Channels beside each other, so that tasks wait, leaders give the loop back, and the I/O thread naps.
 fn many_clients(settings: Settings, clients: &'static [&'static [&'static str]]) {
     let (site, threads) = Site::start(settings);
     let all: Vec<_> = clients

@@ -91,9 +91,9 @@ fn one_leaves(heirs: bool, death: bool) {
     let mut shared = Shared::new(settings, vec![Listening::Unix("model".into())], None);
     shared.siblings = Some(Arc::new(leaver));
     let shared = Arc::new(shared);
-    let mut io = IoLoop::new(0, &shared, Vec::new(), Endpoint::default()).unwrap();
+    let mut io = IoLoop::new(&shared, Vec::new(), Endpoint::default()).unwrap();
     let mailbox = Arc::clone(io.mailbox());
-    assert!(shared.mailboxes.set(vec![mailbox]).is_ok());
+    assert!(shared.mailbox.set(mailbox).is_ok());
     // It is ready from here on.
     io.turn().unwrap();
     let threads = senders.clone().map(|sender| spawn(move || send(&sender)));

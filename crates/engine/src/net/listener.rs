@@ -1,7 +1,7 @@
 //! Listening sockets, TCP and Unix: bound here, or passed in as descriptors.
 //!
 //! Binding is a step of its own, before a server exists: a parent process can bind and let its children
-//! serve. `server.rs` gives the sockets to the I/O threads, and `io/accept.rs` accepts from them.
+//! serve. `server.rs` gives the sockets to the I/O thread, and `io/accept.rs` accepts from them.
 //!
 //! Rules: either every address is bound or none. A stale Unix socket file is replaced only if nobody
 //! answers on it. Dropping a listener closes its socket and removes the file that it made, unless another

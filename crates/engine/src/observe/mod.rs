@@ -64,7 +64,7 @@ impl Observatory {
         }
     }
 
-    /// Counts the channels anew and takes a sample. Waits for the I/O threads, so they must not call it.
+    /// Counts the channels anew and takes a sample. Waits for the I/O thread, so that must not call it.
     pub(crate) fn count(&self) {
         self.shared.new_census(PATIENCE);
         self.sample(self.shared.now());
@@ -189,7 +189,7 @@ impl Observer for Observatory {
 const LONG_PROBE: Duration = Duration::from_secs(1);
 /// A shorter window says nothing about how a server is used.
 const LEAST_OBSERVED: Duration = Duration::from_secs(10);
-/// How long a count may take. If an I/O thread is held up longer, its last count is shown.
+/// How long a count may take. If the I/O thread is held up longer, its last count is shown.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 
 #[cfg(all(test, unix, not(shuttle)))]

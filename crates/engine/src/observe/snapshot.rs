@@ -83,7 +83,6 @@ pub(crate) struct About {
     pub(crate) draining: bool,
     pub(crate) threads_min: usize,
     pub(crate) threads_max: usize,
-    pub(crate) io_threads: usize,
     pub(crate) cores: usize,
 }
 
@@ -137,13 +136,12 @@ impl Snapshot {
                 draining: shared.draining(),
                 threads_min: settings.threads,
                 threads_max: settings.threads.max(settings.threads_max),
-                io_threads: settings.io_threads,
                 cores: process::cores(),
             },
             window: observatory.present(),
             queue: shared.queue.look(now),
             running: running.len(),
-            census: shared.census.sum(),
+            census: shared.census.last(),
             spool_disk: shared.budget.used(),
             figures: shared.shards.figures(),
             totals: Totals {
@@ -311,7 +309,6 @@ impl AddAssign for About {
         self.draining &= other.draining;
         self.threads_min += other.threads_min;
         self.threads_max += other.threads_max;
-        self.io_threads += other.io_threads;
         self.cores = self.cores.max(other.cores);
     }
 }

@@ -1,7 +1,7 @@
 //! Decides how many workers may be active while they share one interpreter lock.
 //!
 //! Workers that compute compete for the lock; workers that block leave it free. Their CPU clocks show which
-//! of the two happens. An I/O thread calls [`Governor::observe`] about once a millisecond, while tasks wait
+//! of the two happens. The I/O thread calls [`Governor::observe`] about once a millisecond, while tasks wait
 //! or a worker took a task while others waited. Rules, first match wins:
 //!
 //! 1. no task was taken for [`STALL`]: one more, so that one long computation never holds up the rest;

@@ -76,7 +76,7 @@ struct QueueState {
     ///
     /// Invariant: the loop is lent then, and its I/O thread calls [`Queue::share`] when it has it again.
     alone: bool,
-    /// An I/O thread naps until no more tasks wait than this.
+    /// The I/O thread naps until no more tasks wait than this.
     nap_until: Option<usize>,
     closed: bool,
 }
@@ -101,7 +101,7 @@ enum WorkerState {
 /// What a worker that looked for a task found.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// A task to run. `low`: the queue fell to half of what it was when an I/O thread began to nap.
+    /// A task to run. `low`: the queue fell to half of what it was when the I/O thread began to nap.
     Task { exchange: Box<Exchange>, low: bool },
     /// No task that the worker may take: it parks.
     Nothing,
@@ -163,7 +163,7 @@ impl Queue {
         (self.waiting() >= deep).then(|| self.lock().taken)
     }
 
-    /// An I/O thread naps: the worker that takes the queue down to half of its tasks is told ([`Found`]).
+    /// The I/O thread naps: the worker that takes the queue down to half of its tasks is told ([`Found`]).
     pub(crate) fn watch_half(&self) {
         let mut inner = self.lock();
         let half = inner.line.len() / 2;

@@ -1,7 +1,6 @@
 //! How many channels are in which state, and how many bytes they hold.
 //!
-//! Only its I/O thread knows a channel, so each I/O thread counts its own (`io/census.rs`) and stores the
-//! result here. Whoever shows the numbers adds the threads up.
+//! Only the I/O thread knows the channels, so it counts them (`io/census.rs`) and stores the result here.
 
 use std::ops::AddAssign;
 use std::time::Duration;
@@ -29,35 +28,20 @@ pub(crate) struct Census {
     pub(crate) unsent: u64,
 }
 
-/// The last count of each I/O thread.
-#[derive(Debug)]
+/// The last count.
+#[derive(Debug, Default)]
 pub(crate) struct CensusTable {
-    /// Counts requested so far. Each is of all threads, and its number identifies it.
+    /// Counts requested so far. Its number identifies each.
     requested: AtomicU64,
-    threads: Vec<ThreadCount>,
+    /// The number of the last complete count.
+    number: AtomicU64,
+    fields: [AtomicU64; FIELDS],
     lock: Mutex<()>,
     news: Condvar,
 }
 
-/// The last count of one I/O thread.
-#[derive(Debug, Default)]
-struct ThreadCount {
-    /// The number of the count.
-    number: AtomicU64,
-    fields: [AtomicU64; FIELDS],
-}
-
 impl CensusTable {
-    pub(crate) fn new(io_threads: usize) -> Self {
-        Self {
-            requested: AtomicU64::new(0),
-            threads: (0..io_threads).map(|_| ThreadCount::default()).collect(),
-            lock: Mutex::new(()),
-            news: Condvar::new(),
-        }
-    }
-
-    /// Requests a count; returns its number. The caller wakes the I/O threads.
+    /// Requests a count; returns its number. The caller wakes the I/O thread.
     pub(crate) fn request(&self) -> u64 {
         self.requested.fetch_add(1, Ordering::SeqCst) + 1
     }
@@ -67,28 +51,27 @@ impl CensusTable {
         self.requested.load(Ordering::Relaxed)
     }
 
-    /// Stores what I/O thread `index` has counted for request `number`.
-    pub(crate) fn store(&self, index: usize, number: u64, counted: &Census) {
-        let fields = &self.threads[index].fields;
-        for (field, n) in fields.iter().zip(counted.fields()) {
+    /// Stores what was counted for request `number`.
+    pub(crate) fn store(&self, number: u64, counted: &Census) {
+        for (field, n) in self.fields.iter().zip(counted.fields()) {
             field.store(n, Ordering::Relaxed);
         }
-        self.complete(index, number);
+        self.complete(number);
     }
 
-    /// I/O thread `index` ends: nobody waits for its counts any more.
-    pub(crate) fn leave(&self, index: usize) {
-        self.complete(index, u64::MAX);
+    /// The I/O thread ends: nobody waits for its counts any more.
+    pub(crate) fn leave(&self) {
+        self.complete(u64::MAX);
     }
 
-    fn complete(&self, index: usize, number: u64) {
-        self.threads[index].number.store(number, Ordering::SeqCst);
+    fn complete(&self, number: u64) {
+        self.number.store(number, Ordering::SeqCst);
         // The lock orders this behind a thread that is about to wait.
         drop(self.lock.lock());
         self.news.notify_all();
     }
 
-    /// Blocks until every I/O thread has completed count `number`, or for `most`.
+    /// Blocks until count `number` is complete, or for `most`.
     pub(crate) fn wait(&self, number: u64, most: Duration) {
         let end = sync::now() + most;
         let mut lock = self.lock.lock();
@@ -105,27 +88,22 @@ impl CensusTable {
         }
     }
 
-    /// Whether every I/O thread has completed count `number`.
+    /// Whether count `number` is complete.
     pub(crate) fn is_complete(&self, number: u64) -> bool {
-        let mut threads = self.threads.iter();
-        threads.all(|thread| thread.number.load(Ordering::SeqCst) >= number)
+        self.number.load(Ordering::SeqCst) >= number
     }
 
-    /// The sum of the last counts.
-    pub(crate) fn sum(&self) -> Census {
-        let sum = |field: usize| {
-            let threads = self.threads.iter();
-            threads
-                .map(|thread| thread.fields[field].load(Ordering::Relaxed))
-                .sum()
-        };
+    /// The last count.
+    pub(crate) fn last(&self) -> Census {
+        let [idle, receiving, in_task, sending, memory, unsent] =
+            std::array::from_fn(|field| self.fields[field].load(Ordering::Relaxed));
         Census {
-            idle: sum(0),
-            receiving: sum(1),
-            in_task: sum(2),
-            sending: sum(3),
-            memory: sum(4),
-            unsent: sum(5),
+            idle,
+            receiving,
+            in_task,
+            sending,
+            memory,
+            unsent,
         }
     }
 }

@@ -34,7 +34,7 @@ counters! {
     evicted,
     /// Times the server paused accepting.
     accept_pauses,
-    /// Times the first I/O thread lent its loop to a worker.
+    /// Times the I/O thread lent its loop to a worker.
     loop_lends,
     /// Request bytes read.
     bytes_in,

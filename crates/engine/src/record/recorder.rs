@@ -200,7 +200,7 @@ impl Recorder {
             .add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Gives the lines to the access log's writer. An I/O thread does this once per turn, a worker per reply.
+    /// Gives the lines to the access log's writer. The I/O thread does this once per turn, a worker per reply.
     pub(crate) fn flush(&mut self) {
         if self.count > 0
             && let Some(log) = &self.access_log

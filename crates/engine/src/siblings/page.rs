@@ -27,7 +27,7 @@ pub struct Line {
     pub connections: u32,
     /// Connections on their way to the process.
     pub pending: u32,
-    /// Turns of the first I/O thread: a sign of life.
+    /// Turns of the I/O thread: a sign of life.
     pub turns: u64,
 }
 

@@ -36,7 +36,6 @@ impl Sibling {
     /// Whether the sibling, whose line is `line`, has left connections in its inbox for so long that it must be stopped
     /// or stuck. What is sent to it now might wait until its parent ends it.
     pub(super) fn stands_still(&self, line: &Line, now: Instant) -> bool {
-        // I/O threads that look at the same time may begin the wait anew: nothing worse.
         let order = Ordering::Relaxed;
         if line.pending == 0 {
             self.still_since.store(MOVES, order);

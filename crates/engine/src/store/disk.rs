@@ -1,6 +1,6 @@
 //! How much of a turn of the loop the disk may take.
 //!
-//! An I/O thread writes bodies to temporary files and sends from files. One call to a slow disk may take
+//! The I/O thread writes bodies to temporary files and sends from files. One call to a slow disk may take
 //! longer than a whole turn should, and nobody can interrupt it. So the thread measures its disk calls, and
 //! makes no more of them in a turn that has spent [`MOST`] on them.
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::sys::sync::now;
 
-/// Time that an I/O thread has spent on disk calls in this turn.
+/// Time that the I/O thread has spent on disk calls in this turn.
 #[derive(Debug)]
 pub(crate) struct DiskTime {
     spent: Duration,

@@ -10,7 +10,7 @@ use crate::store::disk::DiskTime;
 use crate::store::parts::{Part, Parts, Size};
 
 /// Bytes that are kept by reference until they are sent, such as a Python `bytes` object. The thread that
-/// sends the last byte drops them; it may be an I/O thread, which must not run Python code.
+/// sends the last byte drops them; it may be the I/O thread, which must not run Python code.
 pub trait Held: AsRef<[u8]> + Send + Sync {}
 
 /// Reply bytes that a worker has produced and not handed over yet.

@@ -1,7 +1,7 @@
 //! Temporary files of request bodies. They count against `spool_limit` in bytes and `spool_files` in files.
 //!
 //! A file is unlinked as soon as it is made, so a crash leaves none behind. The last close then frees the
-//! disk, which takes about a second for 4 GB. A file is dropped by an I/O thread or by a worker that holds
+//! disk, which takes about a second for 4 GB. A file is dropped by the I/O thread or by a worker that holds
 //! the GIL, and neither may wait so long: a thread of its own, the closer, closes large files. The first
 //! file starts that thread. A file counts until it is closed, unless it was given up for
 //! another one.
@@ -129,7 +129,7 @@ impl Closer {
         });
     }
 
-    /// Gives the allocator's free pages back to the system, soon: an I/O thread would hold up its clients
+    /// Gives the allocator's free pages back to the system, soon: the I/O thread would hold up its clients
     /// meanwhile.
     pub(crate) fn trim(&self, budget: &Arc<Budget>) {
         self.start(budget);

@@ -1,7 +1,7 @@
 //! A list without a lock: any thread adds an item, and any thread takes all items at once.
 //!
-//! I/O threads leave references to Python objects here, which only a thread attached to the interpreter may drop. A
-//! fork copies a lock in the state it is in, so that a child would wait for ever for a lock that an I/O thread held.
+//! The I/O thread leaves references to Python objects here, which only a thread attached to the interpreter may drop. A
+//! fork copies a lock in the state it is in, so that a child would wait for ever for a lock that the I/O thread held.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};

@@ -1,4 +1,4 @@
-//! When an I/O thread lends its loop, and what a worker does while it leads. `seat.rs` says how a loop moves.
+//! When the I/O thread lends its loop, and what a worker does while it leads. `seat.rs` says how a loop moves.
 
 use crate::sys::instant::Instant;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::sys::sync;
 use crate::worker::seat::{Back, Seat};
 use crate::worker::task::Task;
 
-/// When an I/O thread lends its loop.
+/// When the I/O thread lends its loop.
 #[derive(Debug)]
 pub(crate) struct Lending {
     /// Turns in a row that brought at most one task.
@@ -55,7 +55,7 @@ impl Lending {
     }
 }
 
-/// Runs the first I/O thread's loop until the server has drained, lending it at low load and while tasks are short.
+/// Runs the loop until the server has drained, lending it at low load and while tasks are short.
 pub(crate) fn conduct(mut io: Box<IoLoop>, shared: &Shared, seat: &Seat<IoLoop>) {
     let mut lending = Lending::new();
     while !io.is_done() {

@@ -117,7 +117,7 @@ impl Tasks {
                     if self.shared.queue.waiting() > 0 {
                         // This worker may not take the task. A leader counts as awake while it sleeps in
                         // the poll, so wake the loop.
-                        self.shared.wake_io_threads();
+                        self.shared.wake_io_thread();
                     }
                     self.shared.publish_worker(self.worker, None);
                     return None;
@@ -158,7 +158,7 @@ impl Tasks {
             // This worker takes no task now. A leader counts as awake while it sleeps in the poll, so wake
             // the loop as well as a worker.
             self.shared.queue.share();
-            self.shared.wake_io_threads();
+            self.shared.wake_io_thread();
         }
         if self.kept.is_some() {
             // While the loop lies in the seat, its mail is read soon: this worker comes back to it, or its I/O thread

@@ -1,4 +1,4 @@
-//! Who runs the loop of an I/O thread: the thread itself or, at low load and while tasks are short, an idle worker (the *leader*).
+//! Who runs the loop of the I/O thread: the thread itself or, at low load and while tasks are short, an idle worker (the *leader*).
 //!
 //! A leader polls, reads, runs the application and writes on one thread, without any hand-off. The loop is a
 //! value that moves between threads by way of this seat:

@@ -75,7 +75,7 @@ impl Control {
         Ok(())
     }
 
-    /// Tells the parent that the server is ready, as soon as every I/O thread has made a turn.
+    /// Tells the parent that the server is ready, as soon as the I/O thread has made a turn.
     fn ready(&self) {
         self.control.ready();
     }

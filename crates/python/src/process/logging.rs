@@ -1,4 +1,4 @@
-//! From the engine's `log` records to Python's `logging`, without an I/O thread ever waiting for
+//! From the engine's `log` records to Python's `logging`, without the I/O thread ever waiting for
 //! the interpreter.
 //!
 //! Records go to a bounded list. A Python thread (`headwaiter-log`, in `_process/logs.py`) waits for them

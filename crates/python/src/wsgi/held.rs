@@ -10,7 +10,7 @@ use pyo3::types::PyBytes;
 
 use crate::process::fork::ForkCheck;
 
-/// Part of a `bytes` object that I/O threads may read. The object never changes, and the reference keeps it
+/// Part of a `bytes` object that the I/O thread may read. The object never changes, and the reference keeps it
 /// alive.
 pub(crate) struct HeldBytes {
     /// `None` only while this is dropped.
@@ -46,7 +46,7 @@ impl Held for HeldBytes {}
 
 impl Drop for HeldBytes {
     fn drop(&mut self) {
-        // An I/O thread must not change a reference count. PyO3 would keep the reference behind a lock that
+        // The I/O thread must not change a reference count. PyO3 would keep the reference behind a lock that
         // every thread takes as it attaches, a forked child included.
         if let Some(bytes) = self.bytes.take() {
             SENT.push(bytes);

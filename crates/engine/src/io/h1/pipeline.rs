@@ -132,6 +132,6 @@ impl Desk {
 
 /// The longest chain behind a request.
 const CHAIN: u8 = 15;
-/// Followers of all channels of an I/O thread together. Their heads take no more than the bytes that a
+/// Followers of all channels of the I/O thread together. Their heads take no more than the bytes that a
 /// channel was read at once, which would be kept otherwise.
 const MOST_FOLLOWERS: usize = 4096;

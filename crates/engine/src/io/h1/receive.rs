@@ -246,7 +246,7 @@ mod tests {
     use crate::settings::Settings;
     use crate::shared::Shared;
 
-    /// An I/O thread whose turns the test makes.
+    /// The I/O thread whose turns the test makes.
     fn io_thread(settings: Settings) -> (IoLoop, Arc<Shared>, std::net::SocketAddr) {
         let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
         let listeners = bind_all(&[any], settings.bind_options()).unwrap();
@@ -255,7 +255,7 @@ mod tests {
             unreachable!("it was bound to TCP")
         };
         let shared = Arc::new(Shared::new(settings, listening, None));
-        let io = IoLoop::new(0, &shared, listeners, Endpoint::default()).unwrap();
+        let io = IoLoop::new(&shared, listeners, Endpoint::default()).unwrap();
         (io, shared, address)
     }
 

@@ -75,7 +75,7 @@ mod tests {
             ..Settings::for_tests()
         };
         let shared = Arc::new(Shared::new(settings, Vec::new(), None));
-        IoLoop::new(0, &shared, Vec::new(), Endpoint::default()).unwrap()
+        IoLoop::new(&shared, Vec::new(), Endpoint::default()).unwrap()
     }
 
     /// Begins an upload of 1 MB.

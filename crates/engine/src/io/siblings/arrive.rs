@@ -93,9 +93,7 @@ impl<'a> Arrivals<'a> {
         self.desk.shared.channels.fetch_add(1, Ordering::Relaxed);
         self.desk.shared.counters.taken_over.add(1);
         if received.bytes.is_empty() && !received.marked {
-            return self
-                .accepting
-                .distribute(stream, peer, listener, self.desk, self.registry);
+            return self.desk.adopt(self.registry, stream, peer, Some(listener));
         }
         let desk = &mut *self.desk;
         let Some(index) = desk.install(self.registry, stream, peer, Some(listener)) else {

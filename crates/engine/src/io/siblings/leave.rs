@@ -141,7 +141,7 @@ impl Departures<'_> {
         channel.link.mark_gone();
         self.desk.leaving.departed.push(channel);
         self.desk.note_fewer_channels();
-        self.desk.room.note_closed(&self.desk.shared, self.desk.now);
+        self.desk.room.end_pause(self.desk.now);
     }
 
     /// Stops watching the connections that siblings have now. The poll watches a connection, not its descriptor, for
@@ -170,8 +170,7 @@ impl Desk {
     /// Whether a sibling has announced a connection that has not arrived.
     pub(in crate::io) fn awaits_arrivals(&self) -> bool {
         let siblings = self.shared.siblings.as_ref();
-        self.index == 0
-            && self.leaving.until.is_some_and(|until| until > self.now)
+        self.leaving.until.is_some_and(|until| until > self.now)
             && self.shared.stage() == Stage::Draining
             && siblings.is_some_and(|siblings| siblings.is_awaited())
     }

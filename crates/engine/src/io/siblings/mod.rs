@@ -22,9 +22,9 @@ use crate::io::desk::Desk;
 use crate::io::token::Source;
 
 impl IoLoop {
-    /// The first I/O thread reads the inbox, if there is one.
+    /// Has the poll report connections in the inbox, if there is one.
     pub(in crate::io) fn watch_inbox(&self) -> io::Result<()> {
-        if let (0, Some(siblings)) = (self.desk.index, &self.desk.shared.siblings) {
+        if let Some(siblings) = &self.desk.shared.siblings {
             let inbox = siblings.inbox().as_raw_fd();
             let (registry, token) = (self.poll.registry(), Source::Inbox.token());
             SourceFd(&inbox).register(registry, token, Interest::READABLE)?;
@@ -43,10 +43,8 @@ impl IoLoop {
 impl Desk {
     /// Tells the siblings, at the end of a turn, how this process is doing, and gives them tasks that wait.
     pub(in crate::io) fn publish_turn(&mut self) {
-        if self.index == 0 {
-            self.write_off_overdue();
-            self.shared.publish(self.in_flight.in_batch(), true);
-        }
+        self.write_off_overdue();
+        self.shared.publish(self.in_flight.in_batch(), true);
         self.departures().move_tasks();
     }
 
@@ -120,7 +118,7 @@ mod tests {
         let mut shared = Shared::new(settings, listening, None);
         shared.siblings = Some(Arc::new(Siblings::new(same(), 0, inbox).unwrap()));
         let shared = Arc::new(shared);
-        let mut io = IoLoop::new(0, &shared, Vec::new(), Endpoint::default()).unwrap();
+        let mut io = IoLoop::new(&shared, Vec::new(), Endpoint::default()).unwrap();
         io.turn().unwrap();
         (shared, io, sibling)
     }

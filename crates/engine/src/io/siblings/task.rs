@@ -34,7 +34,6 @@ impl Departures<'_> {
                 .map(Lane::token)
         });
         for token in oldest.into_iter().flatten() {
-            // The task may be of another I/O thread's channel that has the same token.
             let Some(index) = self.desk.find(token) else {
                 continue;
             };

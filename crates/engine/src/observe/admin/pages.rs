@@ -1,6 +1,6 @@
 //! The pages that take work, made on a thread of their own.
 //!
-//! Their cost grows with connections, threads, descriptors and requests. An I/O thread spends no time on
+//! Their cost grows with connections, threads, descriptors and requests. The I/O thread spends no time on
 //! them but to count its channels, a slice in each turn. The first request for such a page starts the
 //! thread; the thread ends with the loop.
 

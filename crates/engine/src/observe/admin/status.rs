@@ -32,7 +32,6 @@ pub(crate) fn status(snapshot: &Snapshot) -> Value {
             "threads": queue.workers,
             "threads_min": server.threads_min,
             "threads_max": server.threads_max,
-            "io_threads": server.io_threads,
             "cores": server.cores,
         },
         "advice": {

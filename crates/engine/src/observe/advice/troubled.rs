@@ -153,7 +153,7 @@ pub(super) fn compute(case: &Case<'_>, used: f64) -> bool {
 pub(super) fn computing_beside(case: &Case<'_>) -> Option<f64> {
     let w = case.window;
     let used = w.worker_cores?;
-    // The I/O threads compute, too, and without the GIL.
+    // The I/O thread computes, too, and without the GIL.
     let requests = w.busy / w.mean.max(1e-6);
     let beside = w.process_cores - used - requests * IO;
     let gils = w.processes as f64;
@@ -235,5 +235,5 @@ const OTHERS: f64 = 0.5;
 /// these others that have it.
 const WANTED: f64 = 0.25;
 const BESIDE: f64 = 0.3;
-/// CPU seconds that the I/O threads take for a request, at most.
+/// CPU seconds that the I/O thread takes for a request, at most.
 const IO: f64 = 30e-6;

@@ -77,10 +77,6 @@ impl Overview {
         let listening = addresses(&admin);
         let urls = serving.iter().map(url).collect();
         let public = settings.admin_public;
-        let settings = Settings {
-            io_threads: 1,
-            ..settings
-        };
         let shared = Arc::new(Shared::new(settings, serving, None));
         let state = Arc::new(Mutex::new(State {
             fleet: Fleet::new(shared.now(), urls),
@@ -90,7 +86,7 @@ impl Overview {
             state: Arc::clone(&state),
             public,
         });
-        let io = IoLoop::new(0, &shared, Vec::new(), Endpoint::new(admin, inline))?;
+        let io = IoLoop::new(&shared, Vec::new(), Endpoint::new(admin, inline))?;
         Ok(Self {
             io,
             shared,

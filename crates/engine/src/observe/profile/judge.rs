@@ -64,7 +64,7 @@ pub(super) fn judge(evidence: &Evidence) -> State {
 }
 
 /// Whether somebody had the GIL in the gap: a worker, or another thread, for which the look had to wait, too.
-/// The I/O threads use CPU without it, and no look waits for them.
+/// The I/O thread uses CPU without it, and no look waits for them.
 fn in_use(e: &Evidence) -> bool {
     let most = share(e.gap, IN_USE);
     e.ready >= most || e.probe >= QUEUED && e.process.is_some_and(|used| used >= most)
@@ -175,7 +175,7 @@ mod tests {
             ..QUIET
         };
         assert_eq!(judge(&beside), State::Gil);
-        // The I/O threads compute without it, and nobody waits for them.
+        // The I/O thread computes without it, and nobody waits for it.
         let io = Evidence {
             probe: Duration::ZERO,
             ..beside
