@@ -96,6 +96,17 @@ mod tests {
     use crate::io::tests::{connect, with_idle};
 
     #[test]
+    fn a_channel_that_closes_ends_the_pause() {
+        let (shared, mut io, _clients) = with_idle(1);
+        io.desk.pause_accepting("no room");
+        let pause = io.desk.room.paused_until();
+        assert_eq!(pause, Some(io.desk.now + PAUSE));
+        assert_eq!(shared.counters.accept_pauses.get(), 1);
+        io.desk.close(0);
+        assert_eq!(io.desk.room.paused_until(), Some(io.desk.now));
+    }
+
+    #[test]
     fn a_channel_that_was_accepted_in_this_turn_is_not_closed_for_another() {
         let (_shared, mut io, _clients) = with_idle(1);
         assert!(!io.desk.make_room("no room"));
