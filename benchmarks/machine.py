@@ -75,7 +75,8 @@ def _processor() -> str:
 def _build() -> str:
     """With a profile or without, as `make` has noted it in the environment."""
     stamp = Path(sys.prefix, ".release")
-    return stamp.read_text().strip() if stamp.exists() else "otherwise than by make"
+    noted = stamp.read_text().strip() if stamp.exists() else ""
+    return noted or "otherwise than by make"
 
 
 def _python() -> str:

@@ -224,24 +224,6 @@ fn a_server_that_stops_hands_its_connections_over() {
 }
 
 #[test]
-fn a_server_that_stops_hands_idle_connections_over() {
-    let family = Family::of(2);
-    let a = family.site(0, "a", None);
-    let mut clients: Vec<_> = (0..6).map(|_| a.connect()).collect();
-    for client in &mut clients {
-        assert_eq!(client.get("/").body, b"a/");
-    }
-    let b = family.site(1, "b", None);
-    a.stop();
-    for client in &mut clients {
-        assert_eq!(client.get("/").body, b"b/");
-    }
-    assert_eq!(b.stat("taken_over"), 6);
-    drop(clients);
-    b.stop();
-}
-
-#[test]
 fn a_connection_beyond_the_limit_goes_to_a_sibling_with_room_and_ends_no_other() {
     let mut family = Family::of(2);
     family.connection_limit = 2;
