@@ -7,6 +7,8 @@
   thread that sleeps in short steps on the server's core.
 - *after a rest*: a request a second, each the first after idleness.
 
+`raw` is no WSGI server but a loop in C that answers without parsing: what it shows is the machine's.
+
 Server and client have a core each; `--publish` keeps the figures and writes the page.
 """
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 KEPT = Path(__file__).parent / "results" / "latency.json"
 PAGE = ROOT / "docs" / "benchmarks" / "latency.md"
-USUAL = ("headwaiter", "granian4", "peregrine4", "gunicorn", "waitress")
+USUAL = ("headwaiter", "granian4", "peregrine4", "gunicorn", "waitress", "raw")
 APPS = {"hello": "hello-c64", "flask": "flask", "django": "django"}
 """The scenarios whose applications are served."""
 
@@ -147,6 +149,25 @@ def middle(rounds: list[Half]) -> Half:
     return Half(**medians, errors=sum(r.errors for r in rounds))
 
 
+def together(rounds: list[Low]) -> Low:
+    """The median of each latency, the worst of the worst; requests add up."""
+
+    def each(name: str) -> list[float]:
+        return [getattr(one, name) for one in rounds]
+
+    return Low(
+        statistics.median(each("p50_us")),
+        statistics.median(each("p99_us")),
+        sum(one.slow for one in rounds),
+        sum(one.unexplained for one in rounds),
+        sum(one.requests for one in rounds),
+        statistics.median(each("first_p50_us")),
+        # An answer that never came is -1, and the worst.
+        -1.0 if -1.0 in each("first_max_us") else max(each("first_max_us")),
+        max(each("late_max_us")),
+    )
+
+
 def main() -> None:
     options = arguments().parse_args()
     for program in ("wrk", "cc", "taskset"):
@@ -213,6 +234,8 @@ def halves(
         failures: dict[str, str] = {}
         for _ in range(options.rounds):
             for peer in peers:
+                if not peer.serves(APPS[app]):
+                    continue
                 print(f"half load, {app}: {peer.name}", file=sys.stderr, flush=True)
                 try:
                     rounds[peer.name].append(
@@ -221,22 +244,28 @@ def halves(
                 except (ServerError, LoadError) as error:
                     failures[peer.name] = str(error)
         found[app] = {
-            name: asdict(middle(seen)) if seen else failures[name] for name, seen in rounds.items()
+            name: asdict(middle(seen)) if seen else failures[name]
+            for name, seen in rounds.items()
+            if seen or name in failures
         }
     return found
 
 
 def lows(peers: list[Peer], options: argparse.Namespace) -> dict[str, latency_page.Part]:
-    """The smallest application at almost no load."""
+    """The smallest application at almost no load, round by round, too."""
     cores = machine.pinned_cores()
-    found: dict[str, latency_page.Part] = {}
-    for peer in peers:
-        print(f"low load: {peer.name}", file=sys.stderr, flush=True)
-        try:
-            found[peer.name] = asdict(low(peer, options.seconds, cores))
-        except (ServerError, LoadError) as error:
-            found[peer.name] = str(error)
-    return found
+    rounds: dict[str, list[Low]] = {peer.name: [] for peer in peers}
+    failures: dict[str, str] = {}
+    for _ in range(options.rounds):
+        for peer in peers:
+            print(f"low load: {peer.name}", file=sys.stderr, flush=True)
+            try:
+                rounds[peer.name].append(low(peer, options.seconds, cores))
+            except (ServerError, LoadError) as error:
+                failures[peer.name] = str(error)
+    return {
+        name: asdict(together(seen)) if seen else failures[name] for name, seen in rounds.items()
+    }
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -250,7 +279,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--at-most", type=float, default=float("inf"), metavar="RATE", help="requests a second"
     )
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="at half load (1)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each load (1)")
     parser.add_argument(
         "--publish", action="store_true", help=f"keep the figures and write {PAGE.name}"
     )

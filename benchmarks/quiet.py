@@ -28,7 +28,8 @@ CORES = 0.85
 
 GLANCE_SECONDS = 1.0
 LOOP = 300_000
-SPINS = 5
+LOOP_SECONDS = 0.5
+"""A neighbour of the core comes and goes in tens of milliseconds, its clock does not."""
 SPIN_SECONDS = 0.5
 SPIN = """
 import sys, time
@@ -138,11 +139,13 @@ def clocks(stat: str | None = None) -> Clocks:
 def loop_us() -> float:
     """The least time that a fixed loop takes now, in microseconds."""
     best = float("inf")
-    for _ in range(SPINS):
-        start = time.perf_counter()
+    start = time.perf_counter()
+    end = start + LOOP_SECONDS
+    while start < end:
         for _ in range(LOOP):
             pass
-        best = min(best, time.perf_counter() - start)
+        passed = time.perf_counter()
+        best, start = min(best, passed - start), passed
     return 1e6 * best
 
 

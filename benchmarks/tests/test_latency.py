@@ -73,6 +73,13 @@ def test_rounds_become_one() -> None:
     assert latency.middle(rounds) == Half(10.0, 5.0, 1.0, 5.0, 9.0, 0.5, 3)
 
 
+def test_rounds_at_low_load_add_up() -> None:
+    rounds = [Low(float(n), 9.0, n, 1, 300, 5.0, float(-n % 3), 7.0) for n in (1, 2, 3)]
+    assert latency.together(rounds) == Low(2.0, 9.0, 6, 3, 900, 5.0, 2.0, 7.0)
+    never = Low(1.0, 9.0, 0, 0, 300, 5.0, -1.0, 7.0)
+    assert latency.together([*rounds, never]).first_max_us == -1.0
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     port = free_port()

@@ -52,6 +52,7 @@ def test_reasons_are_named() -> None:
 def test_a_machine_can_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quiet, "GLANCE_SECONDS", 0.05)
     monkeypatch.setattr(quiet, "SPIN_SECONDS", 0.05)
+    monkeypatch.setattr(quiet, "LOOP_SECONDS", 0.05)
     seen = quiet.check()
     assert 0.0 < seen.cores <= seen.configured + 0.5
     assert seen.loop_us > 0
