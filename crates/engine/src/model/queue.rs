@@ -43,7 +43,7 @@ impl Site {
             loop {
                 let mut attached = me.gil.then(|| me.lock.lock().unwrap());
                 me.attached.fetch_add(1, Ordering::Relaxed);
-                while let Found::Task { exchange, .. } = me.queue.take(worker) {
+                while let Found::Task { exchange, .. } = me.queue.take(worker, super::sync::now()) {
                     let number = exchange.record.bytes_in;
                     me.note(number);
                     if number % 2 == 0 {
@@ -57,7 +57,7 @@ impl Site {
                     }
                 }
                 drop(attached);
-                if !me.queue.park(worker) {
+                if me.queue.park(worker, super::sync::now).is_none() {
                     return;
                 }
             }

@@ -34,6 +34,7 @@ use self::look::Observed;
 use crate::exchange::Exchange;
 use crate::queue::governor::Governor;
 use crate::sys::clock::WorkerClocks;
+use crate::sys::sync;
 use crate::sys::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sys::sync::thread::{self, Thread};
 use crate::sys::sync::{Mutex, MutexGuard};
@@ -59,6 +60,10 @@ struct QueueState {
     workers: Vec<Worker>,
     parked: Vec<usize>,
     standby: usize,
+    /// A stand-by that waits for the GIL, and since when.
+    asking: Option<(usize, Instant)>,
+    /// When a worker last took a task: the first of the line has been the first since then, or since it came.
+    first_since: Instant,
     running: usize,
     target: usize,
     governor: Governor,
@@ -101,8 +106,16 @@ enum WorkerState {
 /// What a worker that looked for a task found.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// A task to run. `low`: the queue fell to half of what it was when the I/O thread began to nap.
-    Task { exchange: Box<Exchange>, low: bool },
+    /// A task to run.
+    Task {
+        exchange: Box<Exchange>,
+        /// The queue fell to half of what it was when the I/O thread began to nap.
+        low: bool,
+        /// Since when no other task was before this one.
+        first_since: Instant,
+        /// Since when another worker waits for the GIL, and would have taken the task.
+        asking: Option<Instant>,
+    },
     /// No task that the worker may take: it parks.
     Nothing,
 }
@@ -117,6 +130,8 @@ impl Queue {
             workers: Vec::new(),
             parked: Vec::new(),
             standby: 0,
+            asking: None,
+            first_since: sync::now(),
             running: 0,
             target: threads,
             governor: Governor::new(threads),
@@ -195,8 +210,8 @@ impl Queue {
         self.wake_wanted(inner);
     }
 
-    /// The worker, attached, asks for a task.
-    pub(crate) fn take(&self, worker: usize) -> Found {
+    /// The worker, attached, asks for a task `now`.
+    pub(crate) fn take(&self, worker: usize, now: Instant) -> Found {
         let mut inner = self.lock();
         inner.leave_state(worker);
         let over = (inner.running >= inner.target || inner.surplus > 0) && !inner.closed;
@@ -213,8 +228,15 @@ impl Queue {
                 if low {
                     inner.nap_until = None;
                 }
+                let first_since = std::mem::replace(&mut inner.first_since, now);
+                let asking = inner.asking.map(|(_, since)| since);
                 self.wake_wanted(inner);
-                Found::Task { exchange, low }
+                Found::Task {
+                    exchange,
+                    low,
+                    first_since,
+                    asking,
+                }
             }
             None => {
                 inner.note_busy();
@@ -253,15 +275,15 @@ impl Queue {
         first
     }
 
-    /// Blocks the worker, which is detached, until it is woken. `false`: the worker leaves, because the queue
-    /// is closed and empty, or because it was retired.
-    pub(crate) fn park(&self, worker: usize) -> bool {
+    /// Blocks the worker, which is detached, until it is woken; returns when that was, by `clock`. `None`: the worker
+    /// leaves, because the queue is closed and empty, or because it was retired.
+    pub(crate) fn park(&self, worker: usize, clock: impl Fn() -> Instant) -> Option<Instant> {
         let mut inner = self.lock();
         inner.leave_state(worker);
         if inner.surplus > 0 {
             inner.surplus -= 1;
             self.leave(inner, worker);
-            return false;
+            return None;
         }
         inner.workers[worker].state = WorkerState::Parked;
         inner.parked.push(worker);
@@ -270,13 +292,19 @@ impl Queue {
             self.wake_wanted(inner);
             inner = self.lock();
             match inner.workers[worker].state {
-                WorkerState::Parked if inner.closed => return false,
+                WorkerState::Parked if inner.closed => return None,
                 WorkerState::Parked => {}
                 WorkerState::Leaving => {
                     self.leave(inner, worker);
-                    return false;
+                    return None;
                 }
-                _ => return true,
+                _ => {
+                    let woken = clock();
+                    if self.gil {
+                        inner.asking.get_or_insert((worker, woken));
+                    }
+                    return Some(woken);
+                }
             }
             drop(inner);
             thread::park();
@@ -397,6 +425,9 @@ impl QueueState {
     }
 
     fn leave_state(&mut self, worker: usize) {
+        if self.asking.is_some_and(|(asking, _)| asking == worker) {
+            self.asking = None;
+        }
         match self.workers[worker].state {
             WorkerState::Parked | WorkerState::Leaving | WorkerState::Gone => {}
             WorkerState::Standby => self.standby -= 1,

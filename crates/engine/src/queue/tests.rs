@@ -20,7 +20,7 @@ fn park(queue: &Queue, worker: usize) {
 }
 
 fn run(queue: &Queue, worker: usize) {
-    assert!(matches!(queue.take(worker), Found::Task { .. }));
+    assert!(matches!(queue.take(worker, now()), Found::Task { .. }));
 }
 
 fn tasks(count: usize) -> Vec<Box<Exchange>> {
@@ -32,7 +32,7 @@ fn a_nap_ends_when_half_of_the_tasks_are_taken() {
     let queue = Queue::new(1, true);
     let worker = queue.join();
     queue.push(&mut tasks(8));
-    let Found::Task { low: false, .. } = queue.take(worker) else {
+    let Found::Task { low: false, .. } = queue.take(worker, now()) else {
         panic!("nobody naps");
     };
     assert_eq!(
@@ -41,7 +41,7 @@ fn a_nap_ends_when_half_of_the_tasks_are_taken() {
     );
     queue.watch_half();
     for (left, ends) in [(6, false), (5, false), (4, false), (3, true), (2, false)] {
-        let Found::Task { low, .. } = queue.take(worker) else {
+        let Found::Task { low, .. } = queue.take(worker, now()) else {
             panic!("the only worker may take every task");
         };
         assert_eq!((queue.waiting(), low), (left, ends));
@@ -85,7 +85,7 @@ fn a_worker_that_is_to_leave_takes_no_task() {
     let worker = queue.join();
     queue.retire(1);
     queue.push(&mut tasks(1));
-    assert!(matches!(queue.take(worker), Found::Nothing));
+    assert!(matches!(queue.take(worker, now()), Found::Nothing));
     assert_eq!(queue.waiting(), 1);
 }
 
@@ -123,7 +123,7 @@ fn time_is_busy_while_a_worker_runs() {
     let long = Duration::from_secs(9);
     let since = queue.lock().busy_since.unwrap();
     queue.lock().busy_since = since.checked_sub(long);
-    assert!(matches!(queue.take(0), Found::Nothing));
+    assert!(matches!(queue.take(0, now()), Found::Nothing));
     assert!(queue.lock().busy >= long && queue.lock().busy_since.is_none());
 }
 
@@ -152,7 +152,7 @@ fn a_leader_runs_its_task_at_once_if_nobody_is_before_it() {
     assert!(queue.take_alone(0, &mut tasks(1)).is_none(), "a task waits");
     run(&queue, 0);
     assert!(queue.take_alone(1, &mut tasks(1)).is_some());
-    assert!(matches!(queue.take(0), Found::Nothing));
+    assert!(matches!(queue.take(0, now()), Found::Nothing));
     queue.close();
     assert!(
         queue.take_alone(0, &mut tasks(1)).is_none(),
@@ -234,8 +234,40 @@ fn the_peak_counts_from_the_last_question() {
         (2, 2, 1, 2)
     );
     run(&queue, 0);
-    assert!(matches!(queue.take(1), Found::Nothing));
+    assert!(matches!(queue.take(1, now()), Found::Nothing));
     assert_eq!((queue.standing().busy, queue.standing().busy), (2, 1));
+}
+
+/// What `worker` learns of waits for the GIL when it takes a task `now`.
+fn waits(queue: &Queue, worker: usize, now: Instant) -> (Instant, Option<Instant>) {
+    match queue.take(worker, now) {
+        Found::Task {
+            first_since,
+            asking,
+            ..
+        } => (first_since, asking),
+        Found::Nothing => panic!("a task waits for this worker"),
+    }
+}
+
+#[test]
+fn a_task_that_a_free_worker_would_have_taken_waits_for_the_gil() {
+    let ms = Duration::from_millis;
+    for gil in [true, false] {
+        let queue = Queue::new(2, gil);
+        let (busy, woken) = (queue.join(), queue.join());
+        let start = now();
+        queue.push(&mut tasks(4));
+        assert_eq!(waits(&queue, busy, start).1, None);
+        // It finds the tasks that wait, so it goes on at once.
+        assert_eq!(queue.park(woken, || start + ms(1)), Some(start + ms(1)));
+        // The other has the GIL all the time.
+        let asking = gil.then_some(start + ms(1));
+        assert_eq!(waits(&queue, busy, start + ms(5)), (start, asking));
+        assert_eq!(waits(&queue, busy, start + ms(7)), (start + ms(5), asking));
+        // Its own wait is known to itself.
+        assert_eq!(waits(&queue, woken, start + ms(9)), (start + ms(7), None));
+    }
 }
 
 /// The governor, and the clocks that it reads.

@@ -104,14 +104,23 @@ impl Tasks {
     )]
     pub fn next(&mut self) -> Option<Task> {
         let woken = self.woken.take();
-        let exchange = match self.direct.take() {
-            Some(exchange) => exchange,
-            None => match self.shared.queue.take(self.worker) {
-                Found::Task { exchange, low } => {
+        let now = self.ended.take().unwrap_or_else(|| self.shared.now());
+        // Between its wake-up and here a worker does nothing but attach to the interpreter. One that was not woken has
+        // been attached since its last task. Then the task may have waited for another worker to attach.
+        let (exchange, asked) = match self.direct.take() {
+            Some(exchange) => (exchange, woken),
+            None => match self.shared.queue.take(self.worker, now) {
+                Found::Task {
+                    exchange,
+                    low,
+                    first_since,
+                    asking,
+                } => {
                     if low {
                         self.shared.end_naps();
                     }
-                    exchange
+                    let asked = woken.or(asking).map(|asked| asked.max(first_since));
+                    (exchange, asked)
                 }
                 Found::Nothing => {
                     if self.shared.queue.waiting() > 0 {
@@ -131,12 +140,9 @@ impl Tasks {
             // The next task may take long. The reply before must not wait for it.
             post(kept);
         }
-        let now = self.ended.take().unwrap_or_else(|| self.shared.now());
         self.now = now;
-        // Between its wake-up and here a worker does nothing but attach to the interpreter. A worker that was not
-        // woken has been attached since its last task.
         let exchange = task.exchange_mut();
-        exchange.record.take(now, woken.unwrap_or(now), self.worker);
+        exchange.record.take(now, asked.unwrap_or(now), self.worker);
         let cpu = self.cpu.begin(woken.is_some());
         let running = &self.shared.running;
         running.note_running(self.worker, exchange, cpu);
@@ -246,13 +252,13 @@ impl Tasks {
     /// Call it detached from the interpreter.
     pub fn park(&mut self) -> bool {
         self.ended = None;
-        let goes_on = self.wait();
-        self.over = !goes_on;
-        self.woken = Some(self.shared.now());
-        goes_on
+        self.woken = self.wait();
+        self.over = self.woken.is_none();
+        !self.over
     }
 
-    fn wait(&mut self) -> bool {
+    /// Returns when the worker was woken.
+    fn wait(&mut self) -> Option<Instant> {
         if let Some(io) = self.seat.take() {
             let led = AssertUnwindSafe(|| {
                 let kept = self.kept.take();
@@ -261,9 +267,9 @@ impl Tasks {
             match catch_unwind(led) {
                 Ok(Led::Task(exchange)) => {
                     self.direct = Some(exchange);
-                    return true;
+                    return Some(self.shared.now());
                 }
-                Ok(Led::Poked) => return true,
+                Ok(Led::Poked) => return Some(self.shared.now()),
                 Ok(Led::GaveBack) => {}
                 // The loop is with its I/O thread again. This worker parks.
                 Err(panic) => self.shared.note_panic(&*panic),
@@ -271,7 +277,8 @@ impl Tasks {
         } else {
             self.send();
         }
-        self.shared.queue.park(self.worker)
+        let shared = &self.shared;
+        shared.queue.park(self.worker, || shared.now())
     }
 
     /// The `Date` for a reply to the task last taken. When the task was taken, it was at most [`DATE_AGE`] old.
