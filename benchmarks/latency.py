@@ -7,7 +7,8 @@
   thread that sleeps in short steps on the server's core.
 - *after a rest*: a request a second, each the first after idleness.
 
-`raw` is no WSGI server but a loop in C that answers without parsing: what it shows is the machine's.
+`raw` is no WSGI server but a loop in C that answers without parsing: what it shows is the
+machine's.
 
 Server and client have a core each; `--publish` keeps the figures and writes the page.
 """

@@ -24,9 +24,9 @@ Written by `python -m benchmarks.latency --publish`; do not edit.
 half of that rate, at fixed times, whatever the server does. A latency counts from when the request
 was due, so a server that falls behind cannot hide it. The rate differs from server to server: a
 quick one is measured at more requests a second. `client late` is how late the client itself was in
-one of a thousand requests: a p99.9 of that size says nothing of the server. `raw` is no WSGI server,
-but a loop of epoll, read and write in C that answers without parsing: what it shows, here and below,
-is the machine's.
+one of a thousand requests: a p99.9 of that size says nothing of the server. `raw` is no WSGI
+server, but a loop of epoll, read and write in C that answers without parsing: what it shows, here
+and below, is the machine's.
 
 **Low load.** A request of 13 bytes every ten milliseconds on one connection. A slow one took more
 than a millisecond; it is explained if the client woke late, or if a thread that sleeps in short

@@ -35,8 +35,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "access.log")
         form = "--access-log-format=%(U)s " + " ".join(f"%({phase})s" for phase in PHASES)
-        # If a worker waits for the GIL already before it takes the request, that wait counts as one
-        # in the queue.
         flags = "--threads=2", f"--access-log={log}", form
         with Command("q02_where:app", *flags) as server:
             slow_reader = send(server.address, "/waits-for-its-client")

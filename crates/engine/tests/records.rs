@@ -6,11 +6,11 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use common::{Client, Gate, Site, answer, begin, echo_path, request, settings, stream};
-use headwaiter_engine::{AccessLogTarget, End, Server, Settings};
+use headwaiter_engine::{AccessLogTarget, End, ListenSpec, Listening, Server, Settings, Task};
 use serde_json::Value;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -348,6 +348,69 @@ fn the_log_is_reopened_where_it_was() {
     site.stop();
     assert_eq!((count(&moved), count(&path)), (1, 1));
     assert_eq!(lines(&path)[0]["target"], "/after");
+}
+
+/// One worker has the GIL, and another was woken and waits for it, so the request waits for the GIL. That the first
+/// worker takes it in the end changes nothing.
+#[test]
+fn a_request_waits_for_the_gil_whoever_takes_it() {
+    let (settings, _dir, path) = logged(Settings {
+        lend_loop: false,
+        ..settings()
+    });
+    let any = ListenSpec::Tcp("127.0.0.1:0".parse().unwrap());
+    let server = Arc::new(common::bind(settings, &[any]).unwrap());
+    let (finished, ended) = mpsc::channel();
+    let tell = Box::new(move || finished.send(()).unwrap());
+    server.start(tell).unwrap();
+    let Listening::Tcp(address) = server.listening()[0] else {
+        panic!("a TCP address")
+    };
+
+    let mut busy = server.tasks();
+    let (mut first, mut second) = (Client::to(address), Client::to(address));
+    first.send(request("/first"));
+    let task = loop {
+        if let Some(task) = busy.next() {
+            break task;
+        }
+        assert!(busy.park());
+    };
+    let (asks, asked) = mpsc::channel();
+    let (gives, given) = mpsc::channel();
+    let other = Arc::clone(&server);
+    let waiting = std::thread::spawn(move || {
+        let mut tasks = other.tasks();
+        assert!(tasks.park());
+        asks.send(()).unwrap();
+        given.recv().unwrap();
+        while tasks.next().is_none() && tasks.park() {}
+    });
+    second.send(request("/second"));
+    asked.recv_timeout(common::PATIENCE).unwrap();
+    server.move_clock(30 * SECOND);
+    let mut done = |mut task: Task| {
+        echo_path(&mut task);
+        busy.complete(task);
+        busy.next()
+    };
+    let task = done(task).expect("the second request waits");
+    assert!(done(task).is_none());
+    busy.send();
+    assert_eq!((first.reply().status, second.reply().status), (200, 200));
+    gives.send(()).unwrap();
+    server.stop();
+    while busy.park() {
+        assert!(busy.next().is_none());
+    }
+    waiting.join().unwrap();
+    ended.recv_timeout(common::PATIENCE).unwrap();
+
+    let lines = lines(&path);
+    let second = only(&lines, "/second");
+    assert!(seconds(second, "gil") >= 30.0, "{second}");
+    assert!(seconds(second, "queue") < 30.0, "{second}");
+    assert!(seconds(only(&lines, "/first"), "gil") < 30.0, "{lines:?}");
 }
 
 #[test]
