@@ -148,6 +148,7 @@ impl IoLoop {
     /// The calling thread is this loop's own.
     pub(crate) fn settle(&mut self) {
         crate::sys::mask::block_signals();
+        crate::sys::slice::shorten();
         self.governing.settle();
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod mailbox;
 pub(crate) mod mask;
 pub(crate) mod memory;
 pub(crate) mod process;
+pub(crate) mod slice;
 pub(crate) mod stack;
 pub(crate) mod sync;
 pub(crate) mod throttle;
