@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAME = "in-process"
-CALLS = {"hello-c64": 200_000, "json": 50_000, "flask": 20_000, "django": 1_000}
+CALLS = {"hello-c64": 200_000, "json": 50_000, "flask": 20_000, "django": 1_000, "sleep2": 200}
 """Calls per measurement: about half a second each."""
 
 
