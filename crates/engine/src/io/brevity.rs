@@ -36,8 +36,13 @@ impl Brevity {
 
     /// Tasks are short, and none was long lately.
     pub(in crate::io) fn holds(&self, now: Instant) -> bool {
-        let lately = |at| now.saturating_duration_since(at) < MEMORY;
-        self.gil && self.mean.is_some_and(|mean| mean <= SHORT) && !self.long.is_some_and(lately)
+        self.gil && self.mean.is_some_and(|mean| mean <= SHORT) && !self.is_broken(now)
+    }
+
+    /// A task was long lately.
+    pub(in crate::io) fn is_broken(&self, now: Instant) -> bool {
+        self.long
+            .is_some_and(|at| now.saturating_duration_since(at) < MEMORY)
     }
 }
 
@@ -66,8 +71,9 @@ mod tests {
         for _ in 0..5 * WEIGHT {
             brevity.note(Some(Duration::from_micros(30)), start);
         }
-        assert!(!brevity.holds(start + MEMORY / 2));
-        assert!(brevity.holds(start + MEMORY));
+        let later = start + MEMORY / 2;
+        assert!(!brevity.holds(later) && brevity.is_broken(later));
+        assert!(brevity.holds(start + MEMORY) && !brevity.is_broken(start + MEMORY));
         for _ in 0..5 * WEIGHT {
             brevity.note(Some(Duration::from_micros(300)), start);
         }

@@ -36,6 +36,11 @@ impl IoLoop {
         self.desk.brevity.holds(self.desk.now)
     }
 
+    /// Whether whoever runs a task may be away for long.
+    pub(crate) fn tasks_are_long(&self) -> bool {
+        self.desk.brevity.is_broken(self.desk.now)
+    }
+
     /// A bug outside of any channel costs a turn. A bug in every turn ends the server.
     fn survive(&mut self, panic: Box<dyn Any + Send>) {
         self.desk.shared.note_panic(&*panic);

@@ -29,14 +29,15 @@ impl Lending {
         }
     }
 
-    /// A turn brought `tasks`. `true`: load is low, or the tasks are `short`, so lend the loop.
-    fn after_turn(&mut self, tasks: usize, short: bool, now: Instant) -> bool {
+    /// A turn brought `tasks`. `true`: lend the loop, since the tasks are `short`, or load is low and they are not `long`.
+    fn after_turn(&mut self, tasks: usize, short: bool, long: bool, now: Instant) -> bool {
         self.quiet = if tasks > 1 {
             0
         } else {
             self.quiet.saturating_add(1)
         };
-        let low = tasks == 1 && self.quiet >= QUIET;
+        // While several leaders come and go, each away for long, requests would wait for the next to come.
+        let low = tasks == 1 && self.quiet >= QUIET && !long;
         (low || short && tasks > 0) && self.not_before.is_none_or(|at| at <= now)
     }
 
@@ -62,7 +63,7 @@ pub(crate) fn conduct(mut io: Box<IoLoop>, shared: &Shared, seat: &Seat<IoLoop>)
         let tasks = io.turn_or_end();
         if !shared.settings.lend_loop
             || shared.draining()
-            || !lending.after_turn(tasks, io.tasks_are_short(), io.now())
+            || !lending.after_turn(tasks, io.tasks_are_short(), io.tasks_are_long(), io.now())
         {
             continue;
         }
@@ -179,21 +180,29 @@ mod tests {
     fn the_loop_is_lent_after_quiet_turns_only() {
         let now = Instant::now();
         let mut lending = Lending::new();
-        assert!((1..QUIET).all(|_| !lending.after_turn(1, false, now)));
-        assert!(lending.after_turn(1, false, now));
-        assert!(!lending.after_turn(2, false, now));
-        assert!(!lending.after_turn(1, false, now));
+        assert!((1..QUIET).all(|_| !lending.after_turn(1, false, false, now)));
+        assert!(lending.after_turn(1, false, false, now));
+        assert!(!lending.after_turn(2, false, false, now));
+        assert!(!lending.after_turn(1, false, false, now));
+    }
+
+    #[test]
+    fn while_tasks_are_long_it_is_not_lent() {
+        let now = Instant::now();
+        let mut lending = Lending::new();
+        assert!((0..QUIET * 2).all(|_| !lending.after_turn(1, false, true, now)));
+        assert!(lending.after_turn(1, false, false, now));
     }
 
     #[test]
     fn while_tasks_are_short_it_is_lent_whatever_a_turn_brings() {
         let now = Instant::now();
         let mut lending = Lending::new();
-        assert!(lending.after_turn(5, true, now));
-        assert!(!lending.after_turn(0, true, now));
+        assert!(lending.after_turn(5, true, false, now));
+        assert!(!lending.after_turn(0, true, false, now));
         lending.came_back(Back::TakenBack, Duration::ZERO, now);
-        assert!(!lending.after_turn(5, true, now));
-        assert!(lending.after_turn(5, true, now + SHORTEST_PAUSE * 2));
+        assert!(!lending.after_turn(5, true, false, now));
+        assert!(lending.after_turn(5, true, false, now + SHORTEST_PAUSE * 2));
     }
 
     #[test]
@@ -204,8 +213,8 @@ mod tests {
             lending.came_back(Back::TakenBack, Duration::ZERO, now);
         }
         lending.quiet = QUIET;
-        assert!(!lending.after_turn(1, false, now + Duration::from_millis(999)));
-        assert!(lending.after_turn(1, false, now + Duration::from_secs(1)));
+        assert!(!lending.after_turn(1, false, false, now + Duration::from_millis(999)));
+        assert!(lending.after_turn(1, false, false, now + Duration::from_secs(1)));
         lending.came_back(Back::TakenBack, GOOD_TERM * 2, now);
         assert_eq!(lending.pause, SHORTEST_PAUSE);
     }
