@@ -45,6 +45,7 @@ NOT_RUN_PROGRAMS = {
     "git": "needs a repository elsewhere",
     "gunicorn": "another server",
     "granian": "another server",
+    "m0serve": "another server",
     "peregrine": "another server",
     "cheroot": "another server",
     "journalctl": "needs systemd",
