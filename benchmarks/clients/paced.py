@@ -44,13 +44,6 @@ def plan(start: float, seconds: float) -> deque[Due]:
     return due
 
 
-class Sent(NamedTuple):
-    """One request on its way."""
-
-    at: float
-    path: str
-
-
 class Client:
     """Sends what is due, reads what comes, remembers how long it took."""
 
@@ -60,7 +53,8 @@ class Client:
         self.errors = 0
         self._port = port
         self._free: list[socket.socket] = []
-        self._busy: dict[socket.socket, Sent] = {}
+        self._busy: dict[socket.socket, Due] = {}
+        """Requests on their way; `at` is when each was sent."""
         self._received: dict[socket.socket, bytes] = {}
 
     def run(self, seconds: float) -> None:
@@ -92,7 +86,7 @@ class Client:
         except OSError:
             self.errors += 1
             return
-        self._busy[connection] = Sent(sent, request.path)
+        self._busy[connection] = request._replace(at=sent)
         self._received[connection] = b""
 
     def _receive(self, connection: socket.socket) -> None:
