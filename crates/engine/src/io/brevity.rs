@@ -36,11 +36,11 @@ impl Brevity {
 
     /// Tasks are short, and none was long lately.
     pub(in crate::io) fn holds(&self, now: Instant) -> bool {
-        self.gil && self.mean.is_some_and(|mean| mean <= SHORT) && !self.is_broken(now)
+        self.gil && self.mean.is_some_and(|mean| mean <= SHORT) && !self.saw_a_long_one(now)
     }
 
     /// A task was long lately.
-    pub(in crate::io) fn is_broken(&self, now: Instant) -> bool {
+    pub(in crate::io) fn saw_a_long_one(&self, now: Instant) -> bool {
         self.long
             .is_some_and(|at| now.saturating_duration_since(at) < MEMORY)
     }
@@ -72,8 +72,8 @@ mod tests {
             brevity.note(Some(Duration::from_micros(30)), start);
         }
         let later = start + MEMORY / 2;
-        assert!(!brevity.holds(later) && brevity.is_broken(later));
-        assert!(brevity.holds(start + MEMORY) && !brevity.is_broken(start + MEMORY));
+        assert!(!brevity.holds(later) && brevity.saw_a_long_one(later));
+        assert!(brevity.holds(start + MEMORY) && !brevity.saw_a_long_one(start + MEMORY));
         for _ in 0..5 * WEIGHT {
             brevity.note(Some(Duration::from_micros(300)), start);
         }

@@ -38,7 +38,7 @@ impl IoLoop {
 
     /// Whether whoever runs a task may be away for long.
     pub(crate) fn tasks_are_long(&self) -> bool {
-        self.desk.brevity.is_broken(self.desk.now)
+        self.desk.brevity.saw_a_long_one(self.desk.now)
     }
 
     /// A bug outside of any channel costs a turn. A bug in every turn ends the server.

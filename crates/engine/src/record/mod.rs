@@ -130,7 +130,7 @@ impl Record {
         self.status = refusal.status();
     }
 
-    /// `worker` takes the request `now`; it began to wait for the interpreter at `asked`.
+    /// `worker` takes the request `now`; it, or another that would have, began to wait for the interpreter at `asked`.
     pub(crate) fn take(&mut self, now: Instant, asked: Instant, worker: usize) {
         let since = self.received.unwrap_or(self.arrived).max(asked);
         self.gil = now.saturating_duration_since(since);
