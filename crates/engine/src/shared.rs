@@ -118,7 +118,7 @@ impl Shared {
 
     /// The time; deadlines count from it.
     pub(crate) fn now(&self) -> Instant {
-        sync::now() + Duration::from_nanos(self.ahead.load(Ordering::Relaxed))
+        sync::now().plus(self.ahead.load(Ordering::Relaxed))
     }
 
     /// Moves the clock ahead and lets the I/O thread look at it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub(in crate::io) struct Brevity {
     gil: bool,
     /// A moving average in nanoseconds; `None` before the first task.
-    mean: Option<i64>,
+    mean: Option<u64>,
     /// When a task took longer than [`LONG`].
     long: Option<Instant>,
 }
@@ -23,12 +23,11 @@ impl Brevity {
         }
     }
 
-    /// A task is back that took `wall`, if a worker has run it.
-    pub(in crate::io) fn note(&mut self, wall: Option<Duration>, now: Instant) {
+    /// A task is back that took `wall` nanoseconds, if a worker has run it.
+    pub(in crate::io) fn note(&mut self, wall: Option<u64>, now: Instant) {
         let Some(wall) = wall else { return };
-        let nanos = i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX);
-        let mean = self.mean.unwrap_or(nanos);
-        self.mean = Some(mean + (nanos - mean) / WEIGHT);
+        let mean = self.mean.unwrap_or(wall);
+        self.mean = Some(mean - mean / WEIGHT + wall / WEIGHT);
         if wall >= LONG {
             self.long = Some(now);
         }
@@ -47,13 +46,13 @@ impl Brevity {
 }
 
 /// Tasks of so many nanoseconds are short.
-const SHORT: i64 = 100_000;
-/// A task of this length has blocked, or computed for long: others should not have to wait for such a one.
-const LONG: Duration = Duration::from_millis(1);
+const SHORT: u64 = 100_000;
+/// A task of so many has blocked, or computed for long: others should not have to wait for such a one.
+const LONG: u64 = 1_000_000;
 /// For so long one long task is remembered.
 const MEMORY: Duration = Duration::from_millis(250);
 /// The average goes by so many tasks.
-const WEIGHT: i64 = 16;
+const WEIGHT: u64 = 16;
 
 #[cfg(test)]
 mod tests {
@@ -64,18 +63,18 @@ mod tests {
         let mut brevity = Brevity::new(true);
         let start = Instant::now();
         assert!(!brevity.holds(start));
-        brevity.note(Some(Duration::from_micros(30)), start);
+        brevity.note(Some(30_000), start);
         assert!(brevity.holds(start));
         brevity.note(Some(LONG), start);
         assert!(!brevity.holds(start));
         for _ in 0..5 * WEIGHT {
-            brevity.note(Some(Duration::from_micros(30)), start);
+            brevity.note(Some(30_000), start);
         }
         let later = start + MEMORY / 2;
         assert!(!brevity.holds(later) && brevity.saw_a_long_one(later));
         assert!(brevity.holds(start + MEMORY) && !brevity.saw_a_long_one(start + MEMORY));
         for _ in 0..5 * WEIGHT {
-            brevity.note(Some(Duration::from_micros(300)), start);
+            brevity.note(Some(300_000), start);
         }
         assert!(!brevity.holds(start + MEMORY));
     }
@@ -83,7 +82,7 @@ mod tests {
     #[test]
     fn without_a_gil_they_are_for_everybody() {
         let mut brevity = Brevity::new(false);
-        brevity.note(Some(Duration::from_micros(1)), Instant::now());
+        brevity.note(Some(1_000), Instant::now());
         assert!(!brevity.holds(Instant::now()));
     }
 }

@@ -19,7 +19,7 @@ pub(crate) mod quota;
 pub(crate) mod recorder;
 pub(crate) mod route;
 
-use crate::sys::instant::Instant;
+use crate::sys::instant::{Instant, nanos};
 use std::time::Duration;
 
 use headwaiter_http::{Head, Refusal};
@@ -36,14 +36,14 @@ pub struct Record {
     pub(crate) head: Option<Instant>,
     /// The body was complete; the request began to wait for a worker.
     pub(crate) received: Option<Instant>,
+    /// A worker that could have taken the request waits for the interpreter from here on.
+    pub(crate) asked: Option<Instant>,
     /// A worker, attached to the interpreter, took the request.
     pub(crate) taken: Option<Instant>,
     /// The worker had finished the reply.
     pub(crate) answered: Option<Instant>,
     /// The kernel had the last byte of the reply, or the request ended otherwise.
     pub(crate) ended: Option<Instant>,
-    /// How long a worker that could have taken the request waited for the interpreter.
-    pub(crate) gil: Duration,
     /// CPU time of the worker between `taken` and `answered`, if measured.
     pub(crate) app_cpu: Option<Duration>,
     /// Number of the worker that ran the request.
@@ -69,10 +69,10 @@ impl Record {
             arrived: now,
             head: None,
             received: None,
+            asked: None,
             taken: None,
             answered: None,
             ended: None,
-            gil: Duration::ZERO,
             app_cpu: None,
             worker: None,
             bytes_in: 0,
@@ -132,8 +132,7 @@ impl Record {
 
     /// `worker` takes the request `now`; it, or another that would have, began to wait for the interpreter at `asked`.
     pub(crate) fn take(&mut self, now: Instant, asked: Instant, worker: usize) {
-        let since = self.received.unwrap_or(self.arrived).max(asked);
-        self.gil = now.saturating_duration_since(since);
+        self.asked = Some(asked.clamp(self.waiting_since().min(now), now));
         self.taken = Some(now);
         self.worker = u32::try_from(worker).ok();
     }
@@ -143,51 +142,51 @@ impl Record {
         self.received.unwrap_or(self.arrived)
     }
 
-    /// How long a worker has had the request, if it is through with it.
-    pub(crate) fn in_application(&self) -> Option<Duration> {
-        Some(self.answered?.saturating_duration_since(self.taken?))
+    /// How many nanoseconds a worker has had the request, if it is through with it.
+    pub(crate) fn in_application(&self) -> Option<u64> {
+        Some(self.answered?.nanos_since(self.taken?))
     }
 
-    /// The duration of each phase.
-    pub(crate) fn phases(&self) -> Phases {
+    /// The durations measured, in nanoseconds and in the order of [`Phase::ALL`].
+    #[inline]
+    pub(crate) fn nanos(&self) -> [Option<u64>; Phase::ALL.len()] {
         let mut at = self.arrived;
         let mut until = |mark: Option<Instant>| {
             mark.map(|mark| {
-                let took = mark.saturating_duration_since(at);
+                let took = mark.nanos_since(at);
                 at = at.max(mark);
                 took
             })
         };
         let head = until(self.head);
         let body = until(self.received);
-        let waited = until(self.taken);
+        // Nobody has asked for a request that was not taken.
+        let queue = until(self.asked.or(self.taken));
+        let gil = until(self.taken);
         let app = until(self.answered);
         let flush = until(self.ended);
-        let gil = waited.map(|waited| self.gil.min(waited));
-        Phases {
-            head,
-            body,
-            queue: waited.map(|waited| waited.saturating_sub(self.gil)),
-            gil,
-            app,
-            flush,
-            total: at.saturating_duration_since(self.arrived),
-        }
+        let total = Some(at.nanos_since(self.arrived));
+        let app_cpu = self.app_cpu.map(nanos);
+        [head, body, queue, gil, app, app_cpu, flush, total]
     }
 
     /// The durations measured, in the order of [`Phase::ALL`].
     pub(crate) fn spans(&self) -> [Option<Duration>; Phase::ALL.len()] {
-        let phases = self.phases();
-        [
-            phases.head,
-            phases.body,
-            phases.queue,
-            phases.gil,
-            phases.app,
-            self.app_cpu,
-            phases.flush,
-            Some(phases.total),
-        ]
+        self.nanos().map(|span| span.map(Duration::from_nanos))
+    }
+
+    /// The duration of each phase.
+    pub(crate) fn phases(&self) -> Phases {
+        let [head, body, queue, gil, app, _, flush, total] = self.spans();
+        Phases {
+            head,
+            body,
+            queue,
+            gil,
+            app,
+            flush,
+            total: total.unwrap_or_default(),
+        }
     }
 }
 

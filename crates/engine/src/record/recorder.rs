@@ -72,9 +72,9 @@ impl Shard {
         }
         self.bytes_in.add(record.bytes_in);
         self.bytes_out.add(record.bytes_out);
-        for (histogram, span) in self.phases.iter().zip(record.spans()) {
+        for (histogram, span) in self.phases.iter().zip(record.nanos()) {
             if let Some(span) = span {
-                histogram.record(span);
+                histogram.count(span);
             }
         }
         if let Some(quota) = &self.quota {

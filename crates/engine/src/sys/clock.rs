@@ -129,8 +129,8 @@ pub(crate) struct CpuMeter {
     /// The running task is measured.
     measured: bool,
     skipped: u32,
-    /// Wall time of tasks, averaged over about the last eight.
-    average: Duration,
+    /// Wall time of tasks in nanoseconds, averaged over about the last eight.
+    average: u64,
 }
 
 impl CpuMeter {
@@ -162,8 +162,8 @@ impl CpuMeter {
         self.read
     }
 
-    /// The task ends after `wall`. Returns its CPU time, if that was measured.
-    pub(crate) fn end(&mut self, wall: Duration) -> Option<Duration> {
+    /// The task ends after `wall` nanoseconds. Returns its CPU time, if that was measured.
+    pub(crate) fn end(&mut self, wall: u64) -> Option<Duration> {
         self.average = self.average - self.average / 8 + wall / 8;
         if !self.measured {
             return None;
@@ -177,8 +177,8 @@ impl CpuMeter {
     }
 }
 
-/// Of tasks shorter than this on average, not all are measured.
-const SHORT: Duration = Duration::from_micros(100);
+/// Of tasks that take fewer nanoseconds than this on average, not all are measured.
+const SHORT: u64 = 100_000;
 /// One in this many short tasks is measured, which costs 0.015 µs per task.
 const EVERY: u32 = 64;
 
@@ -189,18 +189,18 @@ mod tests {
     #[test]
     fn every_long_task_is_measured_and_few_short_ones() {
         let mut meter = CpuMeter::of_this_thread();
-        let mut measured = |wall: Duration, tasks: u32| {
+        let mut measured = |wall: u64, tasks: u32| {
             let count = |_: &u32| {
                 meter.begin(false);
                 meter.end(wall).is_some()
             };
             (0..tasks).filter(count).count()
         };
-        assert_eq!(measured(Duration::from_millis(1), 100), 100);
-        measured(Duration::from_micros(1), 100);
-        assert_eq!(measured(Duration::from_micros(1), 640), 10);
-        measured(Duration::from_millis(50), 1);
-        assert_eq!(measured(Duration::from_micros(1), 10), 10);
+        assert_eq!(measured(1_000_000, 100), 100);
+        measured(1_000, 100);
+        assert_eq!(measured(1_000, 640), 10);
+        measured(50_000_000, 1);
+        assert_eq!(measured(1_000, 10), 10);
     }
 
     #[test]
@@ -208,7 +208,7 @@ mod tests {
         let mut meter = CpuMeter::of_this_thread();
         meter.begin(false);
         std::thread::sleep(Duration::from_millis(20));
-        let slept = meter.end(Duration::from_millis(20)).unwrap();
+        let slept = meter.end(20_000_000).unwrap();
         assert!(slept < Duration::from_millis(10), "{slept:?}");
     }
 

@@ -209,9 +209,7 @@ impl Tasks {
         self.ended = Some(now);
         let record = &mut exchange.record;
         record.answered = Some(now);
-        record.app_cpu = self
-            .cpu
-            .end(now.saturating_duration_since(record.taken.unwrap_or(now)));
+        record.app_cpu = self.cpu.end(now.nanos_since(record.taken.unwrap_or(now)));
         // Frees the body's temporary file now, not when the I/O thread has time.
         exchange.body.clear();
         note(&self.shared, exchange);

@@ -321,8 +321,8 @@ mod tests {
         record.head = Some(start + Duration::from_micros(100));
         record.received = record.head;
         record.answered = Some(start + Duration::from_micros(1_500_100));
-        record.take(start + Duration::from_micros(100_100), start, 3);
-        record.gil = Duration::from_micros(20_000);
+        let asked = start + Duration::from_micros(80_100);
+        record.take(start + Duration::from_micros(100_100), asked, 3);
         record.ended = record.answered;
         (record.status, record.bytes_out, record.reply_head) = (200, 150, 50);
         Request {
