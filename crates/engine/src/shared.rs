@@ -29,6 +29,8 @@ use crate::sys::throttle::Seldom;
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) listening: Vec<Listening>,
+    /// The lines that the server adds to each reply.
+    pub(crate) own_lines: Vec<u8>,
     pub(crate) queue: Queue,
     pub(crate) budget: Arc<Budget>,
     pub(crate) shelf: Arc<Shelf>,
@@ -89,6 +91,7 @@ impl Shared {
             },
         ));
         Self {
+            own_lines: headwaiter_http::own_lines(settings.ident.as_bytes()),
             queue: Queue::new(settings.threads, settings.gil),
             shelf: Arc::new(Shelf::new(&budget)),
             unsent: Arc::default(),

@@ -84,7 +84,7 @@ fn write_reply_head(bencher: Bencher<'_, '_>, fields: usize) {
         keep_alive: true,
         known_length: None,
         date: b"Sun, 06 Nov 1994 08:49:37 GMT",
-        ident: b"headwaiter",
+        own: b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: headwaiter\r\n",
         extra: b"",
     };
     let mut head = ReplyHead::new();

@@ -39,24 +39,50 @@ pub(crate) fn is_tchar(byte: u8) -> bool {
 /// True for a non-empty run of [`is_tchar`] bytes.
 #[inline]
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && token_length(bytes) == bytes.len()
+    !bytes.is_empty() && have_all(bytes, &TCHAR)
+}
+
+/// True if the table says so of every byte. It does of nearly every text, so this looks at all bytes, in groups that the
+/// compiler unrolls, and stops at none.
+#[inline]
+fn have_all(bytes: &[u8], table: &[bool; 256]) -> bool {
+    let (groups, rest) = bytes.as_chunks::<8>();
+    let both = |all: bool, &byte: &u8| all & table[usize::from(byte)];
+    let groups = groups
+        .iter()
+        .fold(true, |all, group| group.iter().fold(all, both));
+    rest.iter().fold(groups, both)
 }
 
 /// How many bytes at the front may stand in a token.
 #[inline]
 pub(crate) fn token_length(bytes: &[u8]) -> usize {
-    let mut length = 0;
-    while let Some(word) = bytes[length..].first_chunk()
-        && has_letters_only(u64::from_le_bytes(*word))
-    {
-        length += word.len();
-    }
-    let other = bytes[length..].iter().position(|&b| !is_tchar(b));
-    other.map_or(bytes.len(), |at| length + at)
+    let other = bytes.iter().position(|&byte| !is_tchar(byte));
+    other.unwrap_or(bytes.len())
 }
 
-/// True if the token `name` is `known`, whatever the case of its letters. `known` has small letters and hyphens only, so
-/// that this takes a few vectors instead of a loop.
+/// Finds the first `wanted` byte.
+#[inline]
+pub(crate) fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
+    let mut from = 0;
+    while let Some(word) = bytes[from..].first_chunk() {
+        // A lane that becomes zero borrows from its high bit, and perhaps from lanes behind it.
+        let lanes = u64::from_le_bytes(*word) ^ (u64::from(wanted) * ONES);
+        let found = lanes.wrapping_sub(ONES) & !lanes & HIGH;
+        if found != 0 {
+            return Some(from + (found.trailing_zeros() / 8) as usize);
+        }
+        from += word.len();
+    }
+    let found = bytes[from..].iter().position(|&byte| byte == wanted);
+    found.map(|at| from + at)
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// True if the token `name` is `known`, whatever the case of its letters. `known` has small letters and hyphens only,
+/// so that this takes a few vectors instead of a loop.
 #[inline]
 pub(crate) fn is_name<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
     let Ok(name) = <&[u8; N]>::try_from(name) else {
@@ -66,24 +92,30 @@ pub(crate) fn is_name<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
     lanes.fold(0, |other, (byte, known)| other | ((byte | 0x20) ^ known)) == 0
 }
 
-/// True if every lane is an ASCII letter or a hyphen, as in most names of fields. No carry or borrow crosses a lane.
-#[inline]
-fn has_letters_only(lanes: u64) -> bool {
-    let all = |byte: u8| u64::from(byte) * ONES;
-    let lower = (lanes | all(0x20)) & !HIGH;
-    let letter = ((lower | HIGH) - all(b'a')) & ((all(b'z') | HIGH) - lower);
-    let hyphen = !(((lanes & !HIGH) ^ all(b'-')) + !HIGH);
-    (letter | hyphen) & !lanes & HIGH == HIGH
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
 /// True for a control byte that may stand nowhere in a head: all of them but HTAB (RFC 9110 §5.5).
 #[inline]
-pub(crate) fn is_forbidden_control(byte: u8) -> bool {
+pub(crate) const fn is_forbidden_control(byte: u8) -> bool {
     (byte < 0x20 && byte != b'\t') || byte == 0x7f
 }
+
+/// True if none of the bytes is a forbidden control byte.
+#[inline]
+pub(crate) fn is_text(bytes: &[u8]) -> bool {
+    let (blocks, rest) = bytes.as_chunks();
+    let is_block_text = |block| !has_control(block) || have_all(block, &TEXT);
+    blocks.iter().all(is_block_text) && have_all(rest, &TEXT)
+}
+
+/// All bytes but those of [`is_forbidden_control`].
+const TEXT: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = !is_forbidden_control(byte as u8);
+        byte += 1;
+    }
+    table
+};
 
 /// Finds the first control byte other than HTAB at or after `from`.
 ///
@@ -91,15 +123,14 @@ pub(crate) fn is_forbidden_control(byte: u8) -> bool {
 /// pass.
 #[inline]
 pub(crate) fn find_control(bytes: &[u8], mut from: usize) -> Option<usize> {
-    while let Some(block) = bytes.get(from..).and_then(<[u8]>::first_chunk::<BLOCK>)
+    while let Some(block) = bytes.get(from..).and_then(<[u8]>::first_chunk)
         && !has_control(block)
     {
-        from += BLOCK;
+        from += block.len();
     }
-    while let Some(word) = bytes.get(from..from + 8).and_then(<[u8]>::first_chunk) {
-        let lanes = u64::from_le_bytes(*word);
-        match control_lanes(lanes) {
-            0 => from += 8,
+    while let Some(word) = bytes.get(from..).and_then(<[u8]>::first_chunk) {
+        match control_lanes(u64::from_le_bytes(*word)) {
+            0 => from += word.len(),
             found => {
                 let at = from + (found.trailing_zeros() / 8) as usize;
                 if bytes[at] != b'\t' {
@@ -110,27 +141,18 @@ pub(crate) fn find_control(bytes: &[u8], mut from: usize) -> Option<usize> {
         }
     }
     let rest = bytes.get(from..)?;
-    // Most rests have none. One look at the last eight bytes says so, even if it sees some for the second time.
-    if let Some(last) = bytes.last_chunk()
-        && control_lanes(u64::from_le_bytes(*last)) == 0
-    {
-        return None;
-    }
-    rest.iter()
-        .position(|&b| is_forbidden_control(b))
-        .map(|i| from + i)
+    let found = rest.iter().position(|&byte| is_forbidden_control(byte));
+    found.map(|at| from + at)
 }
 
 /// True if a byte is below 0x20 or equal to 0x7f. There is no way out of the loop, so that vectors do it.
 #[inline]
-fn has_control(block: &[u8; BLOCK]) -> bool {
+fn has_control(block: &[u8; 32]) -> bool {
     let is_control = |byte: u8| byte < 0x20 || byte == 0x7f;
     block
         .iter()
         .fold(false, |any, &byte| any | is_control(byte))
 }
-
-const BLOCK: usize = 32;
 
 /// Sets the high bit of every lane below 0x20 or equal to 0x7f. No carry or borrow crosses a lane:
 /// the subtraction starts from lanes with the high bit set, the addition from lanes without it.
@@ -174,6 +196,7 @@ mod tests {
                 bytes[at] = byte;
                 let want = is_forbidden_control(byte).then_some(at);
                 assert_eq!(find_control(&bytes, 0), want, "byte {byte:#04x} at {at}");
+                assert_eq!(is_text(&bytes), want.is_none(), "byte {byte:#04x} at {at}");
             }
         }
     }
@@ -193,14 +216,26 @@ mod tests {
             }
         }
         assert!(!is_token(b""));
-        assert!(has_letters_only(u64::from_le_bytes(*b"Azby-Zq-")));
-        for other in [
-            b'@', b'[', b'`', b'{', b'0', b'!', 0x0d, 0x2c, 0x2e, 0xad, 0xe1,
-        ] {
-            let mut word = *b"AzbyZqzz";
-            word[3] = other;
-            assert!(!has_letters_only(u64::from_le_bytes(word)), "{other:#04x}");
+    }
+
+    #[test]
+    fn find_agrees_with_the_definition_for_every_byte_at_every_offset() {
+        for byte in 0..=255u8 {
+            for at in 0..20 {
+                let mut bytes = [b':' ^ 1; 20];
+                bytes[at] = byte;
+                assert_eq!(
+                    find(&bytes, byte),
+                    Some(if byte == b':' ^ 1 { 0 } else { at })
+                );
+                assert_eq!(
+                    find(&bytes, b':'),
+                    (byte == b':').then_some(at),
+                    "{byte:#04x}"
+                );
+            }
         }
+        assert_eq!(find(b"ab::", b':'), Some(2));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::bytes::{token_length, trim_ows};
+use crate::bytes::{find, is_token, token_length, trim_ows};
 use crate::refusal::Refusal;
 
 /// Where the parts of a field line are, counted from its start.
@@ -22,10 +22,10 @@ pub(crate) struct FieldLine {
 /// [`Refusal::LineFolding`], [`Refusal::SpaceBeforeColon`] or [`Refusal::FieldName`].
 #[inline]
 pub(crate) fn parse_field_line(line: &[u8]) -> Result<FieldLine, Refusal> {
-    let colon = token_length(line);
-    if line.get(colon) != Some(&b':') || colon == 0 {
-        return Err(name_refusal(line, colon));
-    }
+    let colon = match find(line, b':') {
+        Some(colon) if is_token(&line[..colon]) => colon,
+        _ => return Err(name_refusal(line, token_length(line))),
+    };
     let after = &line[colon + 1..];
     let is_text = |&byte: &u8| byte != b' ' && byte != b'\t';
     let start = after.iter().position(is_text).unwrap_or(0);

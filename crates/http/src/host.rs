@@ -30,9 +30,8 @@ pub(crate) fn parse_host_port(raw: &[u8]) -> Option<HostPort<'_>> {
             port: parse_port_suffix(rest)?,
         });
     }
-    let end = raw.iter().position(|&b| b == b':').unwrap_or(raw.len());
-    let (host, rest) = raw.split_at(end);
-    if !is_reg_name(host) || (host.is_empty() && !rest.is_empty()) {
+    let (host, rest) = raw.split_at(reg_name_length(raw));
+    if host.is_empty() && !rest.is_empty() {
         return None;
     }
     Some(HostPort {
@@ -63,19 +62,22 @@ pub(crate) fn parse_port(digits: &[u8]) -> Option<u16> {
     u16::try_from(number).ok()
 }
 
-/// `reg-name = *( unreserved / pct-encoded / sub-delims )`, which IPv4 addresses also match.
-fn is_reg_name(host: &[u8]) -> bool {
-    let mut rest = host;
-    while let Some(at) = rest.iter().position(|&byte| !REG_NAME[usize::from(byte)]) {
-        let is_hex = |byte: &u8| hex(*byte).is_some();
+/// How many bytes at the front follow `reg-name = *( unreserved / pct-encoded / sub-delims )`, which IPv4 addresses
+/// also match.
+fn reg_name_length(raw: &[u8]) -> usize {
+    let mut from = 0;
+    loop {
+        let rest = &raw[from..];
+        let Some(at) = rest.iter().position(|&byte| !REG_NAME[usize::from(byte)]) else {
+            return raw.len();
+        };
         match &rest[at..] {
-            [b'%', code @ ..] if code.len() >= 2 && code[..2].iter().all(is_hex) => {
-                rest = &code[2..];
+            [b'%', first, second, ..] if hex(*first).is_some() && hex(*second).is_some() => {
+                from += at + 3;
             }
-            _ => return false,
+            _ => return from + at,
         }
     }
-    true
 }
 
 /// The bytes of a `reg-name` that stand for themselves (RFC 3986 §2.2 and §2.3).

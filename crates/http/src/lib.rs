@@ -48,5 +48,5 @@ pub use proxy::{FieldChange, ProxyOutcome, ProxyPeer, ProxyPolicy};
 pub use refusal::Refusal;
 pub use reply::{
     BodyFraming, BodyKind, CHUNK_END, CONTINUE, LAST_CHUNK, ReplyContext, ReplyError, ReplyHead,
-    Taken, write_chunk_head,
+    Taken, own_lines, write_chunk_head,
 };

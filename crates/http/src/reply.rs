@@ -12,14 +12,14 @@ use std::fmt;
 
 use memchr::memchr;
 
-use crate::bytes::{find_control, is_name, is_token, trim_ows};
+use crate::bytes::{is_name, is_text, is_token, trim_ows};
 
 /// The head of one reply. [`clear`](Self::clear) keeps the allocation for the next one.
 ///
 /// Call order: `begin`, any number of `field`, `finish`.
 #[derive(Clone, Debug, Default)]
 pub struct ReplyHead {
-    /// `200 OK CRLF`, then field lines without Content-Length.
+    /// `HTTP/1.1 200 OK CRLF`, then field lines without Content-Length.
     bytes: Vec<u8>,
     /// 0 until `begin`.
     status: u16,
@@ -52,10 +52,24 @@ pub struct ReplyContext<'a> {
     pub known_length: Option<u64>,
     /// The IMF-fixdate of now, for `Date` unless the application sent one.
     pub date: &'a [u8; 29],
-    /// The value of `Server` unless the application sent one; empty for none.
-    pub ident: &'a [u8],
-    /// Whole field lines of the server's own, each with its CRLF; usually empty.
+    /// The lines of `Date` and `Server` ([`own_lines`]), unless the application sent such. `finish` writes `date` over
+    /// the date they have.
+    pub own: &'a [u8],
+    /// Further whole field lines of the server's own, each with its CRLF; usually empty.
     pub extra: &'a [u8],
+}
+
+/// The lines that the server adds to each reply: `Date`, here of the epoch, and `Server` with `ident`, unless that is
+/// empty.
+pub fn own_lines(ident: &[u8]) -> Vec<u8> {
+    let mut lines = b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n".to_vec();
+    debug_assert_eq!(lines.len(), DATE_LINE);
+    if !ident.is_empty() {
+        lines.extend_from_slice(b"Server: ");
+        lines.extend_from_slice(ident);
+        lines.extend_from_slice(b"\r\n");
+    }
+    lines
 }
 
 /// How the body follows the head.
@@ -151,7 +165,9 @@ impl ReplyHead {
     ///
     /// [`ReplyError`]; the head has then not begun.
     pub fn begin(&mut self, status: &[u8]) -> Result<(), ReplyError> {
-        self.clear();
+        if self.started() {
+            self.clear();
+        }
         let (digits, reason) = match status {
             [_, _, _] => (status, &b""[..]),
             [_, _, _, b' ', reason @ ..] => (&status[..3], reason),
@@ -166,11 +182,12 @@ impl ReplyHead {
         if !(200..=999).contains(&code) {
             return Err(ReplyError::StatusOutOfRange);
         }
-        if find_control(reason, 0).is_some() {
+        if !is_text(reason) {
             return Err(ReplyError::ReasonMalformed);
         }
-        self.bytes.extend_from_slice(digits);
-        self.bytes.push(b' '); // required even before an empty reason (RFC 9112 §4)
+        let mut line = *b"HTTP/1.1 999 "; // the last space even before an empty reason (RFC 9112 §4)
+        line[STATUS..STATUS + 3].copy_from_slice(digits);
+        self.bytes.extend_from_slice(&line);
         self.bytes.extend_from_slice(reason);
         self.bytes.extend_from_slice(b"\r\n");
         self.status = code;
@@ -193,7 +210,7 @@ impl ReplyHead {
         if !is_token(name) {
             return Err(ReplyError::NameMalformed);
         }
-        if find_control(value, 0).is_some() {
+        if !is_text(value) {
             return Err(ReplyError::ValueMalformed);
         }
         match classify(name) {
@@ -205,7 +222,6 @@ impl ReplyHead {
             Known::Server => self.has_server = true,
             Known::No => {}
         }
-        self.bytes.reserve(name.len() + value.len() + 4);
         self.bytes.extend_from_slice(name);
         self.bytes.extend_from_slice(b": ");
         self.bytes.extend_from_slice(value);
@@ -225,12 +241,7 @@ impl ReplyHead {
     }
 
     fn set_content_length(&mut self, value: &[u8]) -> Result<Taken, ReplyError> {
-        // `u64::from_str` would accept a plus sign.
-        let length = std::str::from_utf8(value)
-            .ok()
-            .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
-            .and_then(|text| text.parse().ok())
-            .ok_or(ReplyError::ContentLengthMalformed)?;
+        let length = decimal(value).ok_or(ReplyError::ContentLengthMalformed)?;
         match self.content_length {
             Some(earlier) if earlier != length => Err(ReplyError::ContentLengthConflict),
             _ => {
@@ -316,13 +327,11 @@ impl ReplyHead {
         };
         let close = !ctx.keep_alive || self.close || kind == BodyKind::UntilClose;
 
-        out.reserve(self.bytes.len() + ctx.extra.len() + ctx.ident.len() + ADDED_AT_MOST);
-        out.extend_from_slice(if ctx.minor >= 1 {
-            b"HTTP/1.1 "
-        } else {
-            b"HTTP/1.0 "
-        });
+        let minor = out.len() + b"HTTP/1.".len();
         out.extend_from_slice(&self.bytes);
+        if ctx.minor == 0 {
+            out[minor] = b'0';
+        }
         if let Some(length) = length {
             out.extend_from_slice(b"Content-Length: ");
             out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
@@ -331,15 +340,15 @@ impl ReplyHead {
         if kind == BodyKind::Chunked {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
+        let date = out.len() + b"Date: ".len();
+        out.extend_from_slice(match (self.has_date, self.has_server) {
+            (false, false) => ctx.own,
+            (false, true) => &ctx.own[..DATE_LINE],
+            (true, false) => &ctx.own[DATE_LINE..],
+            (true, true) => b"",
+        });
         if !self.has_date {
-            out.extend_from_slice(b"Date: ");
-            out.extend_from_slice(ctx.date);
-            out.extend_from_slice(b"\r\n");
-        }
-        if !ctx.ident.is_empty() && !self.has_server {
-            out.extend_from_slice(b"Server: ");
-            out.extend_from_slice(ctx.ident);
-            out.extend_from_slice(b"\r\n");
+            out[date..date + ctx.date.len()].copy_from_slice(ctx.date);
         }
         match (close, ctx.minor) {
             (true, _) => out.extend_from_slice(b"Connection: close\r\n"),
@@ -347,10 +356,25 @@ impl ReplyHead {
             (false, 0) => out.extend_from_slice(b"Connection: Keep-Alive\r\n"),
             (false, _) => {} // the default of HTTP/1.1
         }
-        out.extend_from_slice(ctx.extra);
+        if !ctx.extra.is_empty() {
+            out.extend_from_slice(ctx.extra);
+        }
         out.extend_from_slice(b"\r\n");
         BodyFraming { kind, close }
     }
+}
+
+/// A decimal number of 64 bits: digits only, where `u64::from_str` would accept a plus sign.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(digit.into())?;
+    }
+    (!digits.is_empty()).then_some(number)
 }
 
 /// What a field name means to the server.
@@ -405,7 +429,9 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// The interim reply to `Expect: 100-continue` (RFC 9110 §15.2.1).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// The lines `finish` adds, without `ident` and `extra`, rounded up.
-const ADDED_AT_MOST: usize = 192;
+/// Where the status is in a status line.
+const STATUS: usize = b"HTTP/1.1 ".len();
+/// Bytes of the line of `Date`.
+const DATE_LINE: usize = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n".len();
 /// What a cleared head keeps allocated: enough for most replies.
 const KEPT_BYTES: usize = 16 * 1024;

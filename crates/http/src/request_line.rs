@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memrchr};
+use memchr::memchr;
 
-use crate::bytes::is_tchar;
+use crate::bytes::{is_tchar, token_length};
 use crate::host::parse_host_port;
 use crate::refusal::Refusal;
 
@@ -35,16 +35,23 @@ pub(crate) struct RequestLine {
 pub(crate) fn parse_request_line(line: &[u8]) -> Result<RequestLine, Refusal> {
     // Exactly two spaces divide the line. RFC 9112 §3 lets a server divide at any whitespace; but two
     // parsers that do so differently see two different targets.
-    let (Some(first), Some(last)) = (memchr(b' ', line), memrchr(b' ', line)) else {
-        return Err(Refusal::RequestLine);
+    let token = token_length(line);
+    let first = if line.get(token) == Some(&b' ') {
+        token
+    } else {
+        memchr(b' ', line).ok_or(Refusal::RequestLine)?
     };
-    let method = &line[..first];
-    let target = line.get(first + 1..last).unwrap_or_default();
-    if method.is_empty() || target.is_empty() || memchr(b' ', target).is_some() {
+    // A version has eight bytes, so the last space is before them, or there is no version.
+    let last = line.len().saturating_sub(VERSION + 1);
+    let (method, target) = (&line[..first], line.get(first + 1..last));
+    let target = target.unwrap_or_default();
+    let is_sound = target.iter().all(|&b| is_target_byte(b));
+    let divides = !method.is_empty() && !target.is_empty() && line[last] == b' ';
+    if !divides || !is_sound && target.contains(&b' ') {
         return Err(Refusal::RequestLine);
     }
     let minor = parse_version(&line[last + 1..])?;
-    let mut parsed = parse_request(method, target)?;
+    let mut parsed = judge(method, target, is_sound)?;
     parsed.shift(first + 1);
     Ok(RequestLine {
         method: 0..first,
@@ -62,11 +69,21 @@ pub(crate) fn parse_request_line(line: &[u8]) -> Result<RequestLine, Refusal> {
 ///
 /// In this order: [`Refusal::Method`], [`Refusal::Connect`], [`Refusal::Target`], [`Refusal::Authority`].
 pub(crate) fn parse_request(method: &[u8], target: &[u8]) -> Result<Target, Refusal> {
-    if method.len() > MAX_METHOD || !method.iter().all(|&b| is_method_byte(b)) {
+    judge(method, target, target.iter().all(|&b| is_target_byte(b)))
+}
+
+/// As [`parse_request`]. `is_sound`: every byte of the target is one of [`is_target_byte`].
+fn judge(method: &[u8], target: &[u8], is_sound: bool) -> Result<Target, Refusal> {
+    let is_method =
+        |method: &[u8]| method.len() <= MAX_METHOD && method.iter().all(|&b| is_method_byte(b));
+    if method != b"GET" && !is_method(method) {
         return Err(Refusal::Method);
     }
     if method == b"CONNECT" {
         return Err(Refusal::Connect);
+    }
+    if !is_sound {
+        return Err(Refusal::Target);
     }
     parse_target(target, method == b"OPTIONS")
 }
@@ -74,6 +91,7 @@ pub(crate) fn parse_request(method: &[u8], target: &[u8]) -> Result<Target, Refu
 /// `HTTP-version = "HTTP/" DIGIT "." DIGIT`, case-sensitive (RFC 9112 §2.3). Returns the minor version.
 fn parse_version(version: &[u8]) -> Result<u8, Refusal> {
     match version {
+        b"HTTP/1.1" => Ok(1),
         [
             b'H',
             b'T',
@@ -119,7 +137,7 @@ impl Target {
     }
 }
 
-/// Sorts a request-target into its form (RFC 9112 §3.2).
+/// Sorts a request-target of sound bytes into its form (RFC 9112 §3.2).
 ///
 /// 1. Origin-form starts with a slash (§3.2.1).
 /// 2. `*` is for OPTIONS alone (§3.2.4).
@@ -131,9 +149,6 @@ impl Target {
 /// Stricter than Waitress in one point: `#` is refused. A fragment is never sent (RFC 9110 §4.2.5), and
 /// servers that cut it off serve another resource than the one a proxy in front has judged.
 fn parse_target(target: &[u8], options: bool) -> Result<Target, Refusal> {
-    if !target.iter().all(|&b| is_target_byte(b)) {
-        return Err(Refusal::Target);
-    }
     if target[0] == b'/' {
         let (path, query) = split_query(target, 0);
         return Ok(Target {
@@ -186,7 +201,13 @@ fn authority_start(target: &[u8]) -> Option<usize> {
 /// Splits `target[from..]` at its first question mark, which belongs to neither part.
 fn split_query(target: &[u8], from: usize) -> (Range<usize>, Range<usize>) {
     let end = target.len();
-    match memchr(b'?', &target[from..]) {
+    let rest = &target[from..];
+    let mark = if rest.len() < SHORT {
+        rest.iter().position(|&b| b == b'?')
+    } else {
+        memchr(b'?', rest)
+    };
+    match mark {
         Some(at) => (from..from + at, from + at + 1..end),
         None => (from..end, end..end),
     }
@@ -199,5 +220,9 @@ fn is_target_byte(byte: u8) -> bool {
     (0x21..=0x7e).contains(&byte) && byte != b'#'
 }
 
+/// In fewer bytes than this, to look at one after another is faster than to call a function that uses vectors.
+const SHORT: usize = 16;
+/// Bytes of a version.
+const VERSION: usize = "HTTP/1.1".len();
 /// The longest registered method has 17 bytes (UPDATEREDIRECTREF).
 const MAX_METHOD: usize = 32;

@@ -60,7 +60,7 @@ impl Task {
             keep_alive,
             known_length: options.known_length,
             date: options.date,
-            ident: shared.settings.ident.as_bytes(),
+            own: &shared.own_lines,
             extra: &timing,
         };
         let out = exchange.outgoing.tail();

@@ -71,9 +71,11 @@ impl Head {
         }
     }
 
-    /// Reads a head from its first byte, leaving spans into `window`; the caller copies the bytes.
+    /// Reads a head from its first byte, leaving spans into `window`; the caller copies the bytes. A complete head has
+    /// nothing of what the head was before.
     fn read(&mut self, window: &[u8], max_fields: usize) -> Result<Progress, Refusal> {
-        self.clear();
+        self.bytes.clear();
+        self.fields.clear();
         let mut start = 0;
         // The request-line comes after a few empty lines at most.
         loop {
@@ -178,11 +180,18 @@ enum LineEnd {
 /// Finds the CRLF at or after `from`, refusing every other control byte on the way.
 #[inline]
 fn line_end(window: &[u8], from: usize) -> Result<LineEnd, Refusal> {
-    let Some(at) = find_control(window, from) else {
-        return Ok(LineEnd::Beyond(window.len()));
+    // The last line of a head is empty.
+    let at = match window.get(from) {
+        Some(b'\r') => from,
+        _ => match find_control(window, from) {
+            Some(at) => at,
+            None => return Ok(LineEnd::Beyond(window.len())),
+        },
     };
+    if window[at..].starts_with(b"\r\n") {
+        return Ok(LineEnd::At(at));
+    }
     match (window[at], window.get(at + 1)) {
-        (b'\r', Some(b'\n')) => Ok(LineEnd::At(at)),
         (b'\r', None) => Ok(LineEnd::Beyond(at)),
         (b'\r', Some(_)) => Err(Refusal::BareCr),
         (b'\n', _) => Err(Refusal::BareLf),

@@ -138,10 +138,13 @@ enum Told {
 }
 
 fn classify(name: &[u8]) -> Option<Told> {
-    // Nearly every field of a browser is decided by its first byte.
+    // Nearly every field of a browser is decided by its first two bytes.
+    let [first, second, ..] = name else {
+        return None;
+    };
     if !matches!(
-        name.first(),
-        Some(b'x' | b'X' | b'f' | b'F' | b'c' | b'C' | b't' | b'T')
+        (first | 0x20, second | 0x20),
+        (b'x', b'-') | (b'f', _) | (b'c', b'f') | (b't', b'r')
     ) {
         return None;
     }
@@ -216,6 +219,11 @@ impl ProxyPolicy {
     /// Whether no peer is trusted: then every change is a header that was removed.
     pub fn trusts_nobody(&self) -> bool {
         self.peers.is_empty()
+    }
+
+    /// Whether a field of `head` tells something about the client. If none does, nothing changes.
+    pub fn concerns(head: &Head) -> bool {
+        head.fields().any(|(name, _)| classify(name).is_some())
     }
 
     /// Says what changes in a request that came from `peer`. `url_scheme` is the scheme that holds unless

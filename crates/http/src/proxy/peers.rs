@@ -72,6 +72,7 @@ impl TrustedPeers {
         self.everybody
             || match peer {
                 ProxyPeer::Unix => self.unix,
+                ProxyPeer::Ip(_) if self.nets.is_empty() => false,
                 ProxyPeer::Ip(address) => {
                     let address = address.to_canonical();
                     self.nets.iter().any(|net| net.contains(&address))

@@ -2,7 +2,7 @@
 
 use headwaiter_http::{
     BodyDecoder, BodyKind, Decoded, Framing, Head, HeadLimits, ProxyPeer, ProxyPolicy, Refusal,
-    ReplyContext, ReplyHead, Taken, percent_decode, write_chunk_head,
+    ReplyContext, ReplyHead, Taken, own_lines, percent_decode, write_chunk_head,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -170,7 +170,7 @@ proptest! {
         prop_assert_eq!(reply.fields().count(), accepted);
         let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
         let context = ReplyContext {
-            minor, head, keep_alive, known_length: length, date, ident: b"headwaiter", extra: b"",
+            minor, head, keep_alive, known_length: length, date, own: &own_lines(b"headwaiter"), extra: b"",
         };
         let mut out = Vec::new();
         let framing = reply.finish(&context, &mut out);

@@ -1,7 +1,7 @@
 //! Reply heads, to the byte, and what an application may not put into them.
 
 use headwaiter_http::{
-    BodyFraming, BodyKind, ReplyContext, ReplyError, ReplyHead, Taken, write_chunk_head,
+    BodyFraming, BodyKind, ReplyContext, ReplyError, ReplyHead, Taken, own_lines, write_chunk_head,
 };
 
 const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
@@ -12,7 +12,7 @@ const CONTEXT: ReplyContext<'_> = ReplyContext {
     keep_alive: true,
     known_length: None,
     date: DATE,
-    ident: b"",
+    own: b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
     extra: b"",
 };
 
@@ -65,8 +65,9 @@ fn lines_come_in_order_and_the_server_adds_its_own() {
         ("Content-Length", "3"),
         ("X-Tab", "a\tb"),
     ];
+    let own = own_lines(b"headwaiter");
     let context = ReplyContext {
-        ident: b"headwaiter",
+        own: &own,
         extra: b"Server-Timing: a\r\n",
         ..CONTEXT
     };
@@ -92,8 +93,9 @@ fn date_and_server_of_the_application_stay() {
         ("SERVER", "mine"),
         ("Content-Length", "0"),
     ];
+    let own = own_lines(b"headwaiter");
     let context = ReplyContext {
-        ident: b"headwaiter",
+        own: &own,
         ..CONTEXT
     };
     let (text, _) = finished("200 OK", &fields, &context);
@@ -423,7 +425,7 @@ fn beginning_again_starts_over() {
     let mut out = Vec::new();
     head.finish(
         &ReplyContext {
-            ident: b"i",
+            own: &own_lines(b"i"),
             ..CONTEXT
         },
         &mut out,

@@ -14,7 +14,7 @@ fn context(minor: u8, head: bool, known_length: Option<u64>) -> ReplyContext<'st
         keep_alive: true,
         known_length,
         date: b"Sun, 06 Nov 1994 08:49:37 GMT",
-        ident: b"",
+        own: b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
         extra: b"",
     }
 }

@@ -66,7 +66,7 @@ impl Sender<'_> {
             keep_alive,
             known_length: Some(answer.body.len() as u64),
             date: &date,
-            ident: self.desk.shared.settings.ident.as_bytes(),
+            own: &self.desk.shared.own_lines,
             extra: answer.fields,
         };
         let framing = &mut exchange.framing;
