@@ -239,8 +239,15 @@ impl IoLoop {
     }
 
     pub(crate) fn read_mail(&mut self) {
+        self.desk.mailbox.collect(&mut self.inbox);
+        if !self.inbox.is_empty() {
+            self.open_mail();
+        }
+        self.desk.uncork();
+    }
+
+    fn open_mail(&mut self) {
         let mut inbox = std::mem::take(&mut self.inbox);
-        self.desk.mailbox.collect(&mut inbox);
         for message in inbox.drain(..) {
             self.guarded(message_channel(&message), |me| match message {
                 Message::Done(exchange) => me.desk.done(exchange),
@@ -254,7 +261,6 @@ impl IoLoop {
             });
         }
         self.inbox = inbox;
-        self.desk.uncork();
     }
 
     /// Counts some of the channels, if somebody has requested a count.

@@ -102,6 +102,9 @@ impl Desk {
 
     /// Sends the replies that this turn's mail has brought.
     pub(crate) fn uncork(&mut self) {
+        if self.corked.is_empty() {
+            return;
+        }
         let mut corked = std::mem::take(&mut self.corked);
         for token in corked.drain(..) {
             self.guarded(Some(token), |me| {

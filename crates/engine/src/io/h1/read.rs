@@ -17,17 +17,20 @@ impl Receiver<'_> {
     pub(super) fn read(&mut self) {
         let mut share = READ;
         let (mut scratch, mut first) = self.desk.buffers.take();
-        while share > 0 && self.is_open() && self.desk.channels[self.index].readable {
-            let bulk = self.desk.channels[self.index].reads_bulk();
+        while share > 0
+            && let Some(channel) = self.channel()
+            && channel.readable
+        {
+            let (phase, held, bulk) = (channel.phase(), channel.has_input(), channel.reads_bulk());
             if bulk && (self.desk.buffers.is_bulk_used_up() || self.desk.disk.is_used_up()) {
                 share = 0;
                 break;
             }
-            let outcome = match self.desk.channels[self.index].phase() {
+            let outcome = match phase {
                 // Read on when the reply is out: until then the kernel keeps what comes.
                 Phase::Task | Phase::Pending | Phase::Replying | Phase::Refusing => break,
                 // A reply made on this thread left bytes behind its request: those come first.
-                Phase::Idle if self.desk.channels[self.index].has_input() => {
+                Phase::Idle if held => {
                     self.desk.later(self.index);
                     break;
                 }
@@ -58,7 +61,7 @@ impl Receiver<'_> {
             }
         }
         self.desk.buffers.put(scratch, first);
-        if share == 0 && self.is_open() && self.desk.channels[self.index].readable {
+        if share == 0 && self.channel().is_some_and(|channel| channel.readable) {
             self.desk.later(self.index);
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use headwaiter_http::{BodyDecoder, Refusal};
 
 use crate::exchange::Exchange;
+use crate::io::channel::Channel;
 use crate::io::desk::Desk;
 use crate::io::h1::State;
 use crate::io::h1::transmit::Sender;
@@ -30,7 +31,13 @@ impl<'a> Receiver<'a> {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.desk.find(self.token).is_some()
+        self.channel().is_some()
+    }
+
+    /// The channel, unless a step has closed it.
+    pub(super) fn channel(&self) -> Option<&Channel> {
+        let channel = self.desk.channels.get(self.index);
+        channel.filter(|channel| channel.link.token == self.token)
     }
 
     /// What sends on this channel.
@@ -54,9 +61,7 @@ impl<'a> Receiver<'a> {
             let mut rest = channel.protocol.h1().take_kept();
             self.feed(&mut rest);
         }
-        if self.is_open() {
-            self.read();
-        }
+        self.read();
         // Once *this thread* drains: a client let go of sooner might still be able to connect again.
         if self.desk.drain.is_some() && self.is_open() && !self.desk.channels[self.index].link.admin
         {
