@@ -63,16 +63,20 @@ def test_a_callable_that_is_kept_answers_no_other_request(serve: Serve, keeps: s
     kept: list[Any] = []
     errors: list[BaseException] = []
 
-    def app(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if kept:
+    def call_kept() -> None:
+        for callable_ in kept:
             try:
                 if keeps == "write":
-                    kept[0](b"of another")
+                    callable_(b"no")
                 else:
-                    kept[0]("500 Of Another", [])
+                    callable_("500 Of Another", [])
             except RuntimeError as error:
                 errors.append(error)
+
+    def app(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        call_kept()
         write = start_response("200 OK", [("Content-Length", "2")])
+        call_kept()
         if not kept:
             kept.append(start_response if keeps == "start_response" else write)
         return [b"ok"]
@@ -81,7 +85,7 @@ def test_a_callable_that_is_kept_answers_no_other_request(serve: Serve, keeps: s
     with Client(server.address) as client:
         replies = [client.ask("/") for _ in range(3)]
     assert [(reply.status, reply.body) for reply in replies] == [(200, b"ok")] * 3
-    assert len(errors) == 2
+    assert len(errors) == 4
 
 
 @headwaiter_only("it makes new ones")
@@ -90,8 +94,11 @@ def test_objects_that_nobody_keeps_serve_the_next_request(serve: Serve) -> None:
     seen: list[tuple[int, ...]] = []
 
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        seen.append((*(id(environ[key]) for key in OBJECTS), id(start_response)))
-        return answer(start_response, environ["wsgi.input"].read())
+        body = environ["wsgi.input"].read()
+        write = start_response("200 OK", [("Content-Length", str(len(body)))])
+        objects = (*(environ[key] for key in OBJECTS), start_response, write)
+        seen.append(tuple(map(id, objects)))
+        return [body]
 
     server = serve(app, threads=1)
     with Client(server.address) as client:
@@ -122,6 +129,31 @@ def test_values_of_the_last_request_do_not_stay(serve: Serve) -> None:
         ("GET", "HTTP/1.1", "", "\xe9", "-"),
         ("GET", "HTTP/1.1", "", "e", "a=2"),
         ("GET", "HTTP/1.1", "", "", "a=2"),
+    ]
+
+
+def test_fields_that_stand_elsewhere_than_in_the_last_request(serve: Serve) -> None:
+    seen: list[Environ] = []
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        seen.append({key: environ[key] for key in environ if key.startswith("HTTP_X")})
+        return answer(start_response)
+
+    server = serve(app, threads=1)
+    names = ["X-A", "X-B", "Proxy", "X-C", "x-a", "X_D", "X-E"]
+    orders = [names, names, names[::-1], names[3:], ["X-New", *names[1:]], names[:2]]
+    with Client(server.address) as client:
+        for order in orders:
+            client.ask("/", headers=[(name, f"of {name}") for name in order])
+    of_a = {"HTTP_X_A": "of X-A, of x-a"}
+    rest = {f"HTTP_X_{name}": f"of X-{name}" for name in "BCE"}
+    assert seen == [
+        {**of_a, **rest},
+        {**of_a, **rest},
+        {**rest, "HTTP_X_A": "of x-a, of X-A"},
+        {"HTTP_X_C": "of X-C", "HTTP_X_A": "of x-a", "HTTP_X_E": "of X-E"},
+        {**rest, "HTTP_X_NEW": "of X-New", "HTTP_X_A": "of x-a"},
+        {"HTTP_X_A": "of X-A", "HTTP_X_B": "of X-B"},
     ]
 
 

@@ -194,11 +194,6 @@ impl Server {
         Oversight::new(&self.observatory)
     }
 
-    /// Wakes a parked worker, so that it attaches to its interpreter once.
-    pub fn poker(&self) -> Poker {
-        Poker(Arc::clone(&self.shared))
-    }
-
     /// Watches `signals`, a socket that a signal handler writes numbers to, from a thread of its own.
     ///
     /// The first signal in `stopping` (numbers with names) drains the server, a second one cuts what is
@@ -340,11 +335,15 @@ impl Drop for Leave {
     }
 }
 
-/// Wakes a parked worker though no task waits.
+/// Wakes a parked worker though no task waits, so that it attaches to its interpreter once.
 #[derive(Clone)]
 pub struct Poker(Arc<Shared>);
 
 impl Poker {
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        Self(Arc::clone(shared))
+    }
+
     /// Wakes one worker, if one is parked; else the I/O thread, since a worker may lead in its place.
     pub fn poke(&self) {
         if !self.0.queue.poke() {

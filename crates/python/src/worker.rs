@@ -4,8 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 
-use headwaiter_engine::{End, Instant, Mismatch, Peer, Poker, Server, Task, Tasks};
-use headwaiter_http::{ProxyOutcome, ProxyPeer, Refusal, ReplyHead};
+use headwaiter_engine::{End, Instant, Mismatch, Peer, Server, Task, Tasks};
+use headwaiter_http::{ProxyOutcome, ProxyPeer, ProxyPolicy, Refusal, ReplyHead};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
@@ -19,7 +19,6 @@ use crate::wsgi::failure;
 use crate::wsgi::held;
 use crate::wsgi::reply::{Finished, Reply};
 use crate::wsgi::respond::{close_method, respond};
-use crate::wsgi::reused::is_left;
 use crate::wsgi::start_response::StartResponse;
 
 struct Worker<'a> {
@@ -29,7 +28,6 @@ struct Worker<'a> {
     environs: Environs,
     /// The buffer of the last reply's head, reused for the next head.
     head: ReplyHead,
-    poker: Poker,
     /// What the application called in the last request.
     start: Option<Py<StartResponse>>,
     /// `types.GeneratorType`.
@@ -63,7 +61,6 @@ pub(crate) fn work(py: Python<'_>, engine: &Server, site: &Site) -> PyResult<()>
         tasks: engine.tasks(),
         place: site.current.join(thread),
         head: ReplyHead::new(),
-        poker: engine.poker(),
         start: None,
     };
     worker.tasks.name_thread(thread);
@@ -122,14 +119,10 @@ impl Worker<'_> {
                 return Served::Here;
             }
         };
-        self.log_proxy_outcome(&proxied);
-        if !proxied.fields.is_empty() && self.site.boundary.proxy.trusts_nobody() {
-            self.log_removal(&task, &proxied);
+        if let Some(proxied) = &proxied {
+            self.note_proxied(&mut task, proxied);
         }
-        if let Some(client) = &proxied.remote_addr {
-            task.set_client(client);
-        }
-        let environ = self.environs.make(py, &mut task, &proxied);
+        let environ = self.environs.make(py, &mut task, proxied.as_ref());
         let date = *self.tasks.date();
         let start = match self.start(py, task, date) {
             Ok(start) => start,
@@ -144,10 +137,10 @@ impl Worker<'_> {
         let (outcome, close) = self.call(py, &environ, &start);
         if fork.in_child() {
             // The connection belongs to the parent, and so does everything that the task refers to.
-            std::mem::forget(start.get().take());
+            std::mem::forget(start.get().slot().take());
             return Served::InChild(outcome.and(close.map_or(Ok(()), call)));
         }
-        let finished = match start.get().take_in_turn(py) {
+        let finished = match start.get().slot().take_in_turn(py) {
             Ok(reply) => self.end(py, reply, outcome, &date),
             Err(error) => {
                 error.write_unraisable(py, Some(start.as_any()));
@@ -209,12 +202,12 @@ impl Worker<'_> {
     ) -> PyResult<Bound<'py, StartResponse>> {
         let reply = self.reply(task, date);
         if let Some(start) = &self.start
-            && is_left(py, start)
+            && StartResponse::is_left(py, start)
         {
-            start.get().renew(reply);
+            start.get().slot().renew(reply);
             return Ok(start.bind(py).clone());
         }
-        let start = Bound::new(py, StartResponse::new(reply))?;
+        let start = Bound::new(py, StartResponse::new(py, reply)?)?;
         if self.site.gil {
             self.start = Some(start.clone().unbind());
         }
@@ -228,7 +221,6 @@ impl Worker<'_> {
             std::mem::take(&mut self.head),
             date,
             self.site.boundary.server_timing,
-            self.poker.clone(),
         )
     }
 
@@ -256,7 +248,7 @@ impl Worker<'_> {
         };
         match result {
             Ok(result) => {
-                let outcome = respond(py, start.get(), &result);
+                let outcome = respond(py, start.get().slot(), &result);
                 let used_up = matches!(outcome, Ok(true));
                 let close = close_method(&result, used_up, self.generators.bind(py));
                 (outcome.map(drop), close.transpose())
@@ -352,6 +344,16 @@ impl Worker<'_> {
         self.tasks.complete(task);
     }
 
+    fn note_proxied(&self, task: &mut Task, proxied: &ProxyOutcome) {
+        self.log_proxy_outcome(proxied);
+        if !proxied.fields.is_empty() && self.site.boundary.proxy.trusts_nobody() {
+            self.log_removal(task, proxied);
+        }
+        if let Some(client) = &proxied.remote_addr {
+            task.set_client(client);
+        }
+    }
+
     fn log_proxy_outcome(&self, proxied: &ProxyOutcome) {
         if let Some(name) = &proxied.unknown
             && !self.site.unknown_parameter_logged.swap(true, Relaxed)
@@ -407,13 +409,15 @@ fn call(close: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {
     close?.call0().map(drop)
 }
 
-/// Asks what trusted proxies say about `task`.
-fn ask_proxies(site: &Site, task: &Task) -> Result<ProxyOutcome, Refusal> {
-    site.boundary.proxy.apply(
-        proxy_peer(task.peer()),
-        task.head(),
-        &site.boundary.url_scheme,
-    )
+/// Asks what trusted proxies say about `task`; `None` if nobody says anything.
+fn ask_proxies(site: &Site, task: &Task) -> Result<Option<ProxyOutcome>, Refusal> {
+    let (boundary, head) = (&site.boundary, task.head());
+    if !ProxyPolicy::concerns(head) {
+        return Ok(None);
+    }
+    let peer = proxy_peer(task.peer());
+    let outcome = boundary.proxy.apply(peer, head, &boundary.url_scheme);
+    outcome.map(Some)
 }
 
 fn proxy_peer(peer: Peer) -> ProxyPeer {

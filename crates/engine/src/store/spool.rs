@@ -38,6 +38,11 @@ impl Spool {
         self.memory.shrink_to(FREE);
     }
 
+    /// Whether the body has neither memory nor a file.
+    pub fn is_bare(&self) -> bool {
+        self.memory.capacity() == 0 && self.grant.is_none() && self.temp.is_none()
+    }
+
     fn give_back(&mut self) {
         if let Some(grant) = self.grant.take() {
             grant.budget.recycle(std::mem::take(&mut self.memory));

@@ -15,6 +15,7 @@ use headwaiter_http::{Refusal, ReplyContext, ReplyHead};
 
 use crate::exchange::framing::Mismatch;
 use crate::record::Record;
+use crate::server::Poker;
 use crate::store::outgoing::Held;
 use crate::worker::task::Task;
 
@@ -69,7 +70,8 @@ impl Task {
     }
 
     /// Appends body bytes. Copies a small `data`; for a large one `hold` makes a reference to as many bytes from its
-    /// front as its argument says. Bytes beyond Content-Length are dropped.
+    /// front as its argument says. The poker it gets has a worker release references to bytes that were sent. Bytes
+    /// beyond Content-Length are dropped.
     ///
     /// # Errors
     ///
@@ -77,9 +79,10 @@ impl Task {
     pub fn reply_body(
         &mut self,
         data: &[u8],
-        hold: impl FnOnce(usize) -> Box<dyn Held>,
+        hold: impl FnOnce(usize, Poker) -> Box<dyn Held>,
     ) -> Result<(), TryReserveError> {
-        let exchange = self.exchange_mut();
+        let (exchange, shared) = self.exchange_and_shared();
+        let hold = |length| hold(length, Poker::of(shared));
         let appended = exchange
             .framing
             .copy_or_hold(data, hold, &mut exchange.outgoing);

@@ -38,10 +38,9 @@ pub enum Flushed {
 /// [`Task::flush`] where the application streams, and for good with [`crate::Tasks::complete`].
 #[derive(Debug)]
 pub struct Task {
-    /// Present until the task is completed.
+    /// Present until the task is completed. Its `lane` is always `Some` here.
     exchange: Option<Box<Exchange>>,
     shared: Arc<Shared>,
-    lane: Lane,
 }
 
 impl Drop for Task {
@@ -52,18 +51,19 @@ impl Drop for Task {
             exchange.close_after();
             exchange.record.stop(self.shared.now(), End::AppError, "");
             self.shared.note_free(&mut exchange);
-            self.lane.link().io.post(Message::Done(exchange), true);
+            if let Some(lane) = exchange.lane.clone() {
+                lane.link().io.post(Message::Done(exchange), true);
+            }
         }
     }
 }
 
 impl Task {
     pub(crate) fn new(exchange: Box<Exchange>, shared: &Arc<Shared>) -> Option<Self> {
-        let lane = exchange.lane.clone()?;
+        exchange.lane.as_ref()?;
         Some(Self {
             exchange: Some(exchange),
             shared: Arc::clone(shared),
-            lane,
         })
     }
 
@@ -86,7 +86,14 @@ impl Task {
         exchange
     }
 
-    pub(super) fn exchange_and_shared(&mut self) -> (&mut Exchange, &Shared) {
+    fn lane(&self) -> &Lane {
+        let Some(lane) = &self.exchange().lane else {
+            unreachable!("there was one in `new`, and the I/O thread takes it")
+        };
+        lane
+    }
+
+    pub(super) fn exchange_and_shared(&mut self) -> (&mut Exchange, &Arc<Shared>) {
         let Some(exchange) = &mut self.exchange else {
             unreachable!("taken only by value")
         };
@@ -110,17 +117,17 @@ impl Task {
 
     /// Who sent the request.
     pub fn peer(&self) -> Peer {
-        self.lane.link().peer
+        self.lane().link().peer
     }
 
     /// The listener that the request came in by.
     pub fn listening(&self) -> &Listening {
-        &self.shared.listening[self.lane.link().listener as usize]
+        &self.shared.listening[self.lane().link().listener as usize]
     }
 
     /// Index of that listener, in the order given to [`crate::Listeners::bind`].
     pub fn listener(&self) -> usize {
-        self.lane.link().listener as usize
+        self.lane().link().listener as usize
     }
 
     /// Whether the channel may stay open after the reply: the client allows it, and the server does not drain
@@ -133,7 +140,7 @@ impl Task {
     /// A handle that tells whether the client is gone, also after the task is complete.
     pub fn client(&self) -> Client {
         Client {
-            lane: self.lane.downgrade(),
+            lane: self.lane().downgrade(),
             probe: self.exchange().head.minor() > 0,
         }
     }
@@ -154,7 +161,7 @@ impl Task {
     ///
     /// [`ClientGone`]; the bytes are dropped.
     pub fn flush(&mut self) -> Result<Flushed, ClientGone> {
-        if self.lane.link().has(GONE) {
+        if self.lane().link().has(GONE) {
             self.exchange_mut().outgoing.clear();
             return Err(ClientGone);
         }
@@ -162,7 +169,7 @@ impl Task {
             return Ok(Flushed::HandedOver);
         }
         let size = self.exchange_mut().outgoing.size();
-        let unsent = self.lane.unsent();
+        let unsent = self.lane().unsent();
         let room =
             unsent.all == 0 || unsent.memory + size.memory <= self.shared.settings.outbuf_overflow;
         if !room || self.is_crowded_beside(unsent) {
@@ -203,21 +210,21 @@ impl Task {
         let (watermark, low) = (settings.outbuf_high_watermark, settings.outbuf_overflow / 2);
         let worker = self.exchange().record.worker;
         self.shared.running.note_sending(worker, true);
-        self.lane
+        self.lane()
             .wait_room(|unsent| unsent.all == 0 || unsent.all < watermark);
         // Only a slow client is worth a disk. Bytes that only wait for the I/O thread are sent in a moment.
-        self.lane.wait_turn(|unsent| {
+        self.lane().wait_turn(|unsent| {
             unsent.memory <= low && (unsent.all == 0 || !self.is_crowded_beside(unsent))
         });
-        let (unsent, mut crowded) = (self.lane.unsent(), false);
+        let (unsent, mut crowded) = (self.lane().unsent(), false);
         if (unsent.memory > low || self.is_crowded_beside(unsent))
             && let Err(error) = self.spill()
         {
             self.shared.storage_trouble(&error);
-            self.lane.wait_room(|unsent| unsent.memory <= low);
-            crowded = self.is_crowded_beside(self.lane.unsent());
+            self.lane().wait_room(|unsent| unsent.memory <= low);
+            crowded = self.is_crowded_beside(self.lane().unsent());
         }
-        let gone = self.lane.link().has(GONE);
+        let gone = self.lane().link().has(GONE);
         if gone {
             self.exchange_mut().outgoing.clear();
         } else {
@@ -225,7 +232,7 @@ impl Task {
         }
         if crowded {
             // The worker waits with its reply, so there are no more such replies in memory than workers.
-            self.lane.wait_room(|unsent| unsent.memory <= low);
+            self.lane().wait_room(|unsent| unsent.memory <= low);
         }
         self.shared.running.note_sending(worker, false);
         if gone { Err(ClientGone) } else { Ok(()) }
@@ -257,7 +264,7 @@ impl Task {
         let size = self.exchange_mut().outgoing.size();
         self.exchange_mut().stream();
         let parts = self.exchange_mut().outgoing.take_parts();
-        self.lane.hand_over(parts, size, self.exchange().place);
+        self.lane().hand_over(parts, size, self.exchange().place);
     }
 
     /// Notes how the request ended, unless that is known already: the first end noted is the cause.

@@ -4,6 +4,7 @@ use headwaiter_engine::Client;
 use pyo3::prelude::*;
 
 use crate::process::fork::ForkCheck;
+use crate::wsgi::reused::Renew;
 
 /// Returns true once the client has left. In a forked child it returns what was known at the fork: the
 /// connection belongs to the parent, so the child must not send anything to find out.
@@ -13,12 +14,18 @@ pub(crate) struct ClientDisconnected {
     fork: ForkCheck,
 }
 
-impl ClientDisconnected {
-    pub(crate) fn new(client: Client) -> Self {
+impl Renew for ClientDisconnected {
+    type Of = Client;
+
+    fn new(client: Client) -> Self {
         Self {
             client,
             fork: ForkCheck::new(),
         }
+    }
+
+    fn renew(&mut self, client: Client) {
+        *self = Self::new(client);
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use headwaiter_engine::{Listening, Peer, Spool, Task};
+use headwaiter_engine::{Listening, Peer, Task};
 use headwaiter_http::{FieldChange, ProxyOutcome, percent_decode};
 use pyo3::ffi;
 use pyo3::intern;
@@ -72,12 +72,12 @@ impl Environs {
         })
     }
 
-    /// Makes the environ of `task`; `proxied` has what trusted proxies say about it.
+    /// Makes the environ of `task`; `proxied` has what proxies say about it.
     pub(crate) fn make<'py>(
         &mut self,
         py: Python<'py>,
         task: &mut Task,
-        proxied: &ProxyOutcome,
+        proxied: Option<&ProxyOutcome>,
     ) -> PyResult<Bound<'py, PyDict>> {
         headwaiter_engine::inject_panic("environ");
         let environ = self.copy(py, task)?;
@@ -90,30 +90,32 @@ impl Environs {
         }
         let target = latin1::string(py, head.target())?;
         environ.set_item(intern!(py, "REQUEST_URI"), &target)?;
-        environ.set_item(intern!(py, "RAW_URI"), target)?;
+        environ.set_item(intern!(py, "RAW_URI"), &target)?;
         if !head.query().is_empty() {
             let query = latin1::string(py, head.query())?;
             environ.set_item(intern!(py, "QUERY_STRING"), query)?;
         }
         let path = path_info(head.path(), &self.url_prefix, &mut self.scratch);
-        environ.set_item(intern!(py, "PATH_INFO"), latin1::string(py, path)?)?;
+        let path = if path == head.target() {
+            target
+        } else {
+            latin1::string(py, path)?
+        };
+        environ.set_item(intern!(py, "PATH_INFO"), path)?;
         if self.scratch.capacity() > MAX_KEPT_SCRATCH {
             self.scratch = Vec::new();
         }
         self.add_fields(py, &environ, task, proxied)?;
-        add_proxied(py, &environ, proxied)?;
+        if let Some(proxied) = proxied {
+            add_proxied(py, &environ, proxied)?;
+        }
         let body = task.take_body();
         if task.head().framing() == headwaiter_http::Framing::Chunked {
             // The body is decoded and complete, so its length is known.
             environ.set_item(intern!(py, "CONTENT_LENGTH"), body.len().to_string())?;
         }
-        environ.set_item(
-            intern!(py, "wsgi.input"),
-            self.input.make(py, Input::new(body))?,
-        )?;
-        let client = self
-            .client
-            .make(py, ClientDisconnected::new(task.client()))?;
+        environ.set_item(intern!(py, "wsgi.input"), self.input.make(py, body)?)?;
+        let client = self.client.make(py, task.client())?;
         environ.set_item(intern!(py, "waitress.client_disconnected"), &client)?;
         environ.set_item(intern!(py, "headwaiter.client_disconnected"), client)?;
         Ok(environ)
@@ -121,8 +123,7 @@ impl Environs {
 
     /// The request is over, and its environ gone unless the application keeps it.
     pub(crate) fn request_over(&mut self, py: Python<'_>) {
-        // The body may have memory or a file.
-        self.input.empty(py, || Input::new(Spool::default()));
+        self.input.empty(py);
     }
 
     /// A copy of the template, which has the client's address and the present `sys.stderr`.
@@ -153,17 +154,18 @@ impl Environs {
         py: Python<'_>,
         environ: &Bound<'_, PyDict>,
         task: &Task,
-        proxied: &ProxyOutcome,
+        proxied: Option<&ProxyOutcome>,
     ) -> PyResult<()> {
         let head = task.head();
         let mut repeated = Vec::new();
-        let mut changes = proxied.fields.iter().peekable();
+        let changes = proxied.map_or(&[][..], |proxied| &proxied.fields);
+        let mut changes = changes.iter().peekable();
         for (index, (name, value)) in head.fields().enumerate() {
             let change = changes.next_if(|change| change.index() == index);
             if matches!(change, Some(FieldChange::Drop(_))) {
                 continue;
             }
-            let (key, value) = match (self.names.get(name), change) {
+            let (key, value) = match (self.names.get(index, name), change) {
                 (Some(Name::Hidden), _) => continue,
                 (Some(Name::Key(known)), None) => {
                     let value = known.value(py, value)?;
@@ -187,12 +189,8 @@ impl Environs {
         for key in repeated {
             join_fields(environ, &key)?;
         }
-        let host = proxied
-            .host
-            .as_deref()
-            .map(str::as_bytes)
-            .or_else(|| head.authority());
-        if let Some(host) = host {
+        let host = proxied.and_then(|proxied| proxied.host.as_deref());
+        if let Some(host) = host.map(str::as_bytes).or_else(|| head.authority()) {
             environ.set_item(intern!(py, "HTTP_HOST"), latin1::string(py, host)?)?;
         }
         Ok(())

@@ -4,6 +4,8 @@
 //! keeps the last value, if that is short: most fields say the same in the next request. Rule: what is kept is bounded in
 //! number and length, and nothing that a client named is interned.
 
+use std::rc::Rc;
+
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use rustc_hash::FxHashMap;
@@ -39,28 +41,56 @@ impl Key {
         value: &[u8],
     ) -> PyResult<Bound<'py, PyString>> {
         if let Some(last) = &self.last
-            && last.to_str(py).is_ok_and(|last| last.as_bytes() == value)
+            && latin1::bytes(last.bind(py)) == Some(value)
         {
             return Ok(last.bind(py).clone());
         }
         let made = latin1::string(py, value)?;
-        // The text of other strings is not their bytes.
-        let is_kept = value.len() <= MAX_VALUE_LEN && value.is_ascii();
+        let is_kept = value.len() <= MAX_VALUE_LEN;
         self.last = is_kept.then(|| made.clone().unbind());
         Ok(made)
     }
 }
 
 /// The names that one worker knows.
-pub(crate) struct Names(FxHashMap<Box<[u8]>, Name>);
+pub(crate) struct Names {
+    known: Vec<(Rc<[u8]>, Name)>,
+    /// Where in `known` each is.
+    places: FxHashMap<Rc<[u8]>, usize>,
+    /// Where in `known` the names of the last request are. Most clients send theirs in the same order again.
+    last: Vec<usize>,
+}
 
 impl Names {
     pub(crate) fn new(py: Python<'_>) -> Self {
-        Self(usual_names(py))
+        let mut names = Self {
+            known: Vec::new(),
+            places: FxHashMap::default(),
+            last: Vec::new(),
+        };
+        names.set_usual(py);
+        names
     }
 
-    pub(crate) fn get(&mut self, name: &[u8]) -> Option<&mut Name> {
-        self.0.get_mut(name)
+    /// The name of field number `index` of a request.
+    pub(crate) fn get(&mut self, index: usize, name: &[u8]) -> Option<&mut Name> {
+        let place = match self.last.get(index) {
+            Some(&place) if *self.known[place].0 == *name => place,
+            _ => self.look_up(index, name)?,
+        };
+        Some(&mut self.known[place].1)
+    }
+
+    #[inline(never)]
+    fn look_up(&mut self, index: usize, name: &[u8]) -> Option<usize> {
+        let place = *self.places.get(name)?;
+        if index < MAX_NAMES {
+            if index >= self.last.len() {
+                self.last.resize(index + 1, place);
+            }
+            self.last[index] = place;
+        }
+        Some(place)
     }
 
     /// The key of a name that is not known; `None` if it is hidden. Remembers a short name.
@@ -72,28 +102,34 @@ impl Names {
             Name::Hidden => None,
         };
         if name.len() <= MAX_NAME_LEN {
-            if self.0.len() >= MAX_NAMES {
+            if self.known.len() >= MAX_NAMES {
                 // A client invents names, which will not come again.
-                self.0 = usual_names(py);
+                self.set_usual(py);
             }
-            self.0.insert(name.into(), new);
+            self.insert(name, new);
         }
         key
     }
-}
 
-/// The names in [`USUAL_NAMES`], in title case and in lower case. Their keys are interned, as the strings of an
-/// application are. Other keys are not: some interpreters never free an interned string.
-fn usual_names(py: Python<'_>) -> FxHashMap<Box<[u8]>, Name> {
-    let spellings = USUAL_NAMES
-        .iter()
-        .flat_map(|name| [(*name).to_owned(), name.to_ascii_lowercase()]);
-    let kept = |name: String| {
-        let name = name.into_bytes();
-        let known = Name::of(&name, |key| PyString::intern(py, key));
-        (name.into(), known)
-    };
-    spellings.map(kept).collect()
+    /// Knows the [`USUAL_NAMES`] only, in title case and in lower case. Their keys are interned, as the strings of an
+    /// application are. Other keys are not: some interpreters never free an interned string.
+    fn set_usual(&mut self, py: Python<'_>) {
+        self.known.clear();
+        self.places.clear();
+        self.last.clear();
+        for usual in USUAL_NAMES {
+            for name in [(*usual).to_owned(), usual.to_ascii_lowercase()] {
+                let name = name.as_bytes();
+                self.insert(name, Name::of(name, |key| PyString::intern(py, key)));
+            }
+        }
+    }
+
+    fn insert(&mut self, name: &[u8], known: Name) {
+        let name = Rc::from(name);
+        self.places.insert(Rc::clone(&name), self.known.len());
+        self.known.push((name, known));
+    }
 }
 
 impl Name {

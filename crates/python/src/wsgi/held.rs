@@ -23,12 +23,12 @@ pub(crate) struct HeldBytes {
 impl HeldBytes {
     /// The bytes of `range`. Each new reference releases those that were sent, so that an endless reply does
     /// not gather them.
-    pub(crate) fn new(bytes: &Bound<'_, PyBytes>, range: Range<usize>, poker: &Poker) -> Self {
+    pub(crate) fn new(bytes: &Bound<'_, PyBytes>, range: Range<usize>, poker: Poker) -> Self {
         release(bytes.py());
         Self {
             bytes: Some(bytes.clone().into()),
             range,
-            poker: poker.clone(),
+            poker,
             fork: ForkCheck::new(),
         }
     }

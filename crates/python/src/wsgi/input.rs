@@ -16,6 +16,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
+use crate::wsgi::reused::Renew;
+
 /// A readable, seekable file of the body's bytes.
 #[pyclass(module = "headwaiter")]
 pub(crate) struct Input {
@@ -42,8 +44,10 @@ impl Block {
     }
 }
 
-impl Input {
-    pub(crate) fn new(body: Spool) -> Self {
+impl Renew for Input {
+    type Of = Spool;
+
+    fn new(body: Spool) -> Self {
         Self {
             body,
             at: AtomicU64::new(0),
@@ -51,6 +55,20 @@ impl Input {
         }
     }
 
+    fn renew(&mut self, body: Spool) {
+        self.body = body;
+        *self.at.get_mut() = 0;
+        *self.block.get_mut().unwrap_or_else(PoisonError::into_inner) = Block::default();
+    }
+
+    fn empty(&mut self) {
+        if !self.body.is_bare() {
+            self.renew(Spool::default());
+        }
+    }
+}
+
+impl Input {
     fn at(&self) -> u64 {
         self.at.load(Ordering::Relaxed)
     }

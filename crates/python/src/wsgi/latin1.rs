@@ -3,25 +3,21 @@
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+use pyo3::types::string::PyStringData;
 
-/// The bytes of `text`: borrowed if the text is ASCII, else made in `scratch`. `None` if a character has no
-/// single byte, or if there is no memory.
-pub(crate) fn bytes<'a>(
-    text: &'a Bound<'_, PyString>,
-    scratch: &'a mut Vec<u8>,
-) -> Option<&'a [u8]> {
-    // Fails for a lone surrogate, which is no byte either.
-    let utf8 = text.to_str().ok()?;
-    // As many bytes as characters: every one is ASCII.
-    if text.len().is_ok_and(|characters| characters == utf8.len()) {
-        return Some(utf8.as_bytes());
+/// The bytes of `text`; `None` if a character has no single byte. CPython keeps each character of other texts in one
+/// (PEP 393).
+#[expect(
+    unsafe_code,
+    reason = "encoding would take another copy of each name and value, or twice the time"
+)]
+pub(crate) fn bytes<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a [u8]> {
+    // SAFETY: PyO3 asks for tests on each system that wheels are made for, since it reads bit fields of C:
+    // `tests/wsgi` are run on all of them. A `str` never changes, and `text` keeps it alive.
+    match unsafe { text.data() } {
+        Ok(PyStringData::Ucs1(bytes)) => Some(bytes),
+        _ => None,
     }
-    scratch.clear();
-    scratch.try_reserve(utf8.len()).ok()?;
-    for character in utf8.chars() {
-        scratch.push(u8::try_from(u32::from(character)).ok()?);
-    }
-    Some(scratch)
 }
 
 /// Makes the native string of `bytes`.

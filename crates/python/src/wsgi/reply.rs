@@ -7,7 +7,7 @@
 
 use std::collections::TryReserveError;
 
-use headwaiter_engine::{ClientGone, Flushed, HeadOptions, Mismatch, Poker, Task};
+use headwaiter_engine::{ClientGone, Flushed, HeadOptions, Mismatch, Task};
 use headwaiter_http::ReplyHead;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyMemoryError;
@@ -26,7 +26,6 @@ pub(crate) struct Reply {
     pub(crate) of_file: bool,
     date: [u8; 29],
     server_timing: bool,
-    poker: Poker,
 }
 
 /// A complete or cut reply.
@@ -54,13 +53,7 @@ impl From<NoMemory> for PyErr {
 }
 
 impl Reply {
-    pub(crate) fn new(
-        task: Task,
-        head: ReplyHead,
-        date: [u8; 29],
-        server_timing: bool,
-        poker: Poker,
-    ) -> Self {
+    pub(crate) fn new(task: Task, head: ReplyHead, date: [u8; 29], server_timing: bool) -> Self {
         Self {
             task,
             head,
@@ -68,7 +61,6 @@ impl Reply {
             of_file: false,
             date,
             server_timing,
-            poker,
         }
     }
 
@@ -126,9 +118,9 @@ impl Reply {
             return Ok(());
         }
         self.begin(known)?;
-        let (task, poker) = (&mut self.task, &self.poker);
-        let hold = |len| Box::new(HeldBytes::new(bytes, start..start + len, poker)) as Box<_>;
-        Ok(task.reply_body(data, hold)?)
+        let hold =
+            |len, poker| Box::new(HeldBytes::new(bytes, start..start + len, poker)) as Box<_>;
+        Ok(self.task.reply_body(data, hold)?)
     }
 
     /// Appends a copy of a buffer, which the application may change later.

@@ -7,21 +7,33 @@ use pyo3::types::{PyBytes, PyList, PyMemoryView, PySlice, PyString, PyTuple, PyT
 use crate::errors::{not_a_body, not_bytes, not_started};
 use crate::wsgi::file_wrapper::{Content, FileWrapper};
 use crate::wsgi::reply::Reply;
-use crate::wsgi::start_response::StartResponse;
+use crate::wsgi::reply_slot::ReplySlot;
 
 /// Sends everything that the iterable yields. A list is sent as a whole. Any other iterable is sent piece by
 /// piece, each piece before the next is asked for (PEP 3333, "Buffering and Streaming"). Returns whether the
 /// iterable is used up.
 pub(crate) fn respond(
     py: Python<'_>,
-    start: &StartResponse,
+    slot: &ReplySlot,
     result: &Bound<'_, PyAny>,
 ) -> PyResult<bool> {
-    let used_up = iterate(py, start, result)?;
-    // Writes the head of a reply without a body, which fails without memory.
-    let begin = |reply: &mut Reply| reply.head.started().then(|| reply.begin(Some(0)));
-    start.in_turn(py, begin)?.ok_or_else(not_started)??;
+    if let Ok(list) = result.cast_exact::<PyList>() {
+        return send_list(py, slot, || list.iter()).map(|()| true);
+    }
+    if let Ok(tuple) = result.cast_exact::<PyTuple>() {
+        return send_list(py, slot, || tuple.iter()).map(|()| true);
+    }
+    let used_up = iterate(py, slot, result)?;
+    slot.in_turn(py, end_body)??;
     Ok(used_up)
+}
+
+/// Writes the head of a reply without a body, which fails without memory.
+fn end_body(reply: &mut Reply) -> PyResult<()> {
+    if !reply.head.started() {
+        return Err(not_started());
+    }
+    Ok(reply.begin(Some(0))?)
 }
 
 /// The iterable's `close`, to be called at the end of every request (PEP 3333). `None` if it has none, or if the
@@ -40,17 +52,9 @@ pub(crate) fn close_method<'py>(
     result.getattr_opt(pyo3::intern!(result.py(), "close"))
 }
 
-fn iterate(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> PyResult<bool> {
-    if let Ok(list) = result.cast_exact::<PyList>() {
-        send_list(py, start, || list.iter())?;
-        return Ok(true);
-    }
-    if let Ok(tuple) = result.cast_exact::<PyTuple>() {
-        send_list(py, start, || tuple.iter())?;
-        return Ok(true);
-    }
+fn iterate(py: Python<'_>, slot: &ReplySlot, result: &Bound<'_, PyAny>) -> PyResult<bool> {
     match result.cast_exact::<FileWrapper>() {
-        Ok(wrapper) => send_wrapped(py, start, wrapper),
+        Ok(wrapper) => send_wrapped(py, slot, wrapper),
         Err(_) => {
             if result.is_instance_of::<PyString>() && result.is_truthy()? {
                 return Err(not_a_body(result)); // its items are of one character each
@@ -61,15 +65,15 @@ fn iterate(py: Python<'_>, start: &StartResponse, result: &Bound<'_, PyAny>) -> 
             })?;
             // An iterable of one item gets a Content-Length, as PEP 3333 suggests.
             let single = result.len().is_ok_and(|len| len == 1);
-            return stream(py, start, items, single);
+            return stream(py, slot, items, single);
         }
     }?;
     Ok(true)
 }
 
-/// Sends a list. All items are known, so their total length is, and no code of the application runs between
-/// them.
-fn send_list<'py, I>(py: Python<'py>, start: &StartResponse, items: impl Fn() -> I) -> PyResult<()>
+/// Sends a list, which is all of the body. All items are known, so their total length is, and no code of the
+/// application runs between them.
+fn send_list<'py, I>(py: Python<'py>, slot: &ReplySlot, items: impl Fn() -> I) -> PyResult<()>
 where
     I: Iterator<Item = Bound<'py, PyAny>>,
 {
@@ -80,43 +84,46 @@ where
         plain &= matches!(piece, Piece::Bytes(_));
     }
     let known = Some(total as u64);
-    must_have_started(py, start)?;
     if plain {
         // No code of the application runs while the reply is locked.
-        return start.in_turn(py, |reply| {
+        return slot.in_turn(py, |reply| {
+            if !reply.head.started() {
+                return Err(not_started());
+            }
             for item in items() {
                 if let Ok(bytes) = item.cast::<PyBytes>() {
                     reply.append(bytes, known)?;
                 }
             }
-            Ok(())
+            end_body(reply)
         })?;
     }
+    must_have_started(py, slot)?;
     for item in items() {
-        Piece::of(&item)?.send(py, start, known)?;
+        Piece::of(&item)?.send(py, slot, known)?;
     }
-    Ok(())
+    slot.in_turn(py, end_body)?
 }
 
 /// Sends a wrapped file. Where its length can be asked for without harm, the length corrects a larger
 /// Content-Length of the application.
 fn send_wrapped<'py>(
     py: Python<'py>,
-    start: &StartResponse,
+    slot: &ReplySlot,
     wrapper: &Bound<'py, FileWrapper>,
 ) -> PyResult<()> {
-    start.in_turn(py, |reply| reply.of_file = true)?;
+    slot.in_turn(py, |reply| reply.of_file = true)?;
     match wrapper.get().content(py) {
         Content::File(real) => {
-            must_have_started(py, start)?;
-            start.in_turn(py, |reply| {
+            must_have_started(py, slot)?;
+            slot.in_turn(py, |reply| {
                 reply.append_file(real.file, real.offset, real.size)
             })??;
         }
         Content::Memory(bytes, at) => {
-            must_have_started(py, start)?;
+            must_have_started(py, slot)?;
             let length = (bytes.as_bytes().len() - at) as u64;
-            start.in_turn(py, |reply| {
+            slot.in_turn(py, |reply| {
                 reply.will_have(length);
                 reply.append_from(&bytes, at, Some(length))
             })??;
@@ -126,17 +133,17 @@ fn send_wrapped<'py>(
             let (mut first, mut held) = (Vec::new(), 0);
             while held < HELD_BACK {
                 let Some(block) = blocks.next() else {
-                    start.in_turn(py, |reply| reply.will_have(held as u64))?;
-                    return send_list(py, start, || first.iter().cloned());
+                    slot.in_turn(py, |reply| reply.will_have(held as u64))?;
+                    return send_list(py, slot, || first.iter().cloned());
                 };
                 let block = block?;
                 held += block.len()?;
                 first.push(block);
             }
-            stream(py, start, first.into_iter().map(Ok).chain(blocks), false)?;
+            stream(py, slot, first.into_iter().map(Ok).chain(blocks), false)?;
         }
         Content::Unknown => {
-            stream(py, start, wrapper.try_iter()?, false)?;
+            stream(py, slot, wrapper.try_iter()?, false)?;
         }
     }
     Ok(())
@@ -145,7 +152,7 @@ fn send_wrapped<'py>(
 /// Sends the items one by one; returns whether all were used. `single`: there is only one.
 fn stream<'py>(
     py: Python<'py>,
-    start: &StartResponse,
+    slot: &ReplySlot,
     items: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
     single: bool,
 ) -> PyResult<bool> {
@@ -155,12 +162,12 @@ fn stream<'py>(
         if piece.len() == 0 {
             continue;
         }
-        must_have_started(py, start)?;
-        piece.send(py, start, single.then(|| piece.len() as u64))?;
+        must_have_started(py, slot)?;
+        piece.send(py, slot, single.then(|| piece.len() as u64))?;
         if !single {
-            start.flush_in_turn(py)?;
+            slot.flush_in_turn(py)?;
         }
-        if start.in_turn(py, |reply| reply.task.is_reply_full())? {
+        if slot.in_turn(py, |reply| reply.task.is_reply_full())? {
             // The rest would be dropped, and an endless iterable would hold the worker for nothing.
             return Ok(false);
         }
@@ -168,8 +175,8 @@ fn stream<'py>(
     Ok(true)
 }
 
-fn must_have_started(py: Python<'_>, start: &StartResponse) -> PyResult<()> {
-    if start.in_turn(py, |reply| reply.head.started())? {
+fn must_have_started(py: Python<'_>, slot: &ReplySlot) -> PyResult<()> {
+    if slot.in_turn(py, |reply| reply.head.started())? {
         Ok(())
     } else {
         Err(not_started())
@@ -209,20 +216,20 @@ impl<'a, 'py> Piece<'a, 'py> {
 
     /// Appends the item to the reply. A buffer may change later, so it is copied; a large one in parts, each sent
     /// before the next is copied.
-    fn send(&self, py: Python<'py>, start: &StartResponse, known: Option<u64>) -> PyResult<()> {
+    fn send(&self, py: Python<'py>, slot: &ReplySlot, known: Option<u64>) -> PyResult<()> {
         let (view, len) = match self {
             Self::Bytes(bytes) => {
-                return Ok(start.in_turn(py, |reply| reply.append(bytes, known))??);
+                return Ok(slot.in_turn(py, |reply| reply.append(bytes, known))??);
             }
             Self::Buffer(view, len) => (view, *len as isize),
         };
         for at in (0..len).step_by(COPIED as usize) {
             if at > 0 {
-                start.flush_in_turn(py)?;
+                slot.flush_in_turn(py)?;
             }
             let part = view.get_item(PySlice::new(py, at, at + COPIED, 1))?;
             let part = PyBuffer::<u8>::get(&part)?;
-            start.in_turn(py, |reply| reply.append_copy(py, &part, known))??;
+            slot.in_turn(py, |reply| reply.append_copy(py, &part, known))??;
         }
         Ok(())
     }

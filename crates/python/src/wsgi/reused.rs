@@ -1,6 +1,6 @@
 //! Python objects that serve one request after another.
 //!
-//! To make an object and to free it costs some 270 instructions, and a request needs three of them. Most applications keep none of
+//! To make an object and to free it costs some 270 instructions, and a request needs four of them. Most applications keep none of
 //! them. Rule: an object is used again only if nobody else has a reference to it, which the reference count says while
 //! this thread has the GIL. Without a GIL every request gets new objects.
 
@@ -9,29 +9,40 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::False;
 
+/// A class whose objects serve one request after another.
+pub(crate) trait Renew: PyClass<Frozen = False> + Into<PyClassInitializer<Self>> {
+    /// What an object has of its request.
+    type Of;
+
+    fn new(of: Self::Of) -> Self;
+
+    /// Makes the object what [`Renew::new`] would have made.
+    fn renew(&mut self, of: Self::Of);
+
+    /// The request is over: what takes memory, or a file, goes.
+    fn empty(&mut self) {}
+}
+
 /// An object of class `T` for the next request, if the last one has left it.
 pub(crate) struct Reused<T> {
     kept: Option<Py<T>>,
     gil: bool,
 }
 
-impl<T: PyClass<Frozen = False>> Reused<T> {
+impl<T: Renew> Reused<T> {
     pub(crate) fn new(gil: bool) -> Self {
         Self { kept: None, gil }
     }
 
-    /// An object with `value` that nobody else has.
-    pub(crate) fn make<'py>(&mut self, py: Python<'py>, value: T) -> PyResult<Bound<'py, T>>
-    where
-        T: Into<PyClassInitializer<T>>,
-    {
+    /// An object that nobody else has, for the request of `of`.
+    pub(crate) fn make<'py>(&mut self, py: Python<'py>, of: T::Of) -> PyResult<Bound<'py, T>> {
         if let Some(kept) = &self.kept
             && is_left(py, kept)
         {
-            *kept.try_borrow_mut(py)? = value;
+            kept.try_borrow_mut(py)?.renew(of);
             return Ok(kept.bind(py).clone());
         }
-        let made = Bound::new(py, value)?;
+        let made = Bound::new(py, T::new(of))?;
         if self.gil {
             self.kept = Some(made.clone().unbind());
         }
@@ -39,12 +50,12 @@ impl<T: PyClass<Frozen = False>> Reused<T> {
     }
 
     /// The request is over: what the object has of it goes now, if the application has left the object.
-    pub(crate) fn empty(&mut self, py: Python<'_>, nothing: impl FnOnce() -> T) {
-        self.kept = self.kept.take().filter(|kept| is_left(py, kept));
-        if let Some(kept) = &self.kept
-            && let Ok(mut kept) = kept.try_borrow_mut(py)
-        {
-            *kept = nothing();
+    pub(crate) fn empty(&mut self, py: Python<'_>) {
+        let Some(kept) = &self.kept else { return };
+        if !is_left(py, kept) {
+            self.kept = None;
+        } else if let Ok(mut kept) = kept.try_borrow_mut(py) {
+            kept.empty();
         }
     }
 }
