@@ -46,7 +46,7 @@ pub use observe::profile::{ThreadClock, ThreadStack};
 pub use observe::watch::{Probe, Watcher};
 pub use record::access_log::{AccessLogFormat, AccessLogTarget, FormatError};
 pub use record::{End, Record};
-pub use server::{OnFinished, Poker, Server};
+pub use server::{OnFinished, Server};
 pub use settings::{Abandoned, Settings};
 #[cfg(unix)]
 pub use siblings::{Line, Page, Running, Siblings, State, forward, inbox_pair};
@@ -61,6 +61,7 @@ pub use sys::instant::Instant;
 pub use sys::stack::{Stack, Taken};
 pub use sys::throttle::Seldom;
 pub use worker::Tasks;
+pub use worker::poker::Poker;
 pub use worker::reply::HeadOptions;
 pub use worker::task::{Client, ClientGone, Flushed, Task};
 

@@ -1,6 +1,5 @@
 //! A server from the outside: take bound sockets, start, hand out workers' ends, stop.
 
-use std::fmt;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -332,29 +331,6 @@ impl Drop for Leave {
         if let Some(on_finished) = self.on_finished.take() {
             on_finished();
         }
-    }
-}
-
-/// Wakes a parked worker though no task waits, so that it attaches to its interpreter once.
-#[derive(Clone)]
-pub struct Poker(Arc<Shared>);
-
-impl Poker {
-    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
-        Self(Arc::clone(shared))
-    }
-
-    /// Wakes one worker, if one is parked; else the I/O thread, since a worker may lead in its place.
-    pub fn poke(&self) {
-        if !self.0.queue.poke() {
-            self.0.wake_io_thread();
-        }
-    }
-}
-
-impl fmt::Debug for Poker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Poker")
     }
 }
 

@@ -21,6 +21,7 @@
 //! Elsewhere: the task (`task.rs`) and its reply (`reply.rs`), leading (`leader.rs`, `seat.rs`), which worker may take a task (`queue/`).
 
 pub(crate) mod leader;
+pub(crate) mod poker;
 pub(crate) mod reply;
 pub(crate) mod seat;
 pub(crate) mod task;

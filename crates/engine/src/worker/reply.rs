@@ -15,8 +15,8 @@ use headwaiter_http::{Refusal, ReplyContext, ReplyHead};
 
 use crate::exchange::framing::Mismatch;
 use crate::record::Record;
-use crate::server::Poker;
 use crate::store::outgoing::Held;
+use crate::worker::poker::Poker;
 use crate::worker::task::Task;
 
 /// What the caller adds to the head of a reply.
