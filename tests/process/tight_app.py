@@ -31,7 +31,7 @@ MAKE: dict[str, Callable[[], Any]] = {
     "small pieces": small_pieces,
     "str": lambda: "x" * LARGE,
     "text": lambda: "x" * (40 * MIB),  # once it fits, twice it does not
-    "latin-1": lambda: "\xe9" * (24 * MIB),
+    "latin-1": lambda: "\xe9" * (40 * MIB),
     "nothing": lambda: None,
 }
 
