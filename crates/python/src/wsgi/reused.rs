@@ -1,8 +1,8 @@
 //! Python objects that serve one request after another.
 //!
-//! To make an object and to free it costs some 270 instructions, and a request needs four of them. Most applications keep none of
-//! them. Rule: an object is used again only if nobody else has a reference to it, which the reference count says while
-//! this thread has the GIL. Without a GIL every request gets new objects.
+//! To make an object and to free it costs some 270 instructions, and a request needs four of them. Most applications keep
+//! none of them. Rule: an object is used again only if nobody else has a reference to it, which the reference count says
+//! while this thread has the GIL. Without a GIL every request gets new objects.
 
 use pyo3::PyClass;
 use pyo3::ffi;
