@@ -163,6 +163,19 @@ fn control_lanes(lanes: u64) -> u64 {
     (below_space | is_del) & !lanes & HIGH
 }
 
+/// A decimal number of 64 bits: digits only, where `u64::from_str` would accept a plus sign.
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(digit.into())?;
+    }
+    (!digits.is_empty()).then_some(number)
+}
+
 /// Strips SP and HTAB, and nothing else, from both ends (`OWS`, RFC 9110 §5.6.3). Other servers stripped
 /// all that Unicode calls white space, and requests could be smuggled past them.
 #[inline]

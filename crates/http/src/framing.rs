@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::bytes::{is_name, is_token, list_elements, trim_ows};
+use crate::bytes::{decimal, is_name, is_token, list_elements, trim_ows};
 use crate::host::parse_host_port;
 use crate::refusal::Refusal;
 
@@ -166,11 +166,7 @@ fn parse_content_length(value: &[u8]) -> Result<u64, Refusal> {
     if !(1..=20).contains(&value.len()) || !value.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::ContentLengthInvalid);
     }
-    value
-        .iter()
-        .try_fold(0u64, |length, &digit| {
-            length.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-        })
+    decimal(value)
         .filter(|&length| i64::try_from(length).is_ok())
         .ok_or(Refusal::BodyTooLarge)
 }

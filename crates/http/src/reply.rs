@@ -12,7 +12,7 @@ use std::fmt;
 
 use memchr::memchr;
 
-use crate::bytes::{is_name, is_text, is_token, trim_ows};
+use crate::bytes::{decimal, is_name, is_text, is_token, trim_ows};
 
 /// The head of one reply. [`clear`](Self::clear) keeps the allocation for the next one.
 ///
@@ -362,19 +362,6 @@ impl ReplyHead {
         out.extend_from_slice(b"\r\n");
         BodyFraming { kind, close }
     }
-}
-
-/// A decimal number of 64 bits: digits only, where `u64::from_str` would accept a plus sign.
-fn decimal(digits: &[u8]) -> Option<u64> {
-    let mut number = 0_u64;
-    for byte in digits {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        number = number.checked_mul(10)?.checked_add(digit.into())?;
-    }
-    (!digits.is_empty()).then_some(number)
 }
 
 /// What a field name means to the server.

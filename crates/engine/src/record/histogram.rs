@@ -199,10 +199,9 @@ fn bucket_of(nanos: u64) -> usize {
 }
 
 /// The number of the quarter of an octave, by the first three binary digits; it holds one of the [`BOUNDS`] at most.
-/// Numbers below four are in the quarter of the next one with three digits.
+/// `nanos` must have three digits.
 #[inline]
 const fn quarter_of(nanos: u64) -> usize {
-    let nanos = nanos | 4;
     let beyond = 61 - nanos.leading_zeros();
     (beyond as usize) << 2 | (nanos >> beyond & 3) as usize
 }
