@@ -90,9 +90,11 @@ def best(
 ) -> tuple[str, float] | None:
     """The best peer by the median of `figure`; ceilings and `but` do not compete."""
     ranked = [
-        (cell.stats[figure].median, name)
+        (value, name)
         for name, cell in record.cells.items()
-        if figure in cell.stats and name not in ceilings and not name.startswith(but)
+        if (value := comparable(cell, figure)) is not None
+        and name not in ceilings
+        and not name.startswith(but)
     ]
     if not ranked:
         return None
@@ -108,10 +110,24 @@ def ratio(record: Record, scenario: Scenario, ours: str, ceilings: set[str]) -> 
 
 
 def against(record: Record, figure: str, ours: str, other: str) -> float | None:
-    """Our figure divided by that of `other`; `None` unless both have one."""
-    cells = (record.cells.get(ours), record.cells.get(other))
-    medians = [cell.stats[figure].median for cell in cells if cell and figure in cell.stats]
-    return medians[0] / medians[1] if len(medians) == 2 and medians[1] else None
+    """Our figure divided by that of `other`; `None` unless both have one to compare."""
+    cells = (record.cells.get(name, Cell()) for name in (ours, other))
+    mine, theirs = (comparable(cell, figure) for cell in cells)
+    return mine / theirs if mine is not None and theirs else None
+
+
+def comparable(cell: Cell, figure: str) -> float | None:
+    """The median of `figure`, if the cell has one that says something.
+
+    A request without an answer has waited for ever, so a p99 says nothing where more than one in a
+    hundred got none.
+    """
+    if figure not in cell.stats:
+        return None
+    lost, answered = (cell.stats.get(name) for name in ("errors", "requests"))
+    if figure == "p99_us" and lost and answered and lost.median * 99 > answered.median:
+        return None
+    return cell.stats[figure].median
 
 
 def save(path: Path, records: dict[str, Record]) -> None:

@@ -76,8 +76,7 @@ REASONS = {
     "mixed": (
         "A view that computes keeps the interpreter for five milliseconds before CPython lets "
         "another thread have it (`sys.getswitchinterval()`), so that servers with threads "
-        "meet this limit. Latency counts what was answered: look at how many requests that "
-        "were."
+        "meet this limit."
     ),
     "idle5000": ("Each idle connection has a deadline, kept in order. See hello-c64 for the rest."),
     "drip500": (

@@ -74,6 +74,17 @@ def test_ceilings_and_our_own_variants_are_not_the_best_peer() -> None:
     assert results.ratio(seen, HELLO, "headwaiter", {"raw"}) == pytest.approx(7 / 8)
 
 
+def test_a_server_that_loses_requests_has_no_latency_to_compare() -> None:
+    def cell(p99: float, requests: float, errors: float) -> Cell:
+        figures = {"p99_us": p99, "requests": requests, "errors": errors}
+        return Cell({name: Stat(value, 0.0) for name, value in figures.items()})
+
+    seen = record()
+    seen.cells = {"headwaiter": cell(6.0, 400, 0), "a": cell(8.0, 396, 4), "b": cell(1.0, 395, 5)}
+    assert results.best(seen, "p99_us", False, set(), "headwaiter") == ("a", 8.0)
+    assert results.against(seen, "p99_us", "headwaiter", "b") is None
+
+
 def test_more_is_better_for_throughput() -> None:
     seen = record(headwaiter=30.0, waitress=10.0, granian4=20.0)
     assert results.ratio(seen, GILFREE, "headwaiter", set()) == pytest.approx(1.5)

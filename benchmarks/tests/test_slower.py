@@ -38,7 +38,7 @@ def test_rows_are_those_in_which_another_is_ahead() -> None:
 
 def test_the_page_says_why_and_what_is_uncertain(tmp_path: Path) -> None:
     busy = record("p99_us", 0.0, headwaiter=6000.0, uwsgi1=1000.0)
-    busy.cells["uwsgi1"].stats.update(errors=Stat(96.0, 0.0), requests=Stat(114.0, 0.0))
+    busy.cells["uwsgi1"].stats.update(errors=Stat(96.0, 0.0), requests=Stat(9600.0, 0.0))
     busy.worthless.append("others used 40 % of the machine during the run")
     flask = record("cpu_us", 1.0, headwaiter=10.0, bjoern=9.5)
     results.save(tmp_path / "pinned.json", {"flask": flask, "mixed": busy})
@@ -48,7 +48,7 @@ def test_the_page_says_why_and_what_is_uncertain(tmp_path: Path) -> None:
     assert "| mixed | p99 | 6.00 ms | uwsgi1 1.00 ms | 6.00 | 1 | the machine was busy |" in text
     assert "| flask | CPU µs/request | 10.0 | bjoern 9.50 | 1.05 | 1 | within the spread |" in text
     assert slower.REASONS["flask"] in text
-    assert "(uwsgi1 had 96 errors beside 114 answers.)" in text
+    assert "(uwsgi1 had 96 errors beside 9,600 answers.)" in text
     assert "## Free" not in text
 
 
