@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::reply::write_own_lines;
+
 /// Declares [`Refusal`] and its table in one place: documentation, variant, status, rule, sentence.
 macro_rules! refusals {
     ($($(#[$doc:meta])+ $variant:ident = $status:literal, $rule:literal, $text:literal;)+) => {
@@ -187,9 +189,10 @@ impl Refusal {
 
     /// Appends the whole reply to `out`: head and, unless `head_only`, a body of one line.
     ///
-    /// `date` is the IMF-fixdate of now, `ident` the value of `Server` (none if empty). Every refusal
-    /// carries `Connection: close`; a 503 also `Retry-After`. No byte of the request appears in it.
-    pub fn write_reply(self, out: &mut Vec<u8>, date: &[u8; 29], ident: &[u8], head_only: bool) {
+    /// `date` is the IMF-fixdate of now, `own` the lines of `Date` and `Server`
+    /// ([`own_lines`](crate::own_lines)). Every refusal carries `Connection: close`; a 503 also
+    /// `Retry-After`. No byte of the request appears in it.
+    pub fn write_reply(self, out: &mut Vec<u8>, date: &[u8; 29], own: &[u8], head_only: bool) {
         let (reason, text) = (self.reason(), self.text());
         let mut number = itoa::Buffer::new();
 
@@ -200,17 +203,14 @@ impl Refusal {
         out.extend_from_slice(b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
         let length = reason.len() + SEPARATOR.len() + text.len() + 1;
         out.extend_from_slice(number.format(length).as_bytes());
-        out.extend_from_slice(b"\r\nDate: ");
-        out.extend_from_slice(date);
-        if !ident.is_empty() {
-            out.extend_from_slice(b"\r\nServer: ");
-            out.extend_from_slice(ident);
-        }
+        out.extend_from_slice(b"\r\n");
+        write_own_lines(own, date, out);
         if self.status() == 503 {
-            out.extend_from_slice(b"\r\nRetry-After: ");
+            out.extend_from_slice(b"Retry-After: ");
             out.extend_from_slice(RETRY_AFTER_SECONDS);
+            out.extend_from_slice(b"\r\n");
         }
-        out.extend_from_slice(b"\r\nConnection: close\r\n\r\n");
+        out.extend_from_slice(b"Connection: close\r\n\r\n");
         if !head_only {
             for part in [reason, SEPARATOR, text, "\n"] {
                 out.extend_from_slice(part.as_bytes());
@@ -238,6 +238,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::own_lines;
 
     const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
@@ -264,7 +265,7 @@ mod tests {
     fn every_reply_is_one_complete_response() {
         for refusal in Refusal::ALL {
             let mut reply = Vec::new();
-            refusal.write_reply(&mut reply, DATE, b"headwaiter", false);
+            refusal.write_reply(&mut reply, DATE, &own_lines(b"headwaiter"), false);
             let mut storage = [httparse::EMPTY_HEADER; 16];
             let mut parsed = httparse::Response::new(&mut storage);
             let head = parsed.parse(&reply).unwrap().unwrap();
@@ -292,10 +293,11 @@ mod tests {
 
     #[test]
     fn head_only_and_ident_are_honoured() {
+        let own = own_lines(b"");
         let mut full = Vec::new();
-        Refusal::Target.write_reply(&mut full, DATE, b"", false);
+        Refusal::Target.write_reply(&mut full, DATE, &own, false);
         let mut bare = Vec::new();
-        Refusal::Target.write_reply(&mut bare, DATE, b"", true);
+        Refusal::Target.write_reply(&mut bare, DATE, &own, true);
         assert!(full.starts_with(&bare) && bare.ends_with(b"\r\n\r\n"));
         assert!(!String::from_utf8(full).unwrap().contains("Server:"));
     }

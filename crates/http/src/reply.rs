@@ -72,6 +72,14 @@ pub fn own_lines(ident: &[u8]) -> Vec<u8> {
     lines
 }
 
+/// Appends `own`, which begins with the line of `Date`, and writes `date` over the one it has.
+#[inline]
+pub(crate) fn write_own_lines(own: &[u8], date: &[u8; 29], out: &mut Vec<u8>) {
+    let at = out.len() + b"Date: ".len();
+    out.extend_from_slice(own);
+    out[at..at + date.len()].copy_from_slice(date);
+}
+
 /// How the body follows the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyFraming {
@@ -340,15 +348,11 @@ impl ReplyHead {
         if kind == BodyKind::Chunked {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
-        let date = out.len() + b"Date: ".len();
-        out.extend_from_slice(match (self.has_date, self.has_server) {
-            (false, false) => ctx.own,
-            (false, true) => &ctx.own[..DATE_LINE],
-            (true, false) => &ctx.own[DATE_LINE..],
-            (true, true) => b"",
-        });
-        if !self.has_date {
-            out[date..date + ctx.date.len()].copy_from_slice(ctx.date);
+        match (self.has_date, self.has_server) {
+            (false, false) => write_own_lines(ctx.own, ctx.date, out),
+            (false, true) => write_own_lines(&ctx.own[..DATE_LINE], ctx.date, out),
+            (true, false) => out.extend_from_slice(&ctx.own[DATE_LINE..]),
+            (true, true) => {}
         }
         match (close, ctx.minor) {
             (true, _) => out.extend_from_slice(b"Connection: close\r\n"),

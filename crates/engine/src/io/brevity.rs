@@ -4,6 +4,17 @@
 use crate::sys::instant::Instant;
 use std::time::Duration;
 
+/// How long tasks are, by what the last ones took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// One thread had better do all.
+    Short,
+    /// Neither.
+    Medium,
+    /// Whoever runs a task may be away for long.
+    Long,
+}
+
 /// How long the last tasks took, from the interpreter to the complete reply.
 #[derive(Debug)]
 pub(in crate::io) struct Brevity {
@@ -33,15 +44,18 @@ impl Brevity {
         }
     }
 
-    /// Tasks are short, and none was long lately.
-    pub(in crate::io) fn holds(&self, now: Instant) -> bool {
-        self.gil && self.mean.is_some_and(|mean| mean <= SHORT) && !self.saw_a_long_one(now)
-    }
-
-    /// A task was long lately.
-    pub(in crate::io) fn saw_a_long_one(&self, now: Instant) -> bool {
-        self.long
-            .is_some_and(|at| now.saturating_duration_since(at) < MEMORY)
+    /// Tasks are short if their mean is and none was long lately; after a long one they are long for a while.
+    pub(in crate::io) fn length(&self, now: Instant) -> Length {
+        let long = self
+            .long
+            .is_some_and(|at| now.saturating_duration_since(at) < MEMORY);
+        if long {
+            Length::Long
+        } else if self.gil && self.mean.is_some_and(|mean| mean <= SHORT) {
+            Length::Short
+        } else {
+            Length::Medium
+        }
     }
 }
 
@@ -62,27 +76,26 @@ mod tests {
     fn tasks_are_short_until_one_is_long_and_again_when_that_is_forgotten() {
         let mut brevity = Brevity::new(true);
         let start = Instant::now();
-        assert!(!brevity.holds(start));
+        assert_eq!(brevity.length(start), Length::Medium);
         brevity.note(Some(30_000), start);
-        assert!(brevity.holds(start));
+        assert_eq!(brevity.length(start), Length::Short);
         brevity.note(Some(LONG), start);
-        assert!(!brevity.holds(start));
+        assert_eq!(brevity.length(start), Length::Long);
         for _ in 0..5 * WEIGHT {
             brevity.note(Some(30_000), start);
         }
-        let later = start + MEMORY / 2;
-        assert!(!brevity.holds(later) && brevity.saw_a_long_one(later));
-        assert!(brevity.holds(start + MEMORY) && !brevity.saw_a_long_one(start + MEMORY));
+        assert_eq!(brevity.length(start + MEMORY / 2), Length::Long);
+        assert_eq!(brevity.length(start + MEMORY), Length::Short);
         for _ in 0..5 * WEIGHT {
             brevity.note(Some(300_000), start);
         }
-        assert!(!brevity.holds(start + MEMORY));
+        assert_eq!(brevity.length(start + MEMORY), Length::Medium);
     }
 
     #[test]
     fn without_a_gil_they_are_for_everybody() {
         let mut brevity = Brevity::new(false);
         brevity.note(Some(1_000), Instant::now());
-        assert!(!brevity.holds(Instant::now()));
+        assert_eq!(brevity.length(Instant::now()), Length::Medium);
     }
 }

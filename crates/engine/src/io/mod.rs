@@ -18,7 +18,7 @@ pub(crate) mod accepting;
 mod admin_only;
 #[cfg(not(unix))]
 mod alone;
-mod brevity;
+pub(crate) mod brevity;
 mod buffers;
 pub(crate) mod census;
 pub(crate) mod channel;

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::exchange::Exchange;
 use crate::io::IoLoop;
+use crate::io::brevity::Length;
 use crate::shared::Stage;
 
 impl IoLoop {
@@ -26,19 +27,15 @@ impl IoLoop {
 
     /// Takes tasks of this turn for the worker that leads. See `InFlight::take_for_leader`.
     pub(crate) fn take_for_leader(&mut self, worker: usize) -> Option<Box<Exchange>> {
-        let (short, desk) = (self.tasks_are_short(), &mut self.desk);
+        let short = self.task_length() == Length::Short;
+        let desk = &mut self.desk;
         desk.in_flight
             .take_for_leader(&desk.shared.queue, worker, short)
     }
 
-    /// Whether one thread had better do all.
-    pub(crate) fn tasks_are_short(&self) -> bool {
-        self.desk.brevity.holds(self.desk.now)
-    }
-
-    /// Whether whoever runs a task may be away for long.
-    pub(crate) fn tasks_are_long(&self) -> bool {
-        self.desk.brevity.saw_a_long_one(self.desk.now)
+    /// How long tasks are at the moment.
+    pub(crate) fn task_length(&self) -> Length {
+        self.desk.brevity.length(self.desk.now)
     }
 
     /// A bug outside of any channel costs a turn. A bug in every turn ends the server.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::exchange::Exchange;
 use crate::io::IoLoop;
+use crate::io::brevity::Length;
 use crate::shared::Shared;
 use crate::sys::sync;
 use crate::worker::seat::{Back, Seat};
@@ -29,16 +30,20 @@ impl Lending {
         }
     }
 
-    /// A turn brought `tasks`. `true`: lend the loop, since the tasks are `short`, or load is low and they are not `long`.
-    fn after_turn(&mut self, tasks: usize, short: bool, long: bool, now: Instant) -> bool {
+    /// A turn brought `tasks`. `true`: lend the loop, since tasks are short, or load is low and they are not long.
+    fn after_turn(&mut self, tasks: usize, length: Length, now: Instant) -> bool {
         self.quiet = if tasks > 1 {
             0
         } else {
             self.quiet.saturating_add(1)
         };
         // While several leaders come and go, each away for long, requests would wait for the next to come.
-        let low = tasks == 1 && self.quiet >= QUIET && !long;
-        (low || short && tasks > 0) && self.not_before.is_none_or(|at| at <= now)
+        let lend = match length {
+            Length::Short => tasks > 0,
+            Length::Medium => tasks == 1 && self.quiet >= QUIET,
+            Length::Long => false,
+        };
+        lend && self.not_before.is_none_or(|at| at <= now)
     }
 
     /// The loop is back after `lent_for`. Lending gains nothing for an application that takes long, so each loop that
@@ -63,7 +68,7 @@ pub(crate) fn conduct(mut io: Box<IoLoop>, shared: &Shared, seat: &Seat<IoLoop>)
         let tasks = io.turn_or_end();
         if !shared.settings.lend_loop
             || shared.draining()
-            || !lending.after_turn(tasks, io.tasks_are_short(), io.tasks_are_long(), io.now())
+            || !lending.after_turn(tasks, io.task_length(), io.now())
         {
             continue;
         }
@@ -180,29 +185,29 @@ mod tests {
     fn the_loop_is_lent_after_quiet_turns_only() {
         let now = Instant::now();
         let mut lending = Lending::new();
-        assert!((1..QUIET).all(|_| !lending.after_turn(1, false, false, now)));
-        assert!(lending.after_turn(1, false, false, now));
-        assert!(!lending.after_turn(2, false, false, now));
-        assert!(!lending.after_turn(1, false, false, now));
+        assert!((1..QUIET).all(|_| !lending.after_turn(1, Length::Medium, now)));
+        assert!(lending.after_turn(1, Length::Medium, now));
+        assert!(!lending.after_turn(2, Length::Medium, now));
+        assert!(!lending.after_turn(1, Length::Medium, now));
     }
 
     #[test]
     fn while_tasks_are_long_it_is_not_lent() {
         let now = Instant::now();
         let mut lending = Lending::new();
-        assert!((0..QUIET * 2).all(|_| !lending.after_turn(1, false, true, now)));
-        assert!(lending.after_turn(1, false, false, now));
+        assert!((0..QUIET * 2).all(|_| !lending.after_turn(1, Length::Long, now)));
+        assert!(lending.after_turn(1, Length::Medium, now));
     }
 
     #[test]
     fn while_tasks_are_short_it_is_lent_whatever_a_turn_brings() {
         let now = Instant::now();
         let mut lending = Lending::new();
-        assert!(lending.after_turn(5, true, false, now));
-        assert!(!lending.after_turn(0, true, false, now));
+        assert!(lending.after_turn(5, Length::Short, now));
+        assert!(!lending.after_turn(0, Length::Short, now));
         lending.came_back(Back::TakenBack, Duration::ZERO, now);
-        assert!(!lending.after_turn(5, true, false, now));
-        assert!(lending.after_turn(5, true, false, now + SHORTEST_PAUSE * 2));
+        assert!(!lending.after_turn(5, Length::Short, now));
+        assert!(lending.after_turn(5, Length::Short, now + SHORTEST_PAUSE * 2));
     }
 
     #[test]
@@ -213,8 +218,8 @@ mod tests {
             lending.came_back(Back::TakenBack, Duration::ZERO, now);
         }
         lending.quiet = QUIET;
-        assert!(!lending.after_turn(1, false, false, now + Duration::from_millis(999)));
-        assert!(lending.after_turn(1, false, false, now + Duration::from_secs(1)));
+        assert!(!lending.after_turn(1, Length::Medium, now + Duration::from_millis(999)));
+        assert!(lending.after_turn(1, Length::Medium, now + Duration::from_secs(1)));
         lending.came_back(Back::TakenBack, GOOD_TERM * 2, now);
         assert_eq!(lending.pause, SHORTEST_PAUSE);
     }

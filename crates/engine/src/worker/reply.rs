@@ -159,9 +159,8 @@ impl Task {
     /// Answers with `refusal`, and notes that. The channel closes after it.
     pub fn refuse(&mut self, refusal: Refusal, date: &[u8; 29]) {
         let (exchange, shared) = self.exchange_and_shared();
-        let ident = shared.settings.ident.as_bytes();
         let out = exchange.outgoing.tail();
-        refusal.write_reply(out, date, ident, exchange.head.is_head());
+        refusal.write_reply(out, date, &shared.own_lines, exchange.head.is_head());
         exchange.record.refuse(shared.now(), refusal);
         exchange.close_after();
     }

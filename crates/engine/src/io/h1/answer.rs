@@ -25,12 +25,7 @@ impl Sender<'_> {
             refusal.rule(),
         );
         let mut reply = Vec::new();
-        refusal.write_reply(
-            &mut reply,
-            &date,
-            self.desk.shared.settings.ident.as_bytes(),
-            head_only,
-        );
+        refusal.write_reply(&mut reply, &date, &self.desk.shared.own_lines, head_only);
         exchange.record.refuse(self.desk.now, refusal);
         exchange.record.reply_head = head_length(&reply);
         exchange.body.clear();
