@@ -177,6 +177,11 @@ impl ReplyHead {
             self.clear();
         }
         let (digits, reason) = match status {
+            b"200 OK" => {
+                self.bytes.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+                self.status = 200;
+                return Ok(());
+            }
             [_, _, _] => (status, &b""[..]),
             [_, _, _, b' ', reason @ ..] => (&status[..3], reason),
             _ => return Err(ReplyError::StatusMalformed),
@@ -215,7 +220,8 @@ impl ReplyHead {
         if !self.started() {
             return Err(ReplyError::NotBegun);
         }
-        if !is_token(name) {
+        // Nearly every reply has these two names. They need no look at each byte.
+        if !matches!(name, b"Content-Type" | b"Content-Length") && !is_token(name) {
             return Err(ReplyError::NameMalformed);
         }
         if !is_text(value) {
